@@ -1,0 +1,17 @@
+#!/usr/bin/env python3
+"""Writes the reference files beside this script. README.md says with which packages.
+
+    generate.py            every file
+    generate.py NAME …     only these subjects
+"""
+
+import importlib
+import sys
+
+SUBJECTS = ["numpy", "sklearn", "metrics", "random", "layers", "losses", "optim", "init", "xor", "training"]
+
+if __name__ == "__main__":
+    for subject in sys.argv[1:] or SUBJECTS:
+        if subject not in SUBJECTS:
+            raise SystemExit(f"no subject {subject!r}; there are: {' '.join(SUBJECTS)}")
+        importlib.import_module(f"subject_{subject}").generate()
