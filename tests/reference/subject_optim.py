@@ -1,0 +1,108 @@
+"""optim.json: optimizers on fixed gradients, gradient clipping, and learning-rate schedules, in double."""
+
+import numpy as np
+import torch
+from torch.optim import lr_scheduler
+
+from common import tensor, write
+
+RS = np.random.RandomState(22)
+STEPS = 8
+
+
+def short(*shape):
+    return torch.tensor(np.round(RS.randn(*shape), 3), dtype=torch.float64)
+
+
+WEIGHT, BIAS = short(2, 3), short(3)
+# gradients that change their size and sign, and are zero once
+SCALES = [1.0, 1.0, -0.5, 100.0, 0.01, 0.0, 1.0, -1.0]
+GRADIENTS = [(torch.round(short(2, 3) * s, decimals=5), torch.round(short(3) * s, decimals=5)) for s in SCALES]
+
+
+def trajectory(name, bias_options=None, **options):
+    """Parameters after each step. With bias_options the bias is a group of its own with these options."""
+    weight, bias = WEIGHT.clone().requires_grad_(), BIAS.clone().requires_grad_()
+    groups = [weight, bias] if bias_options is None else [{"params": [weight]}, {"params": [bias]} | bias_options]
+    optimizer = getattr(torch.optim, name)(groups, **options)
+    steps = []
+    for dw, db in GRADIENTS:
+        weight.grad, bias.grad = dw.clone(), db.clone()
+        optimizer.step()
+        steps.append({"weight": weight.detach().flatten().tolist(), "bias": bias.detach().flatten().tolist()})
+    return {"optimizer": name, "options": options, "bias_options": bias_options, "steps": steps}
+
+
+def optimizers():
+    yield trajectory("SGD", lr=0.1)
+    yield trajectory("SGD", lr=0.1, momentum=0.9)
+    yield trajectory("SGD", lr=0.1, momentum=0.9, dampening=0.5)
+    yield trajectory("SGD", lr=0.1, momentum=0.9, nesterov=True)
+    yield trajectory("SGD", lr=0.1, weight_decay=0.01)
+    yield trajectory("SGD", lr=0.05, momentum=0.8, nesterov=True, weight_decay=0.1)
+    yield trajectory("SGD", {"weight_decay": 0.0, "lr": 0.01}, lr=0.1, momentum=0.9, weight_decay=0.1)
+    yield trajectory("Adam")
+    yield trajectory("Adam", lr=0.1, betas=(0.8, 0.99), eps=1e-3)
+    yield trajectory("Adam", lr=0.1, weight_decay=0.1)
+    yield trajectory("Adam", {"weight_decay": 0.0}, lr=0.1, weight_decay=0.1)
+    yield trajectory("AdamW")
+    yield trajectory("AdamW", lr=0.1, weight_decay=0.1)
+    yield trajectory("AdamW", lr=0.1, betas=(0.8, 0.99), eps=1e-3, weight_decay=0.0)
+    yield trajectory("AdamW", {"weight_decay": 0.0, "lr": 0.02}, lr=0.1, weight_decay=0.1)
+    yield trajectory("RMSprop")
+    yield trajectory("RMSprop", lr=0.05, alpha=0.9, eps=1e-4)
+    yield trajectory("RMSprop", lr=0.05, centered=True)
+    yield trajectory("RMSprop", lr=0.05, momentum=0.9)
+    yield trajectory("RMSprop", lr=0.05, momentum=0.9, centered=True, weight_decay=0.1)
+
+
+def clipping():
+    for max_norm, norm_type in ((1.0, 2.0), (1000.0, 2.0), (0.5, float("inf")), (2.0, 1.0), (0.0, 2.0)):
+        parameters = [torch.zeros(2, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)]
+        for p, g in zip(parameters, GRADIENTS[0]):
+            p.grad = g.clone()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type)
+        yield {"clip": "norm", "max_norm": max_norm, "norm_type": norm_type, "norm": norm,
+               "grads": [tensor(p.grad) for p in parameters]}
+    for clip_value in (0.5, 100.0):
+        parameters = [torch.zeros(2, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)]
+        for p, g in zip(parameters, GRADIENTS[0]):
+            p.grad = g.clone()
+        torch.nn.utils.clip_grad_value_(parameters, clip_value)
+        yield {"clip": "value", "clip_value": clip_value, "grads": [tensor(p.grad) for p in parameters]}
+
+
+METRICS = [1.0, 0.9, 0.95, 0.95, 0.95, 0.89995, 0.91, 0.92, 0.93, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.4, 0.3, 0.35]
+
+
+def schedule(name, groups=(0.1,), **options):
+    """The learning rate of each group before the first step() of the schedule and after each."""
+    parameters = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in groups]
+    optimizer = torch.optim.SGD(parameters, lr=groups[0])
+    scheduler = getattr(lr_scheduler, name)(optimizer, **options)
+    rates = [[g["lr"] for g in optimizer.param_groups]]
+    for metric in METRICS:
+        optimizer.step()
+        scheduler.step(*([metric] if name == "ReduceLROnPlateau" else []))
+        rates.append([g["lr"] for g in optimizer.param_groups])
+    return {"scheduler": name, "lr": list(groups), "options": options, "rates": rates}
+
+
+def schedules():
+    yield schedule("StepLR", step_size=3)
+    yield schedule("StepLR", (0.1, 0.02), step_size=4, gamma=0.5)
+    yield schedule("ExponentialLR", gamma=0.9)
+    yield schedule("CosineAnnealingLR", T_max=10)
+    yield schedule("CosineAnnealingLR", (0.1, 0.5), T_max=20, eta_min=0.01)
+    yield schedule("LinearLR")
+    yield schedule("LinearLR", start_factor=0.1, end_factor=0.8, total_iters=8)
+    yield schedule("ReduceLROnPlateau", patience=2)
+    yield schedule("ReduceLROnPlateau", (0.1, 0.2), factor=0.5, patience=0, cooldown=2, min_lr=0.01)
+    yield schedule("ReduceLROnPlateau", mode="max", patience=3)
+    yield schedule("ReduceLROnPlateau", patience=1, threshold=0.2, threshold_mode="abs")
+
+
+def generate():
+    write("optim", [torch], weight=tensor(WEIGHT), bias=tensor(BIAS),
+          gradients=[{"weight": dw.flatten().tolist(), "bias": db.flatten().tolist()} for dw, db in GRADIENTS],
+          optimizers=list(optimizers()), clipping=list(clipping()), metrics=METRICS, schedulers=list(schedules()))
