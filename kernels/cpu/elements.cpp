@@ -1,0 +1,109 @@
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "kernels/cpu/backend.hpp"
+#include "kernels/cpu/product.hpp"
+#include "kernels/cpu/simd.hpp"
+
+namespace handgrad::kernels {
+
+namespace cpu {
+
+template <class T>
+void CpuBackend<T>::fill(Tensor<T>& y, T value) {
+  std::fill_n(y.data(), y.numel(), value);
+}
+
+template <class T>
+void CpuBackend<T>::scale(Tensor<T>& y, T a) {
+  map(y.numel(), y.data(), [=](Batch<T> v) { return a * v; }, y.data());
+}
+
+template <class T>
+void CpuBackend<T>::add(Tensor<T>& y, T a, const Tensor<T>& x) {
+  axpy(y.numel(), a, x.data(), y.data());
+}
+
+template <class T>
+void CpuBackend<T>::multiply_rows(Tensor<T>& y, const Tensor<T>& x) {
+  const std::size_t rows = x.numel(), columns = y.numel() / rows;
+  if (columns == 1) {
+    map(rows, y.data(), [](Batch<T> a, Batch<T> b) { return a * b; }, y.data(), x.data());
+    return;
+  }
+  for (std::size_t i = 0; i < rows; ++i) {
+    const Batch<T> factor(x.data()[i]);
+    map(columns, y.data() + i * columns, [=](Batch<T> v) { return factor * v; }, y.data() + i * columns);
+  }
+}
+
+template <class T>
+void CpuBackend<T>::sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) {
+  *value.data() = static_cast<T>(static_cast<double>(a) * sum(x.numel(), [](Batch<T> v) { return v * v; }, x.data()));
+}
+
+template <class T>
+void CpuBackend<T>::matmul(const Tensor<T>& a, bool ta, const Tensor<T>& b, bool tb, T beta, Tensor<T>& c) {
+  gemm(ta, tb, c.size(0), c.size(1), a.size(ta ? 0 : 1), a.data(), b.data(), beta, c.data());
+}
+
+template <class T>
+void CpuBackend<T>::sgd(const formulas::SGD& rule, std::span<const SGDUpdate<T>> updates) {
+  constexpr std::size_t w = Batch<T>::size;
+  for (const SGDUpdate<T>& u : updates) {
+    const std::size_t n = u.value->numel();
+    T* value = u.value->data();
+    const T* grad = u.grad->data();
+    if (!u.velocity) {
+      map(n, value, [&](Batch<T> x, Batch<T> g) { rule.step(x, g); return x; }, value, grad);
+      continue;
+    }
+    T* velocity = u.velocity->data();
+    std::size_t i = 0;
+    for (; i + w <= n; i += w) {
+      Batch<T> x = load(value + i), v = u.first ? Batch<T>(T(0)) : load(velocity + i);
+      rule.step(x, load(grad + i), v, u.first);
+      x.store_unaligned(value + i);
+      v.store_unaligned(velocity + i);
+    }
+    for (; i < n; ++i) rule.step(value[i], grad[i], velocity[i], u.first);
+  }
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                                            \
+  template void CpuBackend<T>::fill(Tensor<T>&, T);                                                        \
+  template void CpuBackend<T>::scale(Tensor<T>&, T);                                                       \
+  template void CpuBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);                                       \
+  template void CpuBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);                                \
+  template void CpuBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);                            \
+  template void CpuBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);      \
+  template void CpuBackend<T>::sgd(const formulas::SGD&, std::span<const SGDUpdate<T>>);
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+namespace {
+
+/// Host memory in whole cache lines, so that a SIMD batch does not straddle two.
+class HostMemory final : public Memory {
+ public:
+  void* allocate(std::size_t bytes) override { return ::operator new(std::max<std::size_t>(bytes, 1), line); }
+  void deallocate(void* address, std::size_t) noexcept override { ::operator delete(address, line); }
+  void upload(void* device, const void* host, std::size_t bytes) override { std::memcpy(device, host, bytes); }
+  void download(void* host, const void* device, std::size_t bytes) override { std::memcpy(host, device, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+
+ private:
+  static constexpr std::align_val_t line{64};
+};
+
+}  // namespace
+}  // namespace cpu
+
+Memory& cpu_memory() {
+  static auto* memory = new cpu::HostMemory;  // never destroyed: tensors may outlive every static object
+  return *memory;
+}
+
+}  // namespace handgrad::kernels

@@ -1,0 +1,191 @@
+#pragma once
+// Activation functions y = f(z) and their derivatives f′, for dz = dy·f′. `derivative(z, y)` may use the input, the output
+// or both. Where it needs the output only, `from_output` says so: then z need not be kept, and the function can be fused
+// into what computes z.
+#include <variant>
+
+#include "kernels/formulas/math.hpp"
+
+namespace handgrad::formulas {
+
+/// f(z) = z,  f′(z) = 1
+struct Identity {
+  static constexpr bool from_output = true;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    return z;
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V, V) const {
+    return constant<V>(1);
+  }
+};
+
+/// f(z) = 1 if z > 0, else 0.   f′(z) = 0 wherever it exists.
+struct Threshold {
+  static constexpr bool from_output = true;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    return select(z != z, z, select(z > constant<V>(0), constant<V>(1), constant<V>(0)));  // NaN stays NaN
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V, V) const {
+    return constant<V>(0);
+  }
+};
+
+/// σ(z) = 1/(1+e⁻ᶻ) = eᶻ/(1+eᶻ)     with e = exp(−|z|) neither form overflows
+/// σ′(z) = e⁻ᶻ/(1+e⁻ᶻ)² = σ(z)(1−σ(z)), so the backward needs the output only
+struct Sigmoid {
+  static constexpr bool from_output = true;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    const V one = constant<V>(1);
+    const V e = exp(-abs(z));
+    return select(z < constant<V>(0), e, one) / (one + e);
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V, V y) const {
+    return y * (constant<V>(1) - y);
+  }
+};
+
+/// tanh(z) = (eᶻ−e⁻ᶻ)/(eᶻ+e⁻ᶻ)
+/// tanh′(z) = 1 − tanh²(z)
+struct Tanh {
+  static constexpr bool from_output = true;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    return tanh(z);
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V, V y) const {
+    return constant<V>(1) - y * y;
+  }
+};
+
+/// f(z) = max(z, 0)
+/// f′(z) = 1 if z > 0 (then y > 0 too), else 0; at the kink 0, as everywhere in the field
+struct ReLU {
+  static constexpr bool from_output = true;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    return select(z < constant<V>(0), constant<V>(0), z);  // NaN stays NaN
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V, V y) const {
+    return select(y > constant<V>(0), constant<V>(1), constant<V>(0));
+  }
+};
+
+/// f(z) = z if z > 0, else a·z
+/// f′(z) = 1 if z > 0, else a
+struct LeakyReLU {
+  double negative_slope = 0.01;
+  static constexpr bool from_output = false;  // a may be negative: then y does not tell the sign of z
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    return select(z > constant<V>(0), z, constant<V>(negative_slope) * z);
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
+    return select(z > constant<V>(0), constant<V>(1), constant<V>(negative_slope));
+  }
+};
+
+/// f(z) = z if z > 0, else α(eᶻ−1)      expm1 keeps the digits near 0
+/// f′(z) = 1 if z > 0, else αeᶻ
+struct ELU {
+  double alpha = 1;
+  static constexpr bool from_output = false;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    const V zero = constant<V>(0);
+    return select(z > zero, z, constant<V>(alpha) * expm1(select(z > zero, zero, z)));
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
+    const V zero = constant<V>(0);
+    return select(z > zero, constant<V>(1), constant<V>(alpha) * exp(select(z > zero, zero, z)));
+  }
+};
+
+/// f(z) = z·Φ(z),  Φ(z) = ½(1 + erf(z/√2)), the normal distribution function
+/// f′(z) = Φ(z) + z·φ(z),  φ(z) = e^(−z²/2)/√(2π)
+struct GELU {
+  static constexpr bool from_output = false;
+  template <class V>
+  HANDGRAD_HOST_DEVICE static V Phi(V z) {
+    return constant<V>(0.5) * (constant<V>(1) + erf(z * constant<V>(0.70710678118654752440)));
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    return z * Phi(z);
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
+    const V phi = exp(constant<V>(-0.5) * z * z) * constant<V>(0.39894228040143267794);
+    return Phi(z) + z * phi;
+  }
+};
+
+/// f(z) = ½z(1 + tanh u),  u = √(2/π)(z + 0.044715z³), Hendrycks and Gimpel's approximation of GELU
+/// f′(z) = ½(1 + tanh u) + ½z(1 − tanh² u)·√(2/π)(1 + 3·0.044715z²)
+struct GELUTanh {
+  static constexpr bool from_output = false;
+  static constexpr double k = 0.79788456080286535588, c = 0.044715;
+  template <class V>
+  HANDGRAD_HOST_DEVICE static V inner(V z) {
+    return tanh(constant<V>(k) * (z + constant<V>(c) * z * z * z));
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    return constant<V>(0.5) * z * (constant<V>(1) + inner(z));
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
+    const V one = constant<V>(1), t = inner(z);
+    const V du = constant<V>(k) * (one + constant<V>(3 * c) * z * z);
+    return constant<V>(0.5) * (one + t + z * (one - t * t) * du);
+  }
+};
+
+/// f(z) = z·σ(z)
+/// f′(z) = σ(z) + z·σ(z)(1−σ(z)) = σ(z)(1 + z(1−σ(z)))
+struct SiLU {
+  static constexpr bool from_output = false;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    return z * Sigmoid{}.value(z);
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
+    const V one = constant<V>(1), s = Sigmoid{}.value(z);
+    return s * (one + z * (one - s));
+  }
+};
+
+/// f(z) = log(1+e^(βz))/β = (max(βz,0) + log1p(e^(−|βz|)))/β     the second form does not overflow
+/// f′(z) = σ(βz);  beyond the threshold, βz > t, PyTorch takes the line: f(z) = z, f′(z) = 1
+struct Softplus {
+  double beta = 1, threshold = 20;
+  static constexpr bool from_output = false;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V z) const {
+    const V u = constant<V>(beta) * z, zero = constant<V>(0);
+    const V soft = (select(u < zero, zero, u) + log1p(exp(-abs(u)))) / constant<V>(beta);
+    return select(u > constant<V>(threshold), z, soft);
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
+    const V u = constant<V>(beta) * z;
+    return select(u > constant<V>(threshold), constant<V>(1), Sigmoid{}.value(u));
+  }
+};
+
+/// Any one of them. A kernel visits it; one that misses a formula does not compile.
+struct Activation : std::variant<Identity, Threshold, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, GELU, GELUTanh, SiLU, Softplus> {
+  using variant::variant;
+};
+
+}  // namespace handgrad::formulas

@@ -1,0 +1,235 @@
+#include "handgrad/layer.hpp"
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ostream>
+#include <sstream>
+#include <typeinfo>
+
+#include "handgrad/type_name.hpp"
+
+namespace handgrad {
+
+std::string class_name(const std::type_info& type) {
+  int status = 0;
+  std::unique_ptr<char, void (*)(void*)> demangled(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+  std::string name = demangled ? demangled.get() : type.name();
+  name = name.substr(0, name.find('<'));
+  const std::size_t scope = name.rfind("::");
+  return scope == std::string::npos ? name : name.substr(scope + 2);
+}
+
+template <class T>
+const Tensor<T>& Layer<T>::forward(const Tensor<T>& x) {
+  x_ = x;
+  return propagate(x_);
+}
+
+template <class T>
+const Tensor<T>& Layer<T>::backward(const Tensor<T>& dy) {
+  return backpropagate(dy);
+}
+
+template <class T>
+const Tensor<T>& Layer<T>::propagate(const Tensor<T>& x) {
+  if (&x != &x_) x_ = x.borrow();
+  if (!checked_ || !(checked_input_ == x.shape())) {
+    if (x.numel() == 0) throw ShapeError(label() + ": input is empty (shape " + x.shape().str() + ")");
+    try {
+      checked_output_ = output_shape(x.shape());
+    } catch (Error& error) {
+      error.prepend(label() + ": ");
+      throw;
+    }
+    checked_input_ = x.shape();
+    checked_ = true;
+  }
+  if (x.device() != device_ && !parameters_.empty())
+    throw DeviceError(label() + ": input is on " + x.device().str() + ", the parameters are on " + device_.str());
+  y_.reserve(checked_output_, x.device());
+  forward_into(x_, y_);
+  return y_;
+}
+
+template <class T>
+const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
+  if (!x_.defined() || !y_.defined()) throw StateError(label() + ": backward before any forward");
+  if (!(dy.shape() == y_.shape()))
+    throw ShapeError(label() + ": the gradient of an output of shape " + y_.shape().str() + " was expected, one of shape " +
+                     dy.shape().str() + " came");
+  if (dy.device() != y_.device())
+    throw DeviceError(label() + ": the gradient is on " + dy.device().str() + ", the output on " + y_.device().str());
+  dx_.reserve(x_.shape(), x_.device());
+  backward_into(x_, y_, dy, dx_);
+  static const Tensor<T> not_wanted;
+  return input_grad_ ? dx_ : not_wanted;
+}
+
+template <class T>
+void Layer<T>::requires_input_grad(bool wanted) {
+  input_grad_ = wanted;
+  input_grad_changed();
+}
+
+template <class T>
+void Layer<T>::train(bool on) {
+  training_ = on;
+  for (auto& [name, child] : children_) child->train(on);
+  invalidate();
+}
+
+template <class T>
+template <class F>
+void Layer<T>::for_each(const std::string& prefix, F&& visit) const {
+  visit(prefix, *this);
+  for (const auto& [name, child] : children_) child->for_each(prefix + name + ".", visit);
+}
+
+template <class T>
+std::vector<NamedParameter<T>> Layer<T>::named_parameters() const {
+  std::vector<NamedParameter<T>> all;
+  for_each("", [&](const std::string& prefix, const Layer& layer) {
+    for (const auto& [name, parameter] : layer.parameters_) all.emplace_back(prefix + name, parameter);
+  });
+  return all;
+}
+
+template <class T>
+std::vector<Parameter<T>> Layer<T>::parameters() const {
+  std::vector<Parameter<T>> all;
+  for (auto& [name, parameter] : named_parameters()) all.push_back(parameter);
+  return all;
+}
+
+template <class T>
+std::vector<std::pair<std::string, Buffer<T>>> Layer<T>::named_buffers() const {
+  std::vector<std::pair<std::string, Buffer<T>>> all;
+  for_each("", [&](const std::string& prefix, const Layer& layer) {
+    for (const auto& [name, buffer] : layer.buffers_) all.emplace_back(prefix + name, buffer);
+  });
+  return all;
+}
+
+template <class T>
+std::size_t Layer<T>::parameter_count() const {
+  std::size_t count = 0;
+  for (const auto& [name, parameter] : named_parameters()) count += parameter.numel();
+  return count;
+}
+
+template <class T>
+void Layer<T>::zero_grad() {
+  for (auto& [name, parameter] : named_parameters()) parameter.zero_grad();
+}
+
+template <class T>
+Layer<T>& Layer<T>::to(Device device) {
+  for (auto& [name, parameter] : parameters_) parameter.to(device);
+  for (auto& [name, buffer] : buffers_) buffer.to(device);
+  for (auto& [name, child] : children_) child->to(device);
+  device_ = device;
+  x_ = y_ = dx_ = Tensor<T>();
+  invalidate();
+  return *this;
+}
+
+template <class T>
+std::vector<NamedTensor<T>> Layer<T>::state_dict() const {
+  std::vector<NamedTensor<T>> state;
+  for_each("", [&](const std::string& prefix, const Layer& layer) {
+    for (const auto& [name, parameter] : layer.parameters_) state.emplace_back(prefix + name, parameter.value().clone());
+    for (const auto& [name, buffer] : layer.buffers_) state.emplace_back(prefix + name, buffer.value().clone());
+  });
+  return state;
+}
+
+template <class T>
+void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool strict) {
+  std::vector<NamedTensor<T>> own;  // handles to the layer's tensors
+  for (auto& [name, parameter] : named_parameters()) own.emplace_back(name, parameter.value());
+  for (auto& [name, buffer] : named_buffers()) own.emplace_back(name, buffer.value());
+  const auto find = [](const std::vector<NamedTensor<T>>& list, const std::string& name) {
+    return std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.first == name; });
+  };
+  std::string missing, unexpected;
+  for (const auto& [name, tensor] : own) {
+    const auto entry = find(state, name);
+    if (entry == state.end()) {
+      missing += (missing.empty() ? "" : ", ") + name;
+    } else if (!(entry->second.shape() == tensor.shape())) {
+      throw ShapeError("load_state_dict: " + name + " has shape " + tensor.shape().str() + " here and " +
+                       entry->second.shape().str() + " in what was loaded");
+    }
+  }
+  for (const auto& [name, tensor] : state)
+    if (find(own, name) == own.end()) unexpected += (unexpected.empty() ? "" : ", ") + name;
+  if (strict && !(missing.empty() && unexpected.empty()))
+    throw ValueError("load_state_dict: " + (missing.empty() ? "" : "missing " + missing) +
+                     (missing.empty() || unexpected.empty() ? "" : "; ") +
+                     (unexpected.empty() ? "" : "unexpected " + unexpected));
+  for (auto& [name, tensor] : own)
+    if (const auto entry = find(state, name); entry != state.end()) tensor.copy_from(entry->second);
+}
+
+template <class T>
+std::string Layer<T>::name() const {
+  return class_name(typeid(*this));
+}
+
+template <class T>
+Parameter<T> Layer<T>::register_parameter(std::string name, Tensor<T> value) {
+  device_ = value.device();
+  return parameters_.emplace_back(std::move(name), Parameter<T>(std::move(value))).second;
+}
+
+template <class T>
+Buffer<T> Layer<T>::register_buffer(std::string name, Tensor<T> value) {
+  return buffers_.emplace_back(std::move(name), Buffer<T>(std::move(value))).second;
+}
+
+template <class T>
+void Layer<T>::register_child(std::string name, std::shared_ptr<Layer> layer) {
+  if (!layer) throw ValueError(this->name() + ": a layer expected, a null pointer came");
+  children_.emplace_back(std::move(name), std::move(layer));
+  invalidate();
+}
+
+namespace {
+
+std::string grouped(std::size_t number) {  // 61,697
+  std::string digits = std::to_string(number);
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+  return digits;
+}
+
+template <class T>
+void print(std::ostream& out, const Layer<T>& layer, const std::string& indent) {
+  out << layer.name() << '(' << layer.extra_repr();
+  if (!layer.children().empty()) {
+    out << '\n';
+    for (const auto& [name, child] : layer.children()) {
+      out << indent << "  (" << name << "): ";
+      print(out, *child, indent + "  ");
+      out << '\n';
+    }
+    out << indent;
+  }
+  out << ')';
+}
+
+}  // namespace
+
+template <class T>
+std::ostream& operator<<(std::ostream& out, const Layer<T>& layer) {
+  print(out, layer, "");
+  return out << '\n' << grouped(layer.parameter_count()) << " parameters";
+}
+
+template class Layer<float>;
+template class Layer<double>;
+template std::ostream& operator<<(std::ostream&, const Layer<float>&);
+template std::ostream& operator<<(std::ostream&, const Layer<double>&);
+
+}  // namespace handgrad

@@ -1,0 +1,126 @@
+#pragma once
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "handgrad/errors.hpp"
+#include "handgrad/parameter.hpp"
+#include "handgrad/tensor.hpp"
+
+namespace handgrad {
+
+/// y = f(x; θ) and, for a loss L with δ = ∂L/∂y, the chain rule by hand: dx = ∂L/∂x, dθ = ∂L/∂θ.
+///
+/// Whoever uses a layer calls `forward(x)` and `backward(dy)`. They live here once: they check shape and device, size the
+/// output, keep what the backward needs, and record the trace. Whoever writes a layer overrides the two functions that
+/// are its mathematics, `forward_into` and `backward_into`, and names its parameters in the constructor:
+///
+///     template <class T>
+///     struct Scale : Layer<T> {                                       // y = a·x
+///       Parameter<T> a = this->register_parameter("a", ones<T>({1}));
+///       void forward_into(const Tensor<T>& x, Tensor<T>& y) override { y.xt() = a.value().item() * x.xt(); }
+///       void backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) override {
+///         a.accumulate(xt::sum(dy.xt() * x.xt()));                    // da = Σ dy·x
+///         dx.xt() = a.value().item() * dy.xt();                       // dx = a·dy
+///       }
+///     };
+///
+/// Rules: dx is overwritten. Parameter gradients accumulate (`Parameter::accumulate`). Only the loss divides by the batch;
+/// layers sum over it. A layer caches only what x and y cannot give, and a backward leaves that as it was, so that
+/// calling it twice is legal and accumulates twice.
+template <class T>
+class Layer {
+ public:
+  using value_type = T;
+  virtual ~Layer() = default;
+  Layer() = default;
+  Layer(Layer&&) = default;
+  Layer& operator=(Layer&&) = default;
+
+  /// y = f(x). The result is the layer's buffer: the next forward writes it anew, unless somebody still holds a handle
+  /// (`auto y = net.forward(x)` keeps its values). x is kept for the backward and must not be changed before it.
+  /// Throws ShapeError for a wrong shape or an empty batch, DeviceError when x is not where the parameters are.
+  const Tensor<T>& forward(const Tensor<T>& x);
+  /// Given δ = dy = ∂L/∂y, adds ∂L/∂θ to the gradient of each parameter θ and returns dx = ∂L/∂x. Refers to the last
+  /// forward. Throws StateError before any, ShapeError when dy has not the shape of y. See `requires_input_grad`.
+  const Tensor<T>& backward(const Tensor<T>& dy);
+
+  /// Whether backward computes dx. A layer does unless told otherwise; a Sequential does only when told, since the dx of a
+  /// whole network is the gradient of the data, which training does not need. Not asked for, backward returns an
+  /// undefined tensor.
+  void requires_input_grad(bool wanted);
+  bool requires_input_grad() const { return input_grad_; }
+
+  /// Training and evaluation mode, here and in all layers below (Dropout and BatchNorm differ).
+  void train(bool on = true);
+  void eval() { train(false); }
+  bool is_training() const { return training_; }
+
+  /// Own parameters in the order of registration, then those of the layers below, named as PyTorch does (`0.weight`).
+  std::vector<NamedParameter<T>> named_parameters() const;
+  std::vector<Parameter<T>> parameters() const;
+  /// Buffers (`running_mean`), likewise.
+  std::vector<std::pair<std::string, Buffer<T>>> named_buffers() const;
+  std::size_t parameter_count() const;
+  void zero_grad();
+  /// Moves parameters, gradients and buffers.
+  Layer& to(Device device);
+
+  /// Copies of all parameters and buffers, by name.
+  std::vector<NamedTensor<T>> state_dict() const;
+  /// Takes the values over. Throws ValueError naming missing and unexpected names (`strict`), and ShapeError naming the
+  /// parameter and both shapes; nothing is changed then.
+  void load_state_dict(const std::vector<NamedTensor<T>>& state, bool strict = true);
+
+  const std::vector<std::pair<std::string, std::shared_ptr<Layer>>>& children() const { return children_; }
+
+  /// The class's name, `Linear`; found from the type unless overridden.
+  virtual std::string name() const;
+  /// What stands between the parentheses when printed: `in_features=2, out_features=4, bias=True`.
+  virtual std::string extra_repr() const { return ""; }
+  /// How error messages call the layer: `Linear(2 → 4)`.
+  virtual std::string label() const { return name() + "(" + extra_repr() + ")"; }
+  /// The shape of y for an x of shape `input`; throws ShapeError for one that the layer cannot take. The same shape
+  /// unless overridden.
+  virtual Shape output_shape(const Shape& input) const { return input; }
+
+ protected:
+  /// The layer's mathematics. y and dx come sized, with no values yet.
+  virtual void forward_into(const Tensor<T>& x, Tensor<T>& y) = 0;
+  virtual void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) = 0;
+  /// For containers, whose output is that of the last layer: the whole chain at once, without a buffer of their own.
+  virtual const Tensor<T>& propagate(const Tensor<T>& x);
+  virtual const Tensor<T>& backpropagate(const Tensor<T>& dy);
+  virtual void input_grad_changed() {}
+  /// Called after the children or their mode changed, or the parameters moved: drop what was derived from that.
+  virtual void invalidate() {}
+
+  Parameter<T> register_parameter(std::string name, Tensor<T> value);
+  Buffer<T> register_buffer(std::string name, Tensor<T> value);
+  void register_child(std::string name, std::shared_ptr<Layer> layer);
+
+ private:
+  template <class>
+  friend class Sequential;
+  template <class F>
+  void for_each(const std::string& prefix, F&& visit) const;
+
+  std::vector<NamedParameter<T>> parameters_;
+  std::vector<std::pair<std::string, Buffer<T>>> buffers_;
+  std::vector<std::pair<std::string, std::shared_ptr<Layer>>> children_;
+  bool training_ = true;
+  bool input_grad_ = true;
+  Device device_;
+
+  Tensor<T> x_, y_, dx_;           // of the last forward and backward
+  Shape checked_input_, checked_output_;  // the last input shape that output_shape() accepted, and what it gave
+  bool checked_ = false;
+};
+
+/// As PyTorch prints a module, and below it the number of parameters.
+template <class T>
+std::ostream& operator<<(std::ostream& out, const Layer<T>& layer);
+
+}  // namespace handgrad

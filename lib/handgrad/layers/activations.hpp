@@ -1,0 +1,118 @@
+#pragma once
+// Activation functions y = f(z), element by element, for tensors of any shape. The backward is dz = δ ∘ f′(z). Formulas and
+// derivatives, each with its derivation, are in kernels/formulas/activations.hpp: once, for CPU and GPU.
+#include "handgrad/layer.hpp"
+
+namespace handgrad {
+
+namespace formulas {
+struct Activation;
+}
+
+/// What all activation functions share: forward and backward for whatever formula.
+template <class T>
+class ActivationLayer : public Layer<T> {
+ public:
+  virtual formulas::Activation formula() const = 0;
+
+ protected:
+  void forward_into(const Tensor<T>& z, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dz) override;
+};
+
+/// f(z) = z,  f′(z) = 1
+template <class T = float>
+class Identity : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// The step: f(z) = 1 if z > 0, else 0, Rosenblatt's perceptron of 1957.
+///
+/// Its derivative is 0 wherever it exists, so dz = 0: no gradient passes it, and the layers before it never learn by
+/// gradient descent. It is here to be looked at (and for networks whose weights are known); train with Sigmoid, the smooth
+/// step. A gradient check calls it inconclusive: 0 = 0 proves nothing.
+template <class T = float>
+class Threshold : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = σ(z) = 1/(1+e⁻ᶻ),  f′(z) = y(1−y)
+template <class T = float>
+class Sigmoid : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = tanh z,  f′(z) = 1−y²
+template <class T = float>
+class Tanh : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = max(z, 0),  f′(z) = 1 if z > 0, else 0
+template <class T = float>
+class ReLU : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = z if z > 0, else a·z,  f′(z) = 1 or a;  a = negative_slope
+template <class T = float>
+class LeakyReLU : public ActivationLayer<T> {
+ public:
+  explicit LeakyReLU(double negative_slope = 0.01) : negative_slope_(negative_slope) {}
+  formulas::Activation formula() const override;
+  std::string extra_repr() const override;
+
+ private:
+  double negative_slope_;
+};
+
+/// f(z) = z if z > 0, else α(eᶻ−1),  f′(z) = 1 or αeᶻ
+template <class T = float>
+class ELU : public ActivationLayer<T> {
+ public:
+  explicit ELU(double alpha = 1) : alpha_(alpha) {}
+  formulas::Activation formula() const override;
+  std::string extra_repr() const override;
+
+ private:
+  double alpha_;
+};
+
+/// f(z) = z·Φ(z) with the normal distribution function Φ,  f′(z) = Φ(z) + z·φ(z); or, as `GELU("tanh")`, the
+/// approximation ½z(1 + tanh(√(2/π)(z + 0.044715z³))). Throws ValueError for any other name than "none" or "tanh".
+template <class T = float>
+class GELU : public ActivationLayer<T> {
+ public:
+  explicit GELU(const std::string& approximate = "none");
+  formulas::Activation formula() const override;
+  std::string extra_repr() const override;
+
+ private:
+  bool tanh_;
+};
+
+/// f(z) = z·σ(z),  f′(z) = σ(z)(1 + z(1−σ(z)))
+template <class T = float>
+class SiLU : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = log(1+e^(βz))/β,  f′(z) = σ(βz); for βz > threshold f(z) = z. Throws ValueError for β = 0.
+template <class T = float>
+class Softplus : public ActivationLayer<T> {
+ public:
+  explicit Softplus(double beta = 1, double threshold = 20);
+  formulas::Activation formula() const override;
+  std::string extra_repr() const override;
+
+ private:
+  double beta_, threshold_;
+};
+
+}  // namespace handgrad

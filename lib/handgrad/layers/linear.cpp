@@ -1,0 +1,82 @@
+#include "handgrad/layers/linear.hpp"
+
+#include <cmath>
+
+#include "handgrad/random.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+template <class T>
+void Linear<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  // y = x·Wᵀ + b
+  kernels::backend<T>(x.device()).linear_forward(x, weight, has_bias() ? &bias.value() : nullptr, nullptr, y);
+}
+
+template <class T>
+void Linear<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
+  auto& k = kernels::backend<T>(x.device());
+  // dW = δᵀ·x,  db = Σₙ δₙ
+  k.linear_backward_parameters(x, dy, kernels::accumulate(weight), kernels::accumulate(bias));
+  // dx = δ·W
+  if (this->requires_input_grad()) k.linear_backward_input(dy, weight, dx);
+}
+
+template <class T>
+Linear<T>::Linear(std::size_t in_features, std::size_t out_features, bool with_bias) {
+  if (in_features == 0 || out_features == 0)
+    throw ValueError("Linear(" + std::to_string(in_features) + " → " + std::to_string(out_features) +
+                     "): at least one feature on each side expected");
+  // Both bounds are 1/√in. PyTorch reaches the weight's by way of Kaiming's formula with a = √5, which differs in the
+  // last bit; followed here, so that double weights are its weights too.
+  const double a = std::sqrt(5.0), gain = std::sqrt(2 / (1 + a * a)), root = std::sqrt(static_cast<double>(in_features));
+  const auto draw = [](const Shape& shape, double bound) {
+    Tensor<T> x = Tensor<T>::empty(shape);
+    return uniform_(x, -bound, bound);
+  };
+  weight = this->register_parameter("weight", draw({out_features, in_features}, std::sqrt(3.0) * (gain / root)));
+  if (with_bias) bias = this->register_parameter("bias", draw({out_features}, 1 / root));
+}
+
+template <class T>
+Linear<T>::Linear(Tensor<T> W, Tensor<T> b) {
+  if (W.rank() != 2 || W.numel() == 0)
+    throw ShapeError("Linear: a weight of shape (out, in) expected, one of shape " + W.shape().str() + " came");
+  if (b.defined() && !(b.shape() == Shape{W.size(0)}))
+    throw ShapeError("Linear: weight has shape " + W.shape().str() + ", so a bias of shape " + Shape{W.size(0)}.str() +
+                     " expected, one of shape " + b.shape().str() + " came");
+  weight = this->register_parameter("weight", std::move(W));
+  if (b.defined()) bias = this->register_parameter("bias", std::move(b));
+}
+
+template <class T>
+Linear<T> Linear<T>::standard_normal(std::size_t in_features, std::size_t out_features) {
+  Tensor<T> W = randn<T>({out_features, in_features}), b = randn<T>({out_features});
+  return Linear(std::move(W), std::move(b));
+}
+
+template <class T>
+Shape Linear<T>::output_shape(const Shape& input) const {
+  if (input.rank() == 0 || input.columns() != in_features())
+    throw ShapeError("input has " + std::to_string(input.columns()) + " columns, " + std::to_string(in_features()) +
+                     " expected (shape " + input.str() + ")");
+  Shape output = input;
+  output[-1] = out_features();
+  return output;
+}
+
+template <class T>
+std::string Linear<T>::extra_repr() const {
+  return "in_features=" + std::to_string(in_features()) + ", out_features=" + std::to_string(out_features()) +
+         ", bias=" + (has_bias() ? "True" : "False");
+}
+
+template <class T>
+std::string Linear<T>::label() const {
+  return "Linear(" + std::to_string(in_features()) + " → " + std::to_string(out_features()) + ")";
+}
+
+template class Linear<float>;
+template class Linear<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,55 @@
+#include "handgrad/layers/neuron.hpp"
+
+#include "handgrad/random.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+// A neuron is a Linear layer of one row: w as (1×in), y and δ as (N×1). The kernels are the same.
+
+template <class T>
+void Neuron<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  // y = x·w + b
+  const Tensor<T> row = weight.value().reshape({1, in_features()});
+  kernels::backend<T>(x.device()).linear_forward(x, row, &bias.value(), nullptr, y);
+}
+
+template <class T>
+void Neuron<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
+  auto& k = kernels::backend<T>(x.device());
+  const Tensor<T> delta = dy.reshape({dy.numel(), 1});
+  // dw = Σₙ δₙ·xₙ,  db = Σₙ δₙ
+  k.linear_backward_parameters(x, delta, kernels::accumulate(weight), kernels::accumulate(bias));
+  // dxₙ = δₙ·w
+  if (this->requires_input_grad()) k.linear_backward_input(delta, weight.value().reshape({1, in_features()}), dx);
+}
+
+template <class T>
+Neuron<T>::Neuron(std::size_t in_features) {
+  if (in_features == 0) throw ValueError("Neuron(0): at least one input expected");
+  weight = this->register_parameter("weight", randn<T>({in_features}));
+  bias = this->register_parameter("bias", randn<T>({1}));
+}
+
+template <class T>
+Neuron<T>::Neuron(Tensor<T> w, Tensor<T> b) {
+  if (w.rank() != 1 || w.numel() == 0)
+    throw ShapeError("Neuron: a weight of shape (in,) expected, one of shape " + w.shape().str() + " came");
+  if (b.numel() != 1)
+    throw ShapeError("Neuron: one number as bias expected, a tensor of shape " + b.shape().str() + " came");
+  weight = this->register_parameter("weight", std::move(w));
+  bias = this->register_parameter("bias", std::move(b));
+}
+
+template <class T>
+Shape Neuron<T>::output_shape(const Shape& input) const {
+  if (input.rank() < 1 || input.rank() > 2 || input.columns() != in_features())
+    throw ShapeError("input of shape (" + std::to_string(in_features()) + ",) or (N, " + std::to_string(in_features()) +
+                     ") expected, " + input.str() + " came");
+  return Shape(input.begin(), input.end() - 1);
+}
+
+template class Neuron<float>;
+template class Neuron<double>;
+
+}  // namespace handgrad

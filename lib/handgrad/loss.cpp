@@ -1,0 +1,66 @@
+#include "handgrad/loss.hpp"
+
+#include <typeinfo>
+
+#include "handgrad/type_name.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+template <class T>
+const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& target) {
+  if (prediction.numel() == 0)
+    throw ShapeError(name() + ": prediction is empty (shape " + prediction.shape().str() + ")");
+  if (prediction.device() != target.device())
+    throw DeviceError(name() + ": prediction is on " + prediction.device().str() + ", target on " +
+                      target.device().str());
+  losses_shape_ = losses_shape(prediction.shape(), target.shape());
+  p_ = prediction;
+  y_ = target;
+  value_.reserve(reduction_ == Reduction::None ? losses_shape_ : Shape(), prediction.device());
+  forward_into(p_, y_, value_);
+  return value_;
+}
+
+template <class T>
+const Tensor<T>& Loss<T>::backward() {
+  if (reduction_ == Reduction::None)
+    throw StateError(name() + ": with Reduction::None, backward needs the gradient of what was made of the losses: "
+                     "backward(upstream), of their shape " + losses_shape_.str());
+  return backward_checked(nullptr);
+}
+
+template <class T>
+const Tensor<T>& Loss<T>::backward(const Tensor<T>& upstream) {
+  return backward_checked(&upstream);
+}
+
+template <class T>
+const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
+  if (!value_.defined()) throw StateError(name() + ": backward before any forward");
+  if (upstream && !(upstream->shape() == value_.shape()))
+    throw ShapeError(name() + ": the gradient of a loss of shape " + value_.shape().str() + " was expected, one of shape " +
+                     upstream->shape().str() + " came");
+  dp_.reserve(p_.shape(), p_.device());
+  backward_into(p_, y_, dp_);
+  if (upstream) kernels::backend<T>(dp_.device()).multiply_rows(dp_, *upstream);
+  return dp_;
+}
+
+template <class T>
+Shape Loss<T>::losses_shape(const Shape& prediction, const Shape& target) const {
+  if (!(prediction == target))
+    throw ShapeError(name() + ": prediction has shape " + prediction.str() + ", target has shape " + target.str() +
+                     "; they must be equal, nothing is broadcast");
+  return prediction;
+}
+
+template <class T>
+std::string Loss<T>::name() const {
+  return class_name(typeid(*this));
+}
+
+template class Loss<float>;
+template class Loss<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,53 @@
+#pragma once
+#include <string>
+
+#include "handgrad/errors.hpp"
+#include "handgrad/tensor.hpp"
+
+namespace handgrad {
+
+/// How a loss makes one number of the losses of its elements or rows: keep them all, average, or add. Only here is anything
+/// divided by the size of the batch.
+enum class Reduction { None, Mean, Sum };
+
+/// L(p, y) of a prediction p and a target y, and δ = ∂L/∂p, derived by hand.
+///
+/// As with Layer, the public functions live here once and check; a loss's own part are two functions of pure mathematics.
+template <class T>
+class Loss {
+ public:
+  using value_type = T;
+  explicit Loss(Reduction reduction = Reduction::Mean) : reduction_(reduction) {}
+  virtual ~Loss() = default;
+
+  /// The loss: of shape () for Mean and Sum, one value per element (or per row, see the loss) for None. `value.item()`
+  /// brings the number over. Prediction and target are kept for the backward. Throws ShapeError when their shapes do not
+  /// fit together (nothing is broadcast), DeviceError when they lie on two devices, ValueError for a target that no
+  /// prediction can mean (a class that does not exist).
+  const Tensor<T>& forward(const Tensor<T>& prediction, const Tensor<T>& target);
+  /// δ = ∂L/∂p, of the prediction's shape. With Reduction::None give the gradient of what was made of the losses,
+  /// `upstream`, of their shape: δ = upstream ∘ ∂ℓ/∂p. Throws StateError before any forward, or when it is missing.
+  const Tensor<T>& backward();
+  const Tensor<T>& backward(const Tensor<T>& upstream);
+
+  Reduction reduction() const { return reduction_; }
+  virtual std::string name() const;
+
+ protected:
+  /// The shape of the losses before they are reduced; throws ShapeError when the two do not fit together. The same shape
+  /// for both unless overridden.
+  virtual Shape losses_shape(const Shape& prediction, const Shape& target) const;
+  /// The loss's mathematics: `value` comes with the shape () or, for Reduction::None, `losses_shape`. `backward_into` writes
+  /// δ of the reduced loss (for None: of the sum of the losses; `backward` multiplies by upstream).
+  virtual void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) = 0;
+  virtual void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) = 0;
+
+ private:
+  const Tensor<T>& backward_checked(const Tensor<T>* upstream);
+
+  Reduction reduction_;
+  Tensor<T> p_, y_, value_, dp_;
+  Shape losses_shape_;
+};
+
+}  // namespace handgrad

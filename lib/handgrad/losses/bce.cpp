@@ -1,0 +1,76 @@
+#include "handgrad/losses/bce.hpp"
+
+#include "handgrad/format.hpp"
+#include "kernels/formulas/losses.hpp"
+
+namespace handgrad {
+
+namespace {
+
+/// Looks only on the CPU: on a GPU the look would stall the stream.
+template <class T>
+void require_unit_interval(const char* what, const Tensor<T>& x) {
+  if (!x.device().is_cpu()) return;
+  for (std::size_t i = 0; i < x.numel(); ++i)
+    if (!(x.data()[i] >= 0 && x.data()[i] <= 1))
+      throw ValueError(std::string("BCELoss: ") + what + " " + std::to_string(i) + " is " +
+                       format_number(static_cast<double>(x.data()[i])) + ", a number in [0, 1] expected");
+}
+
+template <class T>
+void require_numbers(const std::string& loss, const Tensor<T>& y) {
+  if (!y.device().is_cpu()) return;
+  for (std::size_t i = 0; i < y.numel(); ++i)
+    if (y.data()[i] != y.data()[i]) throw ValueError(loss + ": target " + std::to_string(i) + " is NaN");
+}
+
+/// `expanded` = the weight repeated to `shape`, whose last dimensions it has.
+template <class T>
+void expand(const char* what, const Tensor<T>& weight, const Tensor<T>& like, Tensor<T>& expanded) {
+  const Shape& shape = like.shape();
+  if (!weight.defined() || (expanded.defined() && expanded.shape() == shape && expanded.device() == like.device())) return;
+  bool fits = weight.rank() <= shape.rank();
+  for (std::size_t i = 1; fits && i <= weight.rank(); ++i) fits = weight.shape()[-int(i)] == shape[-int(i)];
+  if (!fits && weight.numel() != 1)
+    throw ShapeError(std::string("BCEWithLogitsLoss: ") + what + " has shape " + weight.shape().str() +
+                     ", prediction has shape " + shape.str() + "; the last dimensions must be equal");
+  const std::vector<T> once = weight.to_vector();
+  std::vector<T> all(shape.numel());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = once[i % once.size()];
+  expanded = Tensor<T>(shape, all).to(like.device());
+}
+
+}  // namespace
+
+template <class T>
+formulas::ElementLoss BCELoss<T>::formula() const {
+  if (clamp_ > 0) return formulas::ClampedBinaryCrossEntropy{clamp_};
+  return formulas::BinaryCrossEntropy{};
+}
+
+template <class T>
+void BCELoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) {
+  require_unit_interval("probability", p);
+  require_unit_interval("target", y);
+  ElementLoss<T>::forward_into(p, y, value);
+}
+
+template <class T>
+formulas::ElementLoss BCEWithLogitsLoss<T>::formula() const {
+  return formulas::BinaryCrossEntropyWithLogits{};
+}
+
+template <class T>
+void BCEWithLogitsLoss<T>::forward_into(const Tensor<T>& z, const Tensor<T>& y, Tensor<T>& value) {
+  require_numbers("BCEWithLogitsLoss", y);
+  expand("weight", options_.weight, z, weight_);
+  expand("pos_weight", options_.pos_weight, z, pos_weight_);
+  ElementLoss<T>::forward_into(z, y, value);
+}
+
+template class BCELoss<float>;
+template class BCELoss<double>;
+template class BCEWithLogitsLoss<float>;
+template class BCEWithLogitsLoss<double>;
+
+}  // namespace handgrad

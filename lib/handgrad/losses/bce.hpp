@@ -1,0 +1,70 @@
+#pragma once
+#include "handgrad/losses/element_loss.hpp"
+
+namespace handgrad {
+
+struct BCELossOptions {
+  /// 0: each logarithm is held at ≥ −100, as PyTorch does. Above 0: the probabilities are held to [ε, 1−ε], as the
+  /// notebooks do (with 1e-7); their gradient is 0 outside, so a saturated output learns nothing.
+  double clamp = 0;
+  Reduction reduction = Reduction::Mean;
+};
+
+/// Binary cross-entropy of probabilities p ∈ [0, 1] and targets y ∈ [0, 1]:
+///     ℓ = −[y·log p + (1−y)·log(1−p)],   ∂ℓ/∂p = (p − y)/(p(1−p))
+/// Where the probabilities come from a sigmoid, BCEWithLogitsLoss is exact and cannot overflow: prefer it.
+/// Throws ValueError for a probability outside [0, 1] or NaN, and for a target outside [0, 1] or NaN (on the CPU; a GPU
+/// would have to wait for the answer).
+template <class T = float>
+class BCELoss : public ElementLoss<T> {
+ public:
+  explicit BCELoss(BCELossOptions options = {}) : ElementLoss<T>(options.reduction), clamp_(options.clamp) {}
+  explicit BCELoss(Reduction reduction) : ElementLoss<T>(reduction), clamp_(0) {}
+  formulas::ElementLoss formula() const override;
+
+ protected:
+  void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;
+
+ private:
+  double clamp_;
+};
+
+/// `weight` scales the whole loss of an element, both classes alike; `pos_weight` scales the positive class only (above 1 it
+/// trades precision for recall). Both of the prediction's shape, or of its last dimensions (one per column, or one in all),
+/// and undefined for 1.
+template <class T>
+struct BCEWithLogitsLossOptions {
+  Tensor<T> weight = {}, pos_weight = {};
+  Reduction reduction = Reduction::Mean;
+};
+
+/// Sigmoid and binary cross-entropy in one, for logits z: with p = σ(z), weight w and pos_weight q
+///     ℓ = −w·[q·y·log σ(z) + (1−y)·log(1−σ(z))] = w·[(1−y)·z + (1 + (q−1)y)·log(1+e⁻ᶻ)]
+///     ∂ℓ/∂z = w·[(1−y) − (1 + (q−1)y)·σ(−z)],   for w = q = 1:  ∂ℓ/∂z = σ(z) − y
+/// The sigmoid's derivative is in it: nothing of the kind is to be multiplied on top. Throws ShapeError when a weight does
+/// not fit the prediction, ValueError for a NaN among the targets (on the CPU).
+template <class T = float>
+class BCEWithLogitsLoss : public ElementLoss<T> {
+ public:
+  explicit BCEWithLogitsLoss(BCEWithLogitsLossOptions<T> options = {})
+      : ElementLoss<T>(options.reduction), options_(std::move(options)) {}
+  explicit BCEWithLogitsLoss(Reduction reduction) : ElementLoss<T>(reduction) {}
+  formulas::ElementLoss formula() const override;
+
+ protected:
+  void forward_into(const Tensor<T>& z, const Tensor<T>& y, Tensor<T>& value) override;
+  const Tensor<T>* weights() const override { return weight_.defined() ? &weight_ : nullptr; }
+  const Tensor<T>* positive_weights() const override { return pos_weight_.defined() ? &pos_weight_ : nullptr; }
+
+ private:
+  BCEWithLogitsLossOptions<T> options_;
+  Tensor<T> weight_, pos_weight_;  // the options', repeated to the prediction's shape
+};
+
+BCELoss() -> BCELoss<float>;
+BCELoss(BCELossOptions) -> BCELoss<float>;
+BCELoss(Reduction) -> BCELoss<float>;
+BCEWithLogitsLoss() -> BCEWithLogitsLoss<float>;
+BCEWithLogitsLoss(Reduction) -> BCEWithLogitsLoss<float>;
+
+}  // namespace handgrad

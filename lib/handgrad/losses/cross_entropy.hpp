@@ -1,0 +1,79 @@
+#pragma once
+#include "handgrad/loss.hpp"
+
+namespace handgrad {
+
+/// `weight`: one factor w for each class (C), undefined for 1.
+template <class T>
+struct ClassLossOptions {
+  Tensor<T> weight = {};
+  Reduction reduction = Reduction::Mean;
+};
+
+/// What the losses of rows share: predictions p (N×C), one row an example, or (C,) for a single one. Targets are either
+/// classes, y (N) with elements 0 … C−1 (of type T, as all tensors), or distributions, y (N×C): one-hot or soft.
+/// None keeps one loss a row, (N). Mean divides by N, or for classes with weights by Σₙ w(yₙ), as PyTorch does.
+///
+/// Throws ShapeError for other shapes, ValueError for a class that does not exist (as NaN).
+template <class T>
+class RowLoss : public Loss<T> {
+ public:
+  explicit RowLoss(ClassLossOptions<T> options) : Loss<T>(options.reduction), weight_(std::move(options.weight)) {}
+
+ protected:
+  enum class Kind { CrossEntropy, NegativeLogLikelihood, Categorical };
+  virtual Kind kind() const = 0;
+  Shape losses_shape(const Shape& prediction, const Shape& target) const override;
+  void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;
+  void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) override;
+
+ private:
+  Tensor<T> weight_, divisor_;
+};
+
+/// Softmax and cross-entropy in one, for logits z: with p = softmax(z) and class weights w
+///     ℓ = −Σⱼ wⱼ·yⱼ·log pⱼ = −Σⱼ wⱼ·yⱼ·(zⱼ − log Σₖ e^(zₖ))
+/// Derivation: ∂(log pⱼ)/∂zᵢ = 1[i=j] − pᵢ   ⇒   ∂ℓ/∂zᵢ = −wᵢyᵢ + pᵢ·Σⱼ wⱼyⱼ;   for one class y without weights: p − y.
+template <class T = float>
+class CrossEntropyLoss : public RowLoss<T> {
+ public:
+  explicit CrossEntropyLoss(ClassLossOptions<T> options = {}) : RowLoss<T>(std::move(options)) {}
+  explicit CrossEntropyLoss(Reduction reduction) : RowLoss<T>({.reduction = reduction}) {}
+
+ protected:
+  typename RowLoss<T>::Kind kind() const override { return RowLoss<T>::Kind::CrossEntropy; }
+};
+
+/// For logarithms of probabilities, as LogSoftmax gives them:
+///     ℓ = −w(y)·p[y],   ∂ℓ/∂pⱼ = −wⱼ·yⱼ (yⱼ one-hot)
+template <class T = float>
+class NLLLoss : public RowLoss<T> {
+ public:
+  explicit NLLLoss(ClassLossOptions<T> options = {}) : RowLoss<T>(std::move(options)) {}
+  explicit NLLLoss(Reduction reduction) : RowLoss<T>({.reduction = reduction}) {}
+
+ protected:
+  typename RowLoss<T>::Kind kind() const override { return RowLoss<T>::Kind::NegativeLogLikelihood; }
+};
+
+/// For probabilities, as Softmax gives them:
+///     ℓ = −Σⱼ wⱼ·yⱼ·log pⱼ,   ∂ℓ/∂pⱼ = −wⱼ·yⱼ/pⱼ
+/// A probability of 0 where y is not gives ∞: CrossEntropyLoss on logits does not know that trouble.
+template <class T = float>
+class CategoricalCrossEntropyLoss : public RowLoss<T> {
+ public:
+  explicit CategoricalCrossEntropyLoss(ClassLossOptions<T> options = {}) : RowLoss<T>(std::move(options)) {}
+  explicit CategoricalCrossEntropyLoss(Reduction reduction) : RowLoss<T>({.reduction = reduction}) {}
+
+ protected:
+  typename RowLoss<T>::Kind kind() const override { return RowLoss<T>::Kind::Categorical; }
+};
+
+CrossEntropyLoss() -> CrossEntropyLoss<float>;
+CrossEntropyLoss(Reduction) -> CrossEntropyLoss<float>;
+NLLLoss() -> NLLLoss<float>;
+NLLLoss(Reduction) -> NLLLoss<float>;
+CategoricalCrossEntropyLoss() -> CategoricalCrossEntropyLoss<float>;
+CategoricalCrossEntropyLoss(Reduction) -> CategoricalCrossEntropyLoss<float>;
+
+}  // namespace handgrad

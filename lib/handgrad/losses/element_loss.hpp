@@ -1,0 +1,28 @@
+#pragma once
+#include "handgrad/loss.hpp"
+
+namespace handgrad {
+
+namespace formulas {
+struct ElementLoss;
+}
+
+/// What the losses that compare element by element share: L = (1/N)·Σ wᵢ·ℓ(pᵢ, yᵢ) for Mean, with N the number of elements,
+/// Σ wᵢ·ℓ for Sum, wᵢ·ℓ for None; and dpᵢ = wᵢ·∂ℓ/∂p, over N for Mean. The formulas of ℓ and ∂ℓ/∂p, with their
+/// derivations, are in kernels/formulas/losses.hpp: once, for CPU and GPU.
+template <class T>
+class ElementLoss : public Loss<T> {
+ public:
+  using Loss<T>::Loss;
+
+ protected:
+  virtual formulas::ElementLoss formula() const = 0;
+  /// Weights of the elements, and of the positive class; of the prediction's shape, or null for none.
+  virtual const Tensor<T>* weights() const { return nullptr; }
+  virtual const Tensor<T>* positive_weights() const { return nullptr; }
+
+  void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;
+  void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) override;
+};
+
+}  // namespace handgrad

@@ -1,0 +1,41 @@
+#include "handgrad/losses/l2_penalty.hpp"
+
+#include "handgrad/errors.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+template <class T>
+L2Penalty<T>::L2Penalty(std::vector<Parameter<T>> weights, double lambda)
+    : weights_(std::move(weights)), lambda_(static_cast<T>(lambda)) {
+  if (!(lambda >= 0)) throw ValueError("L2Penalty: lambda ≥ 0 expected, " + std::to_string(lambda) + " came");
+  if (weights_.empty()) throw ValueError("L2Penalty: no weights named");
+}
+
+template <class T>
+const Tensor<T>& L2Penalty<T>::forward() {
+  const Device device = weights_.front().value().device();
+  auto& k = kernels::backend<T>(device);
+  value_.reserve({}, device);
+  part_.reserve({}, device);
+  value_.fill(T(0));
+  for (const Parameter<T>& w : weights_) {
+    k.sum_of_squares(w, lambda_, part_);
+    k.add(value_, T(1), part_);
+  }
+  return value_;
+}
+
+template <class T>
+void L2Penalty<T>::backward() {
+  for (Parameter<T>& w : weights_) {
+    auto [grad, beta] = w.accumulate();
+    if (beta == T(0)) grad.fill(T(0));
+    kernels::backend<T>(grad.device()).add(grad, 2 * lambda_, w);  // dw += 2λ·w
+  }
+}
+
+template class L2Penalty<float>;
+template class L2Penalty<double>;
+
+}  // namespace handgrad

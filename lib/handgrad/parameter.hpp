@@ -1,0 +1,99 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "handgrad/tensor.hpp"
+
+namespace handgrad {
+
+/// A trainable tensor and its gradient. A handle: copies refer to the same parameter, so that an optimizer and a layer hold
+/// the same one even when the layer has been moved.
+///
+/// Gradients accumulate until `zero_grad()`. That call only marks the gradient as stale: the first write after it overwrites
+/// (β = 0 in `grad = β·grad + …`), every later one adds (β = 1), and nobody pays for filling zeros.
+template <class T>
+class Parameter {
+ public:
+  Parameter() : Parameter(Tensor<T>()) {}
+  Parameter(Tensor<T> value) : state_(std::make_shared<State>()) { state_->value = std::move(value); }
+
+  Tensor<T>& value() { return state_->value; }
+  const Tensor<T>& value() const { return state_->value; }
+  operator const Tensor<T>&() const { return state_->value; }
+  auto xt() { return value().xt(); }
+  auto xt() const { return value().xt(); }
+
+  const Shape& shape() const { return value().shape(); }
+  std::size_t numel() const { return value().numel(); }
+  bool defined() const { return value().defined(); }
+
+  /// The gradient, of the value's shape; zeros when nothing has been written since `zero_grad()`.
+  const Tensor<T>& grad() const {
+    if (!state_->zero && !state_->written) {
+      writable().fill(T(0));
+      state_->zero = true;
+    }
+    return state_->grad;
+  }
+  void zero_grad() { state_->written = state_->zero = false; }
+  /// Has a backward written this gradient since `zero_grad()`? Optimizers skip a parameter without one, as PyTorch's do.
+  bool has_grad() const { return state_->written; }
+
+  /// For writers of layers: where the gradient accumulates, and with which β: 0 for the first write since `zero_grad()`,
+  /// then 1. To be called once for each accumulation `grad = β·grad + dW`.
+  std::pair<Tensor<T>&, T> accumulate() {
+    T beta = state_->written ? T(1) : T(0);
+    state_->written = true;
+    return {writable(), beta};
+  }
+  /// The same for an xtensor expression: grad = dW the first time, grad += dW afterwards.
+  template <detail::XtensorExpression E>
+  void accumulate(const E& dW) {
+    auto [grad, beta] = accumulate();
+    if (beta == T(0))
+      grad.xt() = dW;
+    else
+      grad.xt() += dW;
+  }
+
+  void to(Device device) {
+    state_->value = state_->value.to(device);
+    if (state_->grad.defined()) state_->grad = state_->grad.to(device);
+  }
+  bool same_as(const Parameter& other) const { return state_ == other.state_; }
+
+ private:
+  struct State {
+    Tensor<T> value, grad;
+    bool written = false;  // by a backward since zero_grad()
+    bool zero = false;     // filled with zeros since zero_grad(), because somebody looked
+  };
+  Tensor<T>& writable() const {
+    if (!state_->grad.defined()) state_->grad = Tensor<T>::empty(state_->value.shape(), state_->value.device());
+    return state_->grad;
+  }
+  std::shared_ptr<State> state_;
+};
+
+/// A tensor that belongs to a layer's state but is not trained (`running_mean`). A handle, as Parameter is.
+template <class T>
+class Buffer {
+ public:
+  Buffer() : Buffer(Tensor<T>()) {}
+  Buffer(Tensor<T> value) : value_(std::make_shared<Tensor<T>>(std::move(value))) {}
+  Tensor<T>& value() { return *value_; }
+  const Tensor<T>& value() const { return *value_; }
+  operator const Tensor<T>&() const { return *value_; }
+  void to(Device device) { *value_ = value_->to(device); }
+
+ private:
+  std::shared_ptr<Tensor<T>> value_;
+};
+
+template <class T>
+using NamedParameter = std::pair<std::string, Parameter<T>>;
+template <class T>
+using NamedTensor = std::pair<std::string, Tensor<T>>;
+
+}  // namespace handgrad

@@ -1,0 +1,64 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <vector>
+
+#include "handgrad/tensor.hpp"
+
+namespace handgrad {
+
+/// torch's CPU generator: a 32-bit Mersenne twister and the ways in which PyTorch makes numbers of its output, so that the
+/// same seed gives the same numbers, bit for bit in the uniform streams and up to the rounding of log and cos in normal
+/// ones. Source: ATen/core/DistributionsHelper.h and ATen/native/cpu/DistributionTemplates.h of PyTorch, as described in
+/// the comments beside each function; proven by tests/random_test.cpp against values that PyTorch drew.
+class Generator {
+ public:
+  explicit Generator(std::uint64_t seed = 5489) { manual_seed(seed); }
+  /// Starts anew. mt19937 takes the seed's low 32 bits; a kept normal number is dropped.
+  void manual_seed(std::uint64_t seed);
+  std::uint64_t initial_seed() const { return seed_; }
+
+  std::uint32_t random() { return static_cast<std::uint32_t>(engine_()); }
+  /// The first word drawn is the high half.
+  std::uint64_t random64();
+  /// Uniform on [0, 1): 24 bits of a word for float, 53 bits of two words for double.
+  template <class T>
+  T uniform();
+  /// Standard normal by Box and Muller, one of a pair now, the other kept for the next call.
+  double normal();
+
+  /// The whole state (seed, twister, kept number) as text, and back, so that a run can be resumed. Throws ParseError.
+  std::string state() const;
+  void set_state(const std::string& state);
+
+ private:
+  std::mt19937 engine_;
+  std::uint64_t seed_ = 0;
+  std::optional<double> kept_normal_;
+};
+
+/// The generator that everything random uses unless it is given another: one per process, as in PyTorch.
+Generator& default_generator();
+/// Seeds the default generator.
+void manual_seed(std::uint64_t seed);
+
+/// xᵢ ~ U[low, high), in place.
+template <class T>
+Tensor<T>& uniform_(Tensor<T>& x, double low = 0, double high = 1, Generator& generator = default_generator());
+/// xᵢ ~ N(mean, std²), in place. Like PyTorch's, a different stream below 16 elements and from 16 on.
+template <class T>
+Tensor<T>& normal_(Tensor<T>& x, double mean = 0, double std = 1, Generator& generator = default_generator());
+
+/// U[0, 1) and N(0, 1) in a new tensor on the CPU.
+template <class T = float>
+Tensor<T> rand(const Shape& shape, Generator& generator = default_generator());
+template <class T = float>
+Tensor<T> randn(const Shape& shape, Generator& generator = default_generator());
+/// Integers in [low, high), each as an element of type T. Throws ValueError when low ≥ high.
+template <class T = float>
+Tensor<T> randint(std::int64_t low, std::int64_t high, const Shape& shape, Generator& generator = default_generator());
+/// A random order of 0 … n−1.
+std::vector<std::size_t> randperm(std::size_t n, Generator& generator = default_generator());
+
+}  // namespace handgrad

@@ -1,0 +1,57 @@
+#pragma once
+#include <concepts>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "handgrad/layer.hpp"
+
+namespace handgrad {
+
+/// y = fₙ(… f₂(f₁(x))): layers one after the other, of any depth and nesting. The backward runs the chain rule from the
+/// last to the first: δₙ = ∂L/∂y, δᵢ₋₁ = (∂fᵢ/∂x)ᵀ·δᵢ.
+///
+///     Sequential net{Linear(2, 4), Tanh(), Linear(4, 1)};
+///     std::cout << net;
+///     auto& first = dynamic_cast<Linear<float>&>(net[0]);
+///
+/// An untraced run is fused where that changes nothing but speed and rounding (an activation into the Linear before it).
+/// Errors of a layer name its place: `Sequential[2] Linear(16 → 1): …`.
+template <class T = float>
+class Sequential : public Layer<T> {
+ public:
+  Sequential() { this->requires_input_grad(false); }
+  template <class... L>
+    requires(sizeof...(L) > 0 && (std::derived_from<std::remove_cvref_t<L>, Layer<T>> && ...) &&
+             (!std::is_lvalue_reference_v<L> && ...))
+  explicit Sequential(L&&... layers) : Sequential() {
+    (push_back(std::make_shared<L>(std::move(layers))), ...);
+  }
+
+  void push_back(std::shared_ptr<Layer<T>> layer);
+  std::size_t size() const { return this->children().size(); }
+  /// Layer i, from 0. Throws ValueError when there is none.
+  Layer<T>& operator[](std::size_t i) const;
+
+  Shape output_shape(const Shape& input) const override;
+
+ protected:
+  const Tensor<T>& propagate(const Tensor<T>& x) override;
+  const Tensor<T>& backpropagate(const Tensor<T>& dy) override;
+  void forward_into(const Tensor<T>&, Tensor<T>&) override {}
+  void backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, Tensor<T>&) override {}
+  void input_grad_changed() override;
+  void invalidate() override { planned_ = false; }
+
+ private:
+  struct Step;                      // one layer, or several that run as one
+  std::vector<Step> plan_;
+  bool planned_ = false;
+  void plan();
+};
+
+template <class L, class... Rest>
+Sequential(L&&, Rest&&...) -> Sequential<typename std::remove_cvref_t<L>::value_type>;
+
+}  // namespace handgrad
