@@ -1,7 +1,7 @@
 #pragma once
-// The operations that a layer, a loss or an optimizer may call. One implementation for each kind of device: kernels/cpu and
-// kernels/cuda. All are pure virtual: an operation that a device lacks does not compile. Nothing here checks shapes:
-// that is the caller's business, once. Tensors are contiguous and row-major; outputs come sized.
+// The operations that a layer, a loss or an optimizer may call. One implementation for each kind of device: kernels/cpu
+// and kernels/cuda. All are pure virtual: an operation that a device lacks does not compile. Nothing here checks
+// shapes: that is the caller's business, once. Tensors are contiguous and row-major; outputs come sized.
 #include <cstddef>
 #include <span>
 
@@ -77,8 +77,8 @@ class Backend {
 
   // Linear: x (N×in), W (out×in), b (out), y (N×out); N is all dimensions but the last
   /// y = f(x·Wᵀ + b); b may be null, f too
-  virtual void linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b,
-                              const formulas::Activation* f, Tensor<T>& y) = 0;
+  virtual void linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const formulas::Activation* f,
+                              Tensor<T>& y) = 0;
   /// dx = dy·W
   virtual void linear_backward_input(const Tensor<T>& dy, const Tensor<T>& W, Tensor<T>& dx) = 0;
   /// dW = dyᵀ·x,  db = Σᵢ dyᵢ
@@ -103,8 +103,8 @@ class Backend {
                                      const Tensor<T>* w, const Tensor<T>* q, T a, Tensor<T>& dp) = 0;
 
   // Losses of rows: p (N×C), y classes (N) or a distribution for each row (N×C), w weights of classes (C) or null
-  /// Mean divides by N, or by Σᵢ w(yᵢ) where y are classes; that divisor is left in `divisor` (shape ()) for the backward.
-  /// Throws ValueError when an element of y is no class in [0, C).
+  /// Mean divides by N, or by Σᵢ w(yᵢ) where y are classes; that divisor is left in `divisor` (shape ()) for the
+  /// backward. Throws ValueError when an element of y is no class in [0, C).
   virtual void row_loss_forward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
                                 Reduction reduction, Tensor<T>& divisor, Tensor<T>& value) = 0;
   virtual void row_loss_backward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,

@@ -10,7 +10,12 @@ namespace handgrad::kernels::cpu {
 // y = f(z)
 template <class T>
 void CpuBackend<T>::activation_forward(const A& f, const Tensor<T>& z, Tensor<T>& y) {
-  std::visit([&](const auto& g) { map(y.numel(), y.data(), [=](Batch<T> v) { return g.value(v); }, z.data()); }, f);
+  std::visit(
+      [&](const auto& g) {
+        map(
+            y.numel(), y.data(), [=](Batch<T> v) { return g.value(v); }, z.data());
+      },
+      f);
 }
 
 // dz = δ ∘ f′(z)
@@ -83,13 +88,13 @@ void CpuBackend<T>::log_softmax_backward(const Tensor<T>& y, const Tensor<T>& dy
   });
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                                   \
-  template void CpuBackend<T>::activation_forward(const A&, const Tensor<T>&, Tensor<T>&);                        \
+#define HANDGRAD_INSTANTIATE(T)                                                                                    \
+  template void CpuBackend<T>::activation_forward(const A&, const Tensor<T>&, Tensor<T>&);                         \
   template void CpuBackend<T>::activation_backward(const A&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, \
-                                                   Tensor<T>&);                                                   \
-  template void CpuBackend<T>::softmax_forward(const Tensor<T>&, int, Tensor<T>&);                                \
-  template void CpuBackend<T>::softmax_backward(const Tensor<T>&, const Tensor<T>&, int, Tensor<T>&);             \
-  template void CpuBackend<T>::log_softmax_forward(const Tensor<T>&, int, Tensor<T>&);                            \
+                                                   Tensor<T>&);                                                    \
+  template void CpuBackend<T>::softmax_forward(const Tensor<T>&, int, Tensor<T>&);                                 \
+  template void CpuBackend<T>::softmax_backward(const Tensor<T>&, const Tensor<T>&, int, Tensor<T>&);              \
+  template void CpuBackend<T>::log_softmax_forward(const Tensor<T>&, int, Tensor<T>&);                             \
   template void CpuBackend<T>::log_softmax_backward(const Tensor<T>&, const Tensor<T>&, int, Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

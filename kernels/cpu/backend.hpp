@@ -16,11 +16,13 @@ class CpuBackend final : public Backend<T> {
   void multiply_rows(Tensor<T>& y, const Tensor<T>& x) override;
   void sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) override;
 
-  void matmul(const Tensor<T>& a, bool transpose_a, const Tensor<T>& b, bool transpose_b, T beta, Tensor<T>& c) override;
+  void matmul(const Tensor<T>& a, bool transpose_a, const Tensor<T>& b, bool transpose_b, T beta,
+              Tensor<T>& c) override;
 
   void linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const A* f, Tensor<T>& y) override;
   void linear_backward_input(const Tensor<T>& dy, const Tensor<T>& W, Tensor<T>& dx) override;
-  void linear_backward_parameters(const Tensor<T>& x, const Tensor<T>& dy, Accumulator<T> dW, Accumulator<T> db) override;
+  void linear_backward_parameters(const Tensor<T>& x, const Tensor<T>& dy, Accumulator<T> dW,
+                                  Accumulator<T> db) override;
 
   void activation_forward(const A& f, const Tensor<T>& z, Tensor<T>& y) override;
   void activation_backward(const A& f, const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy,
@@ -32,8 +34,8 @@ class CpuBackend final : public Backend<T> {
 
   void element_loss_forward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w, const Tensor<T>* q,
                             Reduction reduction, T a, Tensor<T>& value) override;
-  void element_loss_backward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                             const Tensor<T>* q, T a, Tensor<T>& dp) override;
+  void element_loss_backward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w, const Tensor<T>* q,
+                             T a, Tensor<T>& dp) override;
   void row_loss_forward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w, Reduction reduction,
                         Tensor<T>& divisor, Tensor<T>& value) override;
   void row_loss_backward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,

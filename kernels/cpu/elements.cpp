@@ -17,7 +17,8 @@ void CpuBackend<T>::fill(Tensor<T>& y, T value) {
 
 template <class T>
 void CpuBackend<T>::scale(Tensor<T>& y, T a) {
-  map(y.numel(), y.data(), [=](Batch<T> v) { return a * v; }, y.data());
+  map(
+      y.numel(), y.data(), [=](Batch<T> v) { return a * v; }, y.data());
 }
 
 template <class T>
@@ -29,18 +30,21 @@ template <class T>
 void CpuBackend<T>::multiply_rows(Tensor<T>& y, const Tensor<T>& x) {
   const std::size_t rows = x.numel(), columns = y.numel() / rows;
   if (columns == 1) {
-    map(rows, y.data(), [](Batch<T> a, Batch<T> b) { return a * b; }, y.data(), x.data());
+    map(
+        rows, y.data(), [](Batch<T> a, Batch<T> b) { return a * b; }, y.data(), x.data());
     return;
   }
   for (std::size_t i = 0; i < rows; ++i) {
     const Batch<T> factor(x.data()[i]);
-    map(columns, y.data() + i * columns, [=](Batch<T> v) { return factor * v; }, y.data() + i * columns);
+    map(
+        columns, y.data() + i * columns, [=](Batch<T> v) { return factor * v; }, y.data() + i * columns);
   }
 }
 
 template <class T>
 void CpuBackend<T>::sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) {
-  *value.data() = static_cast<T>(static_cast<double>(a) * sum(x.numel(), [](Batch<T> v) { return v * v; }, x.data()));
+  *value.data() = static_cast<T>(static_cast<double>(a) * sum<T>(
+                                                              x.numel(), [](Batch<T> v) { return v * v; }, x.data()));
 }
 
 template <class T>
@@ -56,7 +60,13 @@ void CpuBackend<T>::sgd(const formulas::SGD& rule, std::span<const SGDUpdate<T>>
     T* value = u.value->data();
     const T* grad = u.grad->data();
     if (!u.velocity) {
-      map(n, value, [&](Batch<T> x, Batch<T> g) { rule.step(x, g); return x; }, value, grad);
+      map(
+          n, value,
+          [&](Batch<T> x, Batch<T> g) {
+            rule.step(x, g);
+            return x;
+          },
+          value, grad);
       continue;
     }
     T* velocity = u.velocity->data();
@@ -71,13 +81,13 @@ void CpuBackend<T>::sgd(const formulas::SGD& rule, std::span<const SGDUpdate<T>>
   }
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                            \
-  template void CpuBackend<T>::fill(Tensor<T>&, T);                                                        \
-  template void CpuBackend<T>::scale(Tensor<T>&, T);                                                       \
-  template void CpuBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);                                       \
-  template void CpuBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);                                \
-  template void CpuBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);                            \
-  template void CpuBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);      \
+#define HANDGRAD_INSTANTIATE(T)                                                                       \
+  template void CpuBackend<T>::fill(Tensor<T>&, T);                                                   \
+  template void CpuBackend<T>::scale(Tensor<T>&, T);                                                  \
+  template void CpuBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);                                  \
+  template void CpuBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);                           \
+  template void CpuBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);                       \
+  template void CpuBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&); \
   template void CpuBackend<T>::sgd(const formulas::SGD&, std::span<const SGDUpdate<T>>);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

@@ -11,7 +11,8 @@ namespace handgrad::kernels::cpu {
 
 // Calls run(in…) with a loss of batches `l(p, y, w, q)` and those of the four arrays that there are; the others are 1.
 template <class T, class Loss, class Run>
-static void with_weights(Loss l, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w, const Tensor<T>* q, Run run) {
+static void with_weights(Loss l, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w, const Tensor<T>* q,
+                         Run run) {
   using V = Batch<T>;
   const V one(T(1));
   if (w && q)
@@ -35,7 +36,7 @@ void CpuBackend<T>::element_loss_forward(const L& f, const Tensor<T>& p, const T
           if (reduction == Reduction::None)
             map(p.numel(), value.data(), l, in...);
           else
-            *value.data() = static_cast<T>(static_cast<double>(a) * sum(p.numel(), l, in...));
+            *value.data() = static_cast<T>(static_cast<double>(a) * sum<T>(p.numel(), l, in...));
         });
       },
       f);
@@ -60,7 +61,9 @@ template <class T>
 class Targets {
  public:
   Targets(const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w)
-      : columns_(p.shape().columns()), classes_(y.numel() != p.numel() || y.rank() != p.rank()), y_(y.data()),
+      : columns_(p.shape().columns()),
+        classes_(y.numel() != p.numel() || y.rank() != p.rank()),
+        y_(y.data()),
         w_(w ? w->data() : nullptr) {}
   bool are_classes() const { return classes_; }
   /// Calls visit(j, wⱼ·yⱼ) for the classes that matter in row i.
@@ -148,13 +151,13 @@ void CpuBackend<T>::row_loss_backward(RowLoss loss, const Tensor<T>& p, const Te
 }
 
 #define HANDGRAD_INSTANTIATE(T)                                                                                      \
-  template void CpuBackend<T>::element_loss_forward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,   \
+  template void CpuBackend<T>::element_loss_forward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,  \
                                                     const Tensor<T>*, Reduction, T, Tensor<T>&);                     \
-  template void CpuBackend<T>::element_loss_backward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,  \
+  template void CpuBackend<T>::element_loss_backward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, \
                                                      const Tensor<T>*, T, Tensor<T>&);                               \
-  template void CpuBackend<T>::row_loss_forward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,        \
+  template void CpuBackend<T>::row_loss_forward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,       \
                                                 Reduction, Tensor<T>&, Tensor<T>&);                                  \
-  template void CpuBackend<T>::row_loss_backward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,       \
+  template void CpuBackend<T>::row_loss_backward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,      \
                                                  const Tensor<T>&, Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

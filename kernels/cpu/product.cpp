@@ -47,9 +47,11 @@ void outer(std::size_t m, std::size_t n, const T* x, const T* y, T beta, T* c) {
   for (std::size_t i = 0; i < m; ++i) {
     const Batch<T> xi(x[i]);
     if (beta == T(0))
-      map(n, c + i * n, [=](Batch<T> v) { return xi * v; }, y);
+      map(
+          n, c + i * n, [=](Batch<T> v) { return xi * v; }, y);
     else
-      map(n, c + i * n, [=](Batch<T> v, Batch<T> old) { return xi * v + beta * old; }, y, c + i * n);
+      map(
+          n, c + i * n, [=](Batch<T> v, Batch<T> old) { return xi * v + beta * old; }, y, c + i * n);
   }
 }
 
@@ -58,7 +60,8 @@ void outer(std::size_t m, std::size_t n, const T* x, const T* y, T beta, T* c) {
 template <class T>
 void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c) {
   // A vector is stored alike as a row and as a column. One dimension of 1 (a single output neuron, a single example)
-  // makes the product one pass over the matrix, which a loop does best, and in the same order for any number of threads.
+  // makes the product one pass over the matrix, which a loop does best, and in the same order for any number of
+  // threads.
   if (n == 1 && !ta) return matrix_vector(m, k, a, b, beta, c);
   if (m == 1 && !tb) return vector_matrix(n, k, a, b, beta, c);
   if (m == 1 && tb) return matrix_vector(n, k, b, a, beta, c);

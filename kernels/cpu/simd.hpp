@@ -1,6 +1,6 @@
 #pragma once
-// Loops over contiguous elements with xsimd. The last, incomplete batch goes through the same SIMD function as all others,
-// by way of a padded copy: an element's value does not depend on its place.
+// Loops over contiguous elements with xsimd. The last, incomplete batch goes through the same SIMD function as all
+// others, by way of a padded copy: an element's value does not depend on its place.
 #include <cstddef>
 #include <cstring>
 #include <xsimd/xsimd.hpp>
@@ -38,7 +38,7 @@ inline void map(std::size_t n, T* out, F f, const In*... in) {
   if (i < n) store_part(f(load_part(in + i, n - i)...), out + i, n - i);
 }
 
-/// Σ f(in[i]…), in double, in four independent sums whose order depends on n only.
+/// `sum<T>(n, f, in…)` = Σ f(in[i]…), in double, in four independent sums whose order depends on n only.
 template <class T, class F, class... In>
 inline double sum(std::size_t n, F f, const In*... in) {
   constexpr std::size_t w = Batch<T>::size;

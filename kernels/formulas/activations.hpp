@@ -1,7 +1,7 @@
 #pragma once
-// Activation functions y = f(z) and their derivatives f′, for dz = dy·f′. `derivative(z, y)` may use the input, the output
-// or both. Where it needs the output only, `from_output` says so: then z need not be kept, and the function can be fused
-// into what computes z.
+// Activation functions y = f(z) and their derivatives f′, for dz = dy·f′. `derivative(z, y)` may use the input, the
+// output or both. Where it needs the output only, `from_output` says so: then z need not be kept, and the function can
+// be fused into what computes z.
 #include <variant>
 
 #include "kernels/formulas/math.hpp"
@@ -184,7 +184,8 @@ struct Softplus {
 };
 
 /// Any one of them. A kernel visits it; one that misses a formula does not compile.
-struct Activation : std::variant<Identity, Threshold, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, GELU, GELUTanh, SiLU, Softplus> {
+struct Activation
+    : std::variant<Identity, Threshold, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, GELU, GELUTanh, SiLU, Softplus> {
   using variant::variant;
 };
 

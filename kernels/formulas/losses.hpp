@@ -1,5 +1,6 @@
 #pragma once
-// Losses ℓ(p, y) of one element, and ∂ℓ/∂p. q is the weight of the positive class (`pos_weight`), 1 where a loss has none.
+// Losses ℓ(p, y) of one element, and ∂ℓ/∂p. q is the weight of the positive class (`pos_weight`), 1 where a loss has
+// none.
 #include <variant>
 
 #include "kernels/formulas/activations.hpp"

@@ -1,5 +1,6 @@
 #pragma once
-// One element's update in each optimizer: w the parameter, g = ∂L/∂w, and what the optimizer remembers of earlier steps.
+// One element's update in each optimizer: w the parameter, g = ∂L/∂w, and what the optimizer remembers of earlier
+// steps.
 #include "kernels/formulas/math.hpp"
 
 namespace handgrad::formulas {

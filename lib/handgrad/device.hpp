@@ -27,7 +27,8 @@ class Device {
   int index_ = 0;
 };
 
-/// Can tensors be moved to a GPU here? If not, `cuda_unavailable_reason()` says why (not built in, no driver, no device).
+/// Can tensors be moved to a GPU here? If not, `cuda_unavailable_reason()` says why (not built in, no driver, no
+/// device).
 bool cuda_available();
 std::string cuda_unavailable_reason();
 /// Number of CUDA devices; 0 when CUDA is not available.

@@ -14,7 +14,8 @@ namespace handgrad {
 
 std::string class_name(const std::type_info& type) {
   int status = 0;
-  std::unique_ptr<char, void (*)(void*)> demangled(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+  std::unique_ptr<char, void (*)(void*)> demangled(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                   std::free);
   std::string name = demangled ? demangled.get() : type.name();
   name = name.substr(0, name.find('<'));
   const std::size_t scope = name.rfind("::");
@@ -57,8 +58,8 @@ template <class T>
 const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
   if (!x_.defined() || !y_.defined()) throw StateError(label() + ": backward before any forward");
   if (!(dy.shape() == y_.shape()))
-    throw ShapeError(label() + ": the gradient of an output of shape " + y_.shape().str() + " was expected, one of shape " +
-                     dy.shape().str() + " came");
+    throw ShapeError(label() + ": the gradient of an output of shape " + y_.shape().str() +
+                     " was expected, one of shape " + dy.shape().str() + " came");
   if (dy.device() != y_.device())
     throw DeviceError(label() + ": the gradient is on " + dy.device().str() + ", the output on " + y_.device().str());
   dx_.reserve(x_.shape(), x_.device());
@@ -139,7 +140,8 @@ template <class T>
 std::vector<NamedTensor<T>> Layer<T>::state_dict() const {
   std::vector<NamedTensor<T>> state;
   for_each("", [&](const std::string& prefix, const Layer& layer) {
-    for (const auto& [name, parameter] : layer.parameters_) state.emplace_back(prefix + name, parameter.value().clone());
+    for (const auto& [name, parameter] : layer.parameters_)
+      state.emplace_back(prefix + name, parameter.value().clone());
     for (const auto& [name, buffer] : layer.buffers_) state.emplace_back(prefix + name, buffer.value().clone());
   });
   return state;
@@ -199,9 +201,13 @@ void Layer<T>::register_child(std::string name, std::shared_ptr<Layer> layer) {
 namespace {
 
 std::string grouped(std::size_t number) {  // 61,697
-  std::string digits = std::to_string(number);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return digits;
+  std::string text;
+  const std::string digits = std::to_string(number);
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
+  }
+  return text;
 }
 
 template <class T>

@@ -13,9 +13,9 @@ namespace handgrad {
 
 /// y = f(x; θ) and, for a loss L with δ = ∂L/∂y, the chain rule by hand: dx = ∂L/∂x, dθ = ∂L/∂θ.
 ///
-/// Whoever uses a layer calls `forward(x)` and `backward(dy)`. They live here once: they check shape and device, size the
-/// output, keep what the backward needs, and record the trace. Whoever writes a layer overrides the two functions that
-/// are its mathematics, `forward_into` and `backward_into`, and names its parameters in the constructor:
+/// Whoever uses a layer calls `forward(x)` and `backward(dy)`. They live here once: they check shape and device, size
+/// the output, keep what the backward needs, and record the trace. Whoever writes a layer overrides the two functions
+/// that are its mathematics, `forward_into` and `backward_into`, and names its parameters in the constructor:
 ///
 ///     template <class T>
 ///     struct Scale : Layer<T> {                                       // y = a·x
@@ -27,9 +27,9 @@ namespace handgrad {
 ///       }
 ///     };
 ///
-/// Rules: dx is overwritten. Parameter gradients accumulate (`Parameter::accumulate`). Only the loss divides by the batch;
-/// layers sum over it. A layer caches only what x and y cannot give, and a backward leaves that as it was, so that
-/// calling it twice is legal and accumulates twice.
+/// Rules: dx is overwritten. Parameter gradients accumulate (`Parameter::accumulate`). Only the loss divides by the
+/// batch; layers sum over it. A layer caches only what x and y cannot give, and a backward leaves that as it was, so
+/// that calling it twice is legal and accumulates twice.
 template <class T>
 class Layer {
  public:
@@ -47,8 +47,8 @@ class Layer {
   /// forward. Throws StateError before any, ShapeError when dy has not the shape of y. See `requires_input_grad`.
   const Tensor<T>& backward(const Tensor<T>& dy);
 
-  /// Whether backward computes dx. A layer does unless told otherwise; a Sequential does only when told, since the dx of a
-  /// whole network is the gradient of the data, which training does not need. Not asked for, backward returns an
+  /// Whether backward computes dx. A layer does unless told otherwise; a Sequential does only when told, since the dx
+  /// of a whole network is the gradient of the data, which training does not need. Not asked for, backward returns an
   /// undefined tensor.
   void requires_input_grad(bool wanted);
   bool requires_input_grad() const { return input_grad_; }
@@ -114,7 +114,7 @@ class Layer {
   bool input_grad_ = true;
   Device device_;
 
-  Tensor<T> x_, y_, dx_;           // of the last forward and backward
+  Tensor<T> x_, y_, dx_;                  // of the last forward and backward
   Shape checked_input_, checked_output_;  // the last input shape that output_shape() accepted, and what it gave
   bool checked_ = false;
 };

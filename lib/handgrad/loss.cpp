@@ -25,8 +25,10 @@ const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& 
 template <class T>
 const Tensor<T>& Loss<T>::backward() {
   if (reduction_ == Reduction::None)
-    throw StateError(name() + ": with Reduction::None, backward needs the gradient of what was made of the losses: "
-                     "backward(upstream), of their shape " + losses_shape_.str());
+    throw StateError(name() +
+                     ": with Reduction::None, backward needs the gradient of what was made of the losses: "
+                     "backward(upstream), of their shape " +
+                     losses_shape_.str());
   return backward_checked(nullptr);
 }
 
@@ -39,8 +41,8 @@ template <class T>
 const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
   if (!value_.defined()) throw StateError(name() + ": backward before any forward");
   if (upstream && !(upstream->shape() == value_.shape()))
-    throw ShapeError(name() + ": the gradient of a loss of shape " + value_.shape().str() + " was expected, one of shape " +
-                     upstream->shape().str() + " came");
+    throw ShapeError(name() + ": the gradient of a loss of shape " + value_.shape().str() +
+                     " was expected, one of shape " + upstream->shape().str() + " came");
   dp_.reserve(p_.shape(), p_.device());
   backward_into(p_, y_, dp_);
   if (upstream) kernels::backend<T>(dp_.device()).multiply_rows(dp_, *upstream);

@@ -6,13 +6,14 @@
 
 namespace handgrad {
 
-/// How a loss makes one number of the losses of its elements or rows: keep them all, average, or add. Only here is anything
-/// divided by the size of the batch.
+/// How a loss makes one number of the losses of its elements or rows: keep them all, average, or add. Only here is
+/// anything divided by the size of the batch.
 enum class Reduction { None, Mean, Sum };
 
 /// L(p, y) of a prediction p and a target y, and δ = ∂L/∂p, derived by hand.
 ///
-/// As with Layer, the public functions live here once and check; a loss's own part are two functions of pure mathematics.
+/// As with Layer, the public functions live here once and check; a loss's own part are two functions of pure
+/// mathematics.
 template <class T>
 class Loss {
  public:
@@ -21,8 +22,8 @@ class Loss {
   virtual ~Loss() = default;
 
   /// The loss: of shape () for Mean and Sum, one value per element (or per row, see the loss) for None. `value.item()`
-  /// brings the number over. Prediction and target are kept for the backward. Throws ShapeError when their shapes do not
-  /// fit together (nothing is broadcast), DeviceError when they lie on two devices, ValueError for a target that no
+  /// brings the number over. Prediction and target are kept for the backward. Throws ShapeError when their shapes do
+  /// not fit together (nothing is broadcast), DeviceError when they lie on two devices, ValueError for a target that no
   /// prediction can mean (a class that does not exist).
   const Tensor<T>& forward(const Tensor<T>& prediction, const Tensor<T>& target);
   /// δ = ∂L/∂p, of the prediction's shape. With Reduction::None give the gradient of what was made of the losses,
@@ -34,11 +35,11 @@ class Loss {
   virtual std::string name() const;
 
  protected:
-  /// The shape of the losses before they are reduced; throws ShapeError when the two do not fit together. The same shape
-  /// for both unless overridden.
+  /// The shape of the losses before they are reduced; throws ShapeError when the two do not fit together. The same
+  /// shape for both unless overridden.
   virtual Shape losses_shape(const Shape& prediction, const Shape& target) const;
-  /// The loss's mathematics: `value` comes with the shape () or, for Reduction::None, `losses_shape`. `backward_into` writes
-  /// δ of the reduced loss (for None: of the sum of the losses; `backward` multiplies by upstream).
+  /// The loss's mathematics: `value` comes with the shape () or, for Reduction::None, `losses_shape`. `backward_into`
+  /// writes δ of the reduced loss (for None: of the sum of the losses; `backward` multiplies by upstream).
   virtual void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) = 0;
   virtual void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) = 0;
 

@@ -7,11 +7,11 @@
 
 namespace handgrad {
 
-/// A trainable tensor and its gradient. A handle: copies refer to the same parameter, so that an optimizer and a layer hold
-/// the same one even when the layer has been moved.
+/// A trainable tensor and its gradient. A handle: copies refer to the same parameter, so that an optimizer and a layer
+/// hold the same one even when the layer has been moved.
 ///
-/// Gradients accumulate until `zero_grad()`. That call only marks the gradient as stale: the first write after it overwrites
-/// (β = 0 in `grad = β·grad + …`), every later one adds (β = 1), and nobody pays for filling zeros.
+/// Gradients accumulate until `zero_grad()`. That call only marks the gradient as stale: the first write after it
+/// overwrites (β = 0 in `grad = β·grad + …`), every later one adds (β = 1), and nobody pays for filling zeros.
 template <class T>
 class Parameter {
  public:
@@ -37,11 +37,12 @@ class Parameter {
     return state_->grad;
   }
   void zero_grad() { state_->written = state_->zero = false; }
-  /// Has a backward written this gradient since `zero_grad()`? Optimizers skip a parameter without one, as PyTorch's do.
+  /// Has a backward written this gradient since `zero_grad()`? Optimizers skip a parameter without one, as PyTorch's
+  /// do.
   bool has_grad() const { return state_->written; }
 
-  /// For writers of layers: where the gradient accumulates, and with which β: 0 for the first write since `zero_grad()`,
-  /// then 1. To be called once for each accumulation `grad = β·grad + dW`.
+  /// For writers of layers: where the gradient accumulates, and with which β: 0 for the first write since
+  /// `zero_grad()`, then 1. To be called once for each accumulation `grad = β·grad + dW`.
   std::pair<Tensor<T>&, T> accumulate() {
     T beta = state_->written ? T(1) : T(0);
     state_->written = true;

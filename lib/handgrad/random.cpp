@@ -54,7 +54,8 @@ void Generator::set_state(const std::string& state) {
   bool kept = false;
   std::string number;
   std::mt19937 engine;
-  if (!(in >> seed >> kept >> number >> engine)) throw ParseError("Generator::set_state: not a state that state() wrote");
+  if (!(in >> seed >> kept >> number >> engine))
+    throw ParseError("Generator::set_state: not a state that state() wrote");
   seed_ = seed;
   engine_ = engine;
   kept_normal_.reset();
@@ -70,7 +71,8 @@ void manual_seed(std::uint64_t seed) { default_generator().manual_seed(seed); }
 
 namespace {
 
-// Random numbers are drawn on the host, in the order of the elements, for every device: the same seed, the same network.
+// Random numbers are drawn on the host, in the order of the elements, for every device: the same seed, the same
+// network.
 template <class T, class F>
 Tensor<T>& write(Tensor<T>& x, F&& draw) {
   if (x.device().is_cpu()) {
@@ -82,8 +84,8 @@ Tensor<T>& write(Tensor<T>& x, F&& draw) {
   return x.copy_from(host);
 }
 
-// From 16 elements on: all uniform first, then in blocks of 16 each pair (j, j+8) by Box and Muller. When the count is no
-// multiple of 16, the last 16 elements are drawn anew, overlapping the block before.
+// From 16 elements on: all uniform first, then in blocks of 16 each pair (j, j+8) by Box and Muller. When the count is
+// no multiple of 16, the last 16 elements are drawn anew, overlapping the block before.
 template <class T>
 void normal_block(T* v, T mean, T std) {
   for (int j = 0; j < 8; ++j) {
@@ -120,7 +122,8 @@ Tensor<T>& uniform_(Tensor<T>& x, double low, double high, Generator& generator)
 
 template <class T>
 Tensor<T>& normal_(Tensor<T>& x, double mean, double std, Generator& generator) {
-  return write(x, [&](T* v, std::size_t n) { draw_normal(v, n, static_cast<T>(mean), static_cast<T>(std), generator); });
+  return write(x,
+               [&](T* v, std::size_t n) { draw_normal(v, n, static_cast<T>(mean), static_cast<T>(std), generator); });
 }
 
 template <class T>
@@ -155,11 +158,11 @@ std::vector<std::size_t> randperm(std::size_t n, Generator& generator) {
   return order;
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                          \
-  template Tensor<T>& uniform_(Tensor<T>&, double, double, Generator&);                  \
-  template Tensor<T>& normal_(Tensor<T>&, double, double, Generator&);                   \
-  template Tensor<T> rand(const Shape&, Generator&);                                     \
-  template Tensor<T> randn(const Shape&, Generator&);                                    \
+#define HANDGRAD_INSTANTIATE(T)                                         \
+  template Tensor<T>& uniform_(Tensor<T>&, double, double, Generator&); \
+  template Tensor<T>& normal_(Tensor<T>&, double, double, Generator&);  \
+  template Tensor<T> rand(const Shape&, Generator&);                    \
+  template Tensor<T> randn(const Shape&, Generator&);                   \
   template Tensor<T> randint(std::int64_t, std::int64_t, const Shape&, Generator&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

@@ -8,10 +8,10 @@
 
 namespace handgrad {
 
-/// torch's CPU generator: a 32-bit Mersenne twister and the ways in which PyTorch makes numbers of its output, so that the
-/// same seed gives the same numbers, bit for bit in the uniform streams and up to the rounding of log and cos in normal
-/// ones. Source: ATen/core/DistributionsHelper.h and ATen/native/cpu/DistributionTemplates.h of PyTorch, as described in
-/// the comments beside each function; proven by tests/random_test.cpp against values that PyTorch drew.
+/// torch's CPU generator: a 32-bit Mersenne twister and the ways in which PyTorch makes numbers of its output, so that
+/// the same seed gives the same numbers, bit for bit in the uniform streams and up to the rounding of log and cos in
+/// normal ones. Source: ATen/core/DistributionsHelper.h and ATen/native/cpu/DistributionTemplates.h of PyTorch, as
+/// described in the comments beside each function; proven by tests/random_test.cpp against values that PyTorch drew.
 class Generator {
  public:
   explicit Generator(std::uint64_t seed = 5489) { manual_seed(seed); }

@@ -3,11 +3,6 @@
 namespace handgrad {
 
 template <class T>
-struct Sequential<T>::Step {
-  Layer<T>* layer;
-};
-
-template <class T>
 void Sequential<T>::push_back(std::shared_ptr<Layer<T>> layer) {
   if (layer) layer->requires_input_grad(size() > 0 || this->requires_input_grad());
   this->register_child(std::to_string(size()), std::move(layer));
@@ -62,9 +57,6 @@ const Tensor<T>& Sequential<T>::backpropagate(const Tensor<T>& dy) {
     delta = &at_place(i, [&]() -> const Tensor<T>& { return (*this)[i].backpropagate(*delta); });
   return *delta;
 }
-
-template <class T>
-void Sequential<T>::plan() {}
 
 template class Sequential<float>;
 template class Sequential<double>;

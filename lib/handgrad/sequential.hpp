@@ -16,16 +16,16 @@ namespace handgrad {
 ///     std::cout << net;
 ///     auto& first = dynamic_cast<Linear<float>&>(net[0]);
 ///
-/// An untraced run is fused where that changes nothing but speed and rounding (an activation into the Linear before it).
-/// Errors of a layer name its place: `Sequential[2] Linear(16 → 1): …`.
+/// An untraced run is fused where that changes nothing but speed and rounding (an activation into the Linear before
+/// it). Errors of a layer name its place: `Sequential[2] Linear(16 → 1): …`.
 template <class T = float>
 class Sequential : public Layer<T> {
  public:
   Sequential() { this->requires_input_grad(false); }
   template <class... L>
-    requires(sizeof...(L) > 0 && (std::derived_from<std::remove_cvref_t<L>, Layer<T>> && ...) &&
-             (!std::is_lvalue_reference_v<L> && ...))
-  explicit Sequential(L&&... layers) : Sequential() {
+  requires(sizeof...(L) > 0 && (std::derived_from<std::remove_cvref_t<L>, Layer<T>> && ...) &&
+           (!std::is_lvalue_reference_v<L> && ...)) explicit Sequential(L&&... layers)
+      : Sequential() {
     (push_back(std::make_shared<L>(std::move(layers))), ...);
   }
 
@@ -42,13 +42,6 @@ class Sequential : public Layer<T> {
   void forward_into(const Tensor<T>&, Tensor<T>&) override {}
   void backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, Tensor<T>&) override {}
   void input_grad_changed() override;
-  void invalidate() override { planned_ = false; }
-
- private:
-  struct Step;                      // one layer, or several that run as one
-  std::vector<Step> plan_;
-  bool planned_ = false;
-  void plan();
 };
 
 template <class L, class... Rest>

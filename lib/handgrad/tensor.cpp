@@ -129,8 +129,7 @@ T Tensor<T>::item_at(std::initializer_list<std::size_t> index) const {
     offset = offset * shape_[dim] + i;
     ++dim;
   }
-  if (!inside)
-    throw ShapeError("item" + Shape(index).str() + ": no such element in a tensor of shape " + shape_.str());
+  if (!inside) throw ShapeError("item" + Shape(index).str() + ": no such element in a tensor of shape " + shape_.str());
   T value;
   kernels::memory(device_).download(&value, data_ + offset, sizeof(T));
   return value;
@@ -158,8 +157,8 @@ Tensor<T> Tensor<T>::rows(std::size_t i, std::size_t j) const {
 template <class T>
 Tensor<T> Tensor<T>::reshape(const Shape& shape) const {
   if (shape.numel() != numel_)
-    throw ShapeError("reshape to " + shape.str() + " (" + std::to_string(shape.numel()) + " elements) of a tensor of shape " +
-                     shape_.str() + " (" + std::to_string(numel_) + " elements)");
+    throw ShapeError("reshape to " + shape.str() + " (" + std::to_string(shape.numel()) +
+                     " elements) of a tensor of shape " + shape_.str() + " (" + std::to_string(numel_) + " elements)");
   Tensor x = *this;
   x.shape_ = shape;
   return x;
@@ -232,7 +231,8 @@ Tensor<T> linspace(T start, T end, std::size_t steps) {
   Tensor<T> x = Tensor<T>::empty({steps});
   const T step = steps > 1 ? (end - start) / static_cast<T>(steps - 1) : T(0);
   for (std::size_t i = 0; i < steps; ++i)
-    x.data()[i] = i < steps / 2 || steps == 1 ? start + step * static_cast<T>(i) : end - step * static_cast<T>(steps - 1 - i);
+    x.data()[i] =
+        i < steps / 2 || steps == 1 ? start + step * static_cast<T>(i) : end - step * static_cast<T>(steps - 1 - i);
   return x;
 }
 
@@ -247,11 +247,11 @@ Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b) {
   return c;
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                \
-  template class Tensor<T>;                                                    \
-  template bool operator==(const Tensor<T>&, const Tensor<T>&);                \
-  template bool allclose(const Tensor<T>&, const Tensor<T>&, double, double);  \
-  template Tensor<T> linspace(T, T, std::size_t);                              \
+#define HANDGRAD_INSTANTIATE(T)                                               \
+  template class Tensor<T>;                                                   \
+  template bool operator==(const Tensor<T>&, const Tensor<T>&);               \
+  template bool allclose(const Tensor<T>&, const Tensor<T>&, double, double); \
+  template Tensor<T> linspace(T, T, std::size_t);                             \
   template Tensor<T> matmul(const Tensor<T>&, const Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

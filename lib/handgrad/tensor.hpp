@@ -19,13 +19,12 @@ namespace handgrad {
 
 namespace detail {
 
-/// What stands between the braces of `Tensor<float> x{{0, 0}, {0, 1}}`: a number, or a list of such. One recursive type,
-/// so that `{{0}, {1}}` is a 2×1 tensor and not ambiguous.
+/// What stands between the braces of `Tensor<float> x{{0, 0}, {0, 1}}`: a number, or a list of such. One recursive
+/// type, so that `{{0}, {1}}` is a 2×1 tensor and not ambiguous.
 class Nested {
  public:
   template <class N>
-    requires std::is_arithmetic_v<N>
-  Nested(N number) : number_(static_cast<double>(number)) {}
+  requires std::is_arithmetic_v<N> Nested(N number) : number_(static_cast<double>(number)) {}
   Nested(std::initializer_list<Nested> list) : is_list_(true), list_(list) {}
 
   bool is_list() const { return is_list_; }
@@ -88,9 +87,9 @@ class Tensor {
   T* data() { return data_; }
   const T* data() const { return data_; }
 
-  /// xtensor's view of the elements (no copy): of any rank, or of rank N as `xt<N>()`, which is faster. A const tensor's
-  /// view is const. It lives as long as some handle to the elements does. Throws DeviceError when they are not on the
-  /// CPU and ShapeError when the rank is not N.
+  /// xtensor's view of the elements (no copy): of any rank, or of rank N as `xt<N>()`, which is faster. A const
+  /// tensor's view is const. It lives as long as some handle to the elements does. Throws DeviceError when they are not
+  /// on the CPU and ShapeError when the rank is not N.
   auto xt();
   auto xt() const;
   template <std::size_t N>
@@ -102,10 +101,8 @@ class Tensor {
   T item() const;
   /// The element at an index: `x.item(1, 2)`. Throws ShapeError for a wrong number of indices or one out of range.
   template <class... I>
-    requires(sizeof...(I) > 0)
-  T item(I... index) const {
-    return item_at({static_cast<std::size_t>(index)...});
-  }
+  requires(sizeof...(I) > 0) T item(I... index)
+  const { return item_at({static_cast<std::size_t>(index)...}); }
   /// All elements, in row-major order.
   std::vector<T> to_vector() const;
 
@@ -123,8 +120,8 @@ class Tensor {
   /// Takes over the values of a tensor of the same shape, from whatever device. Throws ShapeError.
   Tensor& copy_from(const Tensor& source);
 
-  /// Makes this a tensor of `shape` on `device` whose elements nobody else holds, with no values yet. Memory is kept when
-  /// it suffices, so that a buffer resized in a loop allocates only once. For writers of layers.
+  /// Makes this a tensor of `shape` on `device` whose elements nobody else holds, with no values yet. Memory is kept
+  /// when it suffices, so that a buffer resized in a loop allocates only once. For writers of layers.
   void reserve(const Shape& shape, Device device);
   /// A handle that does not keep the elements alive: for whoever knows that another handle does.
   Tensor borrow() const;

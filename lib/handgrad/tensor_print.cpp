@@ -1,5 +1,5 @@
-// Printing as PyTorch does (torch/_tensor_str.py): four decimals, or integers as `1.`, or scientific notation for the whole
-// tensor when its numbers are too far apart; all of one width; beyond 1000 elements three from each end.
+// Printing as PyTorch does (torch/_tensor_str.py): four decimals, or integers as `1.`, or scientific notation for the
+// whole tensor when its numbers are too far apart; all of one width; beyond 1000 elements three from each end.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -53,7 +53,8 @@ Format choose_format(const V& shown) {
 template <class T>
 class Printer {
  public:
-  Printer(std::ostream& out, const Tensor<T>& x) : out_(out), shape_(x.shape()), v_(x.to_vector()), cut_(v_.size() > threshold) {
+  Printer(std::ostream& out, const Tensor<T>& x)
+      : out_(out), shape_(x.shape()), v_(x.to_vector()), cut_(v_.size() > threshold) {
     std::vector<double> shown;
     collect(0, 0, shown);
     format_ = choose_format(shown);
@@ -92,7 +93,8 @@ class Printer {
   void block(std::size_t dim, std::size_t offset, std::size_t indent) {
     const std::size_t n = shape_[static_cast<int>(dim)];
     const bool last = dim + 1 == shape_.rank();
-    const std::size_t per_line = std::max<std::size_t>(1, (line_width - std::min(line_width, indent)) / (format_.width + 2));
+    const std::size_t per_line =
+        std::max<std::size_t>(1, (line_width - std::min(line_width, indent)) / (format_.width + 2));
     std::size_t on_line = 0;
     bool first = true;
     out_ << '[';

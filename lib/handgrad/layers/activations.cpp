@@ -50,17 +50,17 @@ template <class T> std::string Softplus<T>::extra_repr() const {
 }
 // clang-format on
 
-#define HANDGRAD_INSTANTIATE(T)     \
+#define HANDGRAD_INSTANTIATE(T)      \
   template class ActivationLayer<T>; \
-  template class Identity<T>;       \
-  template class Threshold<T>;      \
-  template class Sigmoid<T>;        \
-  template class Tanh<T>;           \
-  template class ReLU<T>;           \
-  template class LeakyReLU<T>;      \
-  template class ELU<T>;            \
-  template class GELU<T>;           \
-  template class SiLU<T>;           \
+  template class Identity<T>;        \
+  template class Threshold<T>;       \
+  template class Sigmoid<T>;         \
+  template class Tanh<T>;            \
+  template class ReLU<T>;            \
+  template class LeakyReLU<T>;       \
+  template class ELU<T>;             \
+  template class GELU<T>;            \
+  template class SiLU<T>;            \
   template class Softplus<T>;
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

@@ -1,6 +1,6 @@
 #pragma once
-// Activation functions y = f(z), element by element, for tensors of any shape. The backward is dz = δ ∘ f′(z). Formulas and
-// derivatives, each with its derivation, are in kernels/formulas/activations.hpp: once, for CPU and GPU.
+// Activation functions y = f(z), element by element, for tensors of any shape. The backward is dz = δ ∘ f′(z). Formulas
+// and derivatives, each with its derivation, are in kernels/formulas/activations.hpp: once, for CPU and GPU.
 #include "handgrad/layer.hpp"
 
 namespace handgrad {
@@ -30,8 +30,8 @@ class Identity : public ActivationLayer<T> {
 /// The step: f(z) = 1 if z > 0, else 0, Rosenblatt's perceptron of 1957.
 ///
 /// Its derivative is 0 wherever it exists, so dz = 0: no gradient passes it, and the layers before it never learn by
-/// gradient descent. It is here to be looked at (and for networks whose weights are known); train with Sigmoid, the smooth
-/// step. A gradient check calls it inconclusive: 0 = 0 proves nothing.
+/// gradient descent. It is here to be looked at (and for networks whose weights are known); train with Sigmoid, the
+/// smooth step. A gradient check calls it inconclusive: 0 = 0 proves nothing.
 template <class T = float>
 class Threshold : public ActivationLayer<T> {
  public:

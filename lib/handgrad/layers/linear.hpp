@@ -36,7 +36,7 @@ class Linear : public Layer<T> {
   void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
 };
 
-Linear(std::size_t, std::size_t) -> Linear<float>;
-Linear(std::size_t, std::size_t, bool) -> Linear<float>;
+Linear(std::size_t, std::size_t)->Linear<float>;
+Linear(std::size_t, std::size_t, bool)->Linear<float>;
 
 }  // namespace handgrad

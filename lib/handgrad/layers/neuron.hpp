@@ -27,6 +27,6 @@ class Neuron : public Layer<T> {
   void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
 };
 
-Neuron(std::size_t) -> Neuron<float>;
+Neuron(std::size_t)->Neuron<float>;
 
 }  // namespace handgrad

@@ -28,7 +28,8 @@ void require_numbers(const std::string& loss, const Tensor<T>& y) {
 template <class T>
 void expand(const char* what, const Tensor<T>& weight, const Tensor<T>& like, Tensor<T>& expanded) {
   const Shape& shape = like.shape();
-  if (!weight.defined() || (expanded.defined() && expanded.shape() == shape && expanded.device() == like.device())) return;
+  if (!weight.defined() || (expanded.defined() && expanded.shape() == shape && expanded.device() == like.device()))
+    return;
   bool fits = weight.rank() <= shape.rank();
   for (std::size_t i = 1; fits && i <= weight.rank(); ++i) fits = weight.shape()[-int(i)] == shape[-int(i)];
   if (!fits && weight.numel() != 1)

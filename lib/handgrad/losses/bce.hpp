@@ -29,9 +29,9 @@ class BCELoss : public ElementLoss<T> {
   double clamp_;
 };
 
-/// `weight` scales the whole loss of an element, both classes alike; `pos_weight` scales the positive class only (above 1 it
-/// trades precision for recall). Both of the prediction's shape, or of its last dimensions (one per column, or one in all),
-/// and undefined for 1.
+/// `weight` scales the whole loss of an element, both classes alike; `pos_weight` scales the positive class only (above
+/// 1 it trades precision for recall). Both of the prediction's shape, or of its last dimensions (one per column, or one
+/// in all), and undefined for 1.
 template <class T>
 struct BCEWithLogitsLossOptions {
   Tensor<T> weight = {}, pos_weight = {};
@@ -41,8 +41,8 @@ struct BCEWithLogitsLossOptions {
 /// Sigmoid and binary cross-entropy in one, for logits z: with p = σ(z), weight w and pos_weight q
 ///     ℓ = −w·[q·y·log σ(z) + (1−y)·log(1−σ(z))] = w·[(1−y)·z + (1 + (q−1)y)·log(1+e⁻ᶻ)]
 ///     ∂ℓ/∂z = w·[(1−y) − (1 + (q−1)y)·σ(−z)],   for w = q = 1:  ∂ℓ/∂z = σ(z) − y
-/// The sigmoid's derivative is in it: nothing of the kind is to be multiplied on top. Throws ShapeError when a weight does
-/// not fit the prediction, ValueError for a NaN among the targets (on the CPU).
+/// The sigmoid's derivative is in it: nothing of the kind is to be multiplied on top. Throws ShapeError when a weight
+/// does not fit the prediction, ValueError for a NaN among the targets (on the CPU).
 template <class T = float>
 class BCEWithLogitsLoss : public ElementLoss<T> {
  public:
@@ -61,10 +61,10 @@ class BCEWithLogitsLoss : public ElementLoss<T> {
   Tensor<T> weight_, pos_weight_;  // the options', repeated to the prediction's shape
 };
 
-BCELoss() -> BCELoss<float>;
-BCELoss(BCELossOptions) -> BCELoss<float>;
-BCELoss(Reduction) -> BCELoss<float>;
-BCEWithLogitsLoss() -> BCEWithLogitsLoss<float>;
-BCEWithLogitsLoss(Reduction) -> BCEWithLogitsLoss<float>;
+BCELoss()->BCELoss<float>;
+BCELoss(BCELossOptions)->BCELoss<float>;
+BCELoss(Reduction)->BCELoss<float>;
+BCEWithLogitsLoss()->BCEWithLogitsLoss<float>;
+BCEWithLogitsLoss(Reduction)->BCEWithLogitsLoss<float>;
 
 }  // namespace handgrad

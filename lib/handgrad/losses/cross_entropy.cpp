@@ -9,8 +9,10 @@ Shape RowLoss<T>::losses_shape(const Shape& prediction, const Shape& target) con
   const bool matrix = prediction.rank() == 2, vector = prediction.rank() == 1;
   const Shape rows = matrix ? Shape{prediction[0]} : Shape{};
   if (!(matrix || vector) || !(target == prediction || target == rows))
-    throw ShapeError(this->name() + ": prediction of shape (N, C) with classes (N,) or distributions (N, C) as target "
-                     "expected; prediction has shape " + prediction.str() + ", target has shape " + target.str());
+    throw ShapeError(this->name() +
+                     ": prediction of shape (N, C) with classes (N,) or distributions (N, C) as target "
+                     "expected; prediction has shape " +
+                     prediction.str() + ", target has shape " + target.str());
   if (weight_.defined() && !(weight_.shape() == Shape{prediction.columns()}))
     throw ShapeError(this->name() + ": weight has shape " + weight_.shape().str() + ", one factor for each of " +
                      std::to_string(prediction.columns()) + " classes expected");

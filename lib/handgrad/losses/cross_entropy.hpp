@@ -69,11 +69,11 @@ class CategoricalCrossEntropyLoss : public RowLoss<T> {
   typename RowLoss<T>::Kind kind() const override { return RowLoss<T>::Kind::Categorical; }
 };
 
-CrossEntropyLoss() -> CrossEntropyLoss<float>;
-CrossEntropyLoss(Reduction) -> CrossEntropyLoss<float>;
-NLLLoss() -> NLLLoss<float>;
-NLLLoss(Reduction) -> NLLLoss<float>;
-CategoricalCrossEntropyLoss() -> CategoricalCrossEntropyLoss<float>;
-CategoricalCrossEntropyLoss(Reduction) -> CategoricalCrossEntropyLoss<float>;
+CrossEntropyLoss()->CrossEntropyLoss<float>;
+CrossEntropyLoss(Reduction)->CrossEntropyLoss<float>;
+NLLLoss()->NLLLoss<float>;
+NLLLoss(Reduction)->NLLLoss<float>;
+CategoricalCrossEntropyLoss()->CategoricalCrossEntropyLoss<float>;
+CategoricalCrossEntropyLoss(Reduction)->CategoricalCrossEntropyLoss<float>;
 
 }  // namespace handgrad

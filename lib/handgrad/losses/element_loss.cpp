@@ -21,7 +21,8 @@ template <class T>
 void ElementLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) {
   // dpᵢ = (1/N)·wᵢ·∂ℓ/∂p(pᵢ, yᵢ)
   kernels::backend<T>(p.device())
-      .element_loss_backward(formula(), p, y, weights(), positive_weights(), factor<T>(this->reduction(), p.numel()), dp);
+      .element_loss_backward(formula(), p, y, weights(), positive_weights(), factor<T>(this->reduction(), p.numel()),
+                             dp);
 }
 
 template class ElementLoss<float>;

@@ -7,9 +7,9 @@ namespace formulas {
 struct ElementLoss;
 }
 
-/// What the losses that compare element by element share: L = (1/N)·Σ wᵢ·ℓ(pᵢ, yᵢ) for Mean, with N the number of elements,
-/// Σ wᵢ·ℓ for Sum, wᵢ·ℓ for None; and dpᵢ = wᵢ·∂ℓ/∂p, over N for Mean. The formulas of ℓ and ∂ℓ/∂p, with their
-/// derivations, are in kernels/formulas/losses.hpp: once, for CPU and GPU.
+/// What the losses that compare element by element share: L = (1/N)·Σ wᵢ·ℓ(pᵢ, yᵢ) for Mean, with N the number of
+/// elements, Σ wᵢ·ℓ for Sum, wᵢ·ℓ for None; and dpᵢ = wᵢ·∂ℓ/∂p, over N for Mean. The formulas of ℓ and ∂ℓ/∂p, with
+/// their derivations, are in kernels/formulas/losses.hpp: once, for CPU and GPU.
 template <class T>
 class ElementLoss : public Loss<T> {
  public:

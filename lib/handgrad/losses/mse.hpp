@@ -19,9 +19,9 @@ class L1Loss : public ElementLoss<T> {
   formulas::ElementLoss formula() const override;
 };
 
-MSELoss() -> MSELoss<float>;
-MSELoss(Reduction) -> MSELoss<float>;
-L1Loss() -> L1Loss<float>;
-L1Loss(Reduction) -> L1Loss<float>;
+MSELoss()->MSELoss<float>;
+MSELoss(Reduction)->MSELoss<float>;
+L1Loss()->L1Loss<float>;
+L1Loss(Reduction)->L1Loss<float>;
 
 }  // namespace handgrad

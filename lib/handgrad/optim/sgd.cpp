@@ -9,8 +9,8 @@ namespace handgrad {
 template <class T>
 SGD<T>::SGD(std::vector<Parameter<T>> parameters, SGDOptions options)
     : Optimizer<T>(std::move(parameters)), options_(options), velocity_(this->parameters_.size()) {
-  for (auto [name, value] : {std::pair{"lr", options.lr}, {"momentum", options.momentum},
-                             {"weight_decay", options.weight_decay}})
+  for (auto [name, value] :
+       {std::pair{"lr", options.lr}, {"momentum", options.momentum}, {"weight_decay", options.weight_decay}})
     if (!(value >= 0)) throw ValueError(std::string("SGD: ") + name + " = " + format_number(value) + ", ≥ 0 expected");
   if (options.nesterov && options.momentum == 0) throw ValueError("SGD: nesterov needs a momentum > 0");
 }

@@ -32,7 +32,7 @@ class SGD : public Optimizer<T> {
 
  private:
   SGDOptions options_;
-  std::vector<Tensor<T>> velocity_;  // one for each parameter, undefined before its first step
+  std::vector<Tensor<T>> velocity_;             // one for each parameter, undefined before its first step
   std::vector<kernels::SGDUpdate<T>> updates_;  // kept so that a step allocates nothing
 };
 
