@@ -1,0 +1,90 @@
+#include "handgrad/data/numpy_random.hpp"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "handgrad/errors.hpp"
+
+namespace handgrad {
+
+double NumpyRandom::rand() {
+  const double high = static_cast<double>(engine_() >> 5);  // 27 bits
+  const double low = static_cast<double>(engine_() >> 6);   // 26 bits
+  return (high * 67108864.0 + low) / 9007199254740992.0;
+}
+
+double NumpyRandom::randn() {
+  if (kept_) {
+    const double value = *kept_;
+    kept_.reset();
+    return value;
+  }
+  // A point (a, b) uniform in the unit disc, r² = a² + b². Then a·f and b·f with f = √(−2·ln(r²)/r²) are two
+  // independent standard normals (G. Marsaglia and T. A. Bray, SIAM Review 6(3), 1964).
+  double a, b, r2;
+  do {
+    a = 2.0 * rand() - 1.0;
+    b = 2.0 * rand() - 1.0;
+    r2 = a * a + b * b;
+  } while (r2 >= 1.0 || r2 == 0.0);
+  const double f = std::sqrt(-2.0 * std::log(r2) / r2);
+  kept_ = f * a;
+  return f * b;
+}
+
+std::uint32_t NumpyRandom::bounded(std::uint32_t max) {
+  if (max == 0) return 0;  // takes nothing from the stream, as NumPy has it
+  const std::uint32_t mask = std::numeric_limits<std::uint32_t>::max() >> std::countl_zero(max);
+  std::uint32_t value;
+  do value = static_cast<std::uint32_t>(engine_()) & mask;
+  while (value > max);
+  return value;
+}
+
+std::int64_t NumpyRandom::randint(std::int64_t low, std::int64_t high) {
+  const std::uint64_t range = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
+  if (low >= high || range > (std::uint64_t{1} << 32)) {
+    throw ValueError("NumpyRandom::randint: low < high and at most 2^32 values expected, got [" + std::to_string(low) +
+                     ", " + std::to_string(high) + ")");
+  }
+  return low + static_cast<std::int64_t>(bounded(static_cast<std::uint32_t>(range - 1)));
+}
+
+std::vector<double> NumpyRandom::rand(std::size_t count) {
+  std::vector<double> values(count);
+  for (double& value : values) value = rand();
+  return values;
+}
+
+std::vector<double> NumpyRandom::randn(std::size_t count) {
+  std::vector<double> values(count);
+  for (double& value : values) value = randn();
+  return values;
+}
+
+std::vector<std::size_t> NumpyRandom::permutation(std::size_t count) {
+  std::vector<std::size_t> indices(count);
+  std::iota(indices.begin(), indices.end(), std::size_t{0});
+  shuffle(indices);
+  return indices;
+}
+
+std::vector<std::size_t> NumpyRandom::choice(std::size_t count, std::size_t size, bool replace) {
+  if ((count == 0 && size > 0) || (!replace && size > count)) {
+    throw ValueError("NumpyRandom::choice: " + std::to_string(size) + " of " + std::to_string(count) +
+                     (replace ? " elements" : " elements without replacement"));
+  }
+  if (!replace) {
+    auto indices = permutation(count);
+    indices.resize(size);
+    return indices;
+  }
+  std::vector<std::size_t> indices(size);
+  for (auto& index : indices) index = bounded(static_cast<std::uint32_t>(count - 1));
+  return indices;
+}
+
+}  // namespace handgrad

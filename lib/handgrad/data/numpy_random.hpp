@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace handgrad {
+
+/// NumPy's legacy generator (`np.random.RandomState(seed)`, `np.random.seed(seed)`), number for number.
+///
+/// scikit-learn's data generators and its train/test split are built on it, and so are the notebooks' data: with this
+/// class the same seed gives the same rows here as there. Networks draw from torch's generator instead (random.hpp).
+///
+/// Source: M. Matsumoto and T. Nishimura, "Mersenne Twister", ACM TOMACS 8(1), 1998, seeded by init_genrand, which is
+/// what std::mt19937 does too; the distributions as NumPy's documentation of RandomState freezes them.
+class NumpyRandom {
+ public:
+  explicit NumpyRandom(std::uint32_t seed = 0) : engine_(seed) {}
+
+  /// Uniform on [0, 1) with 53 random bits: ((u₁≫5)·2²⁶ + (u₂≫6)) / 2⁵³. `np.random.rand()`.
+  double rand();
+
+  /// Standard normal by the polar method; of the two values a round gives, one is kept for the next call.
+  /// `np.random.randn()`.
+  double randn();
+
+  double uniform(double low, double high) { return low + (high - low) * rand(); }
+  double normal(double mean, double standard_deviation) { return mean + standard_deviation * randn(); }
+
+  /// Uniform integer on [0, max], both ends included: bits masked to max's width, drawn again while they exceed it.
+  std::uint32_t bounded(std::uint32_t max);
+
+  /// Uniform integer on [low, high). `np.random.randint(low, high)`.
+  /// Throws ValueError when the range is empty or holds more than 2³² values.
+  std::int64_t randint(std::int64_t low, std::int64_t high);
+
+  /// `count` draws each. `np.random.rand(count)`, `np.random.randn(count)`.
+  std::vector<double> rand(std::size_t count);
+  std::vector<double> randn(std::size_t count);
+
+  /// Fisher-Yates from the last element down. `np.random.shuffle(values)`.
+  template <class T>
+  void shuffle(std::span<T> values) {
+    for (std::size_t i = values.size(); i-- > 1;) {
+      using std::swap;
+      swap(values[i], values[bounded(static_cast<std::uint32_t>(i))]);
+    }
+  }
+  template <class T>
+  void shuffle(std::vector<T>& values) {
+    shuffle(std::span<T>(values));
+  }
+
+  /// 0 … count−1, shuffled. `np.random.permutation(count)`.
+  std::vector<std::size_t> permutation(std::size_t count);
+
+  /// `size` indices out of 0 … count−1. `np.random.choice(count, size, replace)`.
+  /// Throws ValueError when there is nothing to choose from, or too little without replacement.
+  std::vector<std::size_t> choice(std::size_t count, std::size_t size, bool replace = true);
+
+ private:
+  std::mt19937 engine_;
+  std::optional<double> kept_;
+};
+
+}  // namespace handgrad

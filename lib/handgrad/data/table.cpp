@@ -1,0 +1,201 @@
+#include "handgrad/data/table.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "handgrad/errors.hpp"
+
+namespace handgrad {
+namespace {
+
+template <class Items>
+std::string listed(const Items& items) {
+  std::string text;
+  std::size_t shown = 0;
+  for (const auto& item : items) {
+    if (shown++ == 20) return text + ", …";
+    text += (text.empty() ? "\"" : ", \"") + item + "\"";
+  }
+  return text.empty() ? "none" : text;
+}
+
+bool is_missing(double cell) { return std::isnan(cell); }
+bool is_missing(const std::string& cell) { return cell.empty(); }
+
+}  // namespace
+
+bool detail::parse_number(std::string_view cell, double& number) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!cell.empty() && is_space(cell.front())) cell.remove_prefix(1);
+  while (!cell.empty() && is_space(cell.back())) cell.remove_suffix(1);
+  if (cell.size() > 1 && cell.front() == '+' && cell[1] != '-') cell.remove_prefix(1);
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), number);
+  return !cell.empty() && error == std::errc() && end == cell.data() + cell.size();
+}
+
+void Table::add(const std::string& name, Numbers numbers) {
+  const std::size_t length = numbers.size();
+  add_column({name, std::move(numbers)}, length);
+}
+
+void Table::add(const std::string& name, Text text) {
+  const std::size_t length = text.size();
+  add_column({name, std::move(text)}, length);
+}
+
+void Table::add_column(Column column, std::size_t length) {
+  if (has(column.name)) throw ValueError("Table: there is a column \"" + column.name + "\" already");
+  if (!columns_.empty() && length != rows_) {
+    throw ShapeError("Table: column \"" + column.name + "\" has " + std::to_string(length) + " rows, " +
+                     std::to_string(rows_) + " expected");
+  }
+  rows_ = length;
+  columns_.push_back(std::move(column));
+}
+
+std::vector<std::string> Table::names() const {
+  std::vector<std::string> names;
+  for (const auto& column : columns_) names.push_back(column.name);
+  return names;
+}
+
+bool Table::has(const std::string& name) const {
+  return std::any_of(columns_.begin(), columns_.end(), [&](const Column& column) { return column.name == name; });
+}
+
+const Table::Column& Table::column(const std::string& name) const {
+  for (const auto& column : columns_) {
+    if (column.name == name) return column;
+  }
+  throw ValueError("Table: no column \"" + name + "\"; there are " + listed(names()));
+}
+
+bool Table::is_numeric(const std::string& name) const { return std::holds_alternative<Numbers>(column(name).cells); }
+
+const Table::Numbers& Table::numbers(const std::string& name) const {
+  const Column& found = column(name);
+  if (const auto* numbers = std::get_if<Numbers>(&found.cells)) return *numbers;
+  const Text& cells = std::get<Text>(found.cells);
+  std::string example;
+  double number;
+  for (std::size_t row = 0; row < cells.size() && example.empty(); ++row) {
+    if (!detail::parse_number(cells[row], number)) example = "; " + where(row, name) + " is \"" + cells[row] + "\"";
+  }
+  throw ValueError("Table: column \"" + name + "\" is text, numbers expected" + example);
+}
+
+const Table::Text& Table::text(const std::string& name) const {
+  const Column& found = column(name);
+  if (const auto* text = std::get_if<Text>(&found.cells)) return *text;
+  throw ValueError("Table: column \"" + name + "\" holds numbers, text expected (CsvOptions::text reads it as text)");
+}
+
+Table Table::take(std::span<const std::size_t> rows) const {
+  for (const std::size_t row : rows) {
+    if (row >= rows_) throw ShapeError("Table: row " + std::to_string(row) + " of " + std::to_string(rows_));
+  }
+  const auto taken = [&](const auto& from) {
+    std::remove_cvref_t<decltype(from)> to;
+    to.reserve(rows.size());
+    for (const std::size_t row : rows) to.push_back(from[row]);
+    return to;
+  };
+  Table result;
+  result.rows_ = rows.size();
+  for (const auto& column : columns_) {
+    std::visit([&](const auto& cells) { result.columns_.push_back({column.name, taken(cells)}); }, column.cells);
+  }
+  result.file_ = file_;
+  if (!lines_.empty()) result.lines_ = taken(lines_);
+  return result;
+}
+
+Table Table::drop_missing() const {
+  std::vector<bool> missing(rows_);
+  for (const auto& column : columns_) {
+    std::visit(
+        [&](const auto& cells) {
+          for (std::size_t row = 0; row < rows_; ++row) missing[row] = missing[row] || is_missing(cells[row]);
+        },
+        column.cells);
+  }
+  std::vector<std::size_t> kept;
+  for (std::size_t row = 0; row < rows_; ++row) {
+    if (!missing[row]) kept.push_back(row);
+  }
+  return take(kept);
+}
+
+Table Table::drop(const std::vector<std::string>& names) const {
+  for (const auto& name : names) column(name);
+  Table result = *this;
+  std::erase_if(result.columns_,
+                [&](const Column& c) { return std::find(names.begin(), names.end(), c.name) != names.end(); });
+  return result;
+}
+
+std::size_t Table::replace(const std::string& name, const std::string& from, const std::string& to) {
+  text(name);
+  const auto found = std::find_if(columns_.begin(), columns_.end(), [&](const Column& c) { return c.name == name; });
+  std::size_t count = 0;
+  for (auto& cell : std::get<Text>(found->cells)) {
+    if (cell != from) continue;
+    cell = to;
+    ++count;
+  }
+  if (count == 0) no_such_value(*found, from);
+  return count;
+}
+
+std::vector<long> Table::indicator(const std::string& name, const std::string& value) const {
+  const Text& cells = text(name);
+  std::vector<long> result;
+  result.reserve(cells.size());
+  for (const auto& cell : cells) result.push_back(cell == value);
+  if (std::find(result.begin(), result.end(), 1) == result.end()) no_such_value(column(name), value);
+  return result;
+}
+
+std::vector<std::string> Table::unique(const std::string& name) const {
+  const std::set<std::string> values(text(name).begin(), text(name).end());
+  return {values.begin(), values.end()};
+}
+
+void Table::no_such_value(const Column& column, const std::string& value) const {
+  throw ValueError("Table: no cell of column \"" + column.name + "\" is \"" + value + "\"; there are " +
+                   listed(unique(column.name)));
+}
+
+template <class T>
+Tensor<T> Table::tensor(const std::vector<std::string>& names) const {
+  auto result = Tensor<T>::empty({rows_, names.size()});
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    const Numbers& cells = numbers(names[c]);
+    for (std::size_t row = 0; row < rows_; ++row) {
+      if (!std::isfinite(cells[row])) {
+        throw ParseError(where(row, names[c]) + (std::isnan(cells[row]) ? " is missing" : " is infinite") +
+                         "; a number expected (drop_missing() drops rows with missing cells)");
+      }
+      result.data()[row * names.size() + c] = static_cast<T>(cells[row]);
+    }
+  }
+  return result;
+}
+
+std::string Table::where(std::size_t row, const std::string& name) const {
+  const std::string place =
+      row < lines_.size() ? file_ + ", line " + std::to_string(lines_[row]) : "row " + std::to_string(row);
+  return place + ", column \"" + name + "\"";
+}
+
+void Table::set_origin(std::string file, std::vector<std::size_t> lines) {
+  file_ = std::move(file);
+  lines_ = std::move(lines);
+}
+
+template Tensor<float> Table::tensor(const std::vector<std::string>&) const;
+template Tensor<double> Table::tensor(const std::vector<std::string>&) const;
+
+}  // namespace handgrad

@@ -1,0 +1,68 @@
+#include "handgrad/io/files.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include "handgrad/errors.hpp"
+
+namespace handgrad {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Close {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, Close>;
+
+[[noreturn]] void fail(const std::string& path, const char* what, int error = errno) {
+  throw IoError(path + ": " + what + ": " + std::generic_category().message(error));
+}
+
+void write_to(const fs::path& path, std::string_view content, const std::string& asked_for) {
+  File file(std::fopen(path.c_str(), "wb"));
+  if (!file) fail(asked_for, "cannot be opened for writing");
+  const bool written = std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
+  if (!written || std::fflush(file.get()) != 0) fail(asked_for, "cannot be written");
+  ::fsync(::fileno(file.get()));  // a pipe or terminal refuses it, and does not need it
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) throw IoError(path + ": is a directory, a file expected");
+  File file(std::fopen(path.c_str(), "rb"));
+  if (!file) fail(path, "cannot be opened");
+  std::string content;
+  char block[1 << 16];
+  while (const std::size_t got = std::fread(block, 1, sizeof block, file.get())) content.append(block, got);
+  if (std::ferror(file.get())) fail(path, "cannot be read");
+  return content;
+}
+
+void write_file(const std::string& path, std::string_view content) {
+  std::error_code error;
+  fs::path target = path;
+  if (fs::is_symlink(target, error)) target = fs::canonical(target, error);  // the link stays one
+  if (error) fail(path, "is a link that leads nowhere", error.value());
+  if (fs::is_directory(target, error)) throw IoError(path + ": is a directory, a file expected");
+  if (fs::exists(target, error) && !fs::is_regular_file(target, error)) return write_to(target, content, path);
+
+  const fs::path beside = target.string() + ".part-" + std::to_string(::getpid());
+  try {
+    write_to(beside, content, path);
+    fs::rename(beside, target, error);
+    if (error) fail(path, "cannot be replaced", error.value());
+  } catch (...) {
+    fs::remove(beside, error);
+    throw;
+  }
+}
+
+}  // namespace handgrad

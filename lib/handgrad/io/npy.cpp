@@ -1,0 +1,245 @@
+#include "handgrad/io/npy.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "handgrad/errors.hpp"
+#include "handgrad/io/files.hpp"
+
+namespace handgrad {
+namespace {
+
+constexpr std::string_view magic = "\x93NUMPY";
+
+struct Header {
+  std::string descr;
+  bool fortran_order = false;
+  Shape shape;
+};
+
+/// Reads the file's beginning: the magic, the version, and a Python dictionary of three entries.
+class HeaderReader {
+ public:
+  HeaderReader(const std::string& path, std::string_view bytes) : path_(path), bytes_(bytes) {}
+
+  Header read() {
+    if (bytes_.substr(0, magic.size()) != magic) fail("not a NumPy file: it does not begin with \\x93NUMPY");
+    at_ = magic.size();
+    const auto version = take(2, "the version");
+    if (version[0] < 1 || version[0] > 3 || version[1] != 0) {
+      fail("version " + std::to_string(+version[0]) + "." + std::to_string(+version[1]) + ", 1.0 to 3.0 expected");
+    }
+    const std::size_t length = version[0] == 1
+                                   ? detail::load_number<std::uint16_t>(take(2, "the header's length").data(), little)
+                                   : detail::load_number<std::uint32_t>(take(4, "the header's length").data(), little);
+    if (length > bytes_.size() - at_) fail("the header of " + std::to_string(length) + " bytes is cut short");
+    end_ = at_ + length;
+    dictionary();
+    while (at_ < end_) {
+      if (!std::isspace(static_cast<unsigned char>(bytes_[at_]))) fail("unexpected text after the header's dictionary");
+      ++at_;
+    }
+    return std::move(header_);
+  }
+
+  std::size_t offset() const { return at_; }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw ParseError(path_ + ", offset " + std::to_string(at_) + ": " + what);
+  }
+
+ private:
+  static constexpr std::endian little = std::endian::little;
+
+  std::string_view take(std::size_t count, const char* what) {
+    if (count > bytes_.size() - at_) fail(std::string("the file ends before ") + what);
+    at_ += count;
+    return bytes_.substr(at_ - count, count);
+  }
+
+  void dictionary() {
+    std::optional<std::string> descr;
+    std::optional<bool> fortran_order;
+    std::optional<Shape> shape;
+    expect('{');
+    while (!skip('}')) {
+      const std::string key = quoted();
+      expect(':');
+      if (key == "descr" && !descr) {
+        descr = quoted();
+      } else if (key == "fortran_order" && !fortran_order) {
+        fortran_order = skip_word("True");
+        if (!*fortran_order && !skip_word("False")) fail("True or False expected");
+      } else if (key == "shape" && !shape) {
+        shape = tuple();
+      } else {
+        fail("the keys 'descr', 'fortran_order' and 'shape' expected once each, got '" + key + "'");
+      }
+      if (!skip(',')) {
+        expect('}');
+        break;
+      }
+    }
+    if (!descr || !fortran_order || !shape) fail("the header lacks 'descr', 'fortran_order' or 'shape'");
+    header_ = {*descr, *fortran_order, *shape};
+  }
+
+  Shape tuple() {
+    Shape shape;
+    expect('(');
+    while (!skip(')')) {
+      std::size_t size = 0;
+      const char* first = bytes_.data() + at_;
+      const auto [last, error] = std::from_chars(first, bytes_.data() + end_, size);
+      if (error != std::errc()) fail("a dimension's size expected");
+      at_ += static_cast<std::size_t>(last - first);
+      if (shape.rank() == Shape::max_rank) fail("more than 4 dimensions");
+      shape.push_back(size);
+      if (!skip(',')) {
+        expect(')');
+        break;
+      }
+    }
+    return shape;
+  }
+
+  void skip_spaces() {
+    while (at_ < end_ && (bytes_[at_] == ' ' || bytes_[at_] == '\n' || bytes_[at_] == '\t')) ++at_;
+  }
+  bool skip(char c) { return skip_word({&c, 1}); }
+  bool skip_word(std::string_view word) {
+    skip_spaces();
+    const bool found = bytes_.substr(at_, end_ - at_).substr(0, word.size()) == word;
+    if (found) {
+      at_ += word.size();
+      skip_spaces();
+    }
+    return found;
+  }
+  void expect(char c) {
+    if (!skip(c)) fail(std::string("'") + c + "' expected in the header");
+  }
+  std::string quoted() {
+    const char quote = skip('\'') ? '\'' : '"';
+    if (quote == '"') expect('"');
+    const std::size_t close = bytes_.substr(0, end_).find(quote, at_);
+    if (close == std::string_view::npos) fail("a string without its closing quote");
+    const std::string text(bytes_.substr(at_, close - at_));
+    at_ = close;
+    expect(quote);
+    return text;
+  }
+
+  const std::string& path_;
+  std::string_view bytes_;
+  std::size_t at_ = 0, end_ = 0;
+  Header header_;
+};
+
+template <class T>
+using Loader = void (*)(const char*, std::size_t, std::endian, T*);
+
+template <class T>
+struct Type {
+  std::size_t size;
+  Loader<T> load;
+};
+
+template <class V, class T>
+constexpr Type<T> type{sizeof(V), &detail::load_numbers<V, T>};
+
+template <class T>
+std::optional<Type<T>> type_of(std::string_view code) {
+  if (code == "f4") return type<float, T>;
+  if (code == "f8") return type<double, T>;
+  if (code == "b1" || code == "u1") return type<std::uint8_t, T>;
+  if (code == "u2") return type<std::uint16_t, T>;
+  if (code == "u4") return type<std::uint32_t, T>;
+  if (code == "u8") return type<std::uint64_t, T>;
+  if (code == "i1") return type<std::int8_t, T>;
+  if (code == "i2") return type<std::int16_t, T>;
+  if (code == "i4") return type<std::int32_t, T>;
+  if (code == "i8") return type<std::int64_t, T>;
+  return std::nullopt;
+}
+
+/// Elements stored with the first index running fastest, into row-major order.
+template <class T>
+Tensor<T> from_fortran_order(const Tensor<T>& stored, const Shape& shape) {
+  auto result = Tensor<T>::empty(shape);
+  std::array<std::size_t, Shape::max_rank> index{};
+  for (std::size_t i = 0; i < stored.numel(); ++i) {
+    std::size_t position = 0;
+    for (std::size_t d = 0; d < shape.rank(); ++d) position = position * shape[static_cast<int>(d)] + index[d];
+    result.data()[position] = stored.data()[i];
+    for (std::size_t d = 0; d < shape.rank() && ++index[d] == shape[static_cast<int>(d)]; ++d) index[d] = 0;
+  }
+  return result;
+}
+
+}  // namespace
+
+template <class T>
+Tensor<T> read_npy(const std::string& path) {
+  const std::string bytes = read_file(path);
+  HeaderReader reader(path, bytes);
+  const Header header = reader.read();
+
+  const char order = header.descr.empty() ? '?' : header.descr[0];
+  const auto type = order == '<' || order == '>' || order == '|' || order == '='
+                        ? type_of<T>(std::string_view(header.descr).substr(1))
+                        : std::nullopt;
+  if (!type) reader.fail("elements of type '" + header.descr + "'; floats (f4, f8), integers or booleans expected");
+
+  const std::size_t held = (bytes.size() - reader.offset()) / type->size;
+  std::size_t announced = 1;
+  for (const std::size_t size : header.shape) {
+    if (size != 0 && announced > held / size)
+      announced = std::numeric_limits<std::size_t>::max();
+    else
+      announced *= size;
+  }
+  if (std::find(header.shape.begin(), header.shape.end(), 0u) != header.shape.end()) announced = 0;
+  if (announced != held || (bytes.size() - reader.offset()) % type->size != 0) {
+    reader.fail("shape " + header.shape.str() + " of '" + header.descr + "' does not fit the " +
+                std::to_string(bytes.size() - reader.offset()) + " bytes that follow");
+  }
+
+  auto stored = Tensor<T>::empty(header.shape);
+  const bool big = order == '>' || (order == '=' && std::endian::native == std::endian::big);
+  type->load(bytes.data() + reader.offset(), announced, big ? std::endian::big : std::endian::little, stored.data());
+  return header.fortran_order ? from_fortran_order(stored, header.shape) : stored;
+}
+
+template <class T>
+void write_npy(const std::string& path, const Tensor<T>& tensor) {
+  static_assert(std::endian::native == std::endian::little);
+  std::string shape;
+  for (const std::size_t size : tensor.shape()) shape += std::to_string(size) + ", ";
+  if (tensor.rank() > 1) shape.resize(shape.size() - 2);
+  if (tensor.rank() == 1) shape.resize(shape.size() - 1);
+  std::string header =
+      "{'descr': '<f" + std::to_string(sizeof(T)) + "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  const std::size_t before = magic.size() + 4;
+  header.append(63 - (before + header.size()) % 64, ' ');  // so that the elements begin at a multiple of 64
+  header += '\n';
+
+  std::string bytes(magic);
+  bytes += {'\x01', '\x00', static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
+  bytes += header;
+  const std::vector<T> elements = tensor.to_vector();
+  bytes.append(reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(T));
+  write_file(path, bytes);
+}
+
+template Tensor<float> read_npy<float>(const std::string&);
+template Tensor<double> read_npy<double>(const std::string&);
+template void write_npy(const std::string&, const Tensor<float>&);
+template void write_npy(const std::string&, const Tensor<double>&);
+
+}  // namespace handgrad

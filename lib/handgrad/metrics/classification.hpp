@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "handgrad/metrics/values.hpp"
+
+namespace handgrad {
+
+// Labels are whole numbers. TP, FP, FN, TN count the examples of one class that are rightly or wrongly (T, F) taken for
+// it or not (P, N). Where a formula comes to 0/0 the result is 0: scikit-learn's zero_division=0. All of these throw
+// ShapeError for two different numbers of examples and ValueError for none, or for labels that are not whole numbers.
+
+/// Share of the examples with ŷ = y.
+double accuracy_score(const Values& y_true, const Values& y_pred);
+
+struct ConfusionMatrix {
+  std::vector<long> labels;                      ///< every label of y or ŷ, ascending
+  std::vector<std::vector<std::size_t>> counts;  ///< counts[i][j]: examples with y = labels[i] and ŷ = labels[j]
+};
+ConfusionMatrix confusion_matrix(const Values& y_true, const Values& y_pred);
+
+struct ClassScores {
+  long label;
+  double precision;     ///< TP / (TP + FP)
+  double recall;        ///< TP / (TP + FN)
+  double f1;            ///< 2TP / (2TP + FP + FN), the harmonic mean of the two
+  std::size_t support;  ///< TP + FN
+};
+/// One entry for each label of y or ŷ, ascending.
+std::vector<ClassScores> precision_recall_f1(const Values& y_true, const Values& y_pred);
+
+/// How the classes' scores become one number.
+enum class Average {
+  Binary,   ///< the score of class 1; y and ŷ must hold no labels but 0 and 1
+  Micro,    ///< TP, FP and FN summed over the classes first
+  Macro,    ///< mean over the classes
+  Weighted  ///< mean over the classes, weighted by their support
+};
+double precision_score(const Values& y_true, const Values& y_pred, Average average = Average::Binary);
+double recall_score(const Values& y_true, const Values& y_pred, Average average = Average::Binary);
+double f1_score(const Values& y_true, const Values& y_pred, Average average = Average::Binary);
+
+struct ClassificationReportOptions {
+  std::vector<std::string> target_names;  ///< one for each label, ascending; empty: the labels themselves
+  int digits = 2;
+};
+/// The table of precision, recall, F1 and support of each class that scikit-learn prints, to the character.
+/// Throws ValueError also when there are not as many target names as labels.
+std::string classification_report(const Values& y_true, const Values& y_pred,
+                                  const ClassificationReportOptions& options = {});
+
+}  // namespace handgrad

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "handgrad/errors.hpp"
+#include "handgrad/tensor.hpp"
+
+namespace handgrad {
+
+/// What a metric takes: one number per example, from a tensor of shape (N) or (N, 1) on any device, a vector or a list.
+class Values {
+ public:
+  /// Throws ShapeError when the tensor holds more than one number per example.
+  Values(const Tensor<float>& values);
+  Values(const Tensor<double>& values);
+  template <class T>
+  Values(const std::vector<T>& values) : values_(values.begin(), values.end()) {}
+  Values(std::initializer_list<double> values) : values_(values) {}
+
+  std::size_t size() const { return values_.size(); }
+  double operator[](std::size_t i) const { return values_[i]; }
+  auto begin() const { return values_.begin(); }
+  auto end() const { return values_.end(); }
+
+  /// The values as class labels.
+  /// Throws ValueError when one is not a whole number.
+  std::vector<long> labels(const char* metric, const char* name) const;
+
+ private:
+  std::vector<double> values_;
+};
+
+/// What each metric checks of its two arguments first: as many of one as of the other (else ShapeError), at least one,
+/// every one finite (else ValueError).
+void check_metric_arguments(const char* metric, const Values& y_true, const Values& y_pred);
+
+}  // namespace handgrad
