@@ -1,5 +1,6 @@
 #include "handgrad/data/numpy_random.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -35,22 +36,26 @@ double NumpyRandom::randn() {
   return f * b;
 }
 
-std::uint32_t NumpyRandom::bounded(std::uint32_t max) {
+std::uint64_t NumpyRandom::bounded(std::uint64_t max) {
   if (max == 0) return 0;  // takes nothing from the stream, as NumPy has it
-  const std::uint32_t mask = std::numeric_limits<std::uint32_t>::max() >> std::countl_zero(max);
-  std::uint32_t value;
-  do value = static_cast<std::uint32_t>(engine_()) & mask;
-  while (value > max);
+  const std::uint64_t mask = std::numeric_limits<std::uint64_t>::max() >> std::countl_zero(max);
+  const bool wide = max > std::numeric_limits<std::uint32_t>::max();
+  std::uint64_t value;
+  do {
+    value = engine_();
+    if (wide) value = value << 32 | engine_();
+    value &= mask;
+  } while (value > max);
   return value;
 }
 
 std::int64_t NumpyRandom::randint(std::int64_t low, std::int64_t high) {
-  const std::uint64_t range = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
-  if (low >= high || range > (std::uint64_t{1} << 32)) {
-    throw ValueError("NumpyRandom::randint: low < high and at most 2^32 values expected, got [" + std::to_string(low) +
-                     ", " + std::to_string(high) + ")");
+  if (low >= high) {
+    throw ValueError("NumpyRandom::randint: low < high expected, got " + std::to_string(low) + " and " +
+                     std::to_string(high));
   }
-  return low + static_cast<std::int64_t>(bounded(static_cast<std::uint32_t>(range - 1)));
+  const std::uint64_t count = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + bounded(count - 1));
 }
 
 std::vector<double> NumpyRandom::rand(std::size_t count) {
@@ -83,8 +88,23 @@ std::vector<std::size_t> NumpyRandom::choice(std::size_t count, std::size_t size
     return indices;
   }
   std::vector<std::size_t> indices(size);
-  for (auto& index : indices) index = bounded(static_cast<std::uint32_t>(count - 1));
+  for (auto& index : indices) index = bounded(count - 1);
   return indices;
+}
+
+std::size_t NumpyRandom::choice(std::span<const double> probabilities) {
+  const double sum = std::accumulate(probabilities.begin(), probabilities.end(), 0.0);
+  const bool valid = std::all_of(probabilities.begin(), probabilities.end(), [](double p) { return p >= 0; });
+  if (!valid || !(sum > 0) || !std::isfinite(sum)) {
+    throw ValueError("NumpyRandom::choice: probabilities that are not negative and have a positive sum expected");
+  }
+  const double drawn = rand();
+  double cumulated = 0;
+  for (std::size_t i = 0; i < probabilities.size(); ++i) {
+    cumulated += probabilities[i];
+    if (drawn < cumulated / sum) return i;
+  }
+  return probabilities.size() - 1;  // reached only by rounding
 }
 
 }  // namespace handgrad

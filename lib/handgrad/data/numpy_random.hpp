@@ -31,11 +31,12 @@ class NumpyRandom {
   double uniform(double low, double high) { return low + (high - low) * rand(); }
   double normal(double mean, double standard_deviation) { return mean + standard_deviation * randn(); }
 
-  /// Uniform integer on [0, max], both ends included: bits masked to max's width, drawn again while they exceed it.
-  std::uint32_t bounded(std::uint32_t max);
+  /// Uniform integer on [0, max], both ends included: bits masked to max's width, drawn again while they exceed it. Two
+  /// words, the high one first, when max needs more than 32 bits.
+  std::uint64_t bounded(std::uint64_t max);
 
   /// Uniform integer on [low, high). `np.random.randint(low, high)`.
-  /// Throws ValueError when the range is empty or holds more than 2³² values.
+  /// Throws ValueError when the range is empty.
   std::int64_t randint(std::int64_t low, std::int64_t high);
 
   /// `count` draws each. `np.random.rand(count)`, `np.random.randn(count)`.
@@ -47,7 +48,7 @@ class NumpyRandom {
   void shuffle(std::span<T> values) {
     for (std::size_t i = values.size(); i-- > 1;) {
       using std::swap;
-      swap(values[i], values[bounded(static_cast<std::uint32_t>(i))]);
+      swap(values[i], values[bounded(i)]);
     }
   }
   template <class T>
@@ -61,6 +62,10 @@ class NumpyRandom {
   /// `size` indices out of 0 … count−1. `np.random.choice(count, size, replace)`.
   /// Throws ValueError when there is nothing to choose from, or too little without replacement.
   std::vector<std::size_t> choice(std::size_t count, std::size_t size, bool replace = true);
+
+  /// An index drawn with these probabilities, which are taken relative to their sum. `np.random.choice(n, p=p)`.
+  /// Throws ValueError unless they are finite, none is negative and one is positive.
+  std::size_t choice(std::span<const double> probabilities);
 
  private:
   std::mt19937 engine_;

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "handgrad/data/table.hpp"
+#include "handgrad/random.hpp"
+#include "handgrad/tensor.hpp"
+
+namespace handgrad {
+
+// Data made on the spot. Targets have the shape (N, 1), as the losses want them; a class is its number as a T.
+// Everything is drawn and computed in double and then rounded to T. All throw ValueError for options without a meaning.
+
+template <class T = float>
+struct Samples {
+  Tensor<T> x;  ///< (N, D)
+  Tensor<T> y;  ///< (N, 1)
+};
+
+// ---- scikit-learn's, the same numbers for the same random_state ----
+
+struct MakeRegressionOptions {
+  std::size_t n_samples = 100, n_features = 100, n_informative = 10;
+  double bias = 0, noise = 0;
+  bool shuffle = true;
+  std::uint32_t random_state = 0;
+};
+template <class T = float>
+struct RegressionSamples {
+  Tensor<T> x;     ///< (N, D)
+  Tensor<T> y;     ///< (N, 1)
+  Tensor<T> coef;  ///< (D)
+};
+/// y = X·w + bias + noise·ε with xᵢⱼ, ε ~ N(0, 1); wⱼ ~ U[0, 100) for n_informative features and 0 for the others.
+template <class T = float>
+RegressionSamples<T> make_regression(const MakeRegressionOptions& options = {});
+
+struct MakeMoonsOptions {
+  std::size_t n_samples = 100;
+  bool shuffle = true;
+  double noise = 0;  ///< standard deviation of what is added to both coordinates
+  std::uint32_t random_state = 0;
+};
+/// Two interleaving half circles, classes 0 and 1: (cos t, sin t) and (1 − cos t, ½ − sin t) for t in [0, π].
+template <class T = float>
+Samples<T> make_moons(const MakeMoonsOptions& options = {});
+
+struct MakeClassificationOptions {
+  std::size_t n_samples = 100, n_features = 20, n_informative = 2, n_redundant = 2;
+  std::size_t n_classes = 2, n_clusters_per_class = 2;
+  double flip_y = 0.01;  ///< share of the labels that are drawn at random
+  double class_sep = 1;  ///< half the distance between neighbouring clusters
+  std::uint32_t random_state = 0;
+};
+/// Clusters of normal points around corners of a hypercube, each with a covariance of its own, each class several of
+/// them; further columns are linear combinations of those and noise. Classes are 0 … n_classes−1.
+template <class T = float>
+Samples<T> make_classification(const MakeClassificationOptions& options = {});
+
+// ---- ours ----
+
+struct MakeSpiralsOptions {
+  std::size_t n_samples = 300, n_classes = 3;
+  double turns = 0.75, noise = 0.05;
+  std::uint32_t random_state = 0;
+};
+/// Arms of a spiral, one a class: r·(cos φ, sin φ) with r in (0, 1] and φ = 2π(turns·r + class/n_classes), plus noise.
+template <class T = float>
+Samples<T> make_spirals(const MakeSpiralsOptions& options = {});
+
+/// The notebook's exclusive or: corners of the unit square, each drawn with randint, plus σ·N(0, 1); y = 1 where the
+/// two bits differ. Draws from torch's stream as the notebook does: all corners first, then all noise.
+template <class T = float>
+Samples<T> make_xor(std::size_t n_samples, double sigma = 0.2, Generator& generator = default_generator());
+
+/// The notebook's noisy Gabor function on n_samples points from −15 to 15: y = sin(h)·exp(−h²/32) + σ·N(0, 1) with
+/// h = w₁ + 0.06·w₂·x. Draws from torch's stream.
+template <class T = float>
+Samples<T> make_gabor(std::size_t n_samples, double sigma, double w1 = 3, double w2 = 15,
+                      Generator& generator = default_generator());
+
+/// Temperature, rainfall and humidity of five regions, and whether there will be more than 80 apples: the notebook's
+/// five rows, or repeated `times` times (its data set of 15 rows has them three times).
+template <class T = float>
+Samples<T> apples(std::size_t times = 1);
+
+/// A made-up census with the columns, the values (each text value begins with a space, an unknown one is " ?") and
+/// about the frequencies of the UCI data set Adult, for where that file is not at hand: 14 columns and "wage", " <=50K"
+/// or " >50K". Wage depends on schooling, age, hours, marriage, occupation and capital, not quite linearly, and on
+/// chance. No row describes a person.
+Table make_census(std::size_t n_samples = 32561, std::uint32_t random_state = 0);
+
+/// Drawn digits, in the form in which read_idx gives MNIST: x of shape (N, 28, 28) from 0 to 255, y of shape (N),
+/// classes 0 … 9 in turn. Each is a skeleton of strokes, shifted, turned, slanted, bent and thickened at random, with
+/// noise.
+template <class T = float>
+Samples<T> make_digits(std::size_t n_samples, std::uint32_t random_state = 0);
+
+}  // namespace handgrad

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "handgrad/data/table.hpp"
+#include "handgrad/tensor.hpp"
+
+namespace handgrad {
+
+// Each of these learns from the training data (`fit`) and is then applied to any data (`transform`): what it learnt
+// must not come from validation or test data. `to_json` stores what was learnt, `from_json` brings it back bit for bit
+// and throws ParseError for anything else. All throw StateError when they are used before `fit`, ShapeError when the
+// number of columns is not the one fitted, and ValueError for NaN or infinite elements and for no rows. Arithmetic is
+// in double.
+
+/// Each column to mean 0 and variance 1: (x − μ)/σ, with the variance (1/N) Σ (x − μ)². A constant column is divided by
+/// 1: constant up to rounding, σ² ≤ N·ε·σ² + (N·μ·ε)², as scikit-learn decides it. Tensors have shape (N, D).
+class StandardScaler {
+ public:
+  template <class T>
+  void fit(const Tensor<T>& x);
+  template <class T>
+  Tensor<T> transform(const Tensor<T>& x) const;
+  /// x·σ + μ
+  template <class T>
+  Tensor<T> inverse_transform(const Tensor<T>& x) const;
+
+  const std::vector<double>& mean() const { return mean_; }
+  const std::vector<double>& scale() const { return scale_; }
+  std::string to_json() const;
+  static StandardScaler from_json(const std::string& json);
+
+ private:
+  std::vector<double> mean_, scale_;
+};
+
+/// Each column from [min, max] of the fitted data to [low, high]: x·s + (low − min·s) with s = (high − low)/(max −
+/// min). A constant column is divided by 1. Values outside of what was fitted come out outside of [low, high].
+class MinMaxScaler {
+ public:
+  /// Throws ValueError unless low < high.
+  explicit MinMaxScaler(double low = 0, double high = 1);
+  template <class T>
+  void fit(const Tensor<T>& x);
+  template <class T>
+  Tensor<T> transform(const Tensor<T>& x) const;
+  template <class T>
+  Tensor<T> inverse_transform(const Tensor<T>& x) const;
+
+  const std::vector<double>& data_min() const { return min_; }
+  const std::vector<double>& data_max() const { return max_; }
+  std::string to_json() const;
+  static MinMaxScaler from_json(const std::string& json);
+
+ private:
+  double scale(std::size_t column) const;
+  double low_, high_;
+  std::vector<double> min_, max_;
+};
+
+/// Each text column becomes one column of 0 and 1 for each category, the distinct values of the fitted data in
+/// ascending order. A value that was not there when it was fitted gives zeros in all of its column's categories; an
+/// empty cell is a category like others.
+class OneHotEncoder {
+ public:
+  /// Throws ValueError for a column that is numeric or not there.
+  void fit(const Table& table, const std::vector<std::string>& columns);
+  template <class T = float>
+  Tensor<T> transform(const Table& table) const;
+
+  const std::vector<std::string>& columns() const { return columns_; }
+  /// categories()[c] are those of columns()[c].
+  const std::vector<std::vector<std::string>>& categories() const { return categories_; }
+  /// `column_category` for each column of the result.
+  std::vector<std::string> feature_names() const;
+  std::string to_json() const;
+  static OneHotEncoder from_json(const std::string& json);
+
+ private:
+  std::vector<std::string> columns_;
+  std::vector<std::vector<std::string>> categories_;
+};
+
+/// Which of a table's columns become which columns of a tensor, in this order.
+struct ColumnTransformerOptions {
+  std::vector<std::string> standard;  ///< through a StandardScaler
+  std::vector<std::string> min_max;   ///< through a MinMaxScaler to [0, 1]
+  std::vector<std::string> one_hot;   ///< through a OneHotEncoder
+};
+
+/// A table of mixed columns into one tensor of shape (rows, features).
+class ColumnTransformer {
+ public:
+  explicit ColumnTransformer(ColumnTransformerOptions columns) : columns_(std::move(columns)) {}
+  void fit(const Table& table);
+  template <class T = float>
+  Tensor<T> transform(const Table& table) const;
+
+  std::vector<std::string> feature_names() const;
+  std::string to_json() const;
+  static ColumnTransformer from_json(const std::string& json);
+
+ private:
+  ColumnTransformerOptions columns_;
+  StandardScaler standard_;
+  MinMaxScaler min_max_;
+  OneHotEncoder one_hot_;
+};
+
+/// A weight for each class. "balanced": N / (K·N_c) for the N_c of N labels that are of class c, among K classes, so
+/// that every class has the same total weight. Throws ValueError for another mode, a label that `classes` lacks, a
+/// class without a label, or no labels.
+std::vector<double> compute_class_weight(std::string_view mode, const std::vector<long>& classes,
+                                         const std::vector<long>& y);
+
+}  // namespace handgrad
