@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+
+#include "handgrad/tensor.hpp"
+
+namespace handgrad {
+
+/// Some examples: row i of y is the target of row i of x.
+template <class T>
+struct Batch {
+  Tensor<T> x, y;
+};
+
+/// Examples by their number. Derive from it for data that is not simply two tensors: made, augmented or read as asked
+/// for.
+template <class T>
+class Dataset {
+ public:
+  using value_type = T;
+  virtual ~Dataset() = default;
+
+  /// The number of examples.
+  virtual std::size_t size() const = 0;
+  /// The shapes of one example's input and target, without the dimension of the batch.
+  virtual Shape x_shape() const = 0;
+  virtual Shape y_shape() const = 0;
+  /// Writes example `index` to x and y, which have as many elements as these shapes.
+  virtual void get(std::size_t index, std::span<T> x, std::span<T> y) const = 0;
+
+  /// Examples i to j−1 as views without a copy, where there are such.
+  virtual std::optional<Batch<T>> view(std::size_t i, std::size_t j) const {
+    static_cast<void>(i), static_cast<void>(j);
+    return std::nullopt;
+  }
+};
+
+/// Two tensors of equal first dimension. The handles are kept, the elements are not copied.
+template <class T>
+class TensorDataset : public Dataset<T> {
+ public:
+  /// Throws ShapeError unless x and y have as many rows, and DeviceError when they lie on different devices.
+  TensorDataset(Tensor<T> x, Tensor<T> y);
+
+  std::size_t size() const override { return x_.size(0); }
+  Shape x_shape() const override;
+  Shape y_shape() const override;
+  /// Throws DeviceError for tensors on a GPU: there whole batches are taken in order, as views.
+  void get(std::size_t index, std::span<T> x, std::span<T> y) const override;
+  std::optional<Batch<T>> view(std::size_t i, std::size_t j) const override {
+    return Batch<T>{x_.rows(i, j), y_.rows(i, j)};
+  }
+
+  const Tensor<T>& x() const { return x_; }
+  const Tensor<T>& y() const { return y_; }
+
+ private:
+  Tensor<T> x_, y_;
+};
+
+}  // namespace handgrad

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "handgrad/data/dataset.hpp"
+#include "handgrad/random.hpp"
+
+namespace handgrad {
+
+struct DataLoaderOptions {
+  std::size_t batch_size = 1;
+  bool shuffle = false;            ///< a new random order for each epoch
+  bool drop_last = false;          ///< leave out a last batch that is not full
+  Generator* generator = nullptr;  ///< draws the order; null: the default generator gives a seed for it
+  std::optional<Device> device;    ///< where the batches are wanted; by default where the data is
+};
+
+/// Cuts a data set into batches, an epoch for each loop over it:
+///
+///     DataLoader loader(TensorDataset(x, y), {.batch_size = 128, .shuffle = true});
+///     for (auto& [x, y] : loader) …
+///
+/// The same seed gives the same batches as PyTorch's DataLoader. Each epoch draws 64 bits (there the workers' seed) and
+/// drops them; shuffled, the default generator draws 64 more, which seed a generator of its own for randperm. A
+/// generator that is given makes the permutation itself.
+///
+/// In order, batches are views of the data set where it has views. Otherwise examples are gathered into one buffer, so
+/// that nothing is allocated from batch to batch: the next batch overwrites it, and whoever keeps one keeps a clone().
+template <class T>
+class DataLoader {
+ public:
+  /// Throws ValueError for batch_size 0, an empty data set, or one smaller than a batch when drop_last is set.
+  DataLoader(std::shared_ptr<const Dataset<T>> dataset, DataLoaderOptions options);
+  template <std::derived_from<Dataset<T>> D>
+  DataLoader(D dataset, DataLoaderOptions options)
+      : DataLoader(std::make_shared<const D>(std::move(dataset)), options) {}
+
+  /// The number of batches in an epoch.
+  std::size_t size() const;
+  std::size_t batch_size() const { return options_.batch_size; }
+  const Dataset<T>& dataset() const { return *dataset_; }
+
+  class Iterator {
+   public:
+    using value_type = Batch<T>;
+    using difference_type = std::ptrdiff_t;
+    using iterator_concept = std::input_iterator_tag;
+
+    Batch<T>& operator*() const { return loader_->batch_; }
+    Batch<T>* operator->() const { return &loader_->batch_; }
+    Iterator& operator++() {
+      ++index_;
+      loader_->load(index_);
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const { return index_ == loader_->size(); }
+
+   private:
+    friend DataLoader;
+    explicit Iterator(DataLoader* loader) : loader_(loader) { loader->load(0); }
+    DataLoader* loader_;
+    std::size_t index_ = 0;
+  };
+
+  /// Begins an epoch. One at a time: a second loop inside the first would share its buffer and its order.
+  Iterator begin();
+  std::default_sentinel_t end() const { return std::default_sentinel; }
+
+ private:
+  void load(std::size_t index);
+  void gather(std::size_t first, std::size_t last);
+
+  std::shared_ptr<const Dataset<T>> dataset_;
+  DataLoaderOptions options_;
+  std::vector<std::size_t> order_;  // empty: as they come
+  Batch<T> gathered_;               // a full batch's room on the CPU
+  Batch<T> moved_;                  // the same on another device, where one is asked for
+  Batch<T> batch_;                  // the current one: a part of these, or a view of the data set
+};
+
+template <class D>
+DataLoader(D, DataLoaderOptions) -> DataLoader<typename D::value_type>;
+template <class D>
+DataLoader(std::shared_ptr<D>, DataLoaderOptions) -> DataLoader<typename D::value_type>;
+
+}  // namespace handgrad
