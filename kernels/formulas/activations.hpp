@@ -2,6 +2,7 @@
 // Activation functions y = f(z) and their derivatives f′, for dz = dy·f′. `derivative(z, y)` may use the input, the
 // output or both. Where it needs the output only, `from_output` says so: then z need not be kept, and the function can
 // be fused into what computes z.
+#include <optional>
 #include <variant>
 
 #include "kernels/formulas/math.hpp"
@@ -11,6 +12,7 @@ namespace handgrad::formulas {
 /// f(z) = z,  f′(z) = 1
 struct Identity {
   static constexpr bool from_output = true;
+  std::optional<double> kink() const { return {}; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     return z;
@@ -24,6 +26,7 @@ struct Identity {
 /// f(z) = 1 if z > 0, else 0.   f′(z) = 0 wherever it exists.
 struct Threshold {
   static constexpr bool from_output = true;
+  std::optional<double> kink() const { return 0; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     return select(z != z, z, select(z > constant<V>(0), constant<V>(1), constant<V>(0)));  // NaN stays NaN
@@ -38,6 +41,7 @@ struct Threshold {
 /// σ′(z) = e⁻ᶻ/(1+e⁻ᶻ)² = σ(z)(1−σ(z)), so the backward needs the output only
 struct Sigmoid {
   static constexpr bool from_output = true;
+  std::optional<double> kink() const { return {}; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     const V one = constant<V>(1);
@@ -54,6 +58,7 @@ struct Sigmoid {
 /// tanh′(z) = 1 − tanh²(z)
 struct Tanh {
   static constexpr bool from_output = true;
+  std::optional<double> kink() const { return {}; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     return tanh(z);
@@ -68,6 +73,7 @@ struct Tanh {
 /// f′(z) = 1 if z > 0 (then y > 0 too), else 0; at the kink 0, as everywhere in the field
 struct ReLU {
   static constexpr bool from_output = true;
+  std::optional<double> kink() const { return 0; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     return select(z < constant<V>(0), constant<V>(0), z);  // NaN stays NaN
@@ -83,6 +89,7 @@ struct ReLU {
 struct LeakyReLU {
   double negative_slope = 0.01;
   static constexpr bool from_output = false;  // a may be negative: then y does not tell the sign of z
+  std::optional<double> kink() const { return 0; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     return select(z > constant<V>(0), z, constant<V>(negative_slope) * z);
@@ -98,6 +105,7 @@ struct LeakyReLU {
 struct ELU {
   double alpha = 1;
   static constexpr bool from_output = false;
+  std::optional<double> kink() const { return alpha == 1 ? std::nullopt : std::optional(0.0); }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     const V zero = constant<V>(0);
@@ -114,6 +122,7 @@ struct ELU {
 /// f′(z) = Φ(z) + z·φ(z),  φ(z) = e^(−z²/2)/√(2π)
 struct GELU {
   static constexpr bool from_output = false;
+  std::optional<double> kink() const { return {}; }
   template <class V>
   HANDGRAD_HOST_DEVICE static V Phi(V z) {
     return constant<V>(0.5) * (constant<V>(1) + erf(z * constant<V>(0.70710678118654752440)));
@@ -133,6 +142,7 @@ struct GELU {
 /// f′(z) = ½(1 + tanh u) + ½z(1 − tanh² u)·√(2/π)(1 + 3·0.044715z²)
 struct GELUTanh {
   static constexpr bool from_output = false;
+  std::optional<double> kink() const { return {}; }
   static constexpr double k = 0.79788456080286535588, c = 0.044715;
   template <class V>
   HANDGRAD_HOST_DEVICE static V inner(V z) {
@@ -154,6 +164,7 @@ struct GELUTanh {
 /// f′(z) = σ(z) + z·σ(z)(1−σ(z)) = σ(z)(1 + z(1−σ(z)))
 struct SiLU {
   static constexpr bool from_output = false;
+  std::optional<double> kink() const { return {}; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     return z * Sigmoid{}.value(z);
@@ -170,6 +181,7 @@ struct SiLU {
 struct Softplus {
   double beta = 1, threshold = 20;
   static constexpr bool from_output = false;
+  std::optional<double> kink() const { return threshold / beta; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
     const V u = constant<V>(beta) * z, zero = constant<V>(0);

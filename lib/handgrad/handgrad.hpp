@@ -9,6 +9,7 @@
 #include "handgrad/data/preprocessing.hpp"
 #include "handgrad/data/split.hpp"
 #include "handgrad/data/table.hpp"
+#include "handgrad/check/gradcheck.hpp"
 #include "handgrad/device.hpp"
 #include "handgrad/errors.hpp"
 #include "handgrad/io/npy.hpp"

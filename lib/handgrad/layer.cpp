@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <ostream>
 #include <sstream>
 #include <typeinfo>
@@ -79,6 +80,25 @@ void Layer<T>::train(bool on) {
   training_ = on;
   for (auto& [name, child] : children_) child->train(on);
   invalidate();
+}
+
+template <class T>
+void Layer<T>::repeat_random(bool on) {
+  repeat_random_ = on;
+  for (auto& [name, child] : children_) child->repeat_random(on);
+}
+
+template <class T>
+void Layer<T>::append_kink_sides(std::vector<bool>& sides) const {
+  kink_sides(x_, sides);
+  for (const auto& [name, child] : children_) child->append_kink_sides(sides);
+}
+
+template <class T>
+void Layer<T>::poison_buffers() {
+  for (Tensor<T>* buffer : {&y_, &dx_})
+    if (buffer->defined()) buffer->fill(std::numeric_limits<T>::quiet_NaN());
+  for (auto& [name, child] : children_) child->poison_buffers();
 }
 
 template <class T>

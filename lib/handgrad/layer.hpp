@@ -76,12 +76,21 @@ class Layer {
 
   const std::vector<std::pair<std::string, std::shared_ptr<Layer>>>& children() const { return children_; }
 
+  /// For checks. While on, layers that draw random numbers repeat their last draw (here and below).
+  void repeat_random(bool on);
+  bool repeats_random() const { return repeat_random_; }
+  /// For checks. Appends, for every place where the function has a kink (max(z, 0) at z = 0), on which side of it the
+  /// last forward ran, here and below. Differences across a kink say nothing about a derivative.
+  void append_kink_sides(std::vector<bool>& sides) const;
+  /// For checks. Fills the output and gradient buffers with NaN, so that an element never written shows.
+  void poison_buffers();
+
   /// The class's name, `Linear`; found from the type unless overridden.
   virtual std::string name() const;
   /// What stands between the parentheses when printed: `in_features=2, out_features=4, bias=True`.
   virtual std::string extra_repr() const { return ""; }
   /// How error messages call the layer: `Linear(2 → 4)`.
-  virtual std::string label() const { return name() + "(" + extra_repr() + ")"; }
+  virtual std::string label() const { return children_.empty() ? name() + "(" + extra_repr() + ")" : name(); }
   /// The shape of y for an x of shape `input`; throws ShapeError for one that the layer cannot take. The same shape
   /// unless overridden.
   virtual Shape output_shape(const Shape& input) const { return input; }
@@ -94,6 +103,8 @@ class Layer {
   virtual const Tensor<T>& propagate(const Tensor<T>& x);
   virtual const Tensor<T>& backpropagate(const Tensor<T>& dy);
   virtual void input_grad_changed() {}
+  /// The sides of this layer's own kinks, for `append_kink_sides`; x is the last forward's input.
+  virtual void kink_sides(const Tensor<T>& x, std::vector<bool>& sides) const { (void)x, (void)sides; }
   /// Called after the children or their mode changed, or the parameters moved: drop what was derived from that.
   virtual void invalidate() {}
 
@@ -112,6 +123,7 @@ class Layer {
   std::vector<std::pair<std::string, std::shared_ptr<Layer>>> children_;
   bool training_ = true;
   bool input_grad_ = true;
+  bool repeat_random_ = false;
   Device device_;
 
   Tensor<T> x_, y_, dx_;                  // of the last forward and backward

@@ -1,5 +1,6 @@
 #include "handgrad/loss.hpp"
 
+#include <limits>
 #include <typeinfo>
 
 #include "handgrad/type_name.hpp"
@@ -47,6 +48,12 @@ const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
   backward_into(p_, y_, dp_);
   if (upstream) kernels::backend<T>(dp_.device()).multiply_rows(dp_, *upstream);
   return dp_;
+}
+
+template <class T>
+void Loss<T>::poison_buffers() {
+  for (Tensor<T>* buffer : {&value_, &dp_})
+    if (buffer->defined()) buffer->fill(std::numeric_limits<T>::quiet_NaN());
 }
 
 template <class T>

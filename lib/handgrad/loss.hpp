@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <vector>
 
 #include "handgrad/errors.hpp"
 #include "handgrad/tensor.hpp"
@@ -34,6 +35,10 @@ class Loss {
   Reduction reduction() const { return reduction_; }
   virtual std::string name() const;
 
+  /// For checks: as in Layer.
+  void append_kink_sides(std::vector<bool>& sides) const { kink_sides(p_, y_, sides); }
+  void poison_buffers();
+
  protected:
   /// The shape of the losses before they are reduced; throws ShapeError when the two do not fit together. The same
   /// shape for both unless overridden.
@@ -42,6 +47,10 @@ class Loss {
   /// writes δ of the reduced loss (for None: of the sum of the losses; `backward` multiplies by upstream).
   virtual void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) = 0;
   virtual void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) = 0;
+  /// On which side of each of its kinks (|p − y| at p = y) the loss ran.
+  virtual void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const {
+    (void)p, (void)y, (void)sides;
+  }
 
  private:
   const Tensor<T>& backward_checked(const Tensor<T>* upstream);

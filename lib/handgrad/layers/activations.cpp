@@ -1,5 +1,8 @@
 #include "handgrad/layers/activations.hpp"
 
+#include <optional>
+#include <variant>
+
 #include "handgrad/format.hpp"
 #include "kernels/backend.hpp"
 
@@ -15,6 +18,13 @@ template <class T>
 void ActivationLayer<T>::backward_into(const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dz) {
   // dz = δ ∘ f′(z)
   if (this->requires_input_grad()) kernels::backend<T>(z.device()).activation_backward(formula(), z, y, dy, dz);
+}
+
+template <class T>
+void ActivationLayer<T>::kink_sides(const Tensor<T>& z, std::vector<bool>& sides) const {
+  const std::optional<double> kink = std::visit([](const auto& f) { return f.kink(); }, formula());
+  if (!kink) return;
+  for (const T v : z.to_vector()) sides.push_back(static_cast<double>(v) > *kink);
 }
 
 template <class T>

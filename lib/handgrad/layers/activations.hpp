@@ -18,6 +18,7 @@ class ActivationLayer : public Layer<T> {
  protected:
   void forward_into(const Tensor<T>& z, Tensor<T>& y) override;
   void backward_into(const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dz) override;
+  void kink_sides(const Tensor<T>& z, std::vector<bool>& sides) const override;
 };
 
 /// f(z) = z,  f′(z) = 1

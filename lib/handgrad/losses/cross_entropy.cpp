@@ -23,9 +23,14 @@ template <class T>
 void RowLoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) {
   if (weight_.defined()) weight_ = weight_.to(p.device());
   divisor_.reserve({}, p.device());
-  kernels::backend<T>(p.device())
-      .row_loss_forward(static_cast<kernels::RowLoss>(kind()), p, y, weight_.defined() ? &weight_ : nullptr,
-                        this->reduction(), divisor_, value);
+  try {
+    kernels::backend<T>(p.device())
+        .row_loss_forward(static_cast<kernels::RowLoss>(kind()), p, y, weight_.defined() ? &weight_ : nullptr,
+                          this->reduction(), divisor_, value);
+  } catch (Error& error) {  // a class that does not exist
+    error.prepend(this->name() + ": ");
+    throw;
+  }
 }
 
 template <class T>

@@ -17,6 +17,9 @@ class L1Loss : public ElementLoss<T> {
  public:
   using ElementLoss<T>::ElementLoss;
   formulas::ElementLoss formula() const override;
+
+ protected:
+  void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const override;
 };
 
 MSELoss()->MSELoss<float>;

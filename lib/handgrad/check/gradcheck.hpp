@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+
+#include "handgrad/check/report.hpp"
+#include "handgrad/layer.hpp"
+#include "handgrad/loss.hpp"
+
+namespace handgrad {
+
+struct GradcheckOptions {
+  /// The largest error of an entry that agrees; by default 1e-7 for a layer or a loss, 1e-6 for a network with its
+  /// loss.
+  std::optional<double> tolerance = {};
+  /// h = step·max(1, |x|) in (f(x+h) − f(x−h)) / 2h.
+  double step = 1e-5;
+  /// Seeds the projection R and the choice of entries.
+  std::uint64_t seed = 1;
+  /// Of a tensor with more entries, this many are compared one by one, and all of them at once along a few random
+  /// directions; on failure entry by entry.
+  std::size_t max_entries = 500;
+  /// More than this share of entries skipped at kinks is inconclusive.
+  double max_skipped = 0.2;
+  /// Also the gradient with respect to the input.
+  bool input = true;
+};
+
+/// Compares what a backward computes with central differences of the forward, in double:
+///
+///     Linear<double> layer(3, 7);
+///     std::cout << check_gradients(layer, randn<double>({5, 3}));
+///
+/// A layer is checked through the scalar S = Σ y∘R with a fixed random R (a plain sum hides faults: BatchNorm's is
+/// constant), so δ = R. Every tensor is judged on its own. An entry agrees when |a−n| ≤ tolerance·(|a|+|n|). One that
+/// does not is differenced again with a sweep of step sizes (Ridders 1982): rounding and curvature show as a spread of
+/// the estimates and excuse it, a fault does not move. Buffers are poisoned first, so that an entry never written
+/// shows, and a second backward must add. Random layers repeat their draw; parameters and buffers are restored bit for
+/// bit, and the gradients zeroed.
+///
+/// Use sizes that are different primes (5 rows, 3 inputs, 7 outputs): equal ones hide a transposition.
+GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options = {});
+/// A loss, with respect to its prediction.
+GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& prediction, const Tensor<double>& target,
+                               const GradcheckOptions& options = {});
+/// A network with its loss, S = L(f(x), y).
+GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const Tensor<double>& x,
+                               const Tensor<double>& y, const GradcheckOptions& options = {});
+
+}  // namespace handgrad

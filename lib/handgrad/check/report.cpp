@@ -1,0 +1,76 @@
+#include "handgrad/check/report.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <ostream>
+
+#include "handgrad/errors.hpp"
+
+namespace handgrad {
+
+Verdict GradientReport::verdict() const {
+  const auto any = [&](Verdict v) {
+    return std::any_of(tensors.begin(), tensors.end(), [v](const TensorReport& t) { return t.verdict == v; });
+  };
+  if (any(Verdict::Fail)) return Verdict::Fail;
+  return tensors.empty() || any(Verdict::Inconclusive) ? Verdict::Inconclusive : Verdict::Pass;
+}
+
+const TensorReport* GradientReport::first_failure() const {
+  for (const TensorReport& tensor : tensors)
+    if (tensor.verdict == Verdict::Fail) return &tensor;
+  return nullptr;
+}
+
+const TensorReport& GradientReport::operator[](const std::string& name) const {
+  for (const TensorReport& tensor : tensors)
+    if (tensor.name == name) return tensor;
+  throw ValueError("GradientReport: no tensor named '" + name + "'");
+}
+
+std::ostream& operator<<(std::ostream& out, Verdict verdict) {
+  return out << (verdict == Verdict::Pass ? "pass" : verdict == Verdict::Fail ? "FAIL" : "inconclusive");
+}
+
+namespace {
+
+std::string index_of(std::size_t flat, const Shape& shape) {
+  std::string text;
+  for (int dim = static_cast<int>(shape.rank()); dim-- > 0; flat /= shape[dim])
+    text = std::to_string(flat % shape[dim]) + (text.empty() ? "" : ", ") + text;
+  return "[" + text + "]";
+}
+
+template <class... A>
+std::string formatted(const char* format, A... values) {
+  char text[160];
+  std::snprintf(text, sizeof text, format, values...);
+  return text;
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const GradientReport& report) {
+  out << "gradients of " << report.subject << ": " << report.verdict() << " (tolerance "
+      << formatted("%.0e", report.tolerance) << ")\n";
+  std::size_t width = 6;
+  for (const TensorReport& t : report.tensors) width = std::max(width, t.name.size() + t.shape.str().size() + 1);
+  for (const TensorReport& t : report.tensors) {
+    std::string name = t.name + " " + t.shape.str();
+    name.resize(width, ' ');
+    out << "  " << name << "  " << t.verdict << "  worst error " << formatted("%.1e", t.worst_error()) << ", "
+        << t.checked << " of " << t.shape.numel() << " entries checked";
+    if (t.skipped > 0) out << ", " << t.skipped << " skipped at kinks";
+    if (t.excused > 0) out << ", " << t.excused << " zero or too small to tell";
+    out << '\n';
+    if (!t.reason.empty()) out << "    " << t.reason << '\n';
+    if (t.verdict != Verdict::Fail) continue;
+    for (std::size_t i = 0; i < std::min<std::size_t>(3, t.worst.size()); ++i)
+      out << "    " << index_of(t.worst[i].index, t.shape)
+          << formatted(": backward %.10g, differences %.10g, error %.1e\n", t.worst[i].analytic, t.worst[i].numeric,
+                       t.worst[i].error);
+  }
+  return out;
+}
+
+}  // namespace handgrad
