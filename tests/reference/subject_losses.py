@@ -50,7 +50,6 @@ def all_losses():
 
     p, t = double([[0.0, 1.0, 0.0, 1.0, 1e-30, 0.5]]), double([[0.0, 1.0, 1.0, 0.0, 1.0, 0.25]])
     yield from cases("BCELoss", F.binary_cross_entropy, p, t)
-    yield from cases("BCELoss", F.binary_cross_entropy, probability(4, 3), probability(4, 3), weight=probability(4, 3))
 
     logits = F.binary_cross_entropy_with_logits
     z = double([[0.0, 40.0, -40.0, 1000.0, -1000.0, 89.0], [0.0, 40.0, -40.0, 1000.0, -1000.0, -89.0]])

@@ -36,7 +36,6 @@ def trajectory(name, bias_options=None, **options):
 def optimizers():
     yield trajectory("SGD", lr=0.1)
     yield trajectory("SGD", lr=0.1, momentum=0.9)
-    yield trajectory("SGD", lr=0.1, momentum=0.9, dampening=0.5)
     yield trajectory("SGD", lr=0.1, momentum=0.9, nesterov=True)
     yield trajectory("SGD", lr=0.1, weight_decay=0.01)
     yield trajectory("SGD", lr=0.05, momentum=0.8, nesterov=True, weight_decay=0.1)

@@ -1,0 +1,101 @@
+// Every layer against PyTorch: values, gradients, buffers, for the shapes and extreme inputs of reference/layers.json; and
+// the contract of accumulation, on the same numbers.
+#include <limits>
+#include <string>
+
+#include "support/check.hpp"
+#include "support/factory.hpp"
+#include "support/reference.hpp"
+#include "support/typed.hpp"
+
+using namespace handgrad;
+using handgrad::test::check_close;
+using handgrad::test::make_layer;
+using handgrad::test::Reference;
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+/// Writes NaN over a buffer of the layer's, so that an element that is not written again shows. The handle is gone
+/// afterwards: the layer goes on using that buffer.
+template <class T>
+void poison(const Tensor<T>& buffer) {
+  Tensor<T> handle = buffer;
+  handle.fill(static_cast<T>(nan));
+}
+
+template <class T>
+void check_gradients_are(const Layer<T>& layer, const Reference& expected, double factor, double tolerance,
+                         const std::string& where) {
+  BOOST_TEST(layer.named_parameters().size() == expected.size(), where);
+  for (const auto& [name, parameter] : layer.named_parameters()) {
+    Tensor<double> gradient = expected[name.c_str()].tensor<double>();
+    for (double* g = gradient.data(); g != gradient.data() + gradient.numel(); ++g) *g *= factor;
+    check_close(parameter.grad(), gradient, tolerance, where + " " + std::to_string(int(factor)) + " × gradient of " + name);
+  }
+}
+
+template <class T>
+void check_step(Layer<T>& layer, const Reference& step, Device device, double tolerance) {
+  const std::string where = step.where();
+  const Tensor<T> x = step["x"].tensor<T>().to(device), dy = step["dy"].tensor<T>().to(device);
+  const Tensor<double> y = step["y"].tensor<double>(), dx = step["dx"].tensor<double>();
+
+  layer.zero_grad();
+  check_close(layer.forward(x), y, tolerance, where + " y");
+  check_close(layer.backward(dy), dx, tolerance, where + " dx");
+  check_gradients_are(layer, step["grads"], 1, tolerance, where);
+  if (step.contains("buffers"))
+    for (const auto& [name, buffer] : layer.named_buffers())
+      check_close(buffer.value().reshape(step["buffers"][name.c_str()].tensor<double>().shape()),
+                  step["buffers"][name.c_str()].tensor<double>(), tolerance, where + " " + name);
+
+  // A second backward: dx is overwritten, gradients accumulate.
+  poison(layer.backward(dy));
+  check_close(layer.backward(dy), dx, tolerance, where + " dx again");
+  check_gradients_are(layer, step["grads"], 3, 3 * tolerance, where);
+
+  // After zero_grad() the first write overwrites whatever is there, and a buffer of before is written in full.
+  for (auto& [name, parameter] : layer.named_parameters()) poison(parameter.grad());
+  layer.zero_grad();
+  if (layer.named_buffers().empty()) {
+    poison(layer.forward(x));
+    check_close(layer.forward(x), y, tolerance, where + " y again");
+  }
+  layer.backward(dy);
+  check_gradients_are(layer, step["grads"], 1, tolerance, where + " after zero_grad()");
+}
+
+}  // namespace
+
+HANDGRAD_TEST_EVERYWHERE(layers_agree_with_torch) {
+  using T = typename Place::T;
+  std::size_t checked = 0;
+  for (const Reference reference : Reference::file("layers")["cases"]) {
+    const auto layer = make_layer<T>(reference, Place::device());
+    if (!layer) continue;
+    BOOST_TEST_CONTEXT(reference["layer"].text() << " " << reference["args"].where()) {
+      for (const Reference step : reference["steps"]) {
+        layer->train(step.flag("train", reference["args"].flag("train", true)));
+        check_step(*layer, step, Place::device(), Place::tolerance);
+        ++checked;
+      }
+    }
+  }
+  BOOST_TEST(checked > 100u);
+}
+
+HANDGRAD_TEST_EVERYWHERE(without_an_input_gradient_the_others_are_the_same) {
+  using T = typename Place::T;
+  for (const Reference reference : Reference::file("layers")["cases"]) {
+    const auto layer = make_layer<T>(reference, Place::device());
+    if (!layer || layer->parameters().empty()) continue;
+    const Reference step = reference["steps"][0];
+    layer->requires_input_grad(false);
+    layer->zero_grad();
+    layer->forward(step["x"].tensor<T>().to(Place::device()));
+    BOOST_TEST(!layer->backward(step["dy"].tensor<T>().to(Place::device())).defined());
+    check_gradients_are(*layer, step["grads"], 1, Place::tolerance, step.where());
+  }
+}

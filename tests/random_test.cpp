@@ -1,0 +1,126 @@
+// The streams of the generator against PyTorch's, from reference/random.json.
+#include "handgrad/random.hpp"
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "handgrad/errors.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "support/check.hpp"
+#include "support/reference.hpp"
+
+using namespace handgrad;
+using handgrad::test::check_close;
+using handgrad::test::check_throws;
+using handgrad::test::Reference;
+
+namespace {
+
+template <class T>
+std::vector<double> as_doubles(const std::vector<T>& values) {
+  return {values.begin(), values.end()};
+}
+
+template <class T>
+std::vector<double> floating(const std::string& name, const std::vector<double>& args) {
+  const Shape shape{static_cast<std::size_t>(args[0])};
+  Tensor<T> x = Tensor<T>::empty(shape);
+  if (name == "rand") x = rand<T>(shape);
+  if (name == "randn") x = randn<T>(shape);
+  if (name == "uniform_") uniform_(x, args[1], args[2]);
+  if (name == "normal_") normal_(x, args[1], args[2]);
+  return as_doubles(x.to_vector());
+}
+
+std::vector<double> call(const Reference& reference) {
+  const std::string name = reference["call"].text();
+  const std::vector<double> args = reference["args"].numbers();
+  const auto n = static_cast<std::size_t>(args[0]);
+  if (name == "randperm") return as_doubles(randperm(n));
+  if (name == "randint")
+    return as_doubles(
+        randint<double>(static_cast<std::int64_t>(args[1]), static_cast<std::int64_t>(args[2]), {n}).to_vector());
+  return reference["dtype"].text() == "float" ? floating<float>(name, args) : floating<double>(name, args);
+}
+
+bool is_normal(const Reference& reference) {
+  const std::string name = reference["call"].text();
+  return name == "randn" || name == "normal_";
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(streams_are_torchs) {
+  for (const Reference stream : Reference::file("random")["streams"]) {
+    manual_seed(static_cast<std::uint64_t>(stream["seed"].number()));
+    for (const Reference step : stream["calls"]) {
+      // uniform numbers bit for bit; normal ones to the rounding of log and cos (torch has its own, vectorised, in float)
+      const bool single = step.contains("dtype") && step["dtype"].text() == "float";
+      check_close(call(step), step["values"].numbers(), !is_normal(step) ? 0 : single ? 2e-6 : 1e-14, step.where());
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(linear_begins_as_torchs) {
+  const auto agree = [](const Reference& reference, auto zero) {
+    using T = decltype(zero);
+    manual_seed(static_cast<std::uint64_t>(reference["seed"].number()));
+    const Linear<T> layer(static_cast<std::size_t>(reference["in"].number()),
+                          static_cast<std::size_t>(reference["out"].number()), reference.contains("bias"));
+    const double tolerance = sizeof(T) == 4 ? 1e-7 : 2e-16;
+    check_close(layer.weight.value(), reference["weight"].tensor<T>(), tolerance, reference.where());
+    BOOST_TEST(layer.bias.defined() == reference.contains("bias"));
+    if (layer.bias.defined())
+      check_close(layer.bias.value(), reference["bias"].tensor<T>(), tolerance, reference.where());
+  };
+  for (const Reference reference : Reference::file("random")["linear"])
+    reference["dtype"].text() == "float" ? agree(reference, 0.0f) : agree(reference, 0.0);
+}
+
+BOOST_AUTO_TEST_CASE(a_state_that_was_kept_goes_on_where_it_was) {
+  Generator generator(3);
+  Tensor<double> x = Tensor<double>::empty({3});
+  normal_(x, 0, 1, generator);  // three: the fourth normal number is kept
+  const std::string state = generator.state();
+  normal_(x, 0, 1, generator);
+  Generator other(99);
+  other.set_state(state);
+  Tensor<double> y = Tensor<double>::empty({3});
+  normal_(y, 0, 1, other);
+  BOOST_TEST((x == y));
+  BOOST_TEST(other.initial_seed() == 3u);
+  BOOST_TEST(other.random() == generator.random());
+}
+
+BOOST_AUTO_TEST_CASE(a_state_that_state_did_not_write_is_refused) {
+  Generator generator(3);
+  const std::uint32_t next = Generator(3).random();
+  check_throws<ParseError>([&] { generator.set_state(""); }, {"state"});
+  check_throws<ParseError>([&] { generator.set_state("3 0 0x0p+0 1 2 3"); }, {"state"});
+  check_throws<ParseError>([&] { generator.set_state("nonsense"); }, {"state"});
+  BOOST_TEST(generator.random() == next);  // as it was
+}
+
+BOOST_AUTO_TEST_CASE(generators_do_not_disturb_each_other) {
+  manual_seed(0);
+  const Tensor<float> alone = rand({5});
+  manual_seed(0);
+  Generator other(1);
+  rand({3}, other);
+  BOOST_TEST((rand({5}) == alone));
+}
+
+BOOST_AUTO_TEST_CASE(empty_tensors_draw_nothing) {
+  manual_seed(0);
+  BOOST_TEST(randn({0}).numel() == 0u);
+  BOOST_TEST(randperm(0).empty());
+  const Tensor<float> after = rand({1});
+  manual_seed(0);
+  BOOST_TEST((rand({1}) == after));
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_range_is_refused) {
+  check_throws<ValueError>([] { randint(3, 3, {2}); }, {"low < high", "3 and 3"});
+  check_throws<ValueError>([] { randint(3, -1, {2}); }, {"3 and -1"});
+}

@@ -1,0 +1,78 @@
+#include "support/factory.hpp"
+
+#include <stdexcept>
+
+#include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "handgrad/layers/softmax.hpp"
+#include "handgrad/losses/bce.hpp"
+#include "handgrad/losses/cross_entropy.hpp"
+#include "handgrad/losses/mse.hpp"
+
+namespace handgrad::test {
+
+namespace {
+
+template <class T>
+std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& args) {
+  const auto size = [&](const char* key) { return static_cast<std::size_t>(args[key].number()); };
+  if (name == "Linear")
+    return std::make_shared<Linear<T>>(size("in_features"), size("out_features"), args.flag("bias", true));
+  if (name == "Identity") return std::make_shared<Identity<T>>();
+  if (name == "Threshold") return std::make_shared<Threshold<T>>();
+  if (name == "Sigmoid") return std::make_shared<Sigmoid<T>>();
+  if (name == "Tanh") return std::make_shared<Tanh<T>>();
+  if (name == "ReLU") return std::make_shared<ReLU<T>>();
+  if (name == "LeakyReLU") return std::make_shared<LeakyReLU<T>>(args["negative_slope"].number());
+  if (name == "ELU") return std::make_shared<ELU<T>>(args["alpha"].number());
+  if (name == "GELU") return std::make_shared<GELU<T>>(args["approximate"].text());
+  if (name == "SiLU") return std::make_shared<SiLU<T>>();
+  if (name == "Softplus") return std::make_shared<Softplus<T>>(args["beta"].number(), args["threshold"].number());
+  if (name == "Softmax") return std::make_shared<Softmax<T>>(static_cast<int>(args["dim"].number()));
+  if (name == "LogSoftmax") return std::make_shared<LogSoftmax<T>>(static_cast<int>(args["dim"].number()));
+  return nullptr;
+}
+
+Reduction reduction(const std::string& name) {
+  return name == "mean" ? Reduction::Mean : name == "sum" ? Reduction::Sum : Reduction::None;
+}
+
+}  // namespace
+
+template <class T>
+std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device) {
+  std::shared_ptr<Layer<T>> layer = bare_layer<T>(description["layer"].text(), description["args"]);
+  if (!layer) return layer;
+  for (auto& [name, parameter] : layer->named_parameters())
+    parameter.value().copy_from(description["parameters"][name.c_str()].template tensor<T>());
+  layer->to(device);
+  return layer;
+}
+
+template <class T>
+std::unique_ptr<Loss<T>> make_loss(const Reference& description, Device device) {
+  const std::string name = description["loss"].text();
+  const Reduction how = reduction(description["reduction"].text());
+  const Reference weights = description["weights"];
+  const auto weight = [&](const char* key) {
+    return weights.contains(key) ? weights[key].tensor<T>().to(device) : Tensor<T>();
+  };
+  if (name == "MSELoss") return std::make_unique<MSELoss<T>>(how);
+  if (name == "L1Loss") return std::make_unique<L1Loss<T>>(how);
+  if (name == "BCELoss") return std::make_unique<BCELoss<T>>(how);
+  if (name == "BCEWithLogitsLoss")
+    return std::make_unique<BCEWithLogitsLoss<T>>(
+        BCEWithLogitsLossOptions<T>{.weight = weight("weight"), .pos_weight = weight("pos_weight"), .reduction = how});
+  const ClassLossOptions<T> options{.weight = weight("weight"), .reduction = how};
+  if (name == "NLLLoss") return std::make_unique<NLLLoss<T>>(options);
+  if (name == "CrossEntropyLoss") return std::make_unique<CrossEntropyLoss<T>>(options);
+  if (name == "CategoricalCrossEntropyLoss") return std::make_unique<CategoricalCrossEntropyLoss<T>>(options);
+  throw std::runtime_error("no loss " + name);
+}
+
+template std::shared_ptr<Layer<float>> make_layer(const Reference&, Device);
+template std::shared_ptr<Layer<double>> make_layer(const Reference&, Device);
+template std::unique_ptr<Loss<float>> make_loss(const Reference&, Device);
+template std::unique_ptr<Loss<double>> make_loss(const Reference&, Device);
+
+}  // namespace handgrad::test

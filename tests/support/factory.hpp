@@ -1,0 +1,24 @@
+#pragma once
+// Layers, losses and optimizers from their description in a reference file.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "handgrad/layer.hpp"
+#include "handgrad/loss.hpp"
+#include "handgrad/optim/optimizer.hpp"
+#include "handgrad/sequential.hpp"
+#include "support/reference.hpp"
+
+namespace handgrad::test {
+
+/// The layer of {"layer": NAME, "args": {…}, "parameters": {…}}, with those parameters, on `device`. Null for a layer that
+/// the library does not have.
+template <class T>
+std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device);
+
+/// The loss of {"loss": NAME, "reduction": …, "weights": {…}}, its weights on `device`.
+template <class T>
+std::unique_ptr<Loss<T>> make_loss(const Reference& description, Device device);
+
+}  // namespace handgrad::test

@@ -1,0 +1,47 @@
+#pragma once
+// Tests over {CPU, CUDA} × {float, double}:
+//
+//     HANDGRAD_TEST_EVERYWHERE(linear_agrees) {
+//       using T = typename Place::T;
+//       Tensor<T> x = Tensor<T>{1, 2}.to(Place::device());
+//       …
+//
+// The CUDA instances are skipped, by name and with the reason, where there is no CUDA.
+#include <boost/mp11/list.hpp>
+#include <boost/test/unit_test.hpp>
+#include <string>
+#include <type_traits>
+
+#include "handgrad/device.hpp"
+
+namespace handgrad::test {
+
+template <class Number, bool cuda>
+struct Where {
+  using T = Number;
+  static Device device() { return cuda ? Device::cuda() : Device::cpu(); }
+  /// What an agreement with a reference in double is good for.
+  static constexpr double tolerance = std::is_same_v<Number, double> ? 1e-12 : 1e-5;
+};
+struct CPUFloat : Where<float, false> {};
+struct CPUDouble : Where<double, false> {};
+struct CUDAFloat : Where<float, true> {};
+struct CUDADouble : Where<double, true> {};
+using Everywhere = boost::mp11::mp_list<CPUFloat, CPUDouble, CUDAFloat, CUDADouble>;
+
+/// A precondition: CUDA is there, or the test does not need it.
+inline boost::test_tools::assertion_result device_present(boost::unit_test::test_unit_id id) {
+  const std::string name = boost::unit_test::framework::get(id, boost::unit_test::TUT_ANY).p_name;
+  boost::test_tools::assertion_result result(name.find("CUDA") == std::string::npos || cuda_available());
+  if (!result) {
+    result.message() << cuda_unavailable_reason();
+    BOOST_TEST_MESSAGE("skipped: " << name << ": " << cuda_unavailable_reason());
+  }
+  return result;
+}
+
+}  // namespace handgrad::test
+
+#define HANDGRAD_TEST_EVERYWHERE(name)                                                           \
+  BOOST_TEST_DECORATOR(*boost::unit_test::precondition(handgrad::test::device_present))          \
+  BOOST_AUTO_TEST_CASE_TEMPLATE(name, Place, handgrad::test::Everywhere)
