@@ -1,5 +1,5 @@
-// The contract of Layer, on a user's own layer and on the library's: what forward and backward check, parameters, buffers,
-// state, and what they refuse.
+// The contract of Layer, on a user's own layer and on the library's: what forward and backward check, parameters,
+// buffers, state, and what they refuse.
 #include "handgrad/layer.hpp"
 
 #include <sstream>
@@ -95,8 +95,11 @@ BOOST_AUTO_TEST_CASE(a_backward_needs_a_forward) {
 
 BOOST_AUTO_TEST_CASE(wrong_shapes_are_refused) {
   Linear layer(3, 2);
-  check_throws<ShapeError>([&] { layer.forward(Tensor<float>{{1, 2, 3, 4}}); },
-                           {"Linear(3 → 2)", "4 columns", "3 expected", "(1, 4)"});
+  check_throws<ShapeError>(
+      [&] {
+        layer.forward(Tensor<float>{{1, 2, 3, 4}});
+      },
+      {"Linear(3 → 2)", "4 columns", "3 expected", "(1, 4)"});
   check_throws<ShapeError>([&] { layer.forward(Tensor<float>{1, 2}); }, {"Linear(3 → 2)", "(2,)"});
   check_throws<ShapeError>([&] { layer.forward(full<float>({}, 1)); }, {"Linear(3 → 2)", "()"});
   check_throws<ShapeError>([&] { layer.forward(zeros<float>({0, 3})); }, {"Linear(3 → 2)", "empty", "(0, 3)"});

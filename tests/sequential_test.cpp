@@ -34,8 +34,8 @@ BOOST_AUTO_TEST_CASE(prints_as_torch_does_with_the_number_of_parameters) {
              networks[0]["text"].text() + "\n16 parameters");
   BOOST_TEST(printed(Sequential{Linear(2, 4), Sequential{Linear(4, 3), ReLU()}, Softmax()}) ==
              networks[1]["text"].text() + "\n27 parameters");
-  BOOST_TEST(printed(Sequential{LeakyReLU(0.2), LeakyReLU(), ELU(1.409), ELU(), GELU(), GELU("tanh"), SiLU(), Softplus(),
-                                Softplus(2, 5.5), Sigmoid(), Identity(), LogSoftmax(1)}) ==
+  BOOST_TEST(printed(Sequential{LeakyReLU(0.2), LeakyReLU(), ELU(1.409), ELU(), GELU(), GELU("tanh"), SiLU(),
+                                Softplus(), Softplus(2, 5.5), Sigmoid(), Identity(), LogSoftmax(1)}) ==
              networks[2]["text"].text() + "\n0 parameters");
   BOOST_TEST(printed(Sequential{Linear(108, 256), ReLU(), Linear(256, 128), ReLU(), Linear(128, 1)})
                  .ends_with("\n60,929 parameters"));
@@ -54,8 +54,11 @@ BOOST_AUTO_TEST_CASE(parameters_have_torchs_names_in_its_order) {
 
 BOOST_AUTO_TEST_CASE(errors_name_the_place) {
   Sequential net{Linear(2, 16), Tanh(), Linear(4, 1)};
-  check_throws<ShapeError>([&] { net.forward(Tensor<float>{{1, 2}}); },
-                           {"Sequential[2] Linear(4 → 1)", "16 columns", "4 expected", "(1, 16)"});
+  check_throws<ShapeError>(
+      [&] {
+        net.forward(Tensor<float>{{1, 2}});
+      },
+      {"Sequential[2] Linear(4 → 1)", "16 columns", "4 expected", "(1, 16)"});
   Sequential nested{Linear(2, 3), Sequential{Tanh(), Linear(4, 1)}};
   check_throws<ShapeError>([&] { nested.forward(Tensor<float>{{1, 2}}); }, {"Sequential[1]", "Linear(4 → 1)"});
   check_throws<ShapeError>([&] { net.forward(Tensor<float>{{1, 2, 3}}); }, {"Sequential[0] Linear(2 → 16)"});
@@ -67,7 +70,8 @@ HANDGRAD_TEST_EVERYWHERE(the_chain_rule_layer_by_layer) {
   manual_seed(1);
   const Tensor<T> x = randn<T>({7, 5}).to(device), dy = randn<T>({7, 3}).to(device);
   for (const bool input_grad : {true, false}) {
-    Sequential<T> net{Linear<T>(5, 11), ReLU<T>(), Linear<T>(11, 4), Sigmoid<T>(), Sequential<T>{Linear<T>(4, 3), Tanh<T>()}};
+    Sequential<T> net{Linear<T>(5, 11), ReLU<T>(), Linear<T>(11, 4), Sigmoid<T>(),
+                      Sequential<T>{Linear<T>(4, 3), Tanh<T>()}};
     net.to(device);
     net.requires_input_grad(input_grad);
     const Tensor<T> y = net.forward(x).clone();

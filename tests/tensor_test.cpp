@@ -27,7 +27,7 @@ std::string printed(const T& x) {
   return out.str();
 }
 
-const float nan = std::numeric_limits<float>::quiet_NaN();
+const float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace
 
@@ -72,6 +72,16 @@ BOOST_AUTO_TEST_CASE(expressions_become_tensors) {
   z.xt<2>()(1, 0) = -1;
   BOOST_TEST(z.item(1, 0) == -1);
   check_throws<ShapeError>([&] { z.xt<1>(); }, {"2", "1"});
+}
+
+BOOST_AUTO_TEST_CASE(views_assigned_to_views_copy_the_elements) {
+  Tensor<double> x{{1, 2}, {3, 4}}, y = zeros<double>({2, 2}), z = zeros<double>({2, 2});
+  y.xt() = x.xt();
+  z.xt<2>() = x.xt<2>();
+  x.fill(9);
+  BOOST_TEST((y == Tensor<double>{{1, 2}, {3, 4}}));
+  BOOST_TEST((z == y));
+  check_throws<ShapeError>([&] { y.xt() = Tensor<double>{1, 2}.xt(); }, {"2 elements assigned to 4"});
 }
 
 HANDGRAD_TEST_EVERYWHERE(handles_share_and_clones_do_not) {
@@ -152,11 +162,11 @@ BOOST_AUTO_TEST_CASE(comparing) {
   BOOST_TEST((x == Tensor<float>{1, 2}));
   BOOST_TEST(!(x == Tensor<float>{1, 3}));
   BOOST_TEST(!(x == Tensor<float>{{1, 2}}));
-  BOOST_TEST(!(Tensor<float>{nan} == Tensor<float>{nan}));
+  BOOST_TEST(!(Tensor<float>{not_a_number} == Tensor<float>{not_a_number}));
   BOOST_TEST((Tensor<float>{0.0f} == Tensor<float>{-0.0f}));
   BOOST_TEST(allclose(x, Tensor<float>{1, 2.00001f}));
   BOOST_TEST(!allclose(x, Tensor<float>{1, 2.001f}));
-  BOOST_TEST(!allclose(Tensor<float>{nan}, Tensor<float>{nan}));
+  BOOST_TEST(!allclose(Tensor<float>{not_a_number}, Tensor<float>{not_a_number}));
   BOOST_TEST(allclose(Tensor<float>{INFINITY}, Tensor<float>{INFINITY}));
   BOOST_TEST(!allclose(Tensor<float>{INFINITY}, Tensor<float>{-INFINITY}));
 }

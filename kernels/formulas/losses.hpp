@@ -50,7 +50,7 @@ struct BinaryCrossEntropy {
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V derivative(V p, V y, V) const {
-    const V d = p * (constant<V>(1) - p), least = constant<V>(1e-12);
+    const V d = p * (constant<V>(1) - p), least = constant<V>(1e-12f);  // f: PyTorch's is a float
     return (p - y) / select(d < least, least, d);
   }
 };

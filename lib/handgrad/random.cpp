@@ -116,7 +116,8 @@ template <class T>
 Tensor<T>& uniform_(Tensor<T>& x, double low, double high, Generator& generator) {
   const T a = static_cast<T>(low), b = static_cast<T>(high);
   return write(x, [&](T* v, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) v[i] = generator.uniform<T>() * (b - a) + a;
+    // rounded once, as PyTorch's kernels (compiled with FMA) do it: bit for bit the same numbers
+    for (std::size_t i = 0; i < n; ++i) v[i] = std::fma(generator.uniform<T>(), b - a, a);
   });
 }
 

@@ -46,7 +46,8 @@ Format choose_format(const V& shown) {
   const bool integers = format.kind == Format::Integer;
   if (any && (largest / smallest > 1000 || largest > 1e8 || (!integers && smallest < 1e-4)))
     format.kind = Format::Scientific;
-  for (double v : shown) format.width = std::max(format.width, format.bare(v).size());
+  for (double v : shown)  // as torch, which lets 0, -0, nan and inf stand out of line where all others are shorter
+    if (std::isfinite(v) && v != 0) format.width = std::max(format.width, format.bare(v).size());
   return format;
 }
 

@@ -2,6 +2,7 @@
 // The bridge between Tensor and xtensor: the only header of handgrad that includes xtensor's.
 #include <algorithm>
 #include <array>
+#include <string>
 #include <vector>
 #if __has_include(<xtensor/containers/xadapt.hpp>)  // xtensor 0.26 moved its headers
 #include <xtensor/containers/xadapt.hpp>
@@ -13,7 +14,37 @@
 #include <xtensor/xnoalias.hpp>
 #endif
 
+#include "handgrad/errors.hpp"
 #include "handgrad/tensor.hpp"
+
+namespace handgrad::detail {
+
+/// The memory under `x.xt()`. Assigning another of its kind copies the elements; xtensor's own would then refer to the
+/// other's memory, and `a.xt() = b.xt()` would change nothing.
+template <class T>
+class Elements : public xt::xbuffer_adaptor<T*, xt::no_ownership> {
+  using Base = xt::xbuffer_adaptor<T*, xt::no_ownership>;
+
+ public:
+  using Base::Base;
+  using Base::operator=;
+  Elements(const Elements&) = default;
+  Elements& operator=(const Elements& other) {
+    if (this->size() != other.size())
+      throw ShapeError("xt(): " + std::to_string(other.size()) + " elements assigned to " +
+                       std::to_string(this->size()));
+    std::copy(other.begin(), other.end(), this->begin());
+    return *this;
+  }
+};
+
+}  // namespace handgrad::detail
+
+/// What xtensor makes a temporary of, for an assignment that is not xt::noalias.
+template <class T>
+struct xt::temporary_container<handgrad::detail::Elements<T>> {
+  using type = xt::uvector<T>;
+};
 
 namespace handgrad {
 
@@ -28,7 +59,8 @@ Tensor<T>::Tensor(const E& expression) {
 template <class T>
 auto Tensor<T>::xt() {
   on_cpu("xt()", rank());
-  return xt::adapt(data_, numel_, xt::no_ownership(), std::vector<std::size_t>(shape_.begin(), shape_.end()));
+  using Adaptor = xt::xarray_adaptor<detail::Elements<T>, xt::layout_type::row_major, std::vector<std::size_t>>;
+  return Adaptor(detail::Elements<T>(data_, numel_), {shape_.begin(), shape_.end()});
 }
 
 template <class T>
@@ -43,7 +75,7 @@ auto Tensor<T>::xt() {
   on_cpu("xt()", N);
   std::array<std::size_t, N> sizes{};
   std::copy(shape_.begin(), shape_.end(), sizes.begin());
-  return xt::adapt(data_, numel_, xt::no_ownership(), sizes);
+  return xt::xtensor_adaptor<detail::Elements<T>, N>(detail::Elements<T>(data_, numel_), sizes);
 }
 
 template <class T>

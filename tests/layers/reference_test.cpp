@@ -1,5 +1,5 @@
-// Every layer against PyTorch: values, gradients, buffers, for the shapes and extreme inputs of reference/layers.json; and
-// the contract of accumulation, on the same numbers.
+// Every layer against PyTorch: values, gradients, buffers, for the shapes and extreme inputs of reference/layers.json;
+// and the contract of accumulation, on the same numbers.
 #include <limits>
 #include <string>
 
@@ -15,14 +15,14 @@ using handgrad::test::Reference;
 
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 /// Writes NaN over a buffer of the layer's, so that an element that is not written again shows. The handle is gone
 /// afterwards: the layer goes on using that buffer.
 template <class T>
 void poison(const Tensor<T>& buffer) {
   Tensor<T> handle = buffer;
-  handle.fill(static_cast<T>(nan));
+  handle.fill(static_cast<T>(not_a_number));
 }
 
 template <class T>
@@ -30,9 +30,10 @@ void check_gradients_are(const Layer<T>& layer, const Reference& expected, doubl
                          const std::string& where) {
   BOOST_TEST(layer.named_parameters().size() == expected.size(), where);
   for (const auto& [name, parameter] : layer.named_parameters()) {
-    Tensor<double> gradient = expected[name.c_str()].tensor<double>();
+    Tensor<double> gradient = expected[name.c_str()].template tensor<double>();
     for (double* g = gradient.data(); g != gradient.data() + gradient.numel(); ++g) *g *= factor;
-    check_close(parameter.grad(), gradient, tolerance, where + " " + std::to_string(int(factor)) + " × gradient of " + name);
+    check_close(parameter.grad(), gradient, tolerance,
+                where + " " + std::to_string(int(factor)) + " × gradient of " + name);
   }
 }
 
@@ -48,8 +49,8 @@ void check_step(Layer<T>& layer, const Reference& step, Device device, double to
   check_gradients_are(layer, step["grads"], 1, tolerance, where);
   if (step.contains("buffers"))
     for (const auto& [name, buffer] : layer.named_buffers())
-      check_close(buffer.value().reshape(step["buffers"][name.c_str()].tensor<double>().shape()),
-                  step["buffers"][name.c_str()].tensor<double>(), tolerance, where + " " + name);
+      check_close(buffer.value().reshape(step["buffers"][name.c_str()].template tensor<double>().shape()),
+                  step["buffers"][name.c_str()].template tensor<double>(), tolerance, where + " " + name);
 
   // A second backward: dx is overwritten, gradients accumulate.
   poison(layer.backward(dy));

@@ -20,7 +20,8 @@ inline double distance(double a, double b) {
 
 /// One error, naming the worst element, when some distance exceeds the tolerance.
 template <class A, class B>
-void check_close(const std::vector<A>& actual, const std::vector<B>& expected, double tolerance, const std::string& what) {
+void check_close(const std::vector<A>& actual, const std::vector<B>& expected, double tolerance,
+                 const std::string& what) {
   BOOST_TEST_REQUIRE(actual.size() == expected.size(), what);
   double worst = -1;
   std::size_t at = 0;
@@ -32,8 +33,8 @@ void check_close(const std::vector<A>& actual, const std::vector<B>& expected, d
   }
   std::ostringstream message;
   message.precision(17);
-  message << what << ": element " << at << " is " << actual[at] << ", expected " << expected[at] << " (distance " << worst
-          << ", allowed " << tolerance << ")";
+  message << what << ": element " << at << " is " << actual[at] << ", expected " << expected[at] << " (distance "
+          << worst << ", allowed " << tolerance << ")";
   BOOST_ERROR(message.str());
 }
 
@@ -52,7 +53,8 @@ void check_throws(F&& call, std::initializer_list<const char*> texts) {
   } catch (const Error& error) {
     const std::string message = error.what();
     for (const char* text : texts)
-      BOOST_TEST((message.find(text) != std::string::npos), "the message \"" << message << "\" lacks \"" << text << "\"");
+      BOOST_TEST((message.find(text) != std::string::npos),
+                 "the message \"" << message << "\" lacks \"" << text << "\"");
     return;
   } catch (const std::exception& error) {
     BOOST_ERROR("another kind of error came: " << error.what());

@@ -12,8 +12,8 @@
 
 namespace handgrad::test {
 
-/// The layer of {"layer": NAME, "args": {…}, "parameters": {…}}, with those parameters, on `device`. Null for a layer that
-/// the library does not have.
+/// The layer of {"layer": NAME, "args": {…}, "parameters": {…}}, with those parameters, on `device`. Null for a layer
+/// that the library does not have.
 template <class T>
 std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device);
 

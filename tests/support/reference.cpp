@@ -26,7 +26,9 @@ Reference Reference::file(const std::string& name) {
   return {content.get(), name};
 }
 
-void Reference::missing(const std::string& what) const { throw std::runtime_error("reference " + place_ + ": " + what); }
+void Reference::missing(const std::string& what) const {
+  throw std::runtime_error("reference " + place_ + ": " + what);
+}
 
 Reference Reference::operator[](const char* key) const {
   if (!of(json_).is_object() || !of(json_).contains(key)) missing(std::string("no ") + key);

@@ -42,6 +42,6 @@ inline boost::test_tools::assertion_result device_present(boost::unit_test::test
 
 }  // namespace handgrad::test
 
-#define HANDGRAD_TEST_EVERYWHERE(name)                                                           \
-  BOOST_TEST_DECORATOR(*boost::unit_test::precondition(handgrad::test::device_present))          \
+#define HANDGRAD_TEST_EVERYWHERE(name)                                                  \
+  BOOST_TEST_DECORATOR(*boost::unit_test::precondition(handgrad::test::device_present)) \
   BOOST_AUTO_TEST_CASE_TEMPLATE(name, Place, handgrad::test::Everywhere)
