@@ -1,5 +1,6 @@
 #pragma once
 /// All of handgrad: layers, losses and optimizers with gradients derived by hand, and the check that proves them.
+#include "handgrad/check/gradcheck.hpp"
 #include "handgrad/data/csv.hpp"
 #include "handgrad/data/dataset.hpp"
 #include "handgrad/data/generators.hpp"
@@ -9,7 +10,6 @@
 #include "handgrad/data/preprocessing.hpp"
 #include "handgrad/data/split.hpp"
 #include "handgrad/data/table.hpp"
-#include "handgrad/check/gradcheck.hpp"
 #include "handgrad/device.hpp"
 #include "handgrad/errors.hpp"
 #include "handgrad/io/npy.hpp"

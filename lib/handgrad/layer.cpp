@@ -36,6 +36,13 @@ const Tensor<T>& Layer<T>::backward(const Tensor<T>& dy) {
 
 template <class T>
 const Tensor<T>& Layer<T>::propagate(const Tensor<T>& x) {
+  accept(x);
+  forward_into(x_, y_);
+  return y_;
+}
+
+template <class T>
+void Layer<T>::accept(const Tensor<T>& x) {
   if (&x != &x_) x_ = x.borrow();
   if (!checked_ || !(checked_input_ == x.shape())) {
     if (x.numel() == 0) throw ShapeError(label() + ": input is empty (shape " + x.shape().str() + ")");
@@ -51,8 +58,6 @@ const Tensor<T>& Layer<T>::propagate(const Tensor<T>& x) {
   if (x.device() != device_ && !parameters_.empty())
     throw DeviceError(label() + ": input is on " + x.device().str() + ", the parameters are on " + device_.str());
   y_.reserve(checked_output_, x.device());
-  forward_into(x_, y_);
-  return y_;
 }
 
 template <class T>

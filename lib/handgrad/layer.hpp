@@ -115,6 +115,8 @@ class Layer {
  private:
   template <class>
   friend class Sequential;
+  /// What comes before forward_into: checks x, keeps it, sizes y.
+  void accept(const Tensor<T>& x);
   template <class F>
   void for_each(const std::string& prefix, F&& visit) const;
 

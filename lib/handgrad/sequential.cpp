@@ -1,5 +1,11 @@
 #include "handgrad/sequential.hpp"
 
+#include <typeinfo>
+
+#include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "kernels/backend.hpp"
+
 namespace handgrad {
 
 template <class T>
@@ -44,10 +50,41 @@ Shape Sequential<T>::output_shape(const Shape& input) const {
 
 template <class T>
 const Tensor<T>& Sequential<T>::propagate(const Tensor<T>& x) {
+  if (!fusions_known_) find_fusions();
   const Tensor<T>* h = &x;
   for (std::size_t i = 0; i < size(); ++i)
-    h = &at_place(i, [&]() -> const Tensor<T>& { return (*this)[i].propagate(*h); });
+    h = &at_place(i, [&]() -> const Tensor<T>& {
+      return fusions_[i] ? propagate_fused(i++, *h) : this->children()[i].second->propagate(*h);
+    });
   return *h;
+}
+
+template <class T>
+void Sequential<T>::find_fusions() {
+  fusions_.assign(size(), false);
+  for (std::size_t i = 0; i + 1 < size(); ++i) {
+    const auto* activation = dynamic_cast<ActivationLayer<T>*>(&(*this)[i + 1]);
+    fusions_[i] = typeid((*this)[i]) == typeid(Linear<T>) && activation &&  // not a user's own kind of Linear
+                  std::visit([](const auto& f) { return f.from_output; }, activation->formula());
+  }
+  fusions_known_ = true;
+}
+
+// z = x·Wᵀ + b and y = f(z) in one pass. z is never stored; both layers keep y, which is all that the backward needs:
+// the activation's δ∘f′(y), the Linear's products with δ. Their backward functions do not know of it.
+template <class T>
+const Tensor<T>& Sequential<T>::propagate_fused(std::size_t i, const Tensor<T>& x) {
+  auto& linear = static_cast<Linear<T>&>(*this->children()[i].second);
+  auto& activation = static_cast<ActivationLayer<T>&>(*this->children()[i + 1].second);
+  Layer<T>&first = linear, &second = activation;
+  second.y_ = Tensor<T>();  // or its handle would keep the buffer from being written again
+  first.accept(x);
+  const formulas::Activation f = activation.formula();
+  kernels::backend<T>(x.device())
+      .linear_forward(x, linear.weight, linear.has_bias() ? &linear.bias.value() : nullptr, &f, first.y_);
+  second.y_ = first.y_;
+  second.x_ = first.y_.borrow();
+  return second.y_;
 }
 
 template <class T>

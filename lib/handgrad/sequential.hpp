@@ -4,6 +4,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "handgrad/layer.hpp"
 
@@ -42,6 +43,16 @@ class Sequential : public Layer<T> {
   void forward_into(const Tensor<T>&, Tensor<T>&) override {}
   void backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, Tensor<T>&) override {}
   void input_grad_changed() override;
+  void invalidate() override { fusions_known_ = false; }
+
+ private:
+  /// Layer i is a Linear, and the one after it runs with it.
+  bool fused_with_next(std::size_t i);
+  void find_fusions();
+  const Tensor<T>& propagate_fused(std::size_t i, const Tensor<T>& x);
+
+  std::vector<bool> fusions_;
+  bool fusions_known_ = false;
 };
 
 template <class L, class... Rest>
