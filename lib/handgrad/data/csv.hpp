@@ -10,11 +10,11 @@ namespace handgrad {
 struct CsvOptions {
   char delimiter = ',';
   bool header = true;                       ///< the first row names the columns
-  std::vector<std::string> names;           ///< the columns' names; without header and names they are "0", "1", …
+  std::vector<std::string> names = {};      ///< the columns' names; without header and names they are "0", "1", …
   std::vector<std::string> missing = {""};  ///< cells that mean "no value"
   bool trim = false;                        ///< remove spaces and tabs around cells that are not quoted
-  std::vector<std::string> text;            ///< columns to read as text even if every cell is a number
-  std::vector<std::string> numeric;         ///< columns whose every cell must be a number or missing
+  std::vector<std::string> text = {};       ///< columns to read as text even if every cell is a number
+  std::vector<std::string> numeric = {};    ///< columns whose every cell must be a number or missing
 };
 
 /// Reads a table in RFC 4180's format: fields may be quoted ("…", with "" for a quote) and then hold delimiters and

@@ -83,7 +83,7 @@ void draw(Point a, Point b, double pen, Image& image) {
 /// A digit as one hand writes it once.
 Image written(std::size_t digit, NumpyRandom& random) {
   const bool other_way = random.rand() < 0.3;
-  const double turn = random.normal(0, 0.12), slant = random.normal(0.1, 0.2), pen = random.uniform(1.4, 3.4);
+  const double turn = random.normal(0, 0.12), slant = random.normal(0.1, 0.2), pen = random.uniform(1.6, 4.0);
   const double width = 20 * random.uniform(0.75, 1.1), height = 20 * random.uniform(0.85, 1.08);
   const double right = 14 + random.normal(0, 0.8), down = 14 + random.normal(0, 0.8);
   // Waves bend the strokes: x += b·sin(5y + φ), y += b·sin(5x + φ′).

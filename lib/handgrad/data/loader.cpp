@@ -59,8 +59,12 @@ typename DataLoader<T>::Iterator DataLoader<T>::begin() {
 
 template <class T>
 void DataLoader<T>::load(std::size_t index) {
+  if (index >= size()) {
+    // PyTorch's sampler ends an epoch with another permutation, of which it takes nothing.
+    if (options_.shuffle && options_.generator) randperm(dataset_->size(), *options_.generator);
+    return;
+  }
   const std::size_t first = index * options_.batch_size;
-  if (index >= size()) return;
   const std::size_t last = std::min(first + options_.batch_size, dataset_->size());
 
   auto view = order_.empty() ? dataset_->view(first, last) : std::nullopt;

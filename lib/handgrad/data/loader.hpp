@@ -15,10 +15,10 @@ namespace handgrad {
 
 struct DataLoaderOptions {
   std::size_t batch_size = 1;
-  bool shuffle = false;            ///< a new random order for each epoch
-  bool drop_last = false;          ///< leave out a last batch that is not full
-  Generator* generator = nullptr;  ///< draws the order; null: the default generator gives a seed for it
-  std::optional<Device> device;    ///< where the batches are wanted; by default where the data is
+  bool shuffle = false;               ///< a new random order for each epoch
+  bool drop_last = false;             ///< leave out a last batch that is not full
+  Generator* generator = nullptr;     ///< draws the order; null: the default generator gives a seed for it
+  std::optional<Device> device = {};  ///< where the batches are wanted; by default where the data is
 };
 
 /// Cuts a data set into batches, an epoch for each loop over it:
@@ -28,7 +28,7 @@ struct DataLoaderOptions {
 ///
 /// The same seed gives the same batches as PyTorch's DataLoader. Each epoch draws 64 bits (there the workers' seed) and
 /// drops them; shuffled, the default generator draws 64 more, which seed a generator of its own for randperm. A
-/// generator that is given makes the permutation itself.
+/// generator that is given makes the permutation itself, and another one, unused, when the epoch is over.
 ///
 /// In order, batches are views of the data set where it has views. Otherwise examples are gathered into one buffer, so
 /// that nothing is allocated from batch to batch: the next batch overwrites it, and whoever keeps one keeps a clone().

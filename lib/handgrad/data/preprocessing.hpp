@@ -85,9 +85,9 @@ class OneHotEncoder {
 
 /// Which of a table's columns become which columns of a tensor, in this order.
 struct ColumnTransformerOptions {
-  std::vector<std::string> standard;  ///< through a StandardScaler
-  std::vector<std::string> min_max;   ///< through a MinMaxScaler to [0, 1]
-  std::vector<std::string> one_hot;   ///< through a OneHotEncoder
+  std::vector<std::string> standard = {};  ///< through a StandardScaler
+  std::vector<std::string> min_max = {};   ///< through a MinMaxScaler to [0, 1]
+  std::vector<std::string> one_hot = {};   ///< through a OneHotEncoder
 };
 
 /// A table of mixed columns into one tensor of shape (rows, features).

@@ -17,11 +17,13 @@ struct SplitIndices {
 };
 
 struct TrainTestSplitOptions {
-  double test_size = 0.25;           ///< below 1 a share of the rows, rounded up; from 1 on a number of rows
-  std::optional<double> train_size;  ///< share (rounded down) or number; by default all rows that are not test rows
+  double test_size = 0.25;  ///< below 1 a share of the rows, rounded up; from 1 on a number of rows
+  std::optional<double> train_size =
+      {};  ///< share (rounded down) or number; by default all rows that are not test rows
   bool shuffle = true;
   std::uint32_t random_state = 0;
-  std::vector<long> stratify;  ///< one class per row: each side keeps the shares of the classes; empty: not stratified
+  std::vector<long> stratify =
+      {};  ///< one class per row: each side keeps the shares of the classes; empty: not stratified
 };
 
 /// Splits `rows` rows at random into a training and a test part: the same rows in the same order as scikit-learn's

@@ -49,8 +49,10 @@ std::string read_file(const std::string& path) {
 void write_file(const std::string& path, std::string_view content) {
   std::error_code error;
   fs::path target = path;
-  if (fs::is_symlink(target, error)) target = fs::canonical(target, error);  // the link stays one
-  if (error) fail(path, "is a link that leads nowhere", error.value());
+  if (fs::is_symlink(target, error)) {  // the link stays one
+    target = fs::canonical(target, error);
+    if (error) fail(path, "is a link that leads nowhere", error.value());
+  }
   if (fs::is_directory(target, error)) throw IoError(path + ": is a directory, a file expected");
   if (fs::exists(target, error) && !fs::is_regular_file(target, error)) return write_to(target, content, path);
 

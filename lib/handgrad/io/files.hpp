@@ -1,11 +1,10 @@
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <string>
 #include <string_view>
-
-#include <algorithm>
-#include <bit>
 
 namespace handgrad {
 

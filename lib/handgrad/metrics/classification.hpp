@@ -43,7 +43,7 @@ double recall_score(const Values& y_true, const Values& y_pred, Average average 
 double f1_score(const Values& y_true, const Values& y_pred, Average average = Average::Binary);
 
 struct ClassificationReportOptions {
-  std::vector<std::string> target_names;  ///< one for each label, ascending; empty: the labels themselves
+  std::vector<std::string> target_names = {};  ///< one for each label, ascending; empty: the labels themselves
   int digits = 2;
 };
 /// The table of precision, recall, F1 and support of each class that scikit-learn prints, to the character.

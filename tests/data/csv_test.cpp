@@ -1,0 +1,130 @@
+// The CSV reader and the table it fills.
+#include "handgrad/data/csv.hpp"
+
+#include <cmath>
+
+#include "handgrad/errors.hpp"
+#include "support/check.hpp"
+#include "support/files.hpp"
+
+using namespace handgrad;
+using handgrad::test::check_close;
+using handgrad::test::check_throws;
+using handgrad::test::TemporaryFolder;
+
+namespace {
+
+const TemporaryFolder& folder() {
+  static const TemporaryFolder only;
+  return only;
+}
+
+Table read(const std::string& content, const CsvOptions& options = {}) {
+  return read_csv(folder().file("t.csv", content), options);
+}
+
+void check_text(const Table& table, const std::string& name, const Table::Text& expected) {
+  BOOST_TEST(table.text(name) == expected, boost::test_tools::per_element());
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(columns_are_numbers_or_text) {
+  const Table table = read("age,name,score\n39,Ada,-1.5e3\n 50 ,Bo,+7\n\n38,7,0\n");
+  BOOST_TEST(table.rows() == 3u);
+  check_close(table.numbers("age"), std::vector<double>{39, 50, 38}, 0, "age");
+  check_close(table.numbers("score"), std::vector<double>{-1500, 7, 0}, 0, "score");
+  check_text(table, "name", {"Ada", "Bo", "7"});
+  BOOST_TEST((table.tensor<double>({"score", "age"}) == Tensor<double>{{-1500, 39}, {7, 50}, {0, 38}}));
+}
+
+BOOST_AUTO_TEST_CASE(quoted_fields_hold_anything) {
+  const Table table = read("\xEF\xBB\xBFid,what\r\n1,\"a, \"\"b\"\"\r\nand c\"\r\n2,\"\"\r\n3,x\"y\r\n");
+  check_close(table.numbers("id"), std::vector<double>{1, 2, 3}, 0, "id");
+  check_text(table, "what", {"a, \"b\"\r\nand c", "", "x\"y"});
+  BOOST_TEST(table.where(1, "what") == folder() / "t.csv" + ", line 4, column \"what\"");
+}
+
+BOOST_AUTO_TEST_CASE(spaces_stay_unless_trimming_is_asked_for) {
+  const std::string content = "39, State-gov , \"a b\"\n";
+  const Table kept = read("39, State-gov , ?\n40, Private,x\n", {.header = false});
+  check_text(kept, "1", {" State-gov ", " Private"});
+  BOOST_TEST_REQUIRE(kept.remarks.size() == 2u);
+  BOOST_TEST(kept.remarks[0].find("line 1, column \"1\"") != std::string::npos, kept.remarks[0]);
+  BOOST_TEST(kept.remarks[0].find("\" State-gov \"") != std::string::npos);
+  const Table trimmed = read(content, {.header = false, .trim = true});
+  check_text(trimmed, "1", {"State-gov"});
+  check_text(trimmed, "2", {"a b"});
+  BOOST_TEST(trimmed.remarks.empty());
+}
+
+BOOST_AUTO_TEST_CASE(missing_cells_are_what_the_caller_says) {
+  const std::string content = "a,b\n1,x\n?,?\n3,\n";
+  const Table table = read(content, {.missing = {"?", ""}});
+  BOOST_TEST((std::isnan(table.numbers("a")[1])));
+  check_text(table, "b", {"x", "", ""});
+  BOOST_TEST(table.drop_missing().rows() == 1u);
+  check_throws<ParseError>([&] { table.tensor({"a"}); }, {"t.csv, line 3, column \"a\"", "missing"});
+  BOOST_TEST(!read(content).is_numeric("a"));
+  check_throws<ParseError>([] { read("a\n1\ninf\n").tensor({"a"}); }, {"line 3", "infinite"});
+  check_throws<ValueError>([&] { read(content).numbers("a"); }, {"line 3", "\"?\"", "text"});
+}
+
+BOOST_AUTO_TEST_CASE(types_can_be_demanded) {
+  check_text(read("zip\n01234\n", {.text = {"zip"}}), "zip", {"01234"});
+  check_throws<ParseError>([] { read("a,b\n1,2\n3,four\n", {.numeric = {"b"}}); },
+                           {"t.csv, line 3, column \"b\"", "number expected", "\"four\""});
+  check_throws<ValueError>([] { read("a\n1\n", {.numeric = {"b"}}); }, {"no column \"b\""});
+  BOOST_TEST(read("a;b\n1,5;2\n", {.delimiter = ';'}).columns() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(malformed_files_are_refused_with_their_place) {
+  check_throws<IoError>([] { read_csv(folder() / "none.csv"); }, {"none.csv", "No such file"});
+  check_throws<IoError>([] { read_csv(folder() / ""); }, {"directory"});
+  check_throws<ParseError>([] { read(""); }, {"t.csv", "no rows"});
+  check_throws<ParseError>([] { read("a,b\n"); }, {"no rows"});
+  check_throws<ParseError>([] { read("a,b\n1,2\n3\n"); }, {"line 3", "1 fields, 2 expected"});
+  check_throws<ParseError>([] { read("a,b\n1,2,3\n"); }, {"line 2", "3 fields, 2 expected"});
+  check_throws<ParseError>([] { read("a,b\n1,\"2\n3,4\n"); }, {"line 2, column 2", "never ends"});
+  check_throws<ParseError>([] { read("a,b\n1,\"2\"3\n"); }, {"line 2, column 2", "closing quote"});
+  check_throws<ParseError>([] { read("a,a\n1,2\n"); }, {"line 1, column 1", "\"a\" occurs twice"});
+  check_throws<ParseError>([] { read(std::string("a,b\n1,\0\n", 8)); }, {"line 2, column 2", "NUL"});
+  check_throws<ValueError>([] { read("a,b\n1,2\n", {.names = {"x"}}); }, {"1 names", "2 columns"});
+  check_throws<ValueError>([] { read("a\n1\n", {.delimiter = '"'}); }, {"delimiter"});
+}
+
+// A cut inside a number or between two rows leaves a valid file; nothing else may be read as one, and nothing may
+// crash.
+BOOST_AUTO_TEST_CASE(no_beginning_and_no_damage_crashes) {
+  const std::string content = "a,b,\"c\"\n1, x,\"p \"\"q\"\"\"\n2,\"y\nz\",r\n";
+  for (std::size_t length = 0; length < content.size(); ++length) {
+    try {
+      const Table table = read(content.substr(0, length));
+      BOOST_TEST(table.columns() == 3u, length);
+    } catch (const ParseError& error) {
+      BOOST_TEST(std::string(error.what()).find(folder() / "t.csv") == 0u, error.what());
+    }
+  }
+  handgrad::test::check_damage(folder(), content, [](const std::string& path) { read_csv(path); });
+}
+
+BOOST_AUTO_TEST_CASE(tables_are_taken_apart_and_changed) {
+  Table table = read("a,b,c\n1, x,p\n2, y,q\n3, x,r\n");
+  const std::vector<std::size_t> order{2, 0, 2};
+  const Table taken = table.take(order);
+  check_close(taken.numbers("a"), std::vector<double>{3, 1, 3}, 0, "a");
+  BOOST_TEST(taken.where(0, "a").find("line 4") != std::string::npos);
+  check_throws<ShapeError>([&] { table.take(std::vector<std::size_t>{3}); }, {"row 3 of 3"});
+
+  check_close(table.indicator("b", " x"), std::vector<double>{1, 0, 1}, 0, "indicator");
+  check_throws<ValueError>([&] { table.indicator("b", "x"); }, {"\"x\"", "\" x\", \" y\""});
+  BOOST_TEST(table.replace("b", " x", "z") == 2u);
+  check_text(table, "b", {"z", " y", "z"});
+  check_throws<ValueError>([&] { table.replace("b", " x", "z"); }, {"\" x\"", "\"z\""});
+
+  BOOST_TEST(table.drop({"a", "c"}).names() == std::vector<std::string>{"b"}, boost::test_tools::per_element());
+  check_throws<ValueError>([&] { table.drop({"d"}); }, {"\"d\"", "\"a\", \"b\", \"c\""});
+  check_throws<ValueError>([&] { table.add("a", Table::Numbers(3)); }, {"\"a\" already"});
+  check_throws<ShapeError>([&] { table.add("d", Table::Numbers(2)); }, {"2 rows, 3 expected"});
+  check_throws<ValueError>([&] { table.text("a"); }, {"numbers, text expected"});
+}

@@ -1,0 +1,137 @@
+// The order of the batches against PyTorch's DataLoader, from reference/random.json, and how batches are held.
+#include "handgrad/data/loader.hpp"
+
+#include <algorithm>
+
+#include "handgrad/errors.hpp"
+#include "support/check.hpp"
+#include "support/reference.hpp"
+
+using namespace handgrad;
+using handgrad::test::check_close;
+using handgrad::test::check_throws;
+using handgrad::test::Reference;
+
+namespace {
+
+/// x = (i, i + ½), y = −i
+TensorDataset<float> numbered(std::size_t n) {
+  auto x = Tensor<float>::empty({n, 2}), y = Tensor<float>::empty({n, 1});
+  for (std::size_t i = 0; i < n; ++i) {
+    x.data()[2 * i] = static_cast<float>(i);
+    x.data()[2 * i + 1] = static_cast<float>(i) + 0.5f;
+    y.data()[i] = -static_cast<float>(i);
+  }
+  return {x, y};
+}
+
+std::vector<float> column(const Tensor<float>& x, std::size_t j) {
+  std::vector<float> values;
+  for (std::size_t i = 0; i < x.size(0); ++i) values.push_back(x.item(i, j));
+  return values;
+}
+
+/// A data set that is made when asked for.
+class Squares : public Dataset<double> {
+ public:
+  std::size_t size() const override { return 5; }
+  Shape x_shape() const override { return {}; }
+  Shape y_shape() const override { return {2}; }
+  void get(std::size_t index, std::span<double> x, std::span<double> y) const override {
+    x[0] = static_cast<double>(index);
+    y[0] = x[0] * x[0];
+    y[1] = -y[0];
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(batches_agree_with_pytorch) {
+  for (const Reference expected : Reference::file("random")["loader"]) {
+    manual_seed(std::uint64_t(expected["seed"].number()));
+    Generator own;
+    DataLoaderOptions options{.batch_size = std::size_t(expected["batch_size"].number()),
+                              .shuffle = expected.flag("shuffle", false),
+                              .drop_last = expected.flag("drop_last", false)};
+    if (expected.contains("generator_seed")) {
+      own.manual_seed(std::uint64_t(expected["generator_seed"].number()));
+      options.generator = &own;
+    }
+    DataLoader loader(numbered(std::size_t(expected["n"].number())), options);
+    for (const Reference epoch : expected["epochs"]) {
+      BOOST_TEST(loader.size() == epoch.size());
+      std::size_t i = 0;
+      for (auto& [x, y] : loader) {
+        const Reference rows = epoch[i++];
+        check_close(column(x, 0), rows.numbers(), 0, rows.where());
+        for (std::size_t r = 0; r < x.size(0); ++r) {
+          BOOST_TEST(x.item(r, 1) == x.item(r, 0) + 0.5f);
+          BOOST_TEST(y.item(r, 0) == -x.item(r, 0));
+        }
+      }
+      BOOST_TEST(i == epoch.size());
+    }
+    BOOST_TEST(rand<float>({1}).item() == static_cast<float>(expected["rand_after"].number()), expected.where());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(in_order_batches_are_views) {
+  const auto data = numbered(7);
+  DataLoader loader(data, {.batch_size = 3});
+  std::size_t first = 0;
+  for (auto& [x, y] : loader) {
+    BOOST_TEST(x.data() == data.x().data() + 2 * first);
+    BOOST_TEST(y.data() == data.y().data() + first);
+    first += x.size(0);
+  }
+  BOOST_TEST(first == 7u);
+}
+
+BOOST_AUTO_TEST_CASE(shuffled_batches_share_one_buffer) {
+  DataLoader loader(numbered(7), {.batch_size = 3, .shuffle = true});
+  const float* buffer = nullptr;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    for (auto& [x, y] : loader) {
+      if (!buffer) buffer = x.data();
+      BOOST_TEST(x.data() == buffer);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_data_set_can_be_derived) {
+  DataLoader loader(Squares(), {.batch_size = 2});
+  std::vector<double> x_seen, y_seen;
+  for (auto& [x, y] : loader) {
+    BOOST_TEST((x.shape() == Shape{x.size(0)} && y.shape() == Shape{x.size(0), 2}));
+    for (double value : x.to_vector()) x_seen.push_back(value);
+    for (double value : y.to_vector()) y_seen.push_back(value);
+  }
+  check_close(x_seen, std::vector<double>{0, 1, 2, 3, 4}, 0, "x");
+  check_close(y_seen, std::vector<double>{0, 0, 1, -1, 4, -4, 9, -9, 16, -16}, 0, "y");
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_larger_than_the_data_is_the_data) {
+  DataLoader loader(numbered(3), {.batch_size = 100, .shuffle = true});
+  BOOST_TEST(loader.size() == 1u);
+  for (auto& [x, y] : loader) BOOST_TEST(x.size(0) == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(batches_are_brought_to_a_device, *boost::unit_test::precondition([](auto) {
+                       return boost::test_tools::assertion_result(cuda_available());
+                     })) {
+  DataLoader loader(numbered(7), {.batch_size = 3, .shuffle = true, .device = Device::cuda()});
+  std::vector<float> seen;
+  for (auto& [x, y] : loader) {
+    BOOST_TEST((x.device() == Device::cuda() && y.device() == Device::cuda()));
+    for (float value : column(x.cpu(), 0)) seen.push_back(value);
+  }
+  std::sort(seen.begin(), seen.end());
+  check_close(seen, std::vector<float>{0, 1, 2, 3, 4, 5, 6}, 0, "rows");
+}
+
+BOOST_AUTO_TEST_CASE(misuse_is_refused) {
+  check_throws<ValueError>([] { DataLoader(numbered(3), {.batch_size = 0}); }, {"batch_size", "0"});
+  check_throws<ValueError>([] { DataLoader(numbered(0), {.batch_size = 1}); }, {"no examples"});
+  check_throws<ValueError>([] { DataLoader(numbered(3), {.batch_size = 4, .drop_last = true}); }, {"3 examples", "4"});
+  check_throws<ShapeError>([] { TensorDataset<float>(Tensor<float>{1, 2}, Tensor<float>{{1}}); }, {"(2,)", "(1, 1)"});
+}
