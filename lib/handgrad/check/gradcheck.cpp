@@ -26,7 +26,7 @@ struct Subject {
     std::string name;
     Tensor<double> value;  // shares its elements with the subject
     Values analytic;
-    bool accumulates = true;
+    bool accumulates = true, repeats = true;
   };
   std::vector<Variable> variables;  // in the order in which the backward makes their gradients
 };
@@ -118,6 +118,7 @@ class Checker {
     report.shape = variable.value.shape();
     report.analytic = Tensor<double>(report.shape, variable.analytic);
     report.accumulates = variable.accumulates;
+    report.repeats = variable.repeats;
     const std::size_t n = variable.analytic.size();
     Values numeric(n, nan);
     Differencer differences(subject_, variable);
@@ -193,6 +194,8 @@ class Checker {
       report.reason.clear();
     else if (!report.accumulates)
       report.reason = "a backward onto an earlier gradient did not add to it: grad += dW, not grad = dW";
+    else if (!report.repeats)
+      report.reason = "a second backward after one forward gave something else: the first destroyed what was saved";
     else {
       report.verdict = Verdict::Inconclusive;
       if (static_cast<double>(report.skipped) > options_.max_skipped * static_cast<double>(looked_at))
@@ -221,10 +224,13 @@ GradientReport run(const Subject& subject, const GradcheckOptions& options, doub
   return report;
 }
 
-Values add(const Values& a, const Values& b) {
-  Values sum(a.size());
-  std::transform(a.begin(), a.end(), b.begin(), sum.begin(), std::plus<>());
-  return sum;
+/// got = noise + times·gradient, up to rounding?
+bool is_sum(const Values& got, const Values& noise, double times, const Values& gradient) {
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double expected = noise[i] + times * gradient[i];
+    if (std::abs(got[i] - expected) > 1e-9 * (1 + std::abs(expected))) return false;
+  }
+  return true;
 }
 
 /// Keeps a layer as it was: state, what it asks for, its random draws.
@@ -250,9 +256,9 @@ class Restore {
 };
 
 /// The gradients of all parameters and of the input by the layer's own backward, with poisoned buffers.
-/// `backward` runs forward and backward and gives dx.
 void collect(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options,
-             const std::function<Tensor<double>()>& backward, Subject& subject) {
+             const std::function<void()>& forward, const std::function<Tensor<double>()>& backward, Subject& subject) {
+  forward();
   backward();  // once, so that there are buffers to poison
   layer.poison_buffers();
   std::vector<NamedParameter<double>> parameters = layer.named_parameters();
@@ -260,27 +266,29 @@ void collect(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptio
     parameter.accumulate().first.fill(nan);  // to be overwritten:
     parameter.zero_grad();
   }
+  forward();
   const Values dx = backward().to_vector();
   std::vector<Values> first;
   for (auto& [name, parameter] : parameters) first.push_back(parameter.grad().to_vector());
 
   Generator noise(options.seed + 1);
-  std::vector<Values> before;
+  std::vector<Values> before, once;
   for (auto& [name, parameter] : parameters) {
     Tensor<double>& grad = parameter.accumulate().first;
     normal_(grad, 0, 1, noise);  // to be added to:
     before.push_back(grad.to_vector());
   }
+  forward();
   backward();
+  for (auto& [name, parameter] : parameters) once.push_back(parameter.grad().to_vector());
+  const Values dx_again = backward().to_vector();  // with no forward in between
   for (std::size_t i = parameters.size(); i-- > 0;) {
     auto& [name, parameter] = parameters[i];
-    const Values expected = add(before[i], first[i]), got = parameter.grad().to_vector();
-    bool adds = true;
-    for (std::size_t j = 0; j < got.size(); ++j)
-      adds = adds && !(std::abs(got[j] - expected[j]) > 1e-9 * (1 + std::abs(expected[j])));
-    subject.variables.push_back({name, parameter.value(), first[i], adds});
+    const bool adds = is_sum(once[i], before[i], 1, first[i]);
+    const bool repeats = is_sum(parameter.grad().to_vector(), before[i], 2, first[i]);
+    subject.variables.push_back({name, parameter.value(), first[i], adds, repeats});
   }
-  if (options.input) subject.variables.push_back({"input", x, dx, true});
+  if (options.input) subject.variables.push_back({"input", x, dx, true, is_sum(dx_again, Values(dx.size()), 1, dx)});
 }
 
 Values projected(const Tensor<double>& y, const Values& R) {
@@ -308,12 +316,7 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
     return terms;
   };
   collect(
-      layer, own, options,
-      [&] {
-        layer.forward(own);
-        return layer.backward(delta).clone();
-      },
-      subject);
+      layer, own, options, [&] { layer.forward(own); }, [&] { return layer.backward(delta).clone(); }, subject);
   return run(subject, options, 1e-7);
 }
 
@@ -341,7 +344,7 @@ GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& predict
   };
   backward();
   loss.poison_buffers();
-  subject.variables.push_back({"prediction", p, backward().to_vector(), true});
+  subject.variables.push_back({"prediction", p, backward().to_vector()});
   return run(subject, options, 1e-7);
 }
 
@@ -360,12 +363,8 @@ GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const
     return Values{value};
   };
   collect(
-      network, own, options,
-      [&] {
-        loss.forward(network.forward(own), y);
-        return network.backward(loss.backward()).clone();
-      },
-      subject);
+      network, own, options, [&] { loss.forward(network.forward(own), y); },
+      [&] { return network.backward(loss.backward()).clone(); }, subject);
   return run(subject, options, 1e-6);
 }
 

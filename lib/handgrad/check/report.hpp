@@ -34,6 +34,8 @@ struct TensorReport {
   double worst_error() const { return worst.empty() ? 0 : worst.front().error; }
   /// A backward onto a gradient that held noise gave the noise plus the gradient.
   bool accumulates = true;
+  /// A second backward after the same forward gave the same again.
+  bool repeats = true;
   /// The whole gradients, for whoever wants to look further. `numeric` has NaN where nothing was compared.
   Tensor<double> analytic, numeric;
 };
