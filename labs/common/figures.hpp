@@ -1,0 +1,93 @@
+#pragma once
+#include <cstddef>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "handgrad/tensor.hpp"
+
+namespace handgrad::labs {
+
+/// Numbers in row-major order, made from whatever a lab has: a number, a list, a vector or a tensor.
+class Numbers {
+ public:
+  template <class N>
+  requires std::is_arithmetic_v<N> Numbers(N number) : values_{static_cast<double>(number)} {}
+  Numbers(std::initializer_list<double> numbers) : values_(numbers) {}
+  template <class N>
+  requires std::is_arithmetic_v<N> Numbers(const std::vector<N>& numbers) : values_(numbers.begin(), numbers.end()) {}
+  template <class T>
+  Numbers(const Tensor<T>& x) : Numbers(x.to_vector()) {}
+
+  const std::vector<double>& values() const { return values_; }
+
+ private:
+  std::vector<double> values_;
+};
+
+/// Numbers as a notebook prints them, and how far ours may be from each of them.
+struct Notebook {
+  std::string text;
+  std::vector<double> values;
+  std::vector<double> tolerance;  // the largest |here − notebook|, one for each value
+  std::vector<int> decimals;      // printed behind the point; −1: not in fixed notation
+};
+
+/// Rounded by the printer: every printed digit must agree. `printed("5.8937 -6.0718")`, `printed("6.6135e-04")`. A
+/// number printed without a point must agree as it is.
+Notebook printed(const std::string& text);
+/// Printed in full by a notebook that computes in float: 1e-5 relative.
+Notebook full_float(const std::string& text);
+/// Printed in full by a notebook that computes in double: 1e-12 relative.
+Notebook full_double(const std::string& text);
+/// Where rounding has grown along the way: `relative` of each number.
+Notebook within(double relative, const std::string& text);
+
+enum class Kind { Exact, Reach, Shape };
+const char* name(Kind kind);
+
+struct Figure {
+  std::string id;
+  Kind kind;
+  std::optional<Notebook> notebook;
+  std::vector<double> here;
+  std::optional<bool> agrees;  // none where the notebook prints nothing
+};
+
+/// The figures of one lab, in the order in which they were computed.
+class Figures {
+ public:
+  explicit Figures(std::string lab) : lab_(std::move(lab)) {}
+
+  /// Follows from code and seed: agrees when every number does, within the notebook's own digits.
+  void exact(const std::string& id, const Numbers& here, const Notebook& notebook);
+  /// Follows from code and seed, but the notebook prints nothing beside it.
+  void exact(const std::string& id, const Numbers& here);
+  /// The notebook asserts something of it that is no equality (`loss < 0.22`): whether it `holds`.
+  void exact(const std::string& id, const Numbers& here, const Notebook& notebook, bool holds);
+  /// Comes from an unseeded start in the notebook: `reached` says whether ours is as good or better.
+  void reach(const std::string& id, const Numbers& here, const Notebook& notebook, bool reached);
+  /// A picture or a timing.
+  void shape(const std::string& id, const Numbers& here = {});
+
+  const std::string& lab() const { return lab_; }
+  const std::vector<Figure>& all() const { return figures_; }
+
+ private:
+  void add(Figure figure);
+  std::string lab_;
+  std::vector<Figure> figures_;
+};
+
+/// id | kind | notebook | here | agrees, for all labs, and a line that says how many agree. In colours when `colours`.
+void print_table(std::ostream& out, const std::vector<Figures>& labs, bool colours);
+
+/// `[{"lab": …, "figures": [{"id": …, "kind": …, "notebook": […], "here": […], "agrees": …}, …]}, …]`
+std::string to_json(const std::vector<Figures>& labs);
+
+/// Does no exact figure disagree?
+bool all_exact_agree(const std::vector<Figures>& labs);
+
+}  // namespace handgrad::labs

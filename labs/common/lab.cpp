@@ -1,0 +1,97 @@
+#include "common/lab.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <tuple>
+
+#include "handgrad/errors.hpp"
+#include "handgrad/io/files.hpp"
+
+namespace handgrad::labs {
+
+namespace {
+
+std::vector<Entry>& registry() {
+  static std::vector<Entry> entries;
+  return entries;
+}
+
+const Entry& find(const std::string& name) {
+  for (const Entry& entry : labs())
+    if (entry.name == name) return entry;
+  std::string message = "there is no lab '" + name + "'; there are:";
+  for (const Entry& entry : labs()) message += " " + entry.name;
+  throw ValueError(message);
+}
+
+std::string bold(const std::string& text) { return colours() ? "\x1b[1m" + text + "\x1b[0m" : text; }
+
+/// Runs one lab; what it throws ends the lab, not the program.
+bool run_one(const Entry& entry, const Options& options, Figures& figures) {
+  std::cout << '\n' << bold("=== " + entry.name + ": " + entry.summary + " (notebook " + entry.notebook + ")") << '\n';
+  Lab lab{options, figures};
+  try {
+    entry.run(lab);
+    return true;
+  } catch (const std::exception& error) {
+    std::cout << std::flush;
+    std::cerr << "lab " << entry.name << " stopped: " << error.what() << std::endl;
+    return false;
+  }
+}
+
+}  // namespace
+
+detail::Registration::Registration(const char* name, const char* notebook, const char* summary, void (*run)(Lab&)) {
+  registry().push_back({name, notebook, summary, run});
+}
+
+const std::vector<Entry>& labs() {
+  std::sort(registry().begin(), registry().end(),
+            [](const Entry& a, const Entry& b) { return std::tie(a.notebook, a.name) < std::tie(b.notebook, b.name); });
+  return registry();
+}
+
+bool colours() { return isatty(STDOUT_FILENO) && std::getenv("NO_COLOR") == nullptr; }
+
+void Lab::section(const std::string& title) const { std::cout << '\n' << bold("--- " + title) << "\n\n"; }
+
+std::string Lab::data(const std::string& name) const {
+  if (!options.data)
+    throw IoError("needs the data set " + name +
+                  ": give the folder that holds it, with --data DIR or in HANDGRAD_DATA");
+  const auto path = std::filesystem::path(*options.data) / name;
+  if (!std::filesystem::exists(path)) throw IoError("there is no " + name + " in the data folder " + *options.data);
+  return path.string();
+}
+
+std::string Lab::out(const std::string& name) const {
+  const auto path = std::filesystem::path(options.out) / figures.lab() / name;
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  if (error) throw IoError("cannot make the folder " + path.parent_path().string() + ": " + error.message());
+  return path.string();
+}
+
+int run_labs(const std::vector<std::string>& names, const Options& options, const std::string& json) {
+  std::vector<const Entry*> chosen;
+  for (const std::string& name : names) chosen.push_back(&find(name));
+
+  bool whole = true;
+  std::vector<Figures> done;
+  for (const Entry* entry : chosen) {
+    done.emplace_back(entry->name);
+    whole &= run_one(*entry, options, done.back());
+    if (!json.empty()) write_file(json, to_json(done));
+  }
+  std::cout << '\n';
+  print_table(std::cout, done, colours());
+  return whole && all_exact_agree(done) ? 0 : 1;
+}
+
+}  // namespace handgrad::labs

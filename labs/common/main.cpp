@@ -1,0 +1,79 @@
+// The program behind ./labs/run: reads the command line and runs labs.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "common/lab.hpp"
+#include "handgrad/errors.hpp"
+
+namespace {
+
+using namespace handgrad;
+
+void list_labs() {
+  std::size_t width = 0;
+  for (const auto& entry : labs::labs()) width = std::max(width, entry.name.size());
+  for (const auto& entry : labs::labs())
+    std::cout << entry.name << std::string(width - entry.name.size() + 2, ' ') << entry.summary << " (notebook "
+              << entry.notebook << ")\n";
+}
+
+Device device_from(const std::string& text) {
+  const Device device = Device::parse(text);
+  if (device.is_cuda() && !cuda_available()) throw DeviceError("--device " + text + ": " + cuda_unavailable_reason());
+  return device;
+}
+
+/// The labs to run: those named, or all of them.
+std::vector<std::string> expand(std::vector<std::string> names) {
+  if (!names.empty() && names != std::vector<std::string>{"all"}) return names;
+  names.clear();
+  for (const auto& entry : labs::labs()) names.push_back(entry.name);
+  return names;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "handgrad's labs: the notebooks' figures beside ours.\n"
+      "Without a name: every lab in its quick form. `all`: every lab in full.",
+      "./labs/run");
+  labs::Options options;
+  options.out = HANDGRAD_LABS_OUT;
+  std::vector<std::string> names;
+  std::string json, device = "cpu", data;
+  if (const char* folder = std::getenv("HANDGRAD_DATA")) data = folder;
+
+  app.add_option("LAB", names, "the labs to run, or `all`");
+  app.add_option("--json", json, "write the figures to this file");
+  app.add_option("--seed", options.seed, "seed of what the notebooks left unseeded")->capture_default_str();
+  app.add_option("--device", device, "where networks train: cpu or cuda")->capture_default_str();
+  app.add_option("--data", data, "the folder with the notebooks' data sets (default: HANDGRAD_DATA)");
+  app.add_option("--out", options.out, "the folder for pictures")->capture_default_str();
+  app.add_option("--trials", options.trials, "trials of a search for hyperparameters")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--quick", options.quick, "short forms of what takes longer than a minute");
+  CLI::App* list = app.add_subcommand("list", "name the labs");
+  CLI11_PARSE(app, argc, argv);
+
+  try {
+    if (list->parsed()) {
+      list_labs();
+      return 0;
+    }
+    options.device = device_from(device);
+    if (!data.empty()) options.data = data;
+    options.quick |= names.empty();
+    return labs::run_labs(expand(names), options, json);
+  } catch (const std::exception& error) {
+    std::cout << std::flush;
+    std::cerr << "./labs/run: " << error.what() << std::endl;
+    return 2;
+  }
+}
