@@ -1,0 +1,65 @@
+// Notebook 004, task 4.4, which it leaves unfinished: a network with a hidden layer learns y = x² + noise. For that a
+// layer's backward must return δ for the layer before it.
+#include <algorithm>
+#include <cstdint>
+#include <handgrad/handgrad.hpp>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "common/plot.hpp"
+#include "from_scratch/parts.hpp"
+
+namespace hg = handgrad;
+using namespace handgrad::labs;
+using hg::Tensor;
+
+namespace {
+
+struct Run {
+  double loss;             // at the end
+  std::vector<Plot> fits;  // every 200 epochs
+};
+
+Run train(std::uint64_t seed, bool talk) {
+  hg::manual_seed(seed);
+  const Tensor<float> X = hg::linspace<float>(-1, 1, 100).reshape({100, 1});
+  const Tensor<float> y = xt::square(X.xt()) + 0.2f * hg::rand({100, 1}).xt();
+
+  hg::Sequential net{hg::Linear(1, 10), hg::ReLU(), hg::Linear(10, 1)};
+  hg::MSELoss loss;
+  hg::SGD sgd(net.parameters(), {.lr = 0.02});
+  if (talk) std::cout << net << '\n';
+
+  Run run{};
+  for (int epoch = 0; epoch <= 2000; ++epoch) {
+    const Tensor<float>& out = net.forward(X);
+    run.loss = loss.forward(out, y).item();
+    if (talk && epoch % 200 == 0) {
+      std::cout << "epoch " << epoch << " mean loss " << run.loss << '\n';
+      run.fits.push_back(Plot("epoch " + std::to_string(epoch)));
+      run.fits.back().points(X, y, "data").line(X, out, "network").limits(-1.05, 1.05, -0.25, 1.25);
+    }
+    sgd.zero_grad();
+    net.backward(loss.backward());
+    sgd.step();
+  }
+  return run;
+}
+
+}  // namespace
+
+void relu_network(Lab& lab) {
+  lab.section("4.4   Linear(1, 10), ReLU, Linear(10, 1) on y = x² + 0.2·rand, learning rate 0.02");
+  const Run run = train(lab.options.seed, true);
+  run.fits.back().print(std::cout);
+  const std::string picture = lab.out("fit.svg");
+  write_svg(picture, run.fits, 3);
+  std::cout << "The fit every 200 epochs: " << picture << '\n';
+
+  std::vector<double> losses{run.loss};
+  for (std::uint64_t seed = 1; seed < 5; ++seed) losses.push_back(train(lab.options.seed + seed, false).loss);
+  const auto [best, worst] = std::minmax_element(losses.begin(), losses.end());
+  std::cout << "Loss at the end from five seeds: " << *best << " to " << *worst << '\n';
+  lab.figures.reach("004.relu_net.loss", run.loss, printed("0.006"), run.loss <= 0.006);
+}

@@ -1,0 +1,35 @@
+# Installs handgrad where needed, then configures, builds and runs outside/ against it in an empty folder.
+cmake_minimum_required(VERSION 3.22)
+
+function(run)
+  list(JOIN ARGV " " line)
+  message(STATUS "${line}")
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "failed (${status}): ${line}")
+  endif()
+endfunction()
+
+set(here ${BUILD}/package/${WAY})
+file(REMOVE_RECURSE ${here})
+set(flags "")
+if(SANITIZE)
+  set(flags -fsanitize=${SANITIZE})
+endif()
+set(options -D CMAKE_BUILD_TYPE=${BUILD_TYPE} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_CXX_FLAGS=${flags})
+
+if(WAY STREQUAL "find_package")
+  run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${here}/prefix)
+  list(APPEND options -D CMAKE_PREFIX_PATH=${here}/prefix)
+else()
+  list(APPEND options -D HANDGRAD_SOURCE=${SOURCE} -D HANDGRAD_CUDA=OFF -D BUILD_SHARED_LIBS=${SHARED}
+                      -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
+endif()
+
+run(${CMAKE_COMMAND} -S ${SOURCE}/tests/package/outside -B ${here}/build -G ${GENERATOR} ${options})
+if(WAY STREQUAL "add_subdirectory")
+  run(${CMAKE_COMMAND} --build ${here}/build --target handgrad)
+endif()
+message(STATUS "the program alone, compiled and linked:")
+run(${CMAKE_COMMAND} -E time ${CMAKE_COMMAND} --build ${here}/build)
+run(${here}/build/xor)
