@@ -12,16 +12,13 @@ using hg::Tensor;
 
 namespace {
 
-struct Data {
-  Tensor<float> X, y;  // (100, 4), (100)
-};
-
-Data linear_data(Lab& lab) {
+hg::RegressionSamples<float> linear_data(Lab& lab) {
   lab.section("4     The data: make_regression(n_features=4, n_informative=4, bias=0.5, random_state=0)");
-  const auto data = hg::make_regression({.n_features = 4, .n_informative = 4, .bias = 0.5, .random_state = 0});
-  std::cout << "y = x·c + 0.5, 100 examples, c = " << data.coef << '\n';
-  lab.figures.exact("004.data.coef", data.coef, printed("20.49236870 34.16981149 67.62424823 87.92347630"));
-  return {Tensor<float>(data.X.xt()), Tensor<float>(data.y.xt())};
+  const hg::MakeRegressionOptions options{.n_features = 4, .n_informative = 4, .bias = 0.5, .random_state = 0};
+  const Tensor<double> coef = hg::make_regression<double>(options).coef;
+  std::cout << "y = x·c + 0.5, 100 examples, c = " << coef << '\n';
+  lab.figures.exact("004.data.coef", coef, printed("20.49236870 34.16981149 67.62424823 87.92347630"));
+  return hg::make_regression<float>(options);
 }
 
 template <class Model>
@@ -54,17 +51,18 @@ void record_step(Lab& lab, std::size_t example, const hg::Neuron<float>& neuron,
 }
 
 /// 4.1: w ← w − η·dw after every single example. The loss of one example has no mean, δ = 2(z − y).
-void one_example_per_step(Lab& lab, const Data& data) {
+void one_example_per_step(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.section("4.1   One neuron, one example per step, learning rate 0.1");
   hg::manual_seed(0);
   hg::Neuron neuron(4);
+  const Tensor<float> y = data.y.reshape({data.y.numel()});  // one neuron gives (N), and the loss wants the same shape
   hg::MSELoss loss;
   hg::SGD sgd(neuron.parameters(), {.lr = 0.1});
 
   for (int epoch = 1; epoch <= 100; ++epoch)
-    for (std::size_t i = 1; i <= data.X.size(0); ++i) {
-      const Tensor<float>& z = neuron.forward(data.X.rows(i - 1, i));
-      const float value = loss.forward(z, data.y.rows(i - 1, i)).item();
+    for (std::size_t i = 1; i <= data.x.size(0); ++i) {
+      const Tensor<float>& z = neuron.forward(data.x.rows(i - 1, i));
+      const float value = loss.forward(z, y.rows(i - 1, i)).item();
       sgd.zero_grad();
       neuron.backward(loss.backward());
       sgd.step();
@@ -79,24 +77,23 @@ void one_example_per_step(Lab& lab, const Data& data) {
 /// The step of full-batch descent that 4.1 to 4.3 share, for a Neuron (targets (N)) as for a Linear (targets (N, 1)).
 /// Returns the loss before the step.
 template <class Model>
-float step(Model& model, hg::MSELoss<float>& loss, hg::SGD<float>& sgd, const Tensor<float>& X,
+float step(Model& model, hg::MSELoss<float>& loss, hg::SGD<float>& sgd, const Tensor<float>& x,
            const Tensor<float>& y) {
-  const float value = loss.forward(model.forward(X), y).item();
+  const float value = loss.forward(model.forward(x), y).item();
   sgd.zero_grad();
   model.backward(loss.backward());
   sgd.step();
   return value;
 }
 
-void slow_layer(Lab& lab, const Data& data) {
+void slow_layer(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.section("4.1b  A layer of one neuron on all examples at once, learning rate 0.01409");
   hg::manual_seed(0);
   auto layer = hg::Linear<float>::standard_normal(4, 1);
   hg::MSELoss loss;
   hg::SGD sgd(layer.parameters(), {.lr = 0.01409});
-  const Tensor<float> y = data.y.reshape({data.y.size(0), 1});
   for (int epoch = 1; epoch <= 500; ++epoch) {
-    const float value = step(layer, loss, sgd, data.X, y);
+    const float value = step(layer, loss, sgd, data.x, data.y);
     if (epoch % 100 == 50 || epoch == 100) print_step("epoch " + std::to_string(epoch), layer, value);
     if (epoch == 50) lab.figures.exact("004.slow.loss50", value, full_float("838.6507568359375"));
     if (epoch == 100) lab.figures.exact("004.slow.loss100", value, full_float("64.63803100585938"));
@@ -104,14 +101,15 @@ void slow_layer(Lab& lab, const Data& data) {
   }
 }
 
-void full_batch(Lab& lab, const Data& data) {
+void full_batch(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.section("4.2   One neuron, full batch, learning rate 0.1: the loss takes the mean, δ = 2(z − y)/N");
   hg::manual_seed(0);
   hg::Neuron neuron(4);
+  const Tensor<float> y = data.y.reshape({data.y.numel()});  // one neuron gives (N), and the loss wants the same shape
   hg::MSELoss loss;
   hg::SGD sgd(neuron.parameters(), {.lr = 0.1});
   for (int epoch = 1; epoch <= 100; ++epoch) {
-    const float value = step(neuron, loss, sgd, data.X, data.y);
+    const float value = step(neuron, loss, sgd, data.x, y);
     if (epoch % 10 == 0 && epoch <= 40) print_step("epoch " + std::to_string(epoch), neuron, value);
     if (epoch == 10) {
       lab.figures.exact("004.gd.loss10", value, full_float("273.2061462402344"));
@@ -126,64 +124,24 @@ void full_batch(Lab& lab, const Data& data) {
   }
 }
 
-void layer_of_one(Lab& lab, const Data& data) {
+void layer_of_one(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.section("4.3   The same through Linear(4, 1)");
   hg::manual_seed(0);
   auto layer = hg::Linear<float>::standard_normal(4, 1);
   hg::MSELoss loss;
   hg::SGD sgd(layer.parameters(), {.lr = 0.1});
-  const Tensor<float> y = data.y.reshape({data.y.size(0), 1});
   float value = 0;
-  for (int epoch = 1; epoch <= 100; ++epoch) value = step(layer, loss, sgd, data.X, y);
+  for (int epoch = 1; epoch <= 100; ++epoch) value = step(layer, loss, sgd, data.x, data.y);
   print_step("epoch 100", layer, value);
   lab.figures.exact("004.layer.w", layer.weight.value(), printed("20.4924 34.1698 67.6242 87.9235"));
-}
-
-/// The notebook's backward of a layer, carried over to several neurons: its bias gradient is one mean over the whole of
-/// δ. For one neuron that is right; for more it mixes them.
-class NotebookLinear : public hg::Layer<double> {
- public:
-  NotebookLinear(std::size_t in, std::size_t out)
-      : weight(register_parameter("weight", hg::randn<double>({out, in}))),
-        bias(register_parameter("bias", hg::randn<double>({out}))) {}
-
-  hg::Parameter<double> weight, bias;
-
-  hg::Shape output_shape(const hg::Shape& input) const override { return {input[0], bias.numel()}; }
-
- protected:
-  void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
-    y.xt() = hg::matmul(x, Tensor<double>(xt::transpose(weight.xt()))).xt() + bias.xt();
-  }
-  void backward_into(const Tensor<double>& x, const Tensor<double>&, const Tensor<double>& dy,
-                     Tensor<double>& dx) override {
-    weight.accumulate(hg::matmul(Tensor<double>(xt::transpose(dy.xt())), x).xt());
-    bias.accumulate(xt::ones<double>({bias.numel()}) * xt::sum(dy.xt())() / static_cast<double>(bias.numel()));
-    if (dx.defined()) dx.xt() = hg::matmul(dy, weight.value()).xt();
-  }
-};
-
-void three_outputs(Lab& lab) {
-  lab.section("4.3b  Why a layer must not take means: three neurons, and the gradient check");
-  hg::manual_seed(0);
-  const Tensor<double> x = hg::randn<double>({5, 4});
-  for (const std::size_t neurons : {1, 3}) {
-    NotebookLinear theirs(4, neurons);
-    std::cout << "The notebook's layer with " << neurons << (neurons == 1 ? " neuron:\n" : " neurons:\n")
-              << hg::check_gradients(theirs, x) << '\n';
-  }
-  hg::Linear<double> ours(4, 3);
-  std::cout << "Linear(4, 3), which sums over the batch and leaves 1/N to the loss:\n"
-            << hg::check_gradients(ours, x) << '\n';
 }
 
 }  // namespace
 
 void descent(Lab& lab) {
-  const Data data = linear_data(lab);
+  const hg::RegressionSamples<float> data = linear_data(lab);
   one_example_per_step(lab, data);
   slow_layer(lab, data);
   full_batch(lab, data);
   layer_of_one(lab, data);
-  three_outputs(lab);
 }
