@@ -136,6 +136,44 @@ void layer_of_one(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.figures.exact("004.layer.w", layer.weight.value(), printed("20.4924 34.1698 67.6242 87.9235"));
 }
 
+/// The notebook's backward of a layer, carried over to several neurons: its bias gradient is one mean over the whole of
+/// δ. For one neuron that is right; for more it mixes them.
+class NotebookLinear : public hg::Layer<double> {
+ public:
+  NotebookLinear(std::size_t in, std::size_t out)
+      : weight(register_parameter("weight", hg::randn<double>({out, in}))),
+        bias(register_parameter("bias", hg::randn<double>({out}))) {}
+
+  hg::Parameter<double> weight, bias;
+
+  hg::Shape output_shape(const hg::Shape& input) const override { return {input[0], bias.numel()}; }
+
+ protected:
+  void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
+    y.xt() = hg::matmul(x, Tensor<double>(xt::transpose(weight.xt()))).xt() + bias.xt();
+  }
+  void backward_into(const Tensor<double>& x, const Tensor<double>&, const Tensor<double>& dy,
+                     Tensor<double>& dx) override {
+    weight.accumulate(hg::matmul(Tensor<double>(xt::transpose(dy.xt())), x).xt());
+    bias.accumulate(xt::ones<double>({bias.numel()}) * xt::sum(dy.xt())() / static_cast<double>(bias.numel()));
+    if (dx.defined()) dx.xt() = hg::matmul(dy, weight.value()).xt();
+  }
+};
+
+void three_outputs(Lab& lab) {
+  lab.section("4.3b  Why a layer must not take means: three neurons, and the gradient check");
+  hg::manual_seed(0);
+  const Tensor<double> x = hg::randn<double>({5, 4});
+  for (const std::size_t neurons : {1, 3}) {
+    NotebookLinear theirs(4, neurons);
+    std::cout << "The notebook's layer with " << neurons << (neurons == 1 ? " neuron:\n" : " neurons:\n")
+              << hg::check_gradients(theirs, x) << '\n';
+  }
+  hg::Linear<double> ours(4, 3);
+  std::cout << "Linear(4, 3), which sums over the batch and leaves 1/N to the loss:\n"
+            << hg::check_gradients(ours, x) << '\n';
+}
+
 }  // namespace
 
 void descent(Lab& lab) {
@@ -144,4 +182,5 @@ void descent(Lab& lab) {
   slow_layer(lab, data);
   full_batch(lab, data);
   layer_of_one(lab, data);
+  three_outputs(lab);
 }
