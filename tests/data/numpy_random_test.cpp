@@ -28,7 +28,7 @@ std::vector<double> as_doubles(const std::vector<std::size_t>& values) { return 
 std::vector<double> call(NumpyRandom& random, const Reference& reference, const std::vector<double>& p) {
   const std::string name = reference["call"].text();
   const std::vector<double> args = reference["args"].numbers();
-  const auto n = static_cast<std::size_t>(args[0]);
+  const auto n = static_cast<std::size_t>(std::max(args[0], 0.0));  // randint's may be negative
   if (name == "rand") return random.rand(n);
   if (name == "randn" || name == "standard_normal") return random.randn(n);
   if (name == "normal") return repeat(args[2], [&] { return random.normal(args[0], args[1]); });

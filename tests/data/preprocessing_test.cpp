@@ -56,6 +56,13 @@ BOOST_AUTO_TEST_CASE(scalers_agree_with_scikit_learn) {
   }
 }
 
+// Two neighbouring doubles are one value and its rounding, not a column with a spread.
+BOOST_AUTO_TEST_CASE(columns_constant_up_to_rounding_are_not_blown_up) {
+  StandardScaler scaler;
+  scaler.fit(Tensor<double>({2, 1}, {1e8, std::nextafter(1e8, 2e8)}));
+  BOOST_TEST(scaler.scale()[0] == 1);
+}
+
 BOOST_AUTO_TEST_CASE(one_hot_agrees_with_scikit_learn) {
   for (const Reference expected : Reference::file("sklearn")["one_hot"]) {
     OneHotEncoder encoder;

@@ -1,7 +1,9 @@
 // NumPy's files, both ways. The bytes here are what numpy.save wrote (NumPy 1.26, little-endian machine).
 #include "handgrad/io/npy.hpp"
 
-#include <sys/stat.h>
+#include <sys/resource.h>
+
+#include <csignal>
 
 #include "handgrad/errors.hpp"
 #include "handgrad/io/files.hpp"
@@ -105,7 +107,8 @@ BOOST_AUTO_TEST_CASE(errors_say_what_is_wrong) {
   check_throws<ParseError>(shape("(1,)", "<c8"), {"'<c8'"});
   check_throws<ParseError>(shape("(1,)", "|O"), {"'|O'"});
   check_throws<ParseError>(shape("(1,)", ""), {"''"});
-  check_throws<ParseError>(shape("(4294967296, 4294967296)"), {"does not fit"});  // 2⁶⁴ elements, 0 when it wraps
+  check_throws<ParseError>(shape("(4294967296, 4294967296)"), {"does not fit"});   // 2⁶⁴ elements, 0 when it wraps
+  check_throws<ParseError>(shape("(3, 12297829382473034411)"), {"does not fit"});  // 2⁶⁵ + 1: 1 when it wraps
   check_throws<ParseError>(shape("(18446744073709551615,)"), {"does not fit"});
   check_throws<ParseError>(shape("(99999999999999999999,)"), {"size expected"});
   check_throws<ParseError>(read(npy("{'descr': '<f4', 'shape': (1,), }", "1234")), {"fortran_order"});
@@ -127,6 +130,17 @@ BOOST_AUTO_TEST_CASE(writing_replaces_a_file_whole_or_not_at_all) {
   check_throws<IoError>([&] { write_file(folder / "", ""); }, {"directory"});
   write_file("/dev/null", "written directly");
   BOOST_TEST(std::filesystem::is_character_file("/dev/null"));
+
+  // A file that cannot be written to its end, as on a full disk: here the system allows 1000 bytes.
+  rlimit before;
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{1000, before.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  check_throws<IoError>([&] { write_file(path, std::string(100000, 'x')); }, {path.c_str(), "cannot be written"});
+  setrlimit(RLIMIT_FSIZE, &before);
+  BOOST_TEST(read_file(path) == "through the link");
+
   std::size_t files = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder / "")) ++files;
   BOOST_TEST(files == 2u);  // x and link: nothing half written stays behind
