@@ -1,0 +1,39 @@
+#include "handgrad/trace/derivation.hpp"
+
+#include <tuple>
+
+#include "handgrad/errors.hpp"
+
+namespace handgrad::trace {
+
+namespace {
+
+/// "dW[o,i] = …" at its first equals sign.
+std::pair<std::string, std::string> sides(const std::string& equation) {
+  const auto sign = equation.find(" = ");
+  if (sign == std::string::npos) throw ParseError("equation \"" + equation + "\": a target and ' = ' expected");
+  return {equation.substr(0, sign), equation.substr(sign + 3)};
+}
+
+}  // namespace
+
+Equation::Equation(const std::string& whole_text, const std::string& element_text) {
+  const auto [left, right] = sides(element_text);
+  const Expression parsed = Expression::parse(left);
+  if (parsed.kind != Expression::Kind::Symbol)
+    throw ParseError("equation \"" + element_text + "\": a symbol expected as its target");
+  target = parsed.name;
+  indices = parsed.indices;
+  element = Expression::parse(right);
+  whole = whole_text.empty() ? text(*element) : sides(whole_text).second;
+  whole_latex = whole_text.empty() ? latex(*element) : latex_of_unicode(whole);
+}
+
+Equation Equation::symbols(const std::string& whole_text) {
+  Equation equation;
+  std::tie(equation.target, equation.whole) = sides(whole_text);
+  equation.whole_latex = latex_of_unicode(equation.whole);
+  return equation;
+}
+
+}  // namespace handgrad::trace

@@ -1,0 +1,80 @@
+#pragma once
+// The language in which a derivation's assignments are written down once, element by element:
+//
+//     y[n,o] = sum(i: x[n,i]·W[o,i]) + b[o]
+//
+// From this one line come the formula in symbols (Unicode and LaTeX), the formula with numbers put in for a chosen
+// element, and its value, so that what is shown can be checked against what was computed.
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "handgrad/shape.hpp"
+
+namespace handgrad::trace {
+
+/// Numbers in row-major order and their shape, detached from any device.
+struct Array {
+  Shape shape;
+  std::vector<double> numbers;
+};
+
+/// A formula's tree.
+///
+///     numbers        0.5, 1e−5 (minus as − or -), NaN, ∞
+///     symbols        W, δ, ŷ; with indices W[o,i]: rows and columns of a matrix (all dimensions but the last are
+///                    rows); w[i]: the i-th element of whatever shape; without indices: the element at the target's
+///                    place, or the only one there is
+///     operators      + − · / ^ (also - * ² ³), and [a > b] with > < = ≥ ≤, which is 1 or 0
+///     functions      exp log log1p tanh sin cos sqrt abs sign erf σ max(a, b) min(a, b) if(condition, a, b)
+///     reductions     sum(i: …), max(i: …), over the whole range of index i
+///     (7 more: 0.1)  the part of a long sum that is not written out; as a value 0.1
+struct Expression {
+  enum class Kind { Number, Symbol, Call, Reduce, Rest };
+  Kind kind = Kind::Number;
+  double number = 0;                  // Number, Rest
+  std::size_t count = 0;              // Rest: how many terms
+  std::string name;                   // of the symbol, operator or function
+  std::vector<std::string> indices;   // of the symbol; the variable of a reduction
+  std::vector<Expression> arguments;  // of the call, the body of a reduction
+
+  /// Throws ParseError naming the text and the place.
+  static Expression parse(const std::string& text);
+};
+
+using Symbols = std::map<std::string, const Array*>;
+
+/// Which element: its number in row-major order, and the indices that the target's shape gives it.
+struct Place {
+  std::size_t flat = 0;
+  std::map<std::string, std::size_t> indices;
+};
+
+/// How far each index of an expression runs, found from the shapes of the symbols that it indexes. Throws ShapeError
+/// when two symbols say different things, or when a symbol is not known.
+std::map<std::string, std::size_t> ranges(const Expression& expression, const Symbols& symbols);
+
+/// The expression's value for one element. Throws ShapeError as `ranges` does.
+double evaluate(const Expression& expression, const Symbols& symbols, const Place& place);
+
+/// The same with numbers in the place of symbols and reductions written out: of more than `terms` terms only the first
+/// ones, the others as `(7 more: 0.1)`. What it gives evaluates to the same number without any symbol.
+Expression substitute(const Expression& expression, const Symbols& symbols, const Place& place, std::size_t terms = 6);
+
+/// The names of the symbols in it, each once.
+std::vector<std::string> symbols_of(const Expression& expression);
+
+/// In Unicode: `Σᵢ xₙᵢ·Wₒᵢ + bₒ`, `0.5·(−1.2) + 0.1`. Numbers get `digits` significant digits.
+std::string text(const Expression& expression, int digits = 6);
+std::string latex(const Expression& expression, int digits = 6);
+/// A symbol with its indices.
+std::string symbol_text(const std::string& name, const std::vector<std::string>& indices);
+std::string symbol_latex(const std::string& name, const std::vector<std::string>& indices);
+/// A number as formulas show it: −1.5, 1.2e−5, NaN, ∞.
+std::string number_text(double number, int digits = 6);
+
+/// LaTeX of a formula in Unicode that has no tree: `dW = δᵀ·x` gives `\mathrm{d}W = \delta^{\top} \cdot x`.
+std::string latex_of_unicode(const std::string& formula);
+
+}  // namespace handgrad::trace
