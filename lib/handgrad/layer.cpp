@@ -9,6 +9,7 @@
 #include <sstream>
 #include <typeinfo>
 
+#include "handgrad/trace/recorder.hpp"
 #include "handgrad/type_name.hpp"
 
 namespace handgrad {
@@ -26,6 +27,7 @@ std::string class_name(const std::type_info& type) {
 template <class T>
 const Tensor<T>& Layer<T>::forward(const Tensor<T>& x) {
   x_ = x;
+  if (trace::Recorder* recorder = trace::recorder()) recorder->enter(*this);
   return propagate(x_);
 }
 
@@ -38,6 +40,7 @@ template <class T>
 const Tensor<T>& Layer<T>::propagate(const Tensor<T>& x) {
   accept(x);
   forward_into(x_, y_);
+  if (trace::Recorder* recorder = trace::recorder()) recorder->forward(*this, x_, y_);
   return y_;
 }
 
@@ -69,7 +72,10 @@ const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
   if (dy.device() != y_.device())
     throw DeviceError(label() + ": the gradient is on " + dy.device().str() + ", the output on " + y_.device().str());
   dx_.reserve(x_.shape(), x_.device());
+  trace::Recorder* recorder = trace::recorder();
+  if (recorder) recorder->before_backward(*this);
   backward_into(x_, y_, dy, dx_);
+  if (recorder) recorder->backward(*this, x_, y_, dy, dx_);
   static const Tensor<T> not_wanted;
   return input_grad_ ? dx_ : not_wanted;
 }
@@ -203,6 +209,11 @@ void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool st
 template <class T>
 std::string Layer<T>::name() const {
   return class_name(typeid(*this));
+}
+
+template <class T>
+trace::Derivation Layer<T>::derivation(const Shape&) const {
+  return {};
 }
 
 template <class T>

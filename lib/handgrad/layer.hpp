@@ -11,6 +11,10 @@
 
 namespace handgrad {
 
+namespace trace {
+struct Derivation;
+}
+
 /// y = f(x; θ) and, for a loss L with δ = ∂L/∂y, the chain rule by hand: dx = ∂L/∂x, dθ = ∂L/∂θ.
 ///
 /// Whoever uses a layer calls `forward(x)` and `backward(dy)`. They live here once: they check shape and device, size
@@ -91,6 +95,9 @@ class Layer {
   virtual std::string extra_repr() const { return ""; }
   /// How error messages call the layer: `Linear(2 → 4)`.
   virtual std::string label() const { return children_.empty() ? name() + "(" + extra_repr() + ")" : name(); }
+  /// The assignments of the layer's derivation, with its own symbols, for whoever records a step
+  /// (trace/derivation.hpp); nothing unless overridden: then a step is recorded as y = f(x).
+  virtual trace::Derivation derivation(const Shape& input) const;
   /// The shape of y for an x of shape `input`; throws ShapeError for one that the layer cannot take. The same shape
   /// unless overridden.
   virtual Shape output_shape(const Shape& input) const { return input; }

@@ -3,6 +3,7 @@
 #include <limits>
 #include <typeinfo>
 
+#include "handgrad/trace/recorder.hpp"
 #include "handgrad/type_name.hpp"
 #include "kernels/backend.hpp"
 
@@ -20,6 +21,7 @@ const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& 
   y_ = target;
   value_.reserve(reduction_ == Reduction::None ? losses_shape_ : Shape(), prediction.device());
   forward_into(p_, y_, value_);
+  if (trace::Recorder* recorder = trace::recorder()) recorder->forward(*this, p_, y_, value_);
   return value_;
 }
 
@@ -47,6 +49,7 @@ const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
   dp_.reserve(p_.shape(), p_.device());
   backward_into(p_, y_, dp_);
   if (upstream) kernels::backend<T>(dp_.device()).multiply_rows(dp_, *upstream);
+  if (trace::Recorder* recorder = trace::recorder()) recorder->backward(*this, p_, y_, value_, upstream, dp_);
   return dp_;
 }
 
@@ -67,6 +70,11 @@ Shape Loss<T>::losses_shape(const Shape& prediction, const Shape& target) const 
 template <class T>
 std::string Loss<T>::name() const {
   return class_name(typeid(*this));
+}
+
+template <class T>
+trace::Derivation Loss<T>::derivation(const Shape&, const Shape&) const {
+  return {};
 }
 
 template class Loss<float>;

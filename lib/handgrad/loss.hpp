@@ -7,6 +7,10 @@
 
 namespace handgrad {
 
+namespace trace {
+struct Derivation;
+}
+
 /// How a loss makes one number of the losses of its elements or rows: keep them all, average, or add. Only here is
 /// anything divided by the size of the batch.
 enum class Reduction { None, Mean, Sum };
@@ -34,6 +38,9 @@ class Loss {
 
   Reduction reduction() const { return reduction_; }
   virtual std::string name() const;
+  /// The assignments of the loss's derivation, for whoever records a step (trace/derivation.hpp); nothing unless
+  /// overridden.
+  virtual trace::Derivation derivation(const Shape& prediction, const Shape& target) const;
 
   /// For checks: as in Layer.
   void append_kink_sides(std::vector<bool>& sides) const { kink_sides(p_, y_, sides); }

@@ -4,6 +4,7 @@
 
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/linear.hpp"
+#include "handgrad/trace/recorder.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -51,10 +52,11 @@ Shape Sequential<T>::output_shape(const Shape& input) const {
 template <class T>
 const Tensor<T>& Sequential<T>::propagate(const Tensor<T>& x) {
   if (!fusions_known_) find_fusions();
+  const bool traced = trace::recorder() != nullptr;
   const Tensor<T>* h = &x;
   for (std::size_t i = 0; i < size(); ++i)
     h = &at_place(i, [&]() -> const Tensor<T>& {
-      return fusions_[i] ? propagate_fused(i++, *h) : this->children()[i].second->propagate(*h);
+      return fusions_[i] && !traced ? propagate_fused(i++, *h) : this->children()[i].second->propagate(*h);
     });
   return *h;
 }

@@ -25,10 +25,13 @@ class SGD : public Optimizer<T> {
  public:
   explicit SGD(std::vector<Parameter<T>> parameters, SGDOptions options = {});
   ~SGD() override;
-  void step() override;
   double lr() const override { return options_.lr; }
   void set_lr(double lr) override { options_.lr = lr; }
   const SGDOptions& options() const { return options_; }
+  trace::Derivation derivation(std::size_t i) const override;
+
+ protected:
+  void update() override;
 
  private:
   SGDOptions options_;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "handgrad/tensor.hpp"
 #include "handgrad/trace/expression.hpp"
 
 namespace handgrad::trace {
@@ -49,7 +50,12 @@ struct Derivation {
   std::vector<std::pair<std::string, Array>> known = {};
 };
 
-/// A single number as a known value.
+/// A single number, and a tensor's numbers, as known values.
 inline Array constant(double number) { return {Shape(), {number}}; }
+template <class T>
+Array array(const Tensor<T>& x) {
+  const std::vector<T> numbers = x.to_vector();
+  return {x.shape(), {numbers.begin(), numbers.end()}};
+}
 
 }  // namespace handgrad::trace

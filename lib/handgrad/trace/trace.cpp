@@ -1,0 +1,68 @@
+#include "handgrad/trace/trace.hpp"
+
+#include <algorithm>
+
+#include "handgrad/errors.hpp"
+
+namespace handgrad::trace {
+
+const char* name(Phase phase) {
+  static const char* names[] = {"forward", "loss", "backward", "update"};
+  return names[static_cast<int>(phase)];
+}
+
+Symbols Trace::symbols(std::size_t assignment) const {
+  Symbols symbols;
+  for (const auto& [symbol, value] : assignments[assignment].inputs) symbols[symbol] = &values[value].array;
+  return symbols;
+}
+
+Place Trace::place(std::size_t assignment, std::size_t flat) const {
+  const Assignment& a = assignments[assignment];
+  const Array& array = result(assignment);
+  if (flat >= array.numbers.size())
+    throw ValueError("trace: " + a.target + " of shape " + array.shape.str() + " has no element " +
+                     std::to_string(flat));
+  Place place{flat, {}};
+  if (a.indices.size() == 1) place.indices[a.indices[0]] = flat;
+  if (a.indices.size() == 2) {
+    place.indices[a.indices[0]] = flat / array.shape.columns();
+    place.indices[a.indices[1]] = flat % array.shape.columns();
+  }
+  return place;
+}
+
+std::vector<std::size_t> Trace::uses(std::size_t assignment) const {
+  std::vector<std::size_t> used;
+  for (const auto& [symbol, value] : assignments[assignment].inputs)
+    if (values[value].from) used.push_back(*values[value].from);
+  std::sort(used.begin(), used.end());
+  used.erase(std::unique(used.begin(), used.end()), used.end());
+  return used;
+}
+
+std::vector<std::size_t> Trace::used_by(std::size_t assignment) const {
+  std::vector<std::size_t> users;
+  for (std::size_t later = assignment + 1; later < assignments.size(); ++later)
+    for (const auto& [symbol, value] : assignments[later].inputs)
+      if (values[value].from == assignment && (users.empty() || users.back() != later)) users.push_back(later);
+  return users;
+}
+
+std::string Trace::element_text(std::size_t assignment) const {
+  const Assignment& a = assignments[assignment];
+  return a.element ? symbol_text(a.target, a.indices) + " = " + text(*a.element) : "";
+}
+
+std::string Trace::element_latex(std::size_t assignment) const {
+  const Assignment& a = assignments[assignment];
+  return a.element ? symbol_latex(a.target, a.indices) + " = " + latex(*a.element) : "";
+}
+
+std::string Trace::numbers_text(std::size_t assignment, std::size_t flat, std::size_t terms, int digits) const {
+  const Assignment& a = assignments[assignment];
+  if (!a.element) return "";
+  return text(substitute(*a.element, symbols(assignment), place(assignment, flat), terms), digits);
+}
+
+}  // namespace handgrad::trace
