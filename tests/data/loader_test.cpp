@@ -2,6 +2,8 @@
 #include "handgrad/data/loader.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <new>
 
 #include "handgrad/errors.hpp"
 #include "support/check.hpp"
@@ -11,6 +13,18 @@ using namespace handgrad;
 using handgrad::test::check_close;
 using handgrad::test::check_throws;
 using handgrad::test::Reference;
+
+namespace {
+std::size_t allocations = 0;
+}
+
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
+  ++allocations;
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -95,6 +109,21 @@ BOOST_AUTO_TEST_CASE(shuffled_batches_share_one_buffer) {
       if (!buffer) buffer = x.data();
       BOOST_TEST(x.data() == buffer);
     }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_allocated_from_batch_to_batch) {
+  for (const bool shuffle : {true, false}) {
+    DataLoader loader(numbered(64), {.batch_size = 3, .shuffle = shuffle});
+    const auto epoch = [&] {
+      float sum = 0;
+      const std::size_t before = allocations;
+      for (auto& [x, y] : loader) sum += x.data()[0] + y.data()[0];
+      BOOST_TEST(sum == 0);
+      return allocations - before;
+    };
+    epoch();
+    BOOST_TEST(epoch() == (shuffle ? 1u : 0u));  // the permutation
   }
 }
 
