@@ -5,44 +5,91 @@
 #include <vector>
 
 #include "common/figures.hpp"
+#include "common/lab.hpp"
 
 namespace handgrad::labs {
 
-/// One picture: points and lines over common axes, for a file (SVG) and for the terminal.
+/// One picture: what is added to it shares its axes, and what comes later lies above.
+///
+///     Plot plot("loss", "epoch", "binary cross-entropy");
+///     plot.line(epochs, losses, "training").vertical(best, "early stop");
+///     draw(lab, "loss", {plot});
+///
+/// The colours are those of Okabe and Ito, which people with any kind of colour vision can tell apart; series differ in
+/// dashes and in the points' shapes too. Numbers that are not finite are left out.
 class Plot {
  public:
   explicit Plot(std::string title, std::string x_label = "", std::string y_label = "");
 
-  /// Throws ShapeError when there are not as many x as y.
-  Plot& points(const Numbers& x, const Numbers& y, const std::string& label = "");
+  /// Each throws ShapeError when the numbers of x and y (and z) do not fit together.
   Plot& line(const Numbers& x, const Numbers& y, const std::string& label = "");
+  Plot& points(const Numbers& x, const Numbers& y, const std::string& label = "");
+  /// Few, large points, to be seen above everything else.
+  Plot& marks(const Numbers& x, const Numbers& y, const std::string& label = "");
+  /// A bar for each name, its height written above.
+  Plot& bars(const std::vector<std::string>& names, const Numbers& heights);
+  /// A shaded range of x, behind the rest. Ranges with the same label appear once in the legend.
+  Plot& band(double x_low, double x_high, const std::string& label = "");
+  /// A dashed vertical line.
+  Plot& vertical(double x, const std::string& label = "");
+
+  enum class Scale {
+    Sequential,  ///< dark to bright: amounts
+    Diverging    ///< blue over white to orange: two sides of the middle of the range
+  };
+  /// z at the points of an evenly spaced grid as colour; z has one row for each y, one column for each x.
+  Plot& surface(const Numbers& x, const Numbers& y, const Numbers& z, const std::string& label, Scale scale);
+  /// Lines of equal height of the surface.
+  Plot& contours(std::vector<double> levels);
+
   /// The axes' range; without it, that of the values.
   Plot& limits(double x_low, double x_high, double y_low, double y_high);
+  Plot& log_x();
+  Plot& log_y();
 
   /// In characters: points as `.`, lines as `#`, with the range written at the axes.
   void print(std::ostream& out, std::size_t width = 64, std::size_t height = 16) const;
 
  private:
+  enum class Style { Line, Points, Marks };
   struct Series {
+    Style style;
     std::vector<double> x, y;
     std::string label;
-    bool joined;
+  };
+  struct Band {
+    double low, high;
+    std::string label;
+  };
+  struct Surface {
+    std::vector<double> x, y, z;
+    std::string label;
+    Scale scale;
   };
   struct Range {
     double low, high;
   };
-  Plot& add(const Numbers& x, const Numbers& y, const std::string& label, bool joined);
+  Plot& add(Style style, const Numbers& x, const Numbers& y, const std::string& label);
   Range range(bool of_x) const;
-  std::string svg(double left, double top, double width, double height) const;
+  /// gnuplot's data blocks, whose names begin with `id`, and the commands that draw them.
+  std::string gnuplot_data(const std::string& id) const;
+  std::string gnuplot_commands(const std::string& id) const;
 
   std::string title_, x_label_, y_label_;
   std::vector<Series> series_;
+  std::vector<std::string> bar_names_;
+  std::vector<double> bar_heights_;
+  std::vector<Band> bands_, verticals_;
+  std::vector<Surface> surface_;  // none or one
+  std::vector<double> levels_;
   std::vector<double> limits_;  // empty, or x_low, x_high, y_low, y_high
+  bool log_x_ = false, log_y_ = false;
 
-  friend void write_svg(const std::string&, const std::vector<Plot>&, std::size_t);
+  friend void draw(const Lab&, const std::string&, const std::vector<Plot>&, std::size_t);
 };
 
-/// Writes plots into one SVG file, `columns` beside each other.
-void write_svg(const std::string& path, const std::vector<Plot>& plots, std::size_t columns = 1);
+/// Draws plots, `columns` beside each other, into OUT/LAB/name.png and .svg, and says so. Without gnuplot it says that,
+/// once, and draws nothing: a picture is never a reason for a lab to fail.
+void draw(const Lab& lab, const std::string& name, const std::vector<Plot>& plots, std::size_t columns = 1);
 
 }  // namespace handgrad::labs
