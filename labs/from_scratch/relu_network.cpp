@@ -53,9 +53,7 @@ void relu_network(Lab& lab) {
   lab.section("4.4   Linear(1, 10), ReLU, Linear(10, 1) on y = x² + 0.2·rand, learning rate 0.02");
   const Run run = train(lab.options.seed, true);
   run.fits.back().print(std::cout);
-  const std::string picture = lab.out("fit.svg");
-  write_svg(picture, run.fits, 3);
-  std::cout << "The fit every 200 epochs: " << picture << '\n';
+  draw(lab, "fit", run.fits, 3);
 
   std::vector<double> losses{run.loss};
   for (std::uint64_t seed = 1; seed < 5; ++seed) losses.push_back(train(lab.options.seed + seed, false).loss);
