@@ -42,9 +42,14 @@ std::string quoted(const std::string& text) {  // gnuplot's single quotes: only 
   return result + "'";
 }
 
+// The first line is solid, the others differ in their dashes.
+constexpr std::array<const char*, 4> dashes{"solid", "(14, 4)", "(5, 3)", "(14, 4, 3, 4)"};
+
 std::string titled(const std::string& label) { return label.empty() ? " notitle" : " title " + quoted(label); }
 
-std::string block(const std::string& name, const std::string& rows) { return "$" + name + " << EOD\n" + rows + "EOD\n"; }
+std::string block(const std::string& name, const std::string& rows) {
+  return "$" + name + " << EOD\n" + rows + "EOD\n";
+}
 
 std::string rows_of(const std::vector<double>& x, const std::vector<double>& y) {
   std::string rows;
@@ -182,9 +187,7 @@ void Plot::print(std::ostream& out, std::size_t width, std::size_t height) const
   }
   out << title_ << '\n';
   for (std::size_t row = 0; row < height; ++row) {
-    const std::string label = row == 0            ? number(ys.high, "%.4g")
-                              : row + 1 == height ? number(ys.low, "%.4g")
-                                                  : "";
+    const std::string label = row == 0 ? number(ys.high, "%.4g") : row + 1 == height ? number(ys.low, "%.4g") : "";
     out << std::string(label.size() < 9 ? 9 - label.size() : 0, ' ') << label << " |" << cells[row] << '\n';
   }
   const std::string low = number(xs.low, "%.4g"), high = number(xs.high, "%.4g");
@@ -221,7 +224,9 @@ std::string Plot::gnuplot_data(const std::string& id) const {
 std::string Plot::gnuplot_commands(const std::string& id) const {
   const Range xs = range(true), ys = range(false);
   const auto between = [](Range range) { return "[" + number(range.low) + ":" + number(range.high) + "]\n"; };
-  std::string set = "reset\nset grid lc rgb '#DDDDDD' lw 0.7\nset key below horizontal samplen 2.5\nset tics nomirror\n";
+  std::string set =
+      "reset\nset grid lc rgb '#C8C8C8' lw 0.6 dt 1\nset key tmargin center horizontal Left reverse samplen 3\nset "
+      "tics nomirror\n";
   set += "set border lc rgb '#555555'\nset datafile missing 'NaN'\n";
   set += "set title " + quoted(title_) + "\nset xlabel " + quoted(x_label_) + "\nset ylabel " + quoted(y_label_) + "\n";
   if (log_x_) set += "set logscale x\nset format x '%g'\n";
@@ -247,8 +252,8 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
     set += "set cblabel " + quoted(surface.label) + " offset 1, 0\nunset grid\n";
     drawn.push_back("$" + id + "z using 1:2:3 with image notitle");
     if (!levels_.empty())
-      drawn.push_back("$" + id + "c with lines lc rgb '" + (surface.scale == Scale::Sequential ? "#FFFFFF" : "#000000") +
-                      "' lw 1.2 notitle");
+      drawn.push_back("$" + id + "c with lines lc rgb '" +
+                      (surface.scale == Scale::Sequential ? "#FFFFFF" : "#000000") + "' lw 1.2 notitle");
   }
   std::vector<std::string> known;
   const auto first_of = [&](const std::string& label) {
@@ -274,7 +279,7 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
     const std::string source = "$" + id + "s" + std::to_string(s);
     const std::string colour = std::string(" lc rgb '") + palette[s % palette.size()] + "'";
     if (series.style == Style::Line) {
-      drawn.push_back(source + " with lines lw 2.2 dt " + std::to_string(1 + lines++ % 4) + colour +
+      drawn.push_back(source + " with lines lw 2.2 dt " + dashes[lines++ % dashes.size()] + colour +
                       titled(series.label));
     } else {
       const std::size_t shape = clouds++ % filled_points.size();
@@ -299,8 +304,8 @@ void draw(const Lab& lab, const std::string& name, const std::vector<Plot>& plot
 
   columns = std::clamp<std::size_t>(columns, 1, plots.size());
   const std::size_t rows = (plots.size() + columns - 1) / columns;
-  const std::string size = std::to_string(columns > 1 ? 560 * columns : 760) + "," +
-                           std::to_string(columns > 1 ? 430 * rows : 520 * rows);
+  const std::string size =
+      std::to_string(columns > 1 ? 560 * columns : 760) + "," + std::to_string(columns > 1 ? 430 * rows : 520 * rows);
   std::string script = "set encoding utf8\n", commands;
   for (std::size_t i = 0; i < plots.size(); ++i) {
     const std::string id = "p" + std::to_string(i);
@@ -311,7 +316,8 @@ void draw(const Lab& lab, const std::string& name, const std::vector<Plot>& plot
   for (const std::string kind : {"png", "svg"}) {
     script += "set terminal " + (kind == "png" ? std::string("pngcairo") : kind) + " noenhanced size " + size +
               " font 'sans,11' background rgb 'white'\nset output " + quoted(path + ".part." + kind) + "\n";
-    if (plots.size() > 1) script += "set multiplot layout " + std::to_string(rows) + "," + std::to_string(columns) + "\n";
+    if (plots.size() > 1)
+      script += "set multiplot layout " + std::to_string(rows) + "," + std::to_string(columns) + "\n";
     script += commands;
     if (plots.size() > 1) script += "unset multiplot\n";
     script += "unset output\n";
