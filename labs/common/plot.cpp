@@ -221,6 +221,13 @@ std::string Plot::gnuplot_data(const std::string& id) const {
   return data;
 }
 
+/// The legend lies above the plot, where it hides nothing, and the title above the legend: as the legend's own title.
+bool Plot::has_legend() const {
+  const auto labelled = [](const auto& part) { return !part.label.empty(); };
+  return std::any_of(series_.begin(), series_.end(), labelled) || std::any_of(bands_.begin(), bands_.end(), labelled) ||
+         std::any_of(verticals_.begin(), verticals_.end(), labelled);
+}
+
 std::string Plot::gnuplot_commands(const std::string& id) const {
   const Range xs = range(true), ys = range(false);
   const auto between = [](Range range) { return "[" + number(range.low) + ":" + number(range.high) + "]\n"; };
@@ -228,7 +235,7 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
       "reset\nset grid lc rgb '#C8C8C8' lw 0.6 dt 1\nset key tmargin center horizontal Left reverse samplen 3\nset "
       "tics nomirror\n";
   set += "set border lc rgb '#555555'\nset datafile missing 'NaN'\n";
-  set += "set title " + quoted(title_) + "\nset xlabel " + quoted(x_label_) + "\nset ylabel " + quoted(y_label_) + "\n";
+  set += (has_legend() ? "set key title " : "set title ") + quoted(title_) + " font 'sans,12'\nset xlabel " + quoted(x_label_) + "\nset ylabel " + quoted(y_label_) + "\n";
   if (log_x_) set += "set logscale x\nset format x '%g'\n";
   if (log_y_) set += "set logscale y\nset format y '%g'\n";
   // A logarithmic axis ranges over the values alone: the margin could reach below zero.

@@ -71,6 +71,7 @@ class Plot {
   };
   Plot& add(Style style, const Numbers& x, const Numbers& y, const std::string& label);
   Range range(bool of_x) const;
+  bool has_legend() const;
   /// gnuplot's data blocks, whose names begin with `id`, and the commands that draw them.
   std::string gnuplot_data(const std::string& id) const;
   std::string gnuplot_commands(const std::string& id) const;
