@@ -235,7 +235,8 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
       "reset\nset grid lc rgb '#C8C8C8' lw 0.6 dt 1\nset key tmargin center horizontal Left reverse samplen 3\nset "
       "tics nomirror\n";
   set += "set border lc rgb '#555555'\nset datafile missing 'NaN'\n";
-  set += (has_legend() ? "set key title " : "set title ") + quoted(title_) + " font 'sans,12'\nset xlabel " + quoted(x_label_) + "\nset ylabel " + quoted(y_label_) + "\n";
+  set += (has_legend() ? "set key title " : "set title ") + quoted(title_) + " font 'sans,12'\nset xlabel " +
+         quoted(x_label_) + "\nset ylabel " + quoted(y_label_) + "\n";
   if (log_x_) set += "set logscale x\nset format x '%g'\n";
   if (log_y_) set += "set logscale y\nset format y '%g'\n";
   // A logarithmic axis ranges over the values alone: the margin could reach below zero.
