@@ -60,6 +60,7 @@ void Layer<T>::accept(const Tensor<T>& x) {
   }
   if (x.device() != device_ && !parameters_.empty())
     throw DeviceError(label() + ": input is on " + x.device().str() + ", the parameters are on " + device_.str());
+  if (!y_.is_unshared()) std::swap(y_, other_y_);
   y_.reserve(checked_output_, x.device());
 }
 
@@ -107,7 +108,7 @@ void Layer<T>::append_kink_sides(std::vector<bool>& sides) const {
 
 template <class T>
 void Layer<T>::poison_buffers() {
-  for (Tensor<T>* buffer : {&y_, &dx_})
+  for (Tensor<T>* buffer : {&y_, &other_y_, &dx_})
     if (buffer->defined()) buffer->fill(std::numeric_limits<T>::quiet_NaN());
   for (auto& [name, child] : children_) child->poison_buffers();
 }
@@ -162,7 +163,7 @@ Layer<T>& Layer<T>::to(Device device) {
   for (auto& [name, buffer] : buffers_) buffer.to(device);
   for (auto& [name, child] : children_) child->to(device);
   device_ = device;
-  x_ = y_ = dx_ = Tensor<T>();
+  x_ = y_ = other_y_ = dx_ = Tensor<T>();
   invalidate();
   return *this;
 }

@@ -136,6 +136,7 @@ class Layer {
   Device device_;
 
   Tensor<T> x_, y_, dx_;                  // of the last forward and backward
+  Tensor<T> other_y_;                     // takes turns with y_ while a loss, or whoever, holds the output of before
   Shape checked_input_, checked_output_;  // the last input shape that output_shape() accepted, and what it gave
   bool checked_ = false;
 };

@@ -123,6 +123,8 @@ class Tensor {
   /// Makes this a tensor of `shape` on `device` whose elements nobody else holds, with no values yet. Memory is kept
   /// when it suffices, so that a buffer resized in a loop allocates only once. For writers of layers.
   void reserve(const Shape& shape, Device device);
+  /// Does no other handle keep these elements (or are there none)?
+  bool is_unshared() const { return storage_.use_count() <= 1; }
   /// A handle that does not keep the elements alive: for whoever knows that another handle does.
   Tensor borrow() const;
   /// Do two handles share memory?

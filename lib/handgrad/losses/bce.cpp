@@ -18,10 +18,10 @@ void require_unit_interval(const char* what, const Tensor<T>& x) {
 }
 
 template <class T>
-void require_numbers(const std::string& loss, const Tensor<T>& y) {
+void require_numbers(const char* loss, const Tensor<T>& y) {
   if (!y.device().is_cpu()) return;
   for (std::size_t i = 0; i < y.numel(); ++i)
-    if (y.data()[i] != y.data()[i]) throw ValueError(loss + ": target " + std::to_string(i) + " is NaN");
+    if (y.data()[i] != y.data()[i]) throw ValueError(std::string(loss) + ": target " + std::to_string(i) + " is NaN");
 }
 
 /// `expanded` = the weight repeated to `shape`, whose last dimensions it has.
