@@ -2,6 +2,7 @@
 // The operations that a layer, a loss or an optimizer may call. One implementation for each kind of device: kernels/cpu
 // and kernels/cuda. All are pure virtual: an operation that a device lacks does not compile. Nothing here checks
 // shapes: that is the caller's business, once. Tensors are contiguous and row-major; outputs come sized.
+#include <array>
 #include <cstddef>
 #include <span>
 
@@ -11,6 +12,7 @@
 #include "kernels/formulas/activations.hpp"
 #include "kernels/formulas/losses.hpp"
 #include "kernels/formulas/optimizers.hpp"
+#include "kernels/formulas/random.hpp"
 
 namespace handgrad::kernels {
 
@@ -35,12 +37,23 @@ enum class RowLoss {
   Categorical,            // ℓ = −Σⱼ wⱼ·yⱼ·log pⱼ            p are probabilities
 };
 
+/// One parameter's part of an optimizer's step.
 template <class T>
-struct SGDUpdate {
+struct Update {
   Tensor<T>* value;
   const Tensor<T>* grad;
-  Tensor<T>* velocity;  // null without momentum
-  bool first;           // the velocity has no value yet
+  std::array<Tensor<T>*, formulas::UpdateRule::most_states> state;  // as many as the rule has, then null
+  formulas::UpdateRule rule;
+};
+
+/// What BatchNorm remembers of the batches. Null where it does not.
+template <class T>
+struct RunningStatistics {
+  Tensor<T>* mean = nullptr;   // (C)
+  Tensor<T>* var = nullptr;    // (C), of the unbiased variance
+  Tensor<T>* count = nullptr;  // (), the number of batches
+  T momentum = 0;
+  bool cumulative = false;  // the plain average of all batches: momentum = 1/count
 };
 
 /// A tensor seen along one dimension: for each of `outer`·`inner` lines, `size` elements `inner` apart.
@@ -94,6 +107,32 @@ class Backend {
   virtual void log_softmax_forward(const Tensor<T>& z, int dim, Tensor<T>& y) = 0;
   virtual void log_softmax_backward(const Tensor<T>& y, const Tensor<T>& dy, int dim, Tensor<T>& dz) = 0;
 
+  // Normalisation, with µ, s = 1/√(σ² + ε) and x̂ = (x − µ)·s (kernels/formulas/norms.hpp). γ and β may be null: 1 and
+  // 0.
+  /// y = γ∘x̂ + β for each column of x (N×C); γ, β, mean, inv_std (C). With `of_batch`, µ and σ² are the batch's, and
+  /// where there are running statistics, count ← count + 1, r ← (1−a)·r + a·(µ, σ²·N/(N−1)); otherwise µ and σ² are the
+  /// running ones. mean and inv_std are left for the backward.
+  virtual void batch_norm_forward(const Tensor<T>& x, const Tensor<T>* gamma, const Tensor<T>* beta, T eps,
+                                  const RunningStatistics<T>& running, bool of_batch, Tensor<T>& mean,
+                                  Tensor<T>& inv_std, Tensor<T>& y) = 0;
+  /// dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = s∘γ∘(δ − dβ/N − x̂∘dγ/N), without the two means unless `of_batch`. sums (2×C) is
+  /// left with this batch's dβ and dγ. dx may be null.
+  virtual void batch_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const Tensor<T>* gamma,
+                                   const Tensor<T>& mean, const Tensor<T>& inv_std, bool of_batch, Tensor<T>& sums,
+                                   Accumulator<T> dgamma, Accumulator<T> dbeta, Tensor<T>* dx) = 0;
+  /// y = γ∘x̂ + β for each row of x (N×D); γ, β (D), mean, inv_std (N).
+  virtual void layer_norm_forward(const Tensor<T>& x, const Tensor<T>* gamma, const Tensor<T>* beta, T eps,
+                                  Tensor<T>& mean, Tensor<T>& inv_std, Tensor<T>& y) = 0;
+  /// dβ = Σₙ δ,  dγ = Σₙ δ∘x̂;  with g = γ∘δ, row by row dx = s·(g − mean(g) − x̂·mean(g∘x̂)). dx may be null.
+  virtual void layer_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const Tensor<T>* gamma,
+                                   const Tensor<T>& mean, const Tensor<T>& inv_std, Accumulator<T> dgamma,
+                                   Accumulator<T> dbeta, Tensor<T>* dx) = 0;
+
+  /// y = m∘x/(1−p) with the mask m of `step` (shape ()), which with `advance` is increased by 1 first. The backward is
+  /// the same with dy for x, without `advance`. y may be x.
+  virtual void dropout(const formulas::Dropout& rule, bool advance, Tensor<double>& step, const Tensor<T>& x,
+                       Tensor<T>& y) = 0;
+
   // Losses of elements: ℓᵢ = wᵢ·f(pᵢ, yᵢ, qᵢ); w and q may be null (1). value = a·Σℓ, or all ℓ for Reduction::None
   virtual void element_loss_forward(const formulas::ElementLoss& f, const Tensor<T>& p, const Tensor<T>& y,
                                     const Tensor<T>* w, const Tensor<T>* q, Reduction reduction, T a,
@@ -111,7 +150,12 @@ class Backend {
                                  const Tensor<T>& divisor, Tensor<T>& dp) = 0;
 
   // Optimizers: all parameters at once
-  virtual void sgd(const formulas::SGD& rule, std::span<const SGDUpdate<T>> updates) = 0;
+  virtual void optimize(std::span<const Update<T>> updates) = 0;
+  /// norm (shape ()) = ‖all gradients as one vector‖ₚ, p ≥ 1 or ∞; each is then multiplied by max_norm/(norm + 1e-6)
+  /// where that is below 1.
+  virtual void clip_norm(std::span<Tensor<T>* const> grads, T max_norm, double p, Tensor<T>& norm) = 0;
+  /// Each element held to [−bound, bound].
+  virtual void clip_value(std::span<Tensor<T>* const> grads, T bound) = 0;
 };
 
 /// A device's memory. `upload` and `download` cross from and to the host.

@@ -52,43 +52,13 @@ void CpuBackend<T>::matmul(const Tensor<T>& a, bool ta, const Tensor<T>& b, bool
   gemm(ta, tb, c.size(0), c.size(1), a.size(ta ? 0 : 1), a.data(), b.data(), beta, c.data());
 }
 
-template <class T>
-void CpuBackend<T>::sgd(const formulas::SGD& rule, std::span<const SGDUpdate<T>> updates) {
-  constexpr std::size_t w = Batch<T>::size;
-  for (const SGDUpdate<T>& u : updates) {
-    const std::size_t n = u.value->numel();
-    T* value = u.value->data();
-    const T* grad = u.grad->data();
-    if (!u.velocity) {
-      map(
-          n, value,
-          [&](Batch<T> x, Batch<T> g) {
-            rule.step(x, g);
-            return x;
-          },
-          value, grad);
-      continue;
-    }
-    T* velocity = u.velocity->data();
-    std::size_t i = 0;
-    for (; i + w <= n; i += w) {
-      Batch<T> x = load(value + i), v = u.first ? Batch<T>(T(0)) : load(velocity + i);
-      rule.step(x, load(grad + i), v, u.first);
-      x.store_unaligned(value + i);
-      v.store_unaligned(velocity + i);
-    }
-    for (; i < n; ++i) rule.step(value[i], grad[i], velocity[i], u.first);
-  }
-}
-
-#define HANDGRAD_INSTANTIATE(T)                                                                       \
-  template void CpuBackend<T>::fill(Tensor<T>&, T);                                                   \
-  template void CpuBackend<T>::scale(Tensor<T>&, T);                                                  \
-  template void CpuBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);                                  \
-  template void CpuBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);                           \
-  template void CpuBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);                       \
-  template void CpuBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&); \
-  template void CpuBackend<T>::sgd(const formulas::SGD&, std::span<const SGDUpdate<T>>);
+#define HANDGRAD_INSTANTIATE(T)                                                 \
+  template void CpuBackend<T>::fill(Tensor<T>&, T);                             \
+  template void CpuBackend<T>::scale(Tensor<T>&, T);                            \
+  template void CpuBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);            \
+  template void CpuBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);     \
+  template void CpuBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&); \
+  template void CpuBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)
 #undef HANDGRAD_INSTANTIATE

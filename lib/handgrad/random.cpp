@@ -10,6 +10,7 @@ namespace handgrad {
 
 void Generator::manual_seed(std::uint64_t seed) {
   seed_ = seed;
+  streams_ = 0;
   engine_.seed(static_cast<std::uint32_t>(seed));
   kept_normal_.reset();
 }
@@ -44,19 +45,22 @@ double Generator::normal() {
 
 std::string Generator::state() const {
   std::ostringstream out;
-  out << seed_ << ' ' << kept_normal_.has_value() << ' ' << std::hexfloat << kept_normal_.value_or(0) << ' ' << engine_;
+  out << seed_ << ' ' << streams_ << ' ' << kept_normal_.has_value() << ' ' << std::hexfloat << kept_normal_.value_or(0)
+      << ' ' << engine_;
   return out.str();
 }
 
 void Generator::set_state(const std::string& state) {
   std::istringstream in(state);
   std::uint64_t seed = 0;
+  std::uint32_t streams = 0;
   bool kept = false;
   std::string number;
   std::mt19937 engine;
-  if (!(in >> seed >> kept >> number >> engine))
+  if (!(in >> seed >> streams >> kept >> number >> engine))
     throw ParseError("Generator::set_state: not a state that state() wrote");
   seed_ = seed;
+  streams_ = streams;
   engine_ = engine;
   kept_normal_.reset();
   if (kept) kept_normal_ = std::strtod(number.c_str(), nullptr);

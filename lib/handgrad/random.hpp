@@ -27,14 +27,19 @@ class Generator {
   T uniform();
   /// Standard normal by Box and Muller, one of a pair now, the other kept for the next call.
   double normal();
+  /// 0, 1, 2, … since the last seeding: numbers that tell apart the counter-based streams which take their key from
+  /// this generator's seed (Dropout). The twister does not move.
+  std::uint32_t next_stream() { return streams_++; }
 
-  /// The whole state (seed, twister, kept number) as text, and back, so that a run can be resumed. Throws ParseError.
+  /// The whole state (seed, streams, twister, kept number) as text, and back, so that a run can be resumed. Throws
+  /// ParseError.
   std::string state() const;
   void set_state(const std::string& state);
 
  private:
   std::mt19937 engine_;
   std::uint64_t seed_ = 0;
+  std::uint32_t streams_ = 0;
   std::optional<double> kept_normal_;
 };
 

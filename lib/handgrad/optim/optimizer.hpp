@@ -1,31 +1,97 @@
 #pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "handgrad/layer.hpp"
 #include "handgrad/parameter.hpp"
 
 namespace handgrad {
 
+namespace kernels {
+template <class T>
+struct Update;
+}
+namespace formulas {
+struct UpdateRule;
+}
 namespace trace {
 struct Derivation;
 }
 
-/// What optimizers share: the parameters they train. A step reads the gradients and changes the values in place; a
-/// parameter without a gradient since `zero_grad()` is left alone, as in PyTorch.
+/// Parameters that share options. `Adam<float> adam({{weights, {.weight_decay = 0.1}}, {biases, {}}})` trains two
+/// groups.
+template <class T, class Options>
+struct ParameterGroup {
+  std::vector<Parameter<T>> parameters;
+  Options options = {};
+};
+
+/// The usual two groups: weights (rank 2 and more) with the options as they are, biases and the scales and shifts of
+/// norms (rank 0 and 1) with weight_decay 0. To decay these would pull what only shifts or scales towards 0, which
+/// regularises nothing.
 ///
-/// As with Layer, the public step lives here once and records the trace; an optimizer's own part is `update`.
-template <class T>
-class Optimizer {
+///     AdamW adamw(no_decay_on_biases_and_norms(net, AdamWOptions{.lr = 1e-3}));
+template <class T, class Options>
+std::vector<ParameterGroup<T, Options>> no_decay_on_biases_and_norms(const Layer<T>& net, Options options) {
+  std::vector<ParameterGroup<T, Options>> groups;
+  for (const bool decayed : {true, false}) {
+    ParameterGroup<T, Options> group{{}, options};
+    if (!decayed) group.options.weight_decay = 0;
+    for (const Parameter<T>& parameter : net.parameters())
+      if ((parameter.shape().rank() >= 2) == decayed) group.parameters.push_back(parameter);
+    if (!group.parameters.empty()) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+/// The learning rates of an optimizer's parameter groups: what a schedule changes.
+class LearningRates {
  public:
-  explicit Optimizer(std::vector<Parameter<T>> parameters);
-  virtual ~Optimizer() = default;
+  virtual ~LearningRates() = default;
+  virtual std::size_t groups() const = 0;
+  virtual double lr(std::size_t group = 0) const = 0;
+  virtual void set_lr(double lr, std::size_t group) = 0;
+  /// The same for all groups.
+  void set_lr(double lr) {
+    for (std::size_t i = 0; i < groups(); ++i) set_lr(lr, i);
+  }
+};
+
+/// What an optimizer has to remember so that a run goes on as if it had not been interrupted: numbers (`lr` of each
+/// group as `groups.0.lr`, steps as `3.step`) and tensors (`3.exp_avg`) by parameter, counted through all groups.
+template <class T>
+struct OptimizerState {
+  std::vector<std::pair<std::string, double>> numbers;
+  std::vector<NamedTensor<T>> tensors;
+};
+
+/// What optimizers share. A step reads the gradients and changes the values in place, all parameters in one call of the
+/// device, and allocates nothing after the first. A parameter without a gradient since `zero_grad()` is left alone, as
+/// in PyTorch.
+///
+/// As with Layer, the public step lives here once and records the trace; an optimizer's own part is its `rule`.
+template <class T>
+class Optimizer : public LearningRates {
+ public:
+  ~Optimizer() override;
+  Optimizer(Optimizer&&) noexcept;
+  Optimizer& operator=(Optimizer&&) noexcept;
+
   void step();
   void zero_grad() {
     for (Parameter<T>& parameter : parameters_) parameter.zero_grad();
   }
-  virtual double lr() const = 0;
-  virtual void set_lr(double lr) = 0;
+  /// All parameters, group after group.
   const std::vector<Parameter<T>>& parameters() const { return parameters_; }
+
+  OptimizerState<T> state_dict() const;
+  /// Goes on from a state of an optimizer of the same kind over parameters of the same shapes. Throws ValueError for a
+  /// name that is missing or unknown, ShapeError for another shape; nothing is changed then.
+  void load_state_dict(const OptimizerState<T>& state);
 
   /// The class's name, `SGD`; found from the type unless overridden.
   virtual std::string name() const;
@@ -34,9 +100,67 @@ class Optimizer {
   virtual trace::Derivation derivation(std::size_t i) const;
 
  protected:
-  /// One step of all parameters that have a gradient.
-  virtual void update() = 0;
+  Optimizer();
+  /// Throws ValueError for a parameter that a group has already.
+  void add_group(const std::vector<Parameter<T>>& parameters);
+  void require_parameters() const;
+
+  /// The rule of a group for a parameter's step number `step` (from 1), and what its states are called.
+  virtual formulas::UpdateRule rule(std::size_t group, std::int64_t step) const = 0;
+  virtual std::vector<std::string> state_names(std::size_t group) const = 0;
+
+  /// Of parameter i: its group, the steps it has made, and its k-th state, undefined before the first.
+  std::size_t group_of(std::size_t i) const { return slots_[i].group; }
+  std::int64_t steps_of(std::size_t i) const { return slots_[i].step; }
+  const Tensor<T>& state_of(std::size_t i, std::size_t k) const { return slots_[i].state[k]; }
+
+ private:
+  struct Slot {
+    std::size_t group;
+    std::array<Tensor<T>, 3> state;
+    std::int64_t step = 0;
+  };
+  void update();
+  void make_state(std::size_t i, std::size_t count);
+
   std::vector<Parameter<T>> parameters_;
+  std::vector<Slot> slots_;                  // one for each parameter
+  std::size_t added_ = 0;                    // groups
+  std::vector<kernels::Update<T>> updates_;  // kept so that a step allocates nothing
 };
+
+/// An optimizer with options for each group; the options have an `lr`.
+template <class T, class Options>
+class GroupOptimizer : public Optimizer<T> {
+ public:
+  using Group = ParameterGroup<T, Options>;
+  using LearningRates::set_lr;
+
+  std::size_t groups() const override { return options_.size(); }
+  double lr(std::size_t group = 0) const override { return options(group).lr; }
+  void set_lr(double lr, std::size_t group) override { options_.at(group).lr = lr; }
+  const Options& options(std::size_t group = 0) const { return options_.at(group); }
+
+ protected:
+  explicit GroupOptimizer(std::vector<Group> groups) {
+    for (Group& group : groups) {
+      this->add_group(group.parameters);
+      options_.push_back(group.options);
+    }
+    this->require_parameters();
+  }
+
+ private:
+  std::vector<Options> options_;
+};
+
+namespace detail {
+/// Throws ValueError unless each number is in [0, below).
+struct NamedRate {
+  const char* name;
+  double value, below;
+};
+void require_rates(const char* optimizer, std::initializer_list<NamedRate> rates);
+}  // namespace detail
 
 }  // namespace handgrad

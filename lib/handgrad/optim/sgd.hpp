@@ -3,11 +3,6 @@
 
 namespace handgrad {
 
-namespace kernels {
-template <class T>
-struct SGDUpdate;
-}
-
 struct SGDOptions {
   double lr = 1e-3;
   double momentum = 0;
@@ -21,22 +16,16 @@ struct SGDOptions {
 ///     w ← w − η·v,  with nesterov w ← w − η·(g + µ·v),  without momentum w ← w − η·g
 /// Throws ValueError for a negative rate, and for nesterov without momentum.
 template <class T = float>
-class SGD : public Optimizer<T> {
+class SGD : public GroupOptimizer<T, SGDOptions> {
  public:
-  explicit SGD(std::vector<Parameter<T>> parameters, SGDOptions options = {});
-  ~SGD() override;
-  double lr() const override { return options_.lr; }
-  void set_lr(double lr) override { options_.lr = lr; }
-  const SGDOptions& options() const { return options_; }
+  explicit SGD(std::vector<Parameter<T>> parameters, SGDOptions options = {})
+      : SGD(std::vector<ParameterGroup<T, SGDOptions>>{{std::move(parameters), options}}) {}
+  explicit SGD(std::vector<ParameterGroup<T, SGDOptions>> groups);
   trace::Derivation derivation(std::size_t i) const override;
 
  protected:
-  void update() override;
-
- private:
-  SGDOptions options_;
-  std::vector<Tensor<T>> velocity_;             // one for each parameter, undefined before its first step
-  std::vector<kernels::SGDUpdate<T>> updates_;  // kept so that a step allocates nothing
+  formulas::UpdateRule rule(std::size_t group, std::int64_t step) const override;
+  std::vector<std::string> state_names(std::size_t group) const override;
 };
 
 }  // namespace handgrad

@@ -1,0 +1,105 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+#include <variant>
+
+#include "kernels/cpu/backend.hpp"
+#include "kernels/cpu/simd.hpp"
+
+namespace handgrad::kernels::cpu {
+
+namespace {
+
+// One pass over a parameter, its gradient and its N states.
+template <int N, class T, class Rule>
+void update(const Rule& rule, const Update<T>& u) {
+  constexpr std::size_t w = Batch<T>::size;
+  T* value = u.value->data();
+  const T* grad = u.grad->data();
+  T* state[N + 1] = {};
+  for (int k = 0; k < N; ++k) state[k] = u.state[static_cast<std::size_t>(k)]->data();
+  const auto step = [&](std::size_t i, auto read, auto write) {
+    Batch<T> x = read(value + i), s[N + 1];
+    for (int k = 0; k < N; ++k) s[k] = read(state[k] + i);
+    rule.step(x, read(grad + i), s);
+    write(x, value + i);
+    for (int k = 0; k < N; ++k) write(s[k], state[k] + i);
+  };
+  const std::size_t n = u.value->numel();
+  std::size_t i = 0;
+  for (; i + w <= n; i += w)
+    step(
+        i, [](const T* p) { return load(p); }, [](Batch<T> v, T* p) { v.store_unaligned(p); });
+  if (i < n)
+    step(
+        i, [=](const T* p) { return load_part(p, n - i); }, [=](Batch<T> v, T* p) { store_part(v, p, n - i); });
+}
+
+}  // namespace
+
+template <class T>
+void CpuBackend<T>::optimize(std::span<const Update<T>> updates) {
+  for (const Update<T>& u : updates)
+    std::visit(
+        [&](const auto rule) {  // a copy, which no store can change: its numbers stay in registers
+          constexpr bool one_or_none = std::is_same_v<decltype(rule), const formulas::SGD>;
+          switch (rule.states()) {
+            case 0:
+              if constexpr (one_or_none) update<0>(rule, u);
+              break;
+            case 1:
+              update<1>(rule, u);
+              break;
+            case 2:
+              if constexpr (!one_or_none) update<2>(rule, u);
+              break;
+            default:
+              if constexpr (!one_or_none) update<3>(rule, u);
+          }
+        },
+        u.rule);
+}
+
+// ‖g‖ₚ = (Σ |gᵢ|ᵖ)^(1/p),  ‖g‖∞ = max |gᵢ|
+template <class T>
+void CpuBackend<T>::clip_norm(std::span<Tensor<T>* const> grads, T max_norm, double p, Tensor<T>& norm) {
+  double total = 0;
+  for (const Tensor<T>* g : grads) {
+    if (p == 2) {
+      total += sum<T>(
+          g->numel(), [](Batch<T> v) { return v * v; }, g->data());
+    } else if (std::isinf(p)) {
+      for (std::size_t i = 0; i < g->numel(); ++i) {
+        const double size = std::abs(static_cast<double>(g->data()[i]));
+        if (!(size <= total)) total = std::isnan(total) ? total : size;  // NaN stays NaN
+      }
+    } else {
+      for (std::size_t i = 0; i < g->numel(); ++i) total += std::pow(std::abs(static_cast<double>(g->data()[i])), p);
+    }
+  }
+  if (!std::isinf(p)) total = std::pow(total, 1 / p);
+  *norm.data() = static_cast<T>(total);
+  const T factor = max_norm / (*norm.data() + T(1e-6));
+  if (factor < T(1) || std::isnan(factor))
+    for (Tensor<T>* g : grads) scale(*g, factor);
+}
+
+template <class T>
+void CpuBackend<T>::clip_value(std::span<Tensor<T>* const> grads, T bound) {
+  const Batch<T> high(bound), low(-bound);
+  for (Tensor<T>* g : grads)
+    map(
+        g->numel(), g->data(),
+        [=](Batch<T> v) { return xsimd::select(v < low, low, xsimd::select(v > high, high, v)); }, g->data());
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                               \
+  template void CpuBackend<T>::optimize(std::span<const Update<T>>);                          \
+  template void CpuBackend<T>::clip_norm(std::span<Tensor<T>* const>, T, double, Tensor<T>&); \
+  template void CpuBackend<T>::clip_value(std::span<Tensor<T>* const>, T);
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad::kernels::cpu

@@ -1,0 +1,86 @@
+#include "handgrad/layers/batch_norm.hpp"
+
+#include "handgrad/format.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+namespace {
+
+template <class P>
+auto* or_null(P& parameter) {
+  return parameter.value().defined() ? &parameter.value() : nullptr;
+}
+
+}  // namespace
+
+template <class T>
+void BatchNorm1d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  of_batch_ = this->is_training() || !options_.track_running_stats;
+  if (of_batch_ && x.size(0) < 2)
+    throw ShapeError(label() + ": one row has no variance: in training at least 2 rows expected (shape " +
+                     x.shape().str() + "); eval() takes the running statistics instead");
+  mean_.reserve({num_features_}, x.device());
+  inv_std_.reserve({num_features_}, x.device());
+  const kernels::RunningStatistics<T> running{or_null(running_mean), or_null(running_var), or_null(num_batches_tracked),
+                                              static_cast<T>(options_.momentum.value_or(0)), !options_.momentum};
+  // y = γ·x̂ + β,  x̂ = (x − µ)·s
+  kernels::backend<T>(x.device())
+      .batch_norm_forward(x, or_null(weight), or_null(bias), static_cast<T>(options_.eps), running, of_batch_, mean_,
+                          inv_std_, y);
+}
+
+template <class T>
+void BatchNorm1d<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
+  sums_.reserve({2, num_features_}, x.device());
+  // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = γ·s·(δ − dβ/N − x̂·dγ/N)
+  kernels::backend<T>(x.device())
+      .batch_norm_backward(x, dy, or_null(weight), mean_, inv_std_, of_batch_, sums_, kernels::accumulate(weight),
+                           kernels::accumulate(bias), this->requires_input_grad() ? &dx : nullptr);
+}
+
+template <class T>
+BatchNorm1d<T>::BatchNorm1d(std::size_t num_features, BatchNormOptions options)
+    : num_features_(num_features), options_(options) {
+  if (num_features == 0) throw ValueError("BatchNorm1d(0): at least one feature expected");
+  if (!(options.eps >= 0)) throw ValueError("BatchNorm1d: eps = " + format_number(options.eps) + ", ≥ 0 expected");
+  if (options.momentum && !(*options.momentum >= 0 && *options.momentum <= 1))
+    throw ValueError("BatchNorm1d: momentum = " + format_number(*options.momentum) + ", a number in [0, 1] expected");
+  if (options.affine) {
+    weight = this->register_parameter("weight", ones<T>({num_features}));
+    bias = this->register_parameter("bias", zeros<T>({num_features}));
+  }
+  if (options.track_running_stats) {
+    running_mean = this->register_buffer("running_mean", zeros<T>({num_features}));
+    running_var = this->register_buffer("running_var", ones<T>({num_features}));
+    num_batches_tracked = this->register_buffer("num_batches_tracked", zeros<T>({}));
+  }
+}
+
+template <class T>
+Shape BatchNorm1d<T>::output_shape(const Shape& input) const {
+  if (input.rank() != 2)
+    throw ShapeError("an input of shape (rows, columns) expected, one of shape " + input.str() + " came");
+  if (input.columns() != num_features_)
+    throw ShapeError("input has " + std::to_string(input.columns()) + " columns, " + std::to_string(num_features_) +
+                     " expected (shape " + input.str() + ")");
+  return input;
+}
+
+template <class T>
+std::string BatchNorm1d<T>::extra_repr() const {
+  return std::to_string(num_features_) + ", eps=" + format_number(options_.eps) +
+         ", momentum=" + (options_.momentum ? format_number(*options_.momentum) : "None") +
+         ", affine=" + (options_.affine ? "True" : "False") +
+         ", track_running_stats=" + (options_.track_running_stats ? "True" : "False");
+}
+
+template <class T>
+std::string BatchNorm1d<T>::label() const {
+  return "BatchNorm1d(" + std::to_string(num_features_) + ")";
+}
+
+template class BatchNorm1d<float>;
+template class BatchNorm1d<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,62 @@
+#pragma once
+#include <optional>
+
+#include "handgrad/layer.hpp"
+
+namespace handgrad {
+
+struct BatchNormOptions {
+  double eps = 1e-5;
+  std::optional<double> momentum = 0.1;  ///< none: the running statistics are the plain average of all batches
+  bool affine = true;                    ///< with weight and bias
+  bool track_running_stats = true;       ///< without: evaluation normalises by the batch at hand, too
+};
+
+/// Batch normalisation (Ioffe and Szegedy 2015), as torch.nn.BatchNorm1d: x, y (N×C), and for each column c over the
+/// batch of N rows
+///     µ = (1/N) Σₙ xₙ,  σ² = (1/N) Σₙ (xₙ − µ)²,  s = 1/√(σ² + eps),  x̂ = (x − µ)·s,  y = γ·x̂ + β
+/// with γ = weight, β = bias (C), 1 and 0 at first. Training remembers the batches, with a = momentum:
+///     running_mean ← (1−a)·running_mean + a·µ,   running_var ← (1−a)·running_var + a·σ²·N/(N−1)
+/// and evaluation takes these for µ and σ².
+///
+/// Derivation, for δ = ∂L/∂y:  dβ = Σₙ δₙ and dγ = Σₙ δₙ·x̂ₙ, since y = γ·x̂ + β.
+/// In training µ and σ² depend on every row of the column. With ∂µ/∂xₘ = 1/N, ∂σ²/∂xₘ = (2/N)(xₘ − µ) and so
+/// ∂s/∂xₘ = −(s²/N)·x̂ₘ:
+///     ∂x̂ₙ/∂xₘ = s·(δₙₘ − 1/N − x̂ₙ·x̂ₘ/N)        (δₙₘ = 1 for n = m, else 0)
+///     dxₘ = Σₙ γ·δₙ·∂x̂ₙ/∂xₘ = γ·s·(δₘ − dβ/N − x̂ₘ·dγ/N)
+/// In words: of the gradient, the part along 1 and the part along x̂ are taken out, for x̂ does not change when a
+/// constant is added to x or x is scaled. In evaluation the statistics are constants, and dx = γ·s·δ.
+///
+/// Parameters weight, bias; buffers running_mean, running_var, num_batches_tracked. Throws ShapeError unless the input
+/// is N×C and, where the batch's own variance is needed, has at least 2 rows.
+template <class T = float>
+class BatchNorm1d : public Layer<T> {
+ public:
+  explicit BatchNorm1d(std::size_t num_features, BatchNormOptions options = {});
+
+  std::size_t num_features() const { return num_features_; }
+  const BatchNormOptions& options() const { return options_; }
+
+  Parameter<T> weight, bias;
+  Buffer<T> running_mean, running_var, num_batches_tracked;
+
+  std::string extra_repr() const override;
+  std::string label() const override;
+  Shape output_shape(const Shape& input) const override;
+
+ protected:
+  void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
+
+ private:
+  std::size_t num_features_;
+  BatchNormOptions options_;
+  Tensor<T> mean_, inv_std_;  // µ and s of the last forward, (C)
+  Tensor<T> sums_;            // (2×C), room for the backward
+  bool of_batch_ = true;      // µ and σ² were the batch's
+};
+
+BatchNorm1d(std::size_t)->BatchNorm1d<float>;
+BatchNorm1d(std::size_t, BatchNormOptions)->BatchNorm1d<float>;
+
+}  // namespace handgrad

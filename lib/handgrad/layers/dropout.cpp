@@ -1,0 +1,60 @@
+#include "handgrad/layers/dropout.hpp"
+
+#include "handgrad/format.hpp"
+#include "handgrad/random.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+template <class T>
+void Dropout<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  masked_ = this->is_training() && p_ > 0;
+  if (!masked_) {
+    y.copy_from(x);
+    return;
+  }
+  step_ = step_.to(x.device());
+  // y = m∘x/(1−p)
+  kernels::backend<T>(x.device()).dropout({p_, seed_, stream_}, !this->repeats_random(), step_, x, y);
+}
+
+template <class T>
+void Dropout<T>::backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
+  if (!this->requires_input_grad()) return;
+  // dx = m∘δ/(1−p)
+  if (masked_)
+    kernels::backend<T>(dy.device()).dropout({p_, seed_, stream_}, false, step_, dy, dx);
+  else
+    dx.copy_from(dy);
+}
+
+template <class T>
+Dropout<T>::Dropout(double p)
+    : p_(p),
+      seed_(default_generator().initial_seed()),
+      stream_(default_generator().next_stream()),
+      step_(zeros<double>({})) {
+  if (!(p >= 0 && p <= 1)) throw ValueError("Dropout: p = " + format_number(p) + ", a probability in [0, 1] expected");
+}
+
+template <class T>
+typename Dropout<T>::State Dropout<T>::state() const {
+  return {seed_, stream_, static_cast<std::uint64_t>(step_.item())};
+}
+
+template <class T>
+void Dropout<T>::set_state(const State& state) {
+  seed_ = state.seed;
+  stream_ = state.stream;
+  step_.fill(static_cast<double>(state.step));
+}
+
+template <class T>
+std::string Dropout<T>::extra_repr() const {
+  return "p=" + format_number(p_) + ", inplace=False";
+}
+
+template class Dropout<float>;
+template class Dropout<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,52 @@
+#pragma once
+#include <cstdint>
+
+#include "handgrad/layer.hpp"
+
+namespace handgrad {
+
+/// Inverted dropout (Srivastava et al. 2014), as torch.nn.Dropout: in training y = m∘x/(1−p), where each mᵢ is 0 with
+/// probability p and else 1, drawn anew in each forward; in evaluation y = x. For tensors of any shape.
+///
+/// Derivation: yᵢ = mᵢ·xᵢ/(1−p), so ∂yᵢ/∂xᵢ = mᵢ/(1−p) and dx = m∘δ/(1−p), with the mask of the forward.
+/// E[m] = 1−p, hence E[y] = x: the division here is what leaves evaluation alone.
+///
+/// The mask is no stored tensor but a function of (seed, stream, step, element): the same on the CPU and the GPU. The
+/// seed is that of the default generator at construction, the stream counts the dropout layers made since it was seeded
+/// (no number of the generator is used up), and the step counts the forwards in training. PyTorch's masks are others.
+/// With `repeat_random(true)` forwards repeat the last step's mask.
+template <class T = float>
+class Dropout : public Layer<T> {
+ public:
+  /// Throws ValueError unless 0 ≤ p ≤ 1.
+  explicit Dropout(double p = 0.5);
+  double p() const { return p_; }
+
+  /// What the next mask follows from; to be stored in a checkpoint.
+  struct State {
+    std::uint64_t seed = 0;
+    std::uint32_t stream = 0;
+    std::uint64_t step = 0;
+    bool operator==(const State&) const = default;
+  };
+  State state() const;
+  void set_state(const State& state);
+
+  std::string extra_repr() const override;
+
+ protected:
+  void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
+
+ private:
+  double p_;
+  std::uint64_t seed_;
+  std::uint32_t stream_;
+  Tensor<double> step_;  // (), where the data is: a training step captured on a GPU counts it there
+  bool masked_ = false;  // in the last forward
+};
+
+Dropout()->Dropout<float>;
+Dropout(double)->Dropout<float>;
+
+}  // namespace handgrad

@@ -1,0 +1,63 @@
+#include "handgrad/layers/layer_norm.hpp"
+
+#include "handgrad/format.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+template <class T>
+void LayerNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  const std::size_t rows = x.numel() / shape_.numel();
+  mean_.reserve({rows}, x.device());
+  inv_std_.reserve({rows}, x.device());
+  // y = γ∘x̂ + β,  x̂ = (x − µ)·s
+  kernels::backend<T>(x.device())
+      .layer_norm_forward(x, weight.defined() ? &weight.value() : nullptr, bias.defined() ? &bias.value() : nullptr,
+                          static_cast<T>(options_.eps), mean_, inv_std_, y);
+}
+
+template <class T>
+void LayerNorm<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
+  // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂;  with g = γ∘δ:  dx = s·(g − mean(g) − x̂·mean(g∘x̂))
+  kernels::backend<T>(x.device())
+      .layer_norm_backward(x, dy, weight.defined() ? &weight.value() : nullptr, mean_, inv_std_,
+                           kernels::accumulate(weight), kernels::accumulate(bias),
+                           this->requires_input_grad() ? &dx : nullptr);
+}
+
+template <class T>
+LayerNorm<T>::LayerNorm(Shape normalized_shape, LayerNormOptions options)
+    : shape_(normalized_shape), options_(options) {
+  if (shape_.rank() == 0 || shape_.numel() == 0)
+    throw ValueError("LayerNorm: normalized_shape = " + shape_.str() + ", at least one feature expected");
+  if (!(options.eps >= 0)) throw ValueError("LayerNorm: eps = " + format_number(options.eps) + ", ≥ 0 expected");
+  if (!options.elementwise_affine) return;
+  weight = this->register_parameter("weight", ones<T>(shape_));
+  if (options.bias) bias = this->register_parameter("bias", zeros<T>(shape_));
+}
+
+template <class T>
+Shape LayerNorm<T>::output_shape(const Shape& input) const {
+  bool fits = input.rank() >= shape_.rank();
+  for (std::size_t i = 1; fits && i <= shape_.rank(); ++i) fits = input[-int(i)] == shape_[-int(i)];
+  if (!fits)
+    throw ShapeError("an input whose last dimensions are " + shape_.str() + " expected, one of shape " + input.str() +
+                     " came");
+  return input;
+}
+
+template <class T>
+std::string LayerNorm<T>::extra_repr() const {
+  return shape_.str() + ", eps=" + format_number(options_.eps) +
+         ", elementwise_affine=" + (options_.elementwise_affine ? "True" : "False");
+}
+
+template <class T>
+std::string LayerNorm<T>::label() const {
+  return "LayerNorm" + (shape_.rank() == 1 ? "(" + std::to_string(shape_[0]) + ")" : shape_.str());
+}
+
+template class LayerNorm<float>;
+template class LayerNorm<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,60 @@
+#include "handgrad/optim/clip_grad.hpp"
+
+#include "handgrad/errors.hpp"
+#include "handgrad/format.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+namespace {
+
+// The gradients that there are; the list is kept from call to call.
+template <class T>
+std::span<Tensor<T>* const> gradients(const std::vector<Parameter<T>>& parameters) {
+  thread_local std::vector<Tensor<T>*> grads;
+  grads.clear();
+  for (Parameter<T> parameter : parameters)
+    if (parameter.has_grad()) grads.push_back(&parameter.accumulate().first);
+  return grads;
+}
+
+}  // namespace
+
+template <class T>
+void clip_grad_norm_(const std::vector<Parameter<T>>& parameters, double max_norm, double norm_type, Tensor<T>& norm) {
+  if (!(max_norm >= 0)) throw ValueError("clip_grad_norm_: max_norm = " + format_number(max_norm) + ", ≥ 0 expected");
+  if (!(norm_type >= 1))
+    throw ValueError("clip_grad_norm_: norm_type = " + format_number(norm_type) + ", 1 or more, or infinity expected");
+  const auto grads = gradients(parameters);
+  const Device device = grads.empty() ? Device::cpu() : grads[0]->device();
+  norm.reserve({}, device);
+  if (grads.empty())
+    norm.fill(T(0));
+  else
+    kernels::backend<T>(device).clip_norm(grads, static_cast<T>(max_norm), norm_type, norm);
+}
+
+template <class T>
+Tensor<T> clip_grad_norm_(const std::vector<Parameter<T>>& parameters, double max_norm, double norm_type) {
+  Tensor<T> norm;
+  clip_grad_norm_(parameters, max_norm, norm_type, norm);
+  return norm;
+}
+
+template <class T>
+void clip_grad_value_(const std::vector<Parameter<T>>& parameters, double clip_value) {
+  if (!(clip_value >= 0))
+    throw ValueError("clip_grad_value_: clip_value = " + format_number(clip_value) + ", ≥ 0 expected");
+  const auto grads = gradients(parameters);
+  if (!grads.empty()) kernels::backend<T>(grads[0]->device()).clip_value(grads, static_cast<T>(clip_value));
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                                \
+  template Tensor<T> clip_grad_norm_(const std::vector<Parameter<T>>&, double, double);        \
+  template void clip_grad_norm_(const std::vector<Parameter<T>>&, double, double, Tensor<T>&); \
+  template void clip_grad_value_(const std::vector<Parameter<T>>&, double);
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad
