@@ -3,6 +3,9 @@
 #include <stdexcept>
 
 #include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/batch_norm.hpp"
+#include "handgrad/layers/dropout.hpp"
+#include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/losses/bce.hpp"
@@ -30,6 +33,22 @@ std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& a
   if (name == "Softplus") return std::make_shared<Softplus<T>>(args["beta"].number(), args["threshold"].number());
   if (name == "Softmax") return std::make_shared<Softmax<T>>(static_cast<int>(args["dim"].number()));
   if (name == "LogSoftmax") return std::make_shared<LogSoftmax<T>>(static_cast<int>(args["dim"].number()));
+  if (name == "Dropout") return std::make_shared<Dropout<T>>(args["p"].number());
+  if (name == "BatchNorm1d") {
+    BatchNormOptions options{.eps = args.number("eps", 1e-5),
+                             .momentum = args.number("momentum", 0.1),
+                             .affine = args.flag("affine", true),
+                             .track_running_stats = args.flag("track_running_stats", true)};
+    if (args.is_null("momentum")) options.momentum.reset();
+    return std::make_shared<BatchNorm1d<T>>(size("num_features"), options);
+  }
+  if (name == "LayerNorm") {
+    const std::vector<std::size_t> shape = args["normalized_shape"].indices();
+    return std::make_shared<LayerNorm<T>>(Shape(shape.begin(), shape.end()),
+                                          LayerNormOptions{.eps = args.number("eps", 1e-5),
+                                                           .elementwise_affine = args.flag("elementwise_affine", true),
+                                                           .bias = args.flag("bias", true)});
+  }
   return nullptr;
 }
 

@@ -41,6 +41,7 @@ Reference Reference::operator[](std::size_t index) const {
 }
 
 bool Reference::contains(const char* key) const { return of(json_).contains(key) && !of(json_).at(key).is_null(); }
+bool Reference::is_null(const char* key) const { return of(json_).contains(key) && of(json_).at(key).is_null(); }
 std::size_t Reference::size() const { return of(json_).size(); }
 
 std::vector<std::string> Reference::keys() const {

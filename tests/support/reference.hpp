@@ -19,6 +19,7 @@ class Reference {
   Reference operator[](std::size_t index) const;
   Reference operator[](int index) const { return (*this)[static_cast<std::size_t>(index)]; }
   bool contains(const char* key) const;  // and not null
+  bool is_null(const char* key) const;   // there, and null
   std::size_t size() const;
   std::vector<std::string> keys() const;
 
