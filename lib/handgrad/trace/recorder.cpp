@@ -323,7 +323,7 @@ void Recorder::step(const Optimizer<T>& optimizer) {
         owners_.contains(w.value().data()) ? owners_[w.value().data()] : Owner{"parameter " + std::to_string(i), "w"};
     Frame frame{Phase::Update, place, optimizer.name(), {{own, source(w.value())}}, {}};
     for (const auto& [name, array] : optimizer.derivation(i).known) {
-      const auto is_target = [&](const Equation& equation) { return equation.target == name; };
+      const auto is_target = [&target = name](const Equation& equation) { return equation.target == target; };
       if (std::any_of(d.forward.begin(), d.forward.end(), is_target))
         frame.results[name] = {nullptr, array, std::is_same_v<T, float>};
     }
