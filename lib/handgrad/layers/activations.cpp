@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "handgrad/format.hpp"
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -25,6 +26,53 @@ void ActivationLayer<T>::kink_sides(const Tensor<T>& z, std::vector<bool>& sides
   const std::optional<double> kink = std::visit([](const auto& f) { return f.kink(); }, formula());
   if (!kink) return;
   for (const T v : z.to_vector()) sides.push_back(static_cast<double>(v) > *kink);
+}
+
+namespace {
+
+/// The assignments of y = f(z) and dz = δ·f′(z), as kernels/formulas/activations.hpp has them.
+struct Written {
+  using D = trace::Derivation;
+  D operator()(formulas::Identity) const { return {{"y = z"}, {"dz = δ"}}; }
+  D operator()(formulas::Threshold) const { return {{"y = [z > 0]"}, {"dz = δ·0"}}; }
+  D operator()(formulas::Sigmoid) const { return {{"y = σ(z)"}, {"dz = δ·y·(1 − y)"}}; }
+  D operator()(formulas::Tanh) const { return {{"y = tanh(z)"}, {"dz = δ·(1 − y²)"}}; }
+  D operator()(formulas::ReLU) const { return {{"y = max(z, 0)"}, {"dz = δ·[y > 0]"}}; }
+  D operator()(formulas::LeakyReLU f) const {
+    return {{"y = if(z > 0, z, a·z)"}, {"dz = δ·if(z > 0, 1, a)"}, {}, {{"a", trace::constant(f.negative_slope)}}};
+  }
+  D operator()(formulas::ELU f) const {
+    return {
+        {"y = if(z > 0, z, α·(exp(z) − 1))"}, {"dz = δ·if(z > 0, 1, α·exp(z))"}, {}, {{"α", trace::constant(f.alpha)}}};
+  }
+  D operator()(formulas::GELU) const {
+    return {{"Φ = (1 + erf(z/sqrt(2)))/2", "y = z·Φ"},
+            {"φ = exp(−z²/2)/sqrt(2·π)", "dz = δ·(Φ + z·φ)"},
+            {},
+            {{"π", trace::constant(3.14159265358979324)}}};
+  }
+  D operator()(formulas::GELUTanh f) const {
+    return {{"t = tanh(k·(z + c·z³))", "y = z/2·(1 + t)"},
+            {"dz = δ/2·(1 + t + z·(1 − t²)·k·(1 + 3·c·z²))"},
+            {},
+            {{"k", trace::constant(f.k)}, {"c", trace::constant(f.c)}}};
+  }
+  D operator()(formulas::SiLU) const { return {{"s = σ(z)", "y = z·s"}, {"dz = δ·s·(1 + z·(1 − s))"}}; }
+  D operator()(formulas::Softplus f) const {
+    return {{"y = if(β·z > t, z, log1p(exp(β·z))/β)"},
+            {"dz = δ·if(β·z > t, 1, σ(β·z))"},
+            {},
+            {{"β", trace::constant(f.beta)}, {"t", trace::constant(f.threshold)}}};
+  }
+};
+
+}  // namespace
+
+template <class T>
+trace::Derivation ActivationLayer<T>::derivation(const Shape&) const {
+  trace::Derivation d = std::visit(Written{}, formula());
+  d.rename = {{"x", "z"}};
+  return d;
 }
 
 template <class T>

@@ -14,6 +14,7 @@ template <class T>
 class ActivationLayer : public Layer<T> {
  public:
   virtual formulas::Activation formula() const = 0;
+  trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& z, Tensor<T>& y) override;

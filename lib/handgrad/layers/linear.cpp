@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "handgrad/random.hpp"
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -75,6 +76,20 @@ std::string Linear<T>::extra_repr() const {
 template <class T>
 std::string Linear<T>::label() const {
   return "Linear(" + std::to_string(in_features()) + " → " + std::to_string(out_features()) + ")";
+}
+
+template <class T>
+trace::Derivation Linear<T>::derivation(const Shape&) const {
+  trace::Derivation d{.backward = {{"dW = δᵀ·x", "dW[o,i] = sum(n: δ[n,o]·x[n,i])"}},
+                      .rename = {{"weight", "W"}, {"bias", "b"}}};
+  if (has_bias()) {
+    d.forward.emplace_back("y = x·Wᵀ + b", "y[n,o] = sum(i: x[n,i]·W[o,i]) + b[o]");
+    d.backward.emplace_back("db = Σₙ δₙ", "db[o] = sum(n: δ[n,o])");
+  } else {
+    d.forward.emplace_back("y = x·Wᵀ", "y[n,o] = sum(i: x[n,i]·W[o,i])");
+  }
+  d.backward.emplace_back("dx = δ·W", "dx[n,i] = sum(o: δ[n,o]·W[o,i])");
+  return d;
 }
 
 template class Linear<float>;

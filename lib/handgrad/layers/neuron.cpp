@@ -1,6 +1,7 @@
 #include "handgrad/layers/neuron.hpp"
 
 #include "handgrad/random.hpp"
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -47,6 +48,15 @@ Shape Neuron<T>::output_shape(const Shape& input) const {
     throw ShapeError("input of shape (" + std::to_string(in_features()) + ",) or (N, " + std::to_string(in_features()) +
                      ") expected, " + input.str() + " came");
   return Shape(input.begin(), input.end() - 1);
+}
+
+template <class T>
+trace::Derivation Neuron<T>::derivation(const Shape&) const {
+  return {.forward = {{"y = x·w + b", "y[n] = sum(i: x[n,i]·w[i]) + b"}},
+          .backward = {{"dw = Σₙ δₙ·xₙ", "dw[i] = sum(n: δ[n]·x[n,i])"},
+                       {"db = Σₙ δₙ", "db = sum(n: δ[n])"},
+                       {"dx = δ·w", "dx[n,i] = δ[n]·w[i]"}},
+          .rename = {{"weight", "w"}, {"bias", "b"}}};
 }
 
 template class Neuron<float>;

@@ -21,6 +21,7 @@ class Neuron : public Layer<T> {
   std::string extra_repr() const override { return "in_features=" + std::to_string(in_features()); }
   std::string label() const override { return "Neuron(" + std::to_string(in_features()) + " → 1)"; }
   Shape output_shape(const Shape& input) const override;
+  trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override;

@@ -1,5 +1,6 @@
 #include "handgrad/layers/softmax.hpp"
 
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -52,6 +53,46 @@ Shape Softmax<T>::output_shape(const Shape& input) const {
 template <class T>
 Shape LogSoftmax<T>::output_shape(const Shape& input) const {
   return checked(dim_, input);
+}
+
+namespace {
+
+// The formulas' indices: j and k run along `dim`, n along the other dimension. `at(dim, "z", "j")` is z[n,j], or z[j,n]
+// for the columns of a matrix; the formula language knows no other dimension.
+bool can_be_written(int dim, const Shape& shape) {
+  const int d = counted_from_front(dim, shape), rank = static_cast<int>(shape.rank());
+  return d == rank - 1 || rank == 2;
+}
+
+std::string at(int dim, const Shape& shape, const char* symbol, const char* index) {
+  const bool last = counted_from_front(dim, shape) == static_cast<int>(shape.rank()) - 1;
+  return symbol + (last ? "[n," + std::string(index) + "]" : "[" + std::string(index) + ",n]");
+}
+
+}  // namespace
+
+template <class T>
+trace::Derivation Softmax<T>::derivation(const Shape& input) const {
+  if (!can_be_written(dim_, input)) return {};
+  const auto z = [&](const char* symbol, const char* index) { return at(dim_, input, symbol, index); };
+  return {.forward = {{"m = max z", "m[n] = max(k: " + z("z", "k") + ")"},
+                      {"e = exp(z − m)", z("e", "j") + " = exp(" + z("z", "j") + " − m[n])"},
+                      {"y = e/Σ e", z("y", "j") + " = " + z("e", "j") + "/sum(k: " + z("e", "k") + ")"}},
+          .backward = {{"dz = y∘(δ − Σ δ∘y)", z("dz", "j") + " = " + z("y", "j") + "·(" + z("δ", "j") +
+                                                  " − sum(k: " + z("δ", "k") + "·" + z("y", "k") + "))"}},
+          .rename = {{"x", "z"}}};
+}
+
+template <class T>
+trace::Derivation LogSoftmax<T>::derivation(const Shape& input) const {
+  if (!can_be_written(dim_, input)) return {};
+  const auto z = [&](const char* symbol, const char* index) { return at(dim_, input, symbol, index); };
+  return {.forward = {{"m = max z", "m[n] = max(k: " + z("z", "k") + ")"},
+                      {"s = log Σ exp(z − m)", "s[n] = log(sum(k: exp(" + z("z", "k") + " − m[n])))"},
+                      {"y = z − m − s", z("y", "j") + " = " + z("z", "j") + " − m[n] − s[n]"}},
+          .backward = {{"dz = δ − exp(y)·Σ δ", z("dz", "j") + " = " + z("δ", "j") + " − exp(" + z("y", "j") +
+                                                   ")·sum(k: " + z("δ", "k") + ")"}},
+          .rename = {{"x", "z"}}};
 }
 
 template class Softmax<float>;

@@ -16,6 +16,7 @@ class Softmax : public Layer<T> {
   explicit Softmax(int dim = -1) : dim_(dim) {}
   std::string extra_repr() const override { return "dim=" + std::to_string(dim_); }
   Shape output_shape(const Shape& input) const override;
+  trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& z, Tensor<T>& y) override;
@@ -34,6 +35,7 @@ class LogSoftmax : public Layer<T> {
   explicit LogSoftmax(int dim = -1) : dim_(dim) {}
   std::string extra_repr() const override { return "dim=" + std::to_string(dim_); }
   Shape output_shape(const Shape& input) const override;
+  trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& z, Tensor<T>& y) override;

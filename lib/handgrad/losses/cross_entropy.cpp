@@ -1,5 +1,6 @@
 #include "handgrad/losses/cross_entropy.hpp"
 
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -38,6 +39,51 @@ void RowLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>
   kernels::backend<T>(p.device())
       .row_loss_backward(static_cast<kernels::RowLoss>(kind()), p, y, weight_.defined() ? &weight_ : nullptr, divisor_,
                          dp);
+}
+
+template <class T>
+trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& target) const {
+  const bool classes = !(target == prediction), mean = this->reduction() == Reduction::Mean;
+  const bool weighted = weight_.defined(), logits = kind() == Kind::CrossEntropy;
+  // The share of class j in row n's target, times the class's weight; and a sum over the classes that have a share.
+  const auto share = [&](const std::string& j) {
+    return (weighted ? "w[" + j + "]·" : "") + (classes ? "[y[n] = " + j + "]" : "y[n," + j + "]");
+  };
+  const auto where_shared = [&](const std::string& j, const std::string& then) {  // 0·log 0 = 0
+    return classes ? "if(y[n] = " + j + ", " + (weighted ? "w[" + j + "]·" : "") + then + ", 0)"
+                   : "if(y[n," + j + "] = 0, 0, " + share(j) + "·" + then + ")";
+  };
+  trace::Derivation d;
+  if (logits) {
+    d.rename = {{"p", "z"}};
+    d.forward = {{"m = max z", "m[n] = max(k: z[n,k])"},
+                 {"s = log Σ exp(z)", "s[n] = log(sum(k: exp(z[n,k] − m[n]))) + m[n]"},
+                 {"p = softmax(z)", "p[n,j] = exp(z[n,j] − s[n])"},
+                 {"ℓ = −Σ y∘log p", "ℓ[n] = sum(j: " + where_shared("j", "(s[n] − z[n,j])") + ")"}};
+  } else if (kind() == Kind::NegativeLogLikelihood) {
+    d.forward = {{"ℓ = −Σ y∘p", "ℓ[n] = −sum(j: " + where_shared("j", "p[n,j]") + ")"}};
+  } else {
+    d.forward = {{"ℓ = −Σ y∘log p", "ℓ[n] = −sum(j: " + where_shared("j", "log(p[n,j])") + ")"}};
+  }
+  if (mean && weighted && classes)
+    d.forward.emplace_back("N = Σₙ w[yₙ]", "N = sum(n: sum(j: w[j]·[y[n] = j]))");
+  else if (mean)
+    d.known.emplace_back("N", trace::constant(static_cast<double>(losses_shape(prediction, target).numel())));
+  if (weighted) d.known.emplace_back("w", trace::array(weight_));
+  if (this->reduction() == Reduction::None)
+    d.forward.back().target = "L";  // the losses of the rows are what is kept
+  else
+    d.forward.emplace_back(mean ? "L = sum(n: ℓ[n])/N" : "L = sum(n: ℓ[n])");
+  const std::string over = mean ? "/N" : "";
+  if (logits) {
+    const std::string total = weighted || !classes ? "·sum(k: " + share("k") + ")" : "";
+    d.backward = {{"dz = (p − y)" + over, "dz[n,j] = (p[n,j]" + total + " − " + share("j") + ")" + over}};
+  } else if (kind() == Kind::NegativeLogLikelihood) {
+    d.backward = {{"dp = −y" + over, "dp[n,j] = −" + share("j") + over}};
+  } else {
+    d.backward = {{"dp = −y/p" + over, "dp[n,j] = " + where_shared("j", "(−1/p[n,j])") + over}};
+  }
+  return d;
 }
 
 template class RowLoss<float>;

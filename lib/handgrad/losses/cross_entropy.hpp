@@ -19,6 +19,7 @@ template <class T>
 class RowLoss : public Loss<T> {
  public:
   explicit RowLoss(ClassLossOptions<T> options) : Loss<T>(options.reduction), weight_(std::move(options.weight)) {}
+  trace::Derivation derivation(const Shape& prediction, const Shape& target) const override;
 
  protected:
   enum class Kind { CrossEntropy, NegativeLogLikelihood, Categorical };

@@ -1,5 +1,6 @@
 #include "handgrad/losses/element_loss.hpp"
 
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -23,6 +24,60 @@ void ElementLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tenso
   kernels::backend<T>(p.device())
       .element_loss_backward(formula(), p, y, weights(), positive_weights(), factor<T>(this->reduction(), p.numel()),
                              dp);
+}
+
+namespace {
+
+/// ℓ and ∂ℓ/∂p as kernels/formulas/losses.hpp has them, ready to have weights put in front; `before` is what is worked
+/// out first. q is the weight of the positive class.
+template <class T>
+struct Written {
+  struct Pieces {
+    const char* p;
+    std::vector<trace::Equation> before;
+    std::string value, derivative;
+    std::vector<std::pair<std::string, trace::Array>> known = {};
+  };
+  bool positive_weights;
+
+  Pieces operator()(formulas::SquaredError) const { return {"p", {}, "(p − y)²", "2·(p − y)"}; }
+  Pieces operator()(formulas::AbsoluteError) const { return {"p", {}, "abs(p − y)", "sign(p − y)"}; }
+  Pieces operator()(formulas::BinaryCrossEntropy) const {
+    return {"p", {}, "(−y·max(log(p), −100) − (1 − y)·max(log(1 − p), −100))", "(p − y)/max(p·(1 − p), 1e−12)"};
+  }
+  Pieces operator()(formulas::ClampedBinaryCrossEntropy f) const {
+    const T low = static_cast<T>(f.eps), high = 1 - low;  // in T, as they are computed
+    return {"p",
+            {"c = min(max(p, low), high)"},
+            "(−y·log(c) − (1 − y)·log(1 − c))",
+            "if(p < low, 0, if(p > high, 0, (p − y)/(p·(1 − p))))",
+            {{"low", trace::constant(static_cast<double>(low))}, {"high", trace::constant(static_cast<double>(high))}}};
+  }
+  Pieces operator()(formulas::BinaryCrossEntropyWithLogits) const {
+    if (positive_weights)
+      return {"z",
+              {"p = σ(z)", "s = max(−z, 0) + log1p(exp(−abs(z)))"},
+              "((1 − y)·z + (1 + (q − 1)·y)·s)",
+              "((1 − y) − (1 + (q − 1)·y)·(1 − p))"};
+    return {"z", {"p = σ(z)", "s = max(−z, 0) + log1p(exp(−abs(z)))"}, "((1 − y)·z + s)", "(p − y)"};
+  }
+};
+
+}  // namespace
+
+template <class T>
+trace::Derivation ElementLoss<T>::derivation(const Shape& prediction, const Shape&) const {
+  const auto pieces = std::visit(Written<T>{positive_weights() != nullptr}, formula());
+  const bool mean = this->reduction() == Reduction::Mean, none = this->reduction() == Reduction::None;
+  const std::string weight = weights() ? "w·" : "", gradient = std::string("d") + pieces.p + " = ";
+  trace::Derivation d{.forward = pieces.before, .rename = {{"p", pieces.p}}, .known = pieces.known};
+  d.forward.emplace_back(((none ? "L = " : "ℓ = ") + weight + pieces.value).c_str());
+  if (!none) d.forward.emplace_back(mean ? "L = sum(i: ℓ[i])/N" : "L = sum(i: ℓ[i])");
+  d.backward.emplace_back((gradient + weight + pieces.derivative + (mean ? "/N" : "")).c_str());
+  if (mean) d.known.emplace_back("N", trace::constant(static_cast<double>(prediction.numel())));
+  if (weights()) d.known.emplace_back("w", trace::array(*weights()));
+  if (positive_weights()) d.known.emplace_back("q", trace::array(*positive_weights()));
+  return d;
 }
 
 template class ElementLoss<float>;

@@ -14,6 +14,7 @@ template <class T>
 class ElementLoss : public Loss<T> {
  public:
   using Loss<T>::Loss;
+  trace::Derivation derivation(const Shape& prediction, const Shape& target) const override;
 
  protected:
   virtual formulas::ElementLoss formula() const = 0;

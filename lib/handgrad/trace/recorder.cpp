@@ -65,6 +65,22 @@ void add_old(Equation& equation) {
   equation.element = sum;
 }
 
+/// dp = … becomes dp = u∘(…), where u has one number, one for each element, or one for each row.
+template <class T>
+void multiply_by_upstream(Equation& equation, const Tensor<T>& u, const Tensor<T>& dp) {
+  equation.whole = "u∘(" + equation.whole + ")";
+  equation.whole_latex = "u \\odot (" + equation.whole_latex + ")";
+  if (!equation.element) return;
+  Expression product, factor;
+  factor.kind = Expression::Kind::Symbol;
+  factor.name = "u";
+  if (u.numel() > 1 && !(u.shape() == dp.shape())) factor.indices = {equation.indices.at(0)};
+  product.kind = Expression::Kind::Call;
+  product.name = "*";
+  product.arguments = {factor, *equation.element};
+  equation.element = product;
+}
+
 std::string symbol(const Derivation& derivation, const std::string& name) {
   const auto renamed = derivation.rename.find(name);
   return renamed == derivation.rename.end() ? name : renamed->second;
@@ -283,13 +299,14 @@ void Recorder::backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>
   Scope scope = scopes_[&loss];
   const std::string gradient = gradient_symbol(d, "p");
   Frame frame{Phase::Backward, "loss", loss.name(), {}, {}};
-  if (upstream)  // times the gradient of what was made of the losses: symbols only
-    scope["u"] = value_of(source(*upstream), "u", Role::Input);
   frame.results[gradient] = source(dp);
-  if (d.backward.empty() || upstream)
-    return write(scope, frame, Equation::symbols(gradient + (upstream ? " = u∘∂ℓ/∂" : " = ∂L/∂") + symbol(d, "p")),
-                 true);
-  for (const Equation& equation : d.backward) write(scope, frame, equation, false);
+  if (upstream) scope["u"] = value_of(source(*upstream), "u", Role::Input);
+  if (d.backward.empty())
+    write(scope, frame, Equation::symbols(gradient + (upstream ? " = u∘∂ℓ/∂" : " = ∂L/∂") + symbol(d, "p")), true);
+  for (Equation equation : d.backward) {
+    if (upstream && equation.target == gradient) multiply_by_upstream(equation, *upstream, dp);
+    write(scope, frame, equation, false);
+  }
 }
 
 template <class T>
