@@ -34,9 +34,10 @@ inline Bounded bounded(trace::Expression e, double relative) {
   return result;
 }
 
-inline bool agrees(const Bounded& formula, double shown) {
+/// `slack`: the rounding of numbers around 1, for what is a difference of such: p − y.
+inline bool agrees(const Bounded& formula, double shown, double slack) {
   if (std::isnan(shown) || std::isnan(formula.value)) return std::isnan(shown) && std::isnan(formula.value);
-  return formula.value == shown || std::abs(formula.value - shown) <= 2 * formula.error + 1e-30;
+  return formula.value == shown || std::abs(formula.value - shown) <= 2 * formula.error + slack;
 }
 
 /// The elements of all assignments whose formula, evaluated, is not the number in the trace: from the numbers in full,
@@ -52,8 +53,8 @@ inline std::vector<std::string> formulas_that_lie(const trace::Trace& trace, std
       ++checked;
       const auto full = substitute(*a.element, trace.symbols(i), trace.place(i, k), 1000);
       const std::string shown = trace.numbers_text(i, k);
-      if (!agrees(bounded(full, rounding), numbers[k]) ||
-          !agrees(bounded(trace::Expression::parse(shown), 5e-6), numbers[k]))
+      if (!agrees(bounded(full, rounding), numbers[k], rounding) ||
+          !agrees(bounded(trace::Expression::parse(shown), 5e-6), numbers[k], rounding))
         lies.push_back(a.label + ": " + trace.element_text(i) + ", element " + std::to_string(k) + ": " + shown +
                        " is not " + std::to_string(numbers[k]));
     }

@@ -3,6 +3,7 @@
 
 #include "handgrad/optim/sgd.hpp"
 #include "handgrad/trace/recorder.hpp"
+#include "handgrad/xtensor.hpp"
 #include "support/check.hpp"
 #include "support/factory.hpp"
 #include "support/formulas.hpp"
@@ -156,5 +157,5 @@ BOOST_AUTO_TEST_CASE(a_derivation_that_does_not_say_what_is_computed_is_caught) 
   const auto lies = test::formulas_that_lie(recorder.stop(), checked);
   BOOST_TEST(checked == 4u);
   BOOST_TEST(lies.size() == 2u);
-  BOOST_TEST(lies[0] == "Lying: dx = x·δ, element 0: 1·1 is not 2.000000");
+  BOOST_TEST(lies[0] == "Lying(): dx = x·δ, element 0: 1·1 is not 2.000000");
 }

@@ -43,7 +43,11 @@ struct Written {
   Pieces operator()(formulas::SquaredError) const { return {"p", {}, "(p − y)²", "2·(p − y)"}; }
   Pieces operator()(formulas::AbsoluteError) const { return {"p", {}, "abs(p − y)", "sign(p − y)"}; }
   Pieces operator()(formulas::BinaryCrossEntropy) const {
-    return {"p", {}, "(−y·max(log(p), −100) − (1 − y)·max(log(1 − p), −100))", "(p − y)/max(p·(1 − p), 1e−12)"};
+    return {"p",
+            {},
+            "(−y·max(log(p), −100) − (1 − y)·max(log(1 − p), −100))",
+            "(p − y)/max(p·(1 − p), ε)",
+            {{"ε", trace::constant(static_cast<double>(1e-12F))}}};
   }
   Pieces operator()(formulas::ClampedBinaryCrossEntropy f) const {
     const T low = static_cast<T>(f.eps), high = 1 - low;  // in T, as they are computed

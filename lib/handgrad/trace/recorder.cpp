@@ -99,6 +99,16 @@ std::vector<NamedParameter<T>> own_parameters(const Layer<T>& layer) {
   return all;
 }
 
+/// The first symbol of several numbers that stands without an index: a formula with one goes element by element.
+const Array* without_index(const Expression& e, const Symbols& symbols) {
+  if (e.kind == Expression::Kind::Symbol && e.indices.empty())
+    if (const auto found = symbols.find(e.name); found != symbols.end() && found->second->numbers.size() > 1)
+      return found->second;
+  for (const Expression& argument : e.arguments)
+    if (const Array* found = without_index(argument, symbols)) return found;
+  return nullptr;
+}
+
 /// Intermediates: the shape that a formula gives its target.
 Shape shape_of(const Equation& equation, const Symbols& symbols) {
   const auto range = ranges(*equation.element, symbols);
@@ -107,11 +117,8 @@ Shape shape_of(const Equation& equation, const Symbols& symbols) {
     if (!range.contains(index)) throw ShapeError("formula of " + equation.target + ": nothing is indexed by " + index);
     shape.push_back(range.at(index));
   }
-  if (equation.indices.empty())  // element by element: the shape of what stands there without an index
-    for (const std::string& name : symbols_of(*equation.element))
-      if (const auto found = symbols.find(name); found != symbols.end() && found->second->numbers.size() > 1 &&
-                                                 !occurrences(text(*equation.element), name).empty())
-        return found->second->shape;
+  if (equation.indices.empty())
+    if (const Array* like = without_index(*equation.element, symbols)) return like->shape;
   return shape;
 }
 
@@ -185,12 +192,14 @@ void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation,
     } else {
       if (!a.element) throw ShapeError("formula of " + a.target + ": neither a value nor a formula of an element");
       result.array.shape = shape_of(equation, symbols);
+      for (const auto& [name, value] : a.inputs) result.single |= trace_.values[value].single;
       for (std::size_t i = 0; i < result.array.shape.numel(); ++i) {
         Place place{i, {}};
         const std::size_t columns = result.array.shape.columns();
         if (a.indices.size() == 1) place.indices[a.indices[0]] = i;
         if (a.indices.size() == 2) place.indices = {{a.indices[0], i / columns}, {a.indices[1], i % columns}};
-        result.array.numbers.push_back(evaluate(*a.element, symbols, place));
+        const double number = evaluate(*a.element, symbols, place);
+        result.array.numbers.push_back(result.single ? static_cast<double>(static_cast<float>(number)) : number);
       }
     }
   } catch (Error& error) {

@@ -36,7 +36,8 @@ struct Assignment {
   std::optional<Expression> element;   // the right-hand side of one element, where the derivation gives it
   std::vector<std::pair<std::string, std::size_t>> inputs;  // symbol → Trace::values: what went in
   Gradient gradient = Gradient::None;
-  bool by_library = true;  // false: an intermediate of the derivation, computed from its formula
+  bool by_library =
+      true;  // false: an intermediate of the derivation, computed from its formula, rounded as the inputs are
 };
 
 /// What happened between the start and the end of a recording, in that order.
