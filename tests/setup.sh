@@ -20,9 +20,10 @@ handgrad_install() {
     return
   fi
   local installed missing=() package
-  installed=" $(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ installed$//p' | tr '\n' ' ')"
+  # dpkg-query fails when it does not know one of them, and tells of the others all the same.
+  installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null) || true
   for package in "$@"; do
-    [[ $installed == *" $package "* ]] || missing+=("$package")
+    grep -qx "$package installed" <<<"$installed" || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
