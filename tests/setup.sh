@@ -23,7 +23,7 @@ handgrad_install() {
   # dpkg-query fails when it does not know one of them, and tells of the others all the same.
   installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null) || true
   for package in "$@"; do
-    grep -qx "$package installed" <<<"$installed" || missing+=("$package")
+    grep -qxF "$package installed" <<<"$installed" || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
