@@ -11,6 +11,9 @@
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
 #include "handgrad/losses/mse.hpp"
+#include "handgrad/optim/adam.hpp"
+#include "handgrad/optim/rmsprop.hpp"
+#include "handgrad/optim/sgd.hpp"
 
 namespace handgrad::test {
 
@@ -56,7 +59,50 @@ Reduction reduction(const std::string& name) {
   return name == "mean" ? Reduction::Mean : name == "sum" ? Reduction::Sum : Reduction::None;
 }
 
+void read(const Reference& from, SGDOptions& o) {
+  o.momentum = from.number("momentum", o.momentum);
+  o.nesterov = from.flag("nesterov", o.nesterov);
+}
+template <class Options>
+requires requires(Options o) { o.betas; }
+void read(const Reference& from, Options& o) {
+  if (from.contains("betas")) o.betas = {from["betas"][0].number(), from["betas"][1].number()};
+  o.eps = from.number("eps", o.eps);
+}
+void read(const Reference& from, RMSpropOptions& o) {
+  o.alpha = from.number("alpha", o.alpha);
+  o.eps = from.number("eps", o.eps);
+  o.momentum = from.number("momentum", o.momentum);
+  o.centered = from.flag("centered", o.centered);
+}
+
+template <class O, class T, class Options>
+std::unique_ptr<Optimizer<T>> optimizer_with(const Reference& description, std::vector<Parameter<T>> parameters,
+                                             Options options) {
+  const auto add = [&](const Reference& from, Options& o) {
+    o.lr = from.number("lr", o.lr);
+    o.weight_decay = from.number("weight_decay", o.weight_decay);
+    read(from, o);
+  };
+  add(description["options"], options);
+  if (!description.contains("bias_options")) return std::make_unique<O>(std::move(parameters), options);
+  Options for_bias = options;
+  add(description["bias_options"], for_bias);
+  return std::make_unique<O>(
+      std::vector<ParameterGroup<T, Options>>{{{parameters.at(0)}, options}, {{parameters.at(1)}, for_bias}});
+}
+
 }  // namespace
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_optimizer(const Reference& description, std::vector<Parameter<T>> parameters) {
+  const std::string name = description["optimizer"].text();
+  if (name == "SGD") return optimizer_with<SGD<T>>(description, std::move(parameters), SGDOptions{});
+  if (name == "Adam") return optimizer_with<Adam<T>>(description, std::move(parameters), AdamOptions{});
+  if (name == "AdamW") return optimizer_with<AdamW<T>>(description, std::move(parameters), AdamWOptions{});
+  if (name == "RMSprop") return optimizer_with<RMSprop<T>>(description, std::move(parameters), RMSpropOptions{});
+  throw std::runtime_error("no optimizer " + name);
+}
 
 template <class T>
 std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device) {
@@ -93,5 +139,7 @@ template std::shared_ptr<Layer<float>> make_layer(const Reference&, Device);
 template std::shared_ptr<Layer<double>> make_layer(const Reference&, Device);
 template std::unique_ptr<Loss<float>> make_loss(const Reference&, Device);
 template std::unique_ptr<Loss<double>> make_loss(const Reference&, Device);
+template std::unique_ptr<Optimizer<float>> make_optimizer(const Reference&, std::vector<Parameter<float>>);
+template std::unique_ptr<Optimizer<double>> make_optimizer(const Reference&, std::vector<Parameter<double>>);
 
 }  // namespace handgrad::test

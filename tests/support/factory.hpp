@@ -21,4 +21,9 @@ std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device
 template <class T>
 std::unique_ptr<Loss<T>> make_loss(const Reference& description, Device device);
 
+/// The optimizer of {"optimizer": NAME, "options": {…}} over all parameters; with "bias_options", which come on top,
+/// the last of two parameters is a group of its own.
+template <class T>
+std::unique_ptr<Optimizer<T>> make_optimizer(const Reference& description, std::vector<Parameter<T>> parameters);
+
 }  // namespace handgrad::test

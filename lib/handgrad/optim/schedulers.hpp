@@ -1,0 +1,154 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "handgrad/optim/optimizer.hpp"
+
+namespace handgrad {
+
+/// Changes the learning rates of an optimizer's groups after each epoch (or each batch: whoever calls `step()` decides
+/// what an e stands for below). The optimizer must live as long as its schedule; the rate η₀ of each group is the one
+/// it has when the schedule is made.
+class Scheduler {
+ public:
+  virtual ~Scheduler() = default;
+  /// To the next epoch. ReduceLROnPlateau needs the metric that it watches, the others pass it over.
+  virtual void step(std::optional<double> metric = std::nullopt) = 0;
+  /// What a resumed run needs, as numbers by name. Throws ValueError for a name that is missing.
+  virtual std::vector<std::pair<std::string, double>> state_dict() const = 0;
+  virtual void load_state_dict(const std::vector<std::pair<std::string, double>>& state) = 0;
+};
+
+/// A schedule that is a function of the epoch: η = rate(η₀, e), with e = 0 at first and one more with each step.
+class EpochScheduler : public Scheduler {
+ public:
+  void step(std::optional<double> metric = std::nullopt) override;
+  std::vector<std::pair<std::string, double>> state_dict() const override;
+  void load_state_dict(const std::vector<std::pair<std::string, double>>& state) override;
+  std::int64_t last_epoch() const { return epoch_; }
+
+ protected:
+  explicit EpochScheduler(LearningRates& rates);
+  /// Sets the rates of e = 0; a constructor calls it when its fields are ready.
+  void start() { set(0); }
+  virtual double rate(double initial, std::int64_t epoch) const = 0;
+
+ private:
+  friend class SequentialLR;
+  void set(std::int64_t epoch);
+  LearningRates& rates_;
+  std::vector<double> initial_;
+  std::int64_t epoch_ = 0;
+};
+
+/// η = η₀·γ^⌊e/step_size⌋, as torch.optim.lr_scheduler.StepLR.
+class StepLR : public EpochScheduler {
+ public:
+  StepLR(LearningRates& optimizer, std::int64_t step_size, double gamma = 0.1);
+
+ protected:
+  double rate(double initial, std::int64_t epoch) const override;
+
+ private:
+  std::int64_t step_size_;
+  double gamma_;
+};
+
+/// η = η₀·γᵉ
+class ExponentialLR : public EpochScheduler {
+ public:
+  ExponentialLR(LearningRates& optimizer, double gamma);
+
+ protected:
+  double rate(double initial, std::int64_t epoch) const override;
+
+ private:
+  double gamma_;
+};
+
+/// η = η_min + ½(η₀ − η_min)(1 + cos(π·e/T_max)): half a cosine down to η_min at e = T_max (Loshchilov and Hutter 2017,
+/// without restarts), and up again after it, as in PyTorch.
+class CosineAnnealingLR : public EpochScheduler {
+ public:
+  CosineAnnealingLR(LearningRates& optimizer, std::int64_t T_max, double eta_min = 0);
+
+ protected:
+  double rate(double initial, std::int64_t epoch) const override;
+
+ private:
+  std::int64_t T_max_;
+  double eta_min_;
+};
+
+struct LinearLROptions {
+  double start_factor = 1.0 / 3;
+  double end_factor = 1;
+  std::int64_t total_iters = 5;
+};
+
+/// Linear warm-up: η = η₀·(start_factor + (end_factor − start_factor)·min(e, total_iters)/total_iters), as
+/// torch.optim.lr_scheduler.LinearLR.
+class LinearLR : public EpochScheduler {
+ public:
+  explicit LinearLR(LearningRates& optimizer, LinearLROptions options = {});
+
+ protected:
+  double rate(double initial, std::int64_t epoch) const override;
+
+ private:
+  LinearLROptions options_;
+};
+
+/// One schedule until epoch milestones[0], the next from there (beginning with its own e = 0) until milestones[1], and
+/// so on: a warm-up, then a cosine. Make the schedules before any is stepped, so that they see the same η₀.
+///
+///     SequentialLR schedule({std::make_shared<LinearLR>(adam, LinearLROptions{}),
+///                            std::make_shared<CosineAnnealingLR>(adam, 95)}, {5});
+class SequentialLR : public Scheduler {
+ public:
+  /// Throws ValueError unless there is one more schedule than milestones and these ascend from above 0.
+  SequentialLR(std::vector<std::shared_ptr<EpochScheduler>> schedules, std::vector<std::int64_t> milestones);
+  void step(std::optional<double> metric = std::nullopt) override;
+  std::vector<std::pair<std::string, double>> state_dict() const override;
+  void load_state_dict(const std::vector<std::pair<std::string, double>>& state) override;
+
+ private:
+  void set(std::int64_t epoch);
+  std::vector<std::shared_ptr<EpochScheduler>> schedules_;
+  std::vector<std::int64_t> milestones_;
+  std::int64_t epoch_ = 0;
+};
+
+struct ReduceLROnPlateauOptions {
+  bool maximize = false;    ///< PyTorch's mode "max"
+  double factor = 0.1;      ///<
+  int patience = 10;        ///< epochs without improvement that are let pass
+  double threshold = 1e-4;  ///< what counts as improvement: by this part of the best, or by this much
+  bool relative = true;     ///< PyTorch's threshold_mode "rel"
+  int cooldown = 0;         ///< epochs after a reduction in which bad ones are not counted
+  double min_lr = 0;
+  double eps = 1e-8;  ///< reductions by less are not made
+};
+
+/// η ← max(η·factor, min_lr) when the metric has not improved for more than `patience` epochs, as
+/// torch.optim.lr_scheduler.ReduceLROnPlateau. `step` throws ValueError without a metric; a NaN is no improvement.
+class ReduceLROnPlateau : public Scheduler {
+ public:
+  explicit ReduceLROnPlateau(LearningRates& optimizer, ReduceLROnPlateauOptions options = {});
+  void step(std::optional<double> metric = std::nullopt) override;
+  std::vector<std::pair<std::string, double>> state_dict() const override;
+  void load_state_dict(const std::vector<std::pair<std::string, double>>& state) override;
+
+ private:
+  bool better(double metric) const;
+  LearningRates& rates_;
+  ReduceLROnPlateauOptions options_;
+  double best_;
+  int bad_epochs_ = 0, cooldown_ = 0;
+};
+
+}  // namespace handgrad

@@ -1,0 +1,45 @@
+#include "handgrad/training/early_stopping.hpp"
+
+namespace handgrad {
+
+template <class T>
+bool EarlyStopping<T>::step(double metric, const Layer<T>& net) {
+  ++epoch_;
+  const bool better = options_.maximize ? metric > best_ + options_.min_delta : metric < best_ - options_.min_delta;
+  if (better || (best_epoch_ == 0 && metric == metric)) {
+    best_ = metric;
+    best_epoch_ = epoch_;
+    best_state_ = net.state_dict();  // copies
+  }
+  return epoch_ >= options_.grace_period && epoch_ - best_epoch_ >= options_.patience;
+}
+
+template <class T>
+void EarlyStopping<T>::restore(Layer<T>& net) const {
+  if (options_.restore_best && !best_state_.empty()) net.load_state_dict(best_state_);
+}
+
+template <class T>
+std::vector<std::pair<std::string, double>> EarlyStopping<T>::state_dict() const {
+  return {{"epoch", epoch_}, {"best_epoch", best_epoch_}, {"best", best_}};
+}
+
+template <class T>
+void EarlyStopping<T>::load_state_dict(const std::vector<std::pair<std::string, double>>& state,
+                                       std::vector<NamedTensor<T>> best_state) {
+  const auto taken = [&](const std::string& name) {
+    for (const auto& [key, value] : state)
+      if (key == name) return value;
+    throw ValueError("EarlyStopping: the state to be loaded lacks " + name);
+  };
+  const double epoch = taken("epoch"), best_epoch = taken("best_epoch"), best = taken("best");
+  epoch_ = static_cast<int>(epoch);
+  best_epoch_ = static_cast<int>(best_epoch);
+  best_ = best;
+  best_state_ = std::move(best_state);
+}
+
+template class EarlyStopping<float>;
+template class EarlyStopping<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,57 @@
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "handgrad/layer.hpp"
+
+namespace handgrad {
+
+struct EarlyStoppingOptions {
+  int patience = 10;         ///< stops after so many epochs in a row without improvement
+  int grace_period = 0;      ///< but not before so many epochs in all
+  double min_delta = 0;      ///< what counts as improvement: by more than this
+  bool maximize = false;     ///< the metric is to grow; otherwise it is a loss
+  bool restore_best = true;  ///< `restore` gives back the best weights
+};
+
+/// Ends a training that no longer gets better, and keeps the best weights as a copy (a reference would follow the
+/// training to its last step).
+///
+///     EarlyStopping<float> stopping({.patience = 5});
+///     while (!stopping.step(validation_loss, net)) …
+///     stopping.restore(net);
+template <class T>
+class EarlyStopping {
+ public:
+  explicit EarlyStopping(EarlyStoppingOptions options = {}) : options_(options) {}
+
+  /// After an epoch: is it time to stop? The weights and buffers of `net` are copied when `metric` is the best so far.
+  /// A NaN is no improvement.
+  bool step(double metric, const Layer<T>& net);
+  /// The best weights and buffers back into the network they came from; nothing when there was no epoch.
+  void restore(Layer<T>& net) const;
+
+  const EarlyStoppingOptions& options() const { return options_; }
+  /// Of the best epoch (from 1; 0: there is none yet).
+  int best_epoch() const { return best_epoch_; }
+  double best() const { return best_; }
+  bool improved() const { return epoch_ > 0 && best_epoch_ == epoch_; }
+  /// The best weights and buffers: empty before there are any.
+  const std::vector<NamedTensor<T>>& best_state() const { return best_state_; }
+
+  /// What a resumed run needs besides best_state(). Throws ValueError for a name that is missing.
+  std::vector<std::pair<std::string, double>> state_dict() const;
+  void load_state_dict(const std::vector<std::pair<std::string, double>>& state,
+                       std::vector<NamedTensor<T>> best_state);
+
+ private:
+  EarlyStoppingOptions options_;
+  int epoch_ = 0, best_epoch_ = 0;
+  double best_ = std::numeric_limits<double>::quiet_NaN();
+  std::vector<NamedTensor<T>> best_state_;
+};
+
+}  // namespace handgrad

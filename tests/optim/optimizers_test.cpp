@@ -1,0 +1,186 @@
+// Optimizers and clipping against PyTorch's trajectories, and what an optimizer remembers.
+#include <cmath>
+#include <string>
+
+#include "handgrad/layers/batch_norm.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "handgrad/losses/mse.hpp"
+#include "handgrad/optim/adam.hpp"
+#include "handgrad/optim/clip_grad.hpp"
+#include "handgrad/optim/rmsprop.hpp"
+#include "handgrad/optim/sgd.hpp"
+#include "handgrad/random.hpp"
+#include "handgrad/sequential.hpp"
+#include "handgrad/xtensor.hpp"
+#include "support/check.hpp"
+#include "support/factory.hpp"
+#include "support/reference.hpp"
+#include "support/typed.hpp"
+
+using namespace handgrad;
+using handgrad::test::check_close;
+using handgrad::test::check_throws;
+using handgrad::test::make_optimizer;
+using handgrad::test::Reference;
+
+namespace {
+
+template <class T>
+Tensor<T> with_shape(const Reference& numbers, const Shape& shape) {
+  const std::vector<double> n = numbers.numbers();
+  return Tensor<T>(shape, std::vector<T>(n.begin(), n.end()));
+}
+
+template <class T>
+void set_gradient(Parameter<T>& parameter, const Reference& numbers) {
+  parameter.zero_grad();
+  parameter.accumulate().first.copy_from(with_shape<T>(numbers, parameter.shape()));
+}
+
+/// The reference's weight and bias.
+template <class T>
+std::vector<Parameter<T>> parameters_of(const Reference& file, Device device) {
+  return {Parameter<T>(file["weight"].tensor<T>().to(device)), Parameter<T>(file["bias"].tensor<T>().to(device))};
+}
+
+}  // namespace
+
+HANDGRAD_TEST_EVERYWHERE(trajectories_are_torchs) {
+  using T = typename Place::T;
+  const Reference file = Reference::file("optim");
+  std::size_t checked = 0;
+  for (const Reference run : file["optimizers"]) {
+    if (run["options"].contains("dampening")) continue;
+    auto parameters = parameters_of<T>(file, Place::device());
+    auto optimizer = make_optimizer<T>(run, parameters);
+    for (std::size_t i = 0; i < run["steps"].size(); ++i) {
+      const Reference gradients = file["gradients"][i], expected = run["steps"][i];
+      const std::string where = run["optimizer"].text() + " " + run["options"].where() + " step " + std::to_string(i);
+      set_gradient(parameters[0], gradients["weight"]);
+      set_gradient(parameters[1], gradients["bias"]);
+      optimizer->step();
+      check_close(parameters[0].value().to_vector(), expected["weight"].numbers(), 10 * Place::tolerance, where);
+      check_close(parameters[1].value().to_vector(), expected["bias"].numbers(), 10 * Place::tolerance, where);
+      ++checked;
+    }
+  }
+  BOOST_TEST(checked >= 19u * 8);
+}
+
+HANDGRAD_TEST_EVERYWHERE(clipping_is_torchs) {
+  using T = typename Place::T;
+  const Reference file = Reference::file("optim");
+  for (const Reference c : file["clipping"]) {
+    auto parameters = parameters_of<T>(file, Place::device());
+    set_gradient(parameters[0], file["gradients"][0]["weight"]);
+    set_gradient(parameters[1], file["gradients"][0]["bias"]);
+    if (c["clip"].text() == "norm")
+      check_close(std::vector{clip_grad_norm_(parameters, c["max_norm"].number(), c["norm_type"].number()).item()},
+                  std::vector{c["norm"].number()}, Place::tolerance, c.where());
+    else
+      clip_grad_value_(parameters, c["clip_value"].number());
+    for (std::size_t i = 0; i < 2; ++i)
+      check_close(parameters[i].grad(), c["grads"][i].tensor<double>(), Place::tolerance, c.where());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(clipping_looks_at_the_gradients_that_there_are) {
+  std::vector<Parameter<double>> parameters{Tensor<double>{3, 4}, Tensor<double>{1, 2}};
+  BOOST_TEST(clip_grad_norm_(parameters, 1).item() == 0);
+  parameters[0].accumulate(Tensor<double>{3, 4}.xt());
+  BOOST_TEST(clip_grad_norm_(parameters, 10).item() == 5);
+  BOOST_TEST((parameters[0].grad() == Tensor<double>{3, 4}));
+  BOOST_TEST(!parameters[1].has_grad());
+  parameters[1].accumulate(Tensor<double>{NAN, 1}.xt());
+  BOOST_TEST(std::isnan(clip_grad_norm_(parameters, 1).item()));
+  BOOST_TEST(std::isnan(clip_grad_norm_(parameters, 1, INFINITY).item()));
+  check_throws<ValueError>([&] { clip_grad_norm_(parameters, -1); }, {"max_norm", "-1"});
+  check_throws<ValueError>([&] { clip_grad_norm_(parameters, 1, 0.5); }, {"norm_type", "0.5"});
+  check_throws<ValueError>([&] { clip_grad_value_(parameters, NAN); }, {"clip_value"});
+}
+
+BOOST_AUTO_TEST_CASE(a_parameter_without_a_gradient_is_left_alone) {
+  std::vector<Parameter<double>> parameters{Tensor<double>{1}, Tensor<double>{1}};
+  Adam<double> adam(parameters, {.lr = 0.5, .weight_decay = 1});
+  parameters[0].accumulate(Tensor<double>{1}.xt());
+  adam.step();
+  BOOST_TEST(parameters[0].value().item() == 0.5, boost::test_tools::tolerance(1e-7));
+  BOOST_TEST(parameters[1].value().item() == 1);
+  adam.zero_grad();
+  adam.step();
+  BOOST_TEST(parameters[0].value().item() == 0.5, boost::test_tools::tolerance(1e-7));
+}
+
+BOOST_AUTO_TEST_CASE(no_decay_on_biases_and_norms_makes_two_groups) {
+  Sequential net{Linear(2, 3), BatchNorm1d(3), Linear(3, 1)};
+  AdamW<float> adamw(no_decay_on_biases_and_norms(net, AdamWOptions{.lr = 0.1, .weight_decay = 0.5}));
+  BOOST_TEST(adamw.groups() == 2u);
+  BOOST_TEST(adamw.options(0).weight_decay == 0.5);
+  BOOST_TEST(adamw.options(1).weight_decay == 0);
+  BOOST_TEST(adamw.parameters().size() == 6u);
+  BOOST_TEST(adamw.parameters()[1].same_as(net.parameters()[4]));
+  adamw.set_lr(0.2);
+  BOOST_TEST(adamw.lr(1) == 0.2);
+  adamw.set_lr(0.3, 1);
+  BOOST_TEST(adamw.lr() == 0.2);
+}
+
+BOOST_AUTO_TEST_CASE(a_state_goes_on_bit_for_bit) {
+  for (const Reference run : Reference::file("optim")["optimizers"]) {
+    if (run["options"].contains("dampening") || run.contains("bias_options")) continue;
+    manual_seed(2);
+    Sequential<double> net{Linear<double>(3, 7), Linear<double>(7, 2)},
+        other{Linear<double>(3, 7), Linear<double>(7, 2)};
+    const Tensor<double> x = randn<double>({5, 3}), y = randn<double>({5, 2});
+    MSELoss<double> loss;
+    const auto steps = [&](Sequential<double>& f, Optimizer<double>& optimizer, int n) {
+      for (int i = 0; i < n; ++i) {
+        loss.forward(f.forward(x), y);
+        optimizer.zero_grad();
+        f.backward(loss.backward());
+        optimizer.step();
+      }
+    };
+    auto first = make_optimizer<double>(run, net.parameters());
+    steps(net, *first, 3);
+    first->set_lr(first->lr() / 3);
+    other.load_state_dict(net.state_dict());
+    auto second = make_optimizer<double>(run, other.parameters());
+    second->load_state_dict(first->state_dict());
+    steps(net, *first, 3);
+    steps(other, *second, 3);
+    for (std::size_t i = 0; i < 4; ++i)
+      BOOST_TEST((net.parameters()[i].value() == other.parameters()[i].value()), run.where());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_state_that_does_not_fit_is_refused_and_nothing_changes) {
+  Parameter<double> a(Tensor<double>{1, 2}), b(Tensor<double>{{1, 2}});
+  SGD<double> sgd({a}, {.lr = 0.5, .momentum = 0.9});
+  Adam<double> adam({a}), wider({b});
+  a.accumulate(Tensor<double>{1, 1}.xt());
+  b.accumulate(Tensor<double>{{1, 1}}.xt());
+  sgd.step();
+  wider.step();
+  const auto before = sgd.state_dict();
+  check_throws<ValueError>([&] { adam.load_state_dict(sgd.state_dict()); }, {"exp_avg"});
+  check_throws<ShapeError>([&] { adam.load_state_dict(wider.state_dict()); }, {"exp_avg", "(1, 2)", "(2,)"});
+  check_throws<ValueError>([&] { sgd.load_state_dict({}); }, {"lacks"});
+  auto more = before;
+  more.numbers.emplace_back("7.step", 1);
+  check_throws<ValueError>([&] { sgd.load_state_dict(more); }, {"another optimizer"});
+  BOOST_TEST(sgd.lr() == 0.5);
+  BOOST_TEST((sgd.state_dict().tensors[0].second == before.tensors[0].second));
+}
+
+BOOST_AUTO_TEST_CASE(options_that_cannot_be_meant_are_refused) {
+  const std::vector<Parameter<float>> w{Tensor<float>{1}};
+  check_throws<ValueError>([&] { SGD<float>(w, {.lr = -1}); }, {"SGD", "lr", "-1"});
+  check_throws<ValueError>([&] { SGD<float>(w, {.lr = NAN}); }, {"SGD", "lr"});
+  check_throws<ValueError>([&] { SGD<float>(w, {.nesterov = true}); }, {"nesterov", "momentum"});
+  check_throws<ValueError>([&] { Adam<float>(w, {.betas = {0.9, 1}}); }, {"Adam", "betas[1]", "[0, 1.0)"});
+  check_throws<ValueError>([&] { AdamW<float>(w, {.weight_decay = -1}); }, {"AdamW", "weight_decay"});
+  check_throws<ValueError>([&] { RMSprop<float>(w, {.alpha = 1}); }, {"RMSprop", "alpha"});
+  check_throws<ValueError>([&] { SGD<float>(std::vector<Parameter<float>>{}); }, {"without parameters"});
+  check_throws<ValueError>([&] { SGD<float>({w[0], w[0]}); }, {"twice"});
+}

@@ -1,0 +1,122 @@
+// Learning-rate schedules against PyTorch's.
+#include "handgrad/optim/schedulers.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "handgrad/optim/sgd.hpp"
+#include "support/check.hpp"
+#include "support/reference.hpp"
+
+using namespace handgrad;
+using handgrad::test::check_close;
+using handgrad::test::check_throws;
+using handgrad::test::Reference;
+
+namespace {
+
+SGD<double> optimizer_with(const std::vector<double>& rates) {
+  std::vector<ParameterGroup<double, SGDOptions>> groups;
+  for (const double lr : rates) groups.push_back({{Tensor<double>{1}}, {.lr = lr}});
+  return SGD<double>(groups);
+}
+
+std::shared_ptr<Scheduler> make_scheduler(const Reference& description, LearningRates& rates) {
+  const std::string name = description["scheduler"].text();
+  const Reference o = description["options"];
+  const auto integer = [&](const char* key, double otherwise) { return std::int64_t(o.number(key, otherwise)); };
+  if (name == "StepLR") return std::make_shared<StepLR>(rates, integer("step_size", 0), o.number("gamma", 0.1));
+  if (name == "ExponentialLR") return std::make_shared<ExponentialLR>(rates, o["gamma"].number());
+  if (name == "CosineAnnealingLR")
+    return std::make_shared<CosineAnnealingLR>(rates, integer("T_max", 0), o.number("eta_min", 0));
+  if (name == "LinearLR")
+    return std::make_shared<LinearLR>(rates, LinearLROptions{.start_factor = o.number("start_factor", 1.0 / 3),
+                                                             .end_factor = o.number("end_factor", 1),
+                                                             .total_iters = integer("total_iters", 5)});
+  BOOST_TEST_REQUIRE(name == "ReduceLROnPlateau");
+  ReduceLROnPlateauOptions options{.factor = o.number("factor", 0.1),
+                                   .patience = int(o.number("patience", 10)),
+                                   .threshold = o.number("threshold", 1e-4),
+                                   .cooldown = int(o.number("cooldown", 0)),
+                                   .min_lr = o.number("min_lr", 0)};
+  options.maximize = o.contains("mode") && o["mode"].text() == "max";
+  options.relative = !o.contains("threshold_mode") || o["threshold_mode"].text() == "rel";
+  return std::make_shared<ReduceLROnPlateau>(rates, options);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(rates_are_torchs_and_a_resumed_schedule_goes_on) {
+  const Reference file = Reference::file("optim");
+  const std::vector<double> metrics = file["metrics"].numbers();
+  std::size_t checked = 0;
+  for (const Reference s : file["schedulers"]) {
+    SGD<double> sgd = optimizer_with(s["lr"].numbers());
+    auto scheduler = make_scheduler(s, sgd);
+    for (std::size_t e = 0; e <= metrics.size(); ++e) {
+      std::vector<double> rates;
+      for (std::size_t g = 0; g < sgd.groups(); ++g) rates.push_back(sgd.lr(g));
+      check_close(rates, s["rates"][e].numbers(), 1e-13, s.where() + " epoch " + std::to_string(e));
+      ++checked;
+      if (e == metrics.size()) break;
+      if (e == 7) {  // as after an interruption: made anew, then loaded
+        const auto state = scheduler->state_dict();
+        const auto rates_now = sgd.state_dict();
+        sgd = optimizer_with(s["lr"].numbers());
+        scheduler = make_scheduler(s, sgd);
+        sgd.load_state_dict(rates_now);
+        scheduler->load_state_dict(state);
+      }
+      scheduler->step(metrics[e]);
+    }
+  }
+  BOOST_TEST(checked > 200u);
+}
+
+BOOST_AUTO_TEST_CASE(warm_up_then_cosine) {
+  SGD<double> sgd = optimizer_with({0.1, 0.4});
+  const auto make = [&] {
+    return SequentialLR({std::make_shared<LinearLR>(sgd, LinearLROptions{.start_factor = 0.1, .total_iters = 4}),
+                         std::make_shared<CosineAnnealingLR>(sgd, 10, 0.01)},
+                        {4});
+  };
+  SequentialLR schedule = make();
+  std::vector<double> rates;
+  for (int e = 0; e < 15; ++e) {
+    rates.push_back(sgd.lr(1));
+    if (e == 9) {
+      const auto state = schedule.state_dict();
+      sgd = optimizer_with({0.1, 0.4});
+      schedule = make();
+      schedule.load_state_dict(state);
+      BOOST_TEST(sgd.lr(1) == rates.back());
+    }
+    schedule.step();
+  }
+  check_close(std::vector<double>(rates.begin(), rates.begin() + 5), std::vector<double>{0.04, 0.13, 0.22, 0.31, 0.4},
+              1e-14, "warm-up");
+  BOOST_TEST(rates[9] == (0.4 + 0.01) / 2, boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(rates[14] == 0.01, boost::test_tools::tolerance(1e-12));
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_meant_is_refused) {
+  SGD<double> sgd = optimizer_with({0.1});
+  check_throws<ValueError>([&] { StepLR(sgd, 0); }, {"StepLR", "step_size"});
+  check_throws<ValueError>([&] { CosineAnnealingLR(sgd, 0); }, {"T_max"});
+  check_throws<ValueError>([&] { LinearLR(sgd, {.start_factor = 0}); }, {"start_factor"});
+  check_throws<ValueError>([&] { LinearLR(sgd, {.total_iters = 0}); }, {"total_iters"});
+  check_throws<ValueError>([&] { ReduceLROnPlateau(sgd, {.factor = 1}); }, {"factor"});
+  check_throws<ValueError>([&] { ReduceLROnPlateau(sgd).step(); }, {"metric"});
+  check_throws<ValueError>([&] { SequentialLR({std::make_shared<StepLR>(sgd, 1)}, {3}); }, {"2 schedules"});
+  check_throws<ValueError>([&] { StepLR(sgd, 1).load_state_dict({}); }, {"epoch"});
+}
+
+BOOST_AUTO_TEST_CASE(nan_is_no_improvement) {
+  SGD<double> sgd = optimizer_with({1});
+  ReduceLROnPlateau schedule(sgd, {.patience = 0});
+  schedule.step(1);
+  schedule.step(std::numeric_limits<double>::quiet_NaN());
+  BOOST_TEST(sgd.lr() == 0.1);
+  schedule.step(0.5);
+  BOOST_TEST(sgd.lr() == 0.1);
+}
