@@ -128,3 +128,25 @@ BOOST_AUTO_TEST_CASE(values_that_are_held_stay) {
   net.forward(Tensor<float>{{-5, 7}});
   BOOST_TEST((held == copy));
 }
+
+// A learner may run one layer alone; what the others keep of the last forward stays valid.
+BOOST_AUTO_TEST_CASE(a_layer_run_alone_does_not_pull_the_rug) {
+  Sequential net{Linear(2, 3), Tanh(), Sequential{Linear(3, 2), ReLU()}};
+  const Tensor<float> dy = ones({1, 2});
+  net.forward(ones({1, 2}));
+  net.backward(dy);
+  net.zero_grad();
+  net.backward(dy);
+  const Tensor<float> expected = net.parameters()[2].grad().clone();  // the inner Linear's weight: depends on its input
+  net[0].forward(ones({50, 2}));
+  net[1].forward(ones({50, 3}));
+  net.zero_grad();
+  net[2].backward(dy);
+  BOOST_TEST((net.parameters()[2].grad() == expected));
+}
+
+BOOST_AUTO_TEST_CASE(after_a_forward_that_failed_there_is_nothing_to_go_back_through) {
+  Sequential net{Linear(2, 3), Tanh(), Linear(4, 1)};  // 3 does not fit 4
+  BOOST_CHECK_THROW(net.forward(ones({1, 2})), ShapeError);
+  BOOST_CHECK_THROW(net.backward(ones({1, 1})), StateError);
+}

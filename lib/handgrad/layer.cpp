@@ -46,7 +46,7 @@ const Tensor<T>& Layer<T>::propagate(const Tensor<T>& x) {
 
 template <class T>
 void Layer<T>::accept(const Tensor<T>& x) {
-  if (&x != &x_) x_ = x.borrow();
+  if (&x != &x_) x_ = x;
   if (!checked_ || !(checked_input_ == x.shape())) {
     if (x.numel() == 0) throw ShapeError(label() + ": input is empty (shape " + x.shape().str() + ")");
     try {

@@ -49,9 +49,20 @@ Shape Sequential<T>::output_shape(const Shape& input) const {
   return shape;
 }
 
+// A layer keeps its input, which is the output of the layer before. They let go of it here, so that it can be written
+// anew (and a backward after a forward that failed finds nothing, rather than something old).
+template <class T>
+void Sequential<T>::release_inputs() {
+  for (std::size_t i = 1; i < size(); ++i)
+    for (Layer<T>* layer = this->children()[i].second.get(); layer;
+         layer = layer->children_.empty() ? nullptr : layer->children_.front().second.get())
+      layer->x_ = Tensor<T>();
+}
+
 template <class T>
 const Tensor<T>& Sequential<T>::propagate(const Tensor<T>& x) {
   if (!fusions_known_) find_fusions();
+  release_inputs();
   const bool traced = trace::recorder() != nullptr;
   const Tensor<T>* h = &x;
   for (std::size_t i = 0; i < size(); ++i)
@@ -85,7 +96,7 @@ const Tensor<T>& Sequential<T>::propagate_fused(std::size_t i, const Tensor<T>& 
   kernels::backend<T>(x.device())
       .linear_forward(x, linear.weight, linear.has_bias() ? &linear.bias.value() : nullptr, &f, first.y_);
   second.y_ = first.y_;
-  second.x_ = first.y_.borrow();
+  second.x_ = first.y_;
   return second.y_;
 }
 

@@ -49,6 +49,7 @@ class Sequential : public Layer<T> {
   /// Layer i is a Linear, and the one after it runs with it.
   bool fused_with_next(std::size_t i);
   void find_fusions();
+  void release_inputs();
   const Tensor<T>& propagate_fused(std::size_t i, const Tensor<T>& x);
 
   std::vector<bool> fusions_;

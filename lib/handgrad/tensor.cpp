@@ -97,17 +97,6 @@ void Tensor<T>::reserve(const Shape& shape, Device device) {
 }
 
 template <class T>
-Tensor<T> Tensor<T>::borrow() const {
-  Tensor x;
-  x.storage_ = std::shared_ptr<detail::Storage>(std::shared_ptr<detail::Storage>(), storage_.get());
-  x.data_ = data_;
-  x.numel_ = numel_;
-  x.shape_ = shape_;
-  x.device_ = device_;
-  return x;
-}
-
-template <class T>
 T Tensor<T>::item() const {
   if (numel_ != 1)
     throw ShapeError("item(): a tensor of one element expected, this one has shape " + shape_.str() +

@@ -125,8 +125,6 @@ class Tensor {
   void reserve(const Shape& shape, Device device);
   /// Does no other handle keep these elements (or are there none)?
   bool is_unshared() const { return storage_.use_count() <= 1; }
-  /// A handle that does not keep the elements alive: for whoever knows that another handle does.
-  Tensor borrow() const;
   /// Do two handles share memory?
   bool shares_with(const Tensor& other) const { return storage_.get() == other.storage_.get() && storage_; }
 
