@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <limits>
 #include <ostream>
 #include <sstream>
 #include <typeinfo>
@@ -107,10 +106,10 @@ void Layer<T>::append_kink_sides(std::vector<bool>& sides) const {
 }
 
 template <class T>
-void Layer<T>::poison_buffers() {
+void Layer<T>::fill_buffers(T content) {
   for (Tensor<T>* buffer : {&y_, &other_y_, &dx_})
-    if (buffer->defined()) buffer->fill(std::numeric_limits<T>::quiet_NaN());
-  for (auto& [name, child] : children_) child->poison_buffers();
+    if (buffer->defined()) buffer->fill(content);
+  for (auto& [name, child] : children_) child->fill_buffers(content);
 }
 
 template <class T>

@@ -86,8 +86,8 @@ class Layer {
   /// For checks. Appends, for every place where the function has a kink (max(z, 0) at z = 0), on which side of it the
   /// last forward ran, here and below. Differences across a kink say nothing about a derivative.
   void append_kink_sides(std::vector<bool>& sides) const;
-  /// For checks. Fills the output and gradient buffers with NaN, so that an element never written shows.
-  void poison_buffers();
+  /// For checks. Fills the output and gradient buffers: with NaN, an element never written shows.
+  void fill_buffers(T content);
 
   /// The class's name, `Linear`; found from the type unless overridden.
   virtual std::string name() const;

@@ -1,6 +1,5 @@
 #include "handgrad/loss.hpp"
 
-#include <limits>
 #include <typeinfo>
 
 #include "handgrad/trace/recorder.hpp"
@@ -54,9 +53,9 @@ const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
 }
 
 template <class T>
-void Loss<T>::poison_buffers() {
+void Loss<T>::fill_buffers(T content) {
   for (Tensor<T>* buffer : {&value_, &dp_})
-    if (buffer->defined()) buffer->fill(std::numeric_limits<T>::quiet_NaN());
+    if (buffer->defined()) buffer->fill(content);
 }
 
 template <class T>

@@ -44,7 +44,7 @@ class Loss {
 
   /// For checks: as in Layer.
   void append_kink_sides(std::vector<bool>& sides) const { kink_sides(p_, y_, sides); }
-  void poison_buffers();
+  void fill_buffers(T content);
 
  protected:
   /// The shape of the losses before they are reduced; throws ShapeError when the two do not fit together. The same

@@ -6,221 +6,56 @@
 #include <limits>
 #include <numeric>
 
+#include "handgrad/check/differences.hpp"
 #include "handgrad/random.hpp"
+#include "handgrad/sequential.hpp"
 
 namespace handgrad {
+
+using detail::Values;
+using detail::Variable;
 
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-using Values = std::vector<double>;
+using Terms = std::function<Values(std::vector<bool>& sides)>;
 
-/// What is differenced: a function of several tensors, seen as a list of terms that add up to the scalar S. (Terms are
-/// subtracted one by one before they are added up: those that do not depend on the entry cancel exactly.)
-struct Subject {
-  std::string name;
-  /// The terms of S, with the sides of all kinks on which the forward ran.
-  std::function<Values(std::vector<bool>& sides)> terms;
-  /// One tensor to differentiate by, and its gradient as the backward computed it.
-  struct Variable {
-    std::string name;
-    Tensor<double> value;  // shares its elements with the subject
-    Values analytic;
-    bool accumulates = true, repeats = true;
-  };
-  std::vector<Variable> variables;  // in the order in which the backward makes their gradients
-};
-
-struct Difference {
-  double value = nan;  // (S(+h) − S(−h)) / 2h
-  bool kink = false;   // one lies in between
-};
-
-/// Moves a variable, evaluates, and puts it back bit for bit.
-class Differencer {
- public:
-  Differencer(const Subject& subject, const Subject::Variable& variable)
-      : subject_(subject), value_(variable.value), original_(variable.value.to_vector()) {}
-
-  /// Along `direction`, which has an element for each of the variable's; or, empty, along entry `index` alone.
-  Difference operator()(std::size_t index, double h, const Values& direction = {}) {
-    std::vector<bool> sides_up, sides_down;
-    const Values up = at(index, h, direction, sides_up), down = at(index, -h, direction, sides_down);
-    value_.copy_from(Tensor<double>(value_.shape(), original_));
-    double sum = 0;
-    for (std::size_t i = 0; i < up.size(); ++i) sum += up[i] - down[i];
-    // What the machine made of ±h, not what was asked for.
-    const double x = original_[index], width = direction.empty() ? (x + h) - (x - h) : 2 * h;
-    return {sum / width, sides_up != sides_down};
-  }
-  double original(std::size_t index) const { return original_[index]; }
-
- private:
-  Values at(std::size_t index, double h, const Values& direction, std::vector<bool>& sides) {
-    Values moved = original_;
-    if (direction.empty())
-      moved[index] += h;
-    else
-      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += h * direction[i];
-    value_.copy_from(Tensor<double>(value_.shape(), moved));
-    return subject_.terms(sides);
-  }
-
-  const Subject& subject_;
-  Tensor<double> value_;
-  Values original_;
-};
-
-double relative_error(double a, double n) {
-  const double error = std::abs(a - n) / std::max(1e-8, std::abs(a) + std::abs(n));
-  return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
+/// Where S is smooth, the slopes to the left and to the right differ by h·S″: a tenth of it for a tenth of h.
+void look_for_kink(const Variable& variable, std::size_t index, double h, GradientProbes& probes) {
+  const auto [left, right] = detail::one_sided_slopes(variable, index, h);
+  const auto [nearer_left, nearer_right] = detail::one_sided_slopes(variable, index, h / 10);
+  const double jump = right - left, nearer = nearer_right - nearer_left;
+  probes.slope_left = left;
+  probes.slope_right = right;
+  probes.kink = std::abs(jump) > 1e-5 * std::max({std::abs(left), std::abs(right), 1e-3}) &&
+                std::abs(10 * nearer - jump) > 0.3 * std::abs(jump);
 }
 
-/// Ridders' method: differences for h, h/1.4, h/1.4², … extrapolated to h = 0 (Neville). The estimate is the one that
-/// its neighbours in the table agree with best, and how well they agree is its uncertainty.
-struct Estimate {
-  double value = nan, uncertainty = std::numeric_limits<double>::infinity();
-};
-Estimate ridders(Differencer& differences, std::size_t index) {
-  constexpr int rows = 10;
-  constexpr double shrink = 1.4;
-  double table[rows][rows];
-  double h = 1e-3 * std::max(1.0, std::abs(differences.original(index)));
-  Estimate best;
-  for (int i = 0; i < rows; ++i, h /= shrink) {
-    const Difference d = differences(index, h);
-    if (d.kink) {  // start again below it
-      if (i > 0 || h < 1e-9) return best;
-      i = -1;
-      continue;
-    }
-    table[i][0] = d.value;
-    double power = shrink * shrink;
-    for (int j = 1; j <= i; ++j, power *= shrink * shrink) {
-      table[i][j] = (table[i][j - 1] * power - table[i - 1][j - 1]) / (power - 1);
-      const double spread =
-          std::max(std::abs(table[i][j] - table[i][j - 1]), std::abs(table[i][j] - table[i - 1][j - 1]));
-      if (spread <= best.uncertainty) best = {table[i][j], spread};
-    }
-    if (i > 0 && std::abs(table[i][i] - table[i - 1][i - 1]) > 2 * best.uncertainty) break;
+/// What the diagnosis wants to know about the first tensor that fails. `of_ones` evaluates S with δ = 1.
+GradientProbes probe(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options,
+                     const Terms& of_ones) {
+  GradientProbes probes;
+  if (!variable.unpoisoned.empty()) probes.unpoisoned = Tensor<double>(tensor.shape, variable.unpoisoned);
+  if (of_ones) {
+    Variable ones = variable;
+    ones.terms = of_ones;
+    probes.numeric_of_ones = detail::numeric_gradient(ones, options.step);
   }
-  return best;
+  if (!tensor.worst.empty()) look_for_kink(variable, tensor.worst.front().index, options.step, probes);
+  return probes;
 }
 
-class Checker {
- public:
-  Checker(const Subject& subject, const GradcheckOptions& options, double tolerance)
-      : subject_(subject), options_(options), tolerance_(tolerance), generator_(options.seed) {}
-
-  TensorReport check(const Subject::Variable& variable) {
-    TensorReport report;
-    report.name = variable.name;
-    report.shape = variable.value.shape();
-    report.analytic = Tensor<double>(report.shape, variable.analytic);
-    report.accumulates = variable.accumulates;
-    report.repeats = variable.repeats;
-    const std::size_t n = variable.analytic.size();
-    Values numeric(n, nan);
-    Differencer differences(subject_, variable);
-    if (n <= options_.max_entries) {
-      for (std::size_t i = 0; i < n; ++i) compare(i, variable, differences, numeric, report);
-    } else {
-      std::vector<std::size_t> order = randperm(n, generator_);
-      for (std::size_t i = 0; i < options_.max_entries; ++i) compare(order[i], variable, differences, numeric, report);
-      const bool astray = !along_directions(variable, differences);
-      if (astray || report.worst_error() > tolerance_)
-        for (std::size_t i = options_.max_entries; i < n; ++i)
-          compare(order[i], variable, differences, numeric, report);
-    }
-    report.numeric = Tensor<double>(report.shape, numeric);
-    judge(variable, report);
-    return report;
+GradientReport run(const std::string& subject, const std::vector<Variable>& variables, const GradientStep& step,
+                   const GradcheckOptions& options, double tolerance, const Terms& of_ones = {}) {
+  GradientReport report{subject, options.tolerance.value_or(tolerance), {}, {}};
+  bool failed = false;
+  for (const Variable& variable : variables) {
+    TensorReport& tensor = report.tensors.emplace_back(detail::check_variable(variable, options, report.tolerance));
+    if (tensor.verdict == Verdict::Pass) continue;
+    tensor.step = step;
+    if (tensor.verdict == Verdict::Fail && !failed) tensor.probes = probe(variable, tensor, options, of_ones);
+    failed = failed || tensor.verdict == Verdict::Fail;
   }
-
- private:
-  void compare(std::size_t i, const Subject::Variable& variable, Differencer& differences, Values& numeric,
-               TensorReport& report) {
-    const double a = variable.analytic[i];
-    const Difference d = differences(i, options_.step * std::max(1.0, std::abs(differences.original(i))));
-    if (d.kink) {
-      ++report.skipped;
-      return;
-    }
-    double n = d.value, error = relative_error(a, n);
-    if (error > tolerance_ && std::isfinite(a)) {
-      const Estimate refined = ridders(differences, i);
-      if (std::isfinite(refined.value)) n = refined.value;
-      error = relative_error(a, n);
-      // Rounding of S limits what differences can tell: about 1e-16·|terms|/h.
-      if (error > tolerance_ && std::abs(a - n) <= 10 * refined.uncertainty && std::abs(a) + std::abs(n) < 1e-3) {
-        ++report.excused;
-        return;
-      }
-    } else if (a == 0 && n == 0) {
-      ++report.excused;
-      numeric[i] = 0;
-      return;
-    }
-    numeric[i] = n;
-    ++report.checked;
-    report.worst.push_back({i, a, n, error});
-    std::sort(report.worst.begin(), report.worst.end(),
-              [](const GradientEntry& x, const GradientEntry& y) { return x.error > y.error; });
-    if (report.worst.size() > 5) report.worst.pop_back();
-  }
-
-  bool along_directions(const Subject::Variable& variable, Differencer& differences) {
-    const std::size_t n = variable.analytic.size();
-    for (int k = 0; k < 3; ++k) {
-      Values direction(n);
-      for (double& d : direction) d = generator_.normal() / std::sqrt(static_cast<double>(n));
-      const double a = std::inner_product(direction.begin(), direction.end(), variable.analytic.begin(), 0.0);
-      const Difference d = differences(0, options_.step, direction);
-      if (!d.kink && relative_error(a, d.value) > std::max(1e-6, tolerance_)) return false;
-    }
-    return true;
-  }
-
-  void judge(const Subject::Variable& variable, TensorReport& report) const {
-    const std::size_t unwritten = static_cast<std::size_t>(
-        std::count_if(variable.analytic.begin(), variable.analytic.end(), [](double a) { return !std::isfinite(a); }));
-    const bool zero = std::all_of(variable.analytic.begin(), variable.analytic.end(), [](double a) { return a == 0; });
-    const std::size_t looked_at = report.checked + report.skipped + report.excused;
-    report.verdict = Verdict::Fail;
-    if (unwritten > 0)
-      report.reason = std::to_string(unwritten) +
-                      " entries are not finite: never written by the backward, or NaN or inf came in with δ or x";
-    else if (report.checked > 0 && report.worst_error() > tolerance_)
-      report.reason.clear();
-    else if (!report.accumulates)
-      report.reason = "a backward onto an earlier gradient did not add to it: grad += dW, not grad = dW";
-    else if (!report.repeats)
-      report.reason = "a second backward after one forward gave something else: the first destroyed what was saved";
-    else {
-      report.verdict = Verdict::Inconclusive;
-      if (static_cast<double>(report.skipped) > options_.max_skipped * static_cast<double>(looked_at))
-        report.reason = "too many entries lie at a kink; try another x";
-      else if (zero)
-        report.reason =
-            "the gradient is zero everywhere, and so are the differences: that proves nothing "
-            "(dead or saturated units, or a step?)";
-      else if (report.checked == 0)
-        report.reason = "no entry could be told from rounding";
-      else
-        report.verdict = Verdict::Pass;
-    }
-  }
-
-  const Subject& subject_;
-  const GradcheckOptions& options_;
-  double tolerance_;
-  Generator generator_;
-};
-
-GradientReport run(const Subject& subject, const GradcheckOptions& options, double tolerance) {
-  GradientReport report{subject.name, options.tolerance.value_or(tolerance), {}};
-  Checker checker(subject, options, report.tolerance);
-  for (const Subject::Variable& variable : subject.variables) report.tensors.push_back(checker.check(variable));
   return report;
 }
 
@@ -231,6 +66,10 @@ bool is_sum(const Values& got, const Values& noise, double times, const Values& 
     if (std::abs(got[i] - expected) > 1e-9 * (1 + std::abs(expected))) return false;
   }
   return true;
+}
+
+bool finite(const Values& values) {
+  return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
 }
 
 /// Keeps a layer as it was: state, what it asks for, its random draws.
@@ -256,20 +95,26 @@ class Restore {
 };
 
 /// The gradients of all parameters and of the input by the layer's own backward, with poisoned buffers.
-void collect(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options,
-             const std::function<void()>& forward, const std::function<Tensor<double>()>& backward, Subject& subject) {
-  forward();
-  backward();  // once, so that there are buffers to poison
-  layer.poison_buffers();
+std::vector<Variable> collect(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options,
+                              const std::function<void()>& forward, const std::function<Tensor<double>()>& backward,
+                              const Terms& terms) {
   std::vector<NamedParameter<double>> parameters = layer.named_parameters();
-  for (auto& [name, parameter] : parameters) {
-    parameter.accumulate().first.fill(nan);  // to be overwritten:
-    parameter.zero_grad();
-  }
+  const auto onto = [&](double content) {  // buffers that a backward is to overwrite
+    layer.fill_buffers(content);
+    for (auto& [name, parameter] : parameters) {
+      parameter.accumulate().first.fill(content);
+      parameter.zero_grad();
+    }
+    forward();
+    std::vector<Values> gradients{backward().to_vector()};
+    for (auto& [name, parameter] : parameters) gradients.push_back(parameter.grad().to_vector());
+    return gradients;
+  };
   forward();
-  const Values dx = backward().to_vector();
-  std::vector<Values> first;
-  for (auto& [name, parameter] : parameters) first.push_back(parameter.grad().to_vector());
+  backward();  // once, so that there are buffers to fill
+  const std::vector<Values> first = onto(nan);
+  const bool written = std::all_of(first.begin(), first.end(), finite);
+  const std::vector<Values> unpoisoned = written ? std::vector<Values>(first.size()) : onto(0);
 
   Generator noise(options.seed + 1);
   std::vector<Values> before, once;
@@ -282,13 +127,17 @@ void collect(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptio
   backward();
   for (auto& [name, parameter] : parameters) once.push_back(parameter.grad().to_vector());
   const Values dx_again = backward().to_vector();  // with no forward in between
+  std::vector<Variable> variables;
   for (std::size_t i = parameters.size(); i-- > 0;) {
     auto& [name, parameter] = parameters[i];
-    const bool adds = is_sum(once[i], before[i], 1, first[i]);
-    const bool repeats = is_sum(parameter.grad().to_vector(), before[i], 2, first[i]);
-    subject.variables.push_back({name, parameter.value(), first[i], adds, repeats});
+    const Values& gradient = first[i + 1];
+    const bool adds = is_sum(once[i], before[i], 1, gradient);
+    const bool repeats = is_sum(parameter.grad().to_vector(), before[i], 2, gradient);
+    variables.push_back({name, parameter.value(), gradient, terms, adds, repeats, unpoisoned[i + 1]});
   }
-  if (options.input) subject.variables.push_back({"input", x, dx, true, is_sum(dx_again, Values(dx.size()), 1, dx)});
+  const bool repeats = is_sum(dx_again, Values(dx_again.size()), 1, first[0]);
+  if (options.input) variables.push_back({"input", x, first[0], terms, true, repeats, unpoisoned[0]});
+  return variables;
 }
 
 Values projected(const Tensor<double>& y, const Values& R) {
@@ -297,55 +146,137 @@ Values projected(const Tensor<double>& y, const Values& R) {
   return terms;
 }
 
+std::vector<NamedTensor<double>> values_of(const Layer<double>& layer) {
+  std::vector<NamedTensor<double>> values;
+  for (const auto& [name, parameter] : layer.named_parameters()) values.emplace_back(name, parameter.value().clone());
+  return values;
+}
+
+std::size_t rows_of(const Tensor<double>& x) { return x.rank() < 2 ? 1 : x.shape().rows(); }
+
+/// The layers of a Sequential, each checked on its own from the last to the first; any other layer as it is.
+void check_parts(Layer<double>& layer, const Tensor<double>& x, const std::string& place,
+                 const GradcheckOptions& options, std::vector<GradientReport>& parts) {
+  const auto* sequential = dynamic_cast<const Sequential<double>*>(&layer);
+  if (!sequential) {
+    parts.push_back(check_gradients(layer, x, options));
+    parts.back().subject = place + layer.label();
+    return;
+  }
+  std::vector<Tensor<double>> inputs{x};
+  for (std::size_t i = 0; i < sequential->size(); ++i)
+    inputs.push_back((*sequential)[i].forward(inputs.back()).clone());
+  for (std::size_t i = sequential->size(); i-- > 0;)
+    check_parts((*sequential)[i], inputs[i], (place.empty() ? "layer " : place) + std::to_string(i) + ", ", options,
+                parts);
+}
+
+/// Rows 1, 2, …, 0.
+Tensor<double> rotated(const Tensor<double>& y) {
+  Values elements = y.to_vector();
+  std::rotate(elements.begin(), elements.begin() + static_cast<std::ptrdiff_t>(elements.size() / y.size(0)),
+              elements.end());
+  return Tensor<double>(y.shape(), elements);
+}
+
+/// Does the loss take each prediction with its own target? Compares it with what it gives row by row, and with what it
+/// gives when every row of the predictions meets every row of the targets.
+void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<double>& y,
+                   const GradcheckOptions& options, Variable variable, GradientProbes& probes) {
+  const std::size_t rows = p.rank() == 0 ? 1 : p.size(0);
+  if (rows < 2 || rows > 100 || y.rank() == 0 || y.size(0) != rows || loss.reduction() == Reduction::None) return;
+  const double share = 1 / static_cast<double>(rows);
+  probes.value = loss.forward(p, y).item();
+  const double other = loss.forward(p, rotated(y)).item();
+  probes.pairs_everything = std::abs(other - probes.value) <= 1e-12 * std::abs(probes.value) && !(rotated(y) == y);
+
+  variable.terms = [&](std::vector<bool>&) {
+    Values terms;
+    for (std::size_t i = 0; i < rows; ++i)
+      terms.push_back((loss.reduction() == Reduction::Mean ? share : 1) *
+                      loss.forward(p.rows(i, i + 1).clone(), y.rows(i, i + 1).clone()).item());
+    return terms;
+  };
+  std::vector<bool> sides;
+  const Values terms = variable.terms(sides);
+  probes.value_by_rows = std::accumulate(terms.begin(), terms.end(), 0.0);
+  probes.numeric_by_rows = detail::numeric_gradient(variable, options.step);
+
+  variable.terms = [&](std::vector<bool>&) {
+    Values all;
+    Tensor<double> targets = y;
+    for (std::size_t i = 0; i < rows; ++i, targets = rotated(targets))
+      all.push_back(share * loss.forward(p, targets).item());
+    return all;
+  };
+  probes.numeric_of_all_pairs = detail::numeric_gradient(variable, options.step);
+}
+
 }  // namespace
 
 GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options) {
   const Restore restore(layer);
   const Tensor<double> own = x.clone();  // to be moved about
   Generator generator(options.seed);
-  Tensor<double> R = Tensor<double>::empty(layer.forward(own).shape());
+  const Tensor<double> y = layer.forward(own).clone();
+  Tensor<double> R = Tensor<double>::empty(y.shape());
   normal_(R, 0, 1, generator);
   const Tensor<double> delta = R.to(own.device());
-  const Values weights = R.to_vector();
+  const Values weights = R.to_vector(), ones(weights.size(), 1.0);
 
-  Subject subject;
-  subject.name = layer.label();
-  subject.terms = [&](std::vector<bool>& sides) {
-    Values terms = projected(layer.forward(own), weights);
-    layer.append_kink_sides(sides);
-    return terms;
+  const auto terms_with = [&](const Values& factors) -> Terms {
+    return [&](std::vector<bool>& sides) {
+      Values terms = projected(layer.forward(own), factors);
+      layer.append_kink_sides(sides);
+      return terms;
+    };
   };
-  collect(
-      layer, own, options, [&] { layer.forward(own); }, [&] { return layer.backward(delta).clone(); }, subject);
-  return run(subject, options, 1e-7);
+  const auto forward = [&] { layer.forward(own); };
+  const auto backward = [&] { return layer.backward(delta).clone(); };
+  GradientReport report = run(layer.label(), collect(layer, own, options, forward, backward, terms_with(weights)),
+                              {x, y, delta, {}, values_of(layer), rows_of(x)}, options, 1e-7, terms_with(ones));
+  if (report.verdict() == Verdict::Fail && dynamic_cast<Sequential<double>*>(&layer))
+    check_parts(layer, x.clone(), "", options, report.parts);
+  return report;
 }
 
 GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& prediction, const Tensor<double>& target,
                                const GradcheckOptions& options) {
   const Tensor<double> p = prediction.clone();
   Generator generator(options.seed);
-  Tensor<double> R = Tensor<double>::empty(loss.forward(p, target).shape());
+  const Tensor<double> value = loss.forward(p, target).clone();
+  Tensor<double> R = Tensor<double>::empty(value.shape());
   normal_(R, 0, 1, generator);
   const bool scalar = loss.reduction() != Reduction::None;
   if (scalar) R.fill(1);
   const Tensor<double> upstream = R.to(p.device());
-  const Values weights = R.to_vector();
+  const Values weights = R.to_vector(), ones(weights.size(), 1.0);
 
-  Subject subject;
-  subject.name = loss.name();
-  subject.terms = [&](std::vector<bool>& sides) {
-    Values terms = projected(loss.forward(p, target), weights);
-    loss.append_kink_sides(sides);
-    return terms;
+  const auto terms_with = [&](const Values& factors) -> Terms {
+    return [&](std::vector<bool>& sides) {
+      Values terms = projected(loss.forward(p, target), factors);
+      loss.append_kink_sides(sides);
+      return terms;
+    };
   };
-  const auto backward = [&] {
+  const auto onto = [&](double content) {
+    loss.fill_buffers(content);
     loss.forward(p, target);
-    return (scalar ? loss.backward() : loss.backward(upstream)).clone();
+    return (scalar ? loss.backward() : loss.backward(upstream)).to_vector();
   };
-  backward();
-  loss.poison_buffers();
-  subject.variables.push_back({"prediction", p, backward().to_vector()});
-  return run(subject, options, 1e-7);
+  onto(0);  // once, so that there are buffers to fill
+  Variable variable{"prediction", p, onto(nan), terms_with(weights), true, true, {}};
+  if (!finite(variable.analytic)) variable.unpoisoned = onto(0);
+  const GradientStep step{prediction, value, scalar ? Tensor<double>() : upstream, target, {}, rows_of(p)};
+  GradientReport report = run(loss.name(), {variable}, step, options, 1e-7, scalar ? Terms() : terms_with(ones));
+  TensorReport& tensor = report.tensors[0];
+  const bool odd_shapes = !(p.shape() == target.shape()) && p.numel() == target.numel();  // (N, 1) against (N)
+  if (tensor.verdict == Verdict::Fail || odd_shapes) probe_pairing(loss, p, target, options, variable, tensor.probes);
+  if (tensor.verdict == Verdict::Pass && odd_shapes && tensor.probes.pairs_everything) {
+    tensor.verdict = Verdict::Fail;
+    tensor.reason = "the loss does not depend on which target belongs to which prediction";
+  }
+  return report;
 }
 
 GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const Tensor<double>& x,
@@ -354,18 +285,55 @@ GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const
     throw ValueError("check_gradients: a network is checked with a loss that is one number: Reduction::Mean or Sum");
   const Restore restore(network);
   const Tensor<double> own = x.clone();
-  Subject subject;
-  subject.name = network.name() + " with " + loss.name();
-  subject.terms = [&](std::vector<bool>& sides) {
+  const Terms terms = [&](std::vector<bool>& sides) {
     const double value = loss.forward(network.forward(own), y).item();
     network.append_kink_sides(sides);
     loss.append_kink_sides(sides);
     return Values{value};
   };
-  collect(
-      network, own, options, [&] { loss.forward(network.forward(own), y); },
-      [&] { return network.backward(loss.backward()).clone(); }, subject);
-  return run(subject, options, 1e-6);
+  const auto forward = [&] { loss.forward(network.forward(own), y); };
+  const auto backward = [&] { return network.backward(loss.backward()).clone(); };
+  const GradientStep step{x, {}, {}, {}, values_of(network), rows_of(x)};
+  GradientReport report = run(network.name() + " with " + loss.name(),
+                              collect(network, own, options, forward, backward, terms), step, options, 1e-6);
+  if (report.verdict() == Verdict::Fail) {
+    GradcheckOptions same = options;
+    same.tolerance = report.tolerance;
+    report.parts.push_back(check_gradients(loss, network.forward(own).clone(), y, same));
+    check_parts(network, x.clone(), "", same, report.parts);
+  }
+  return report;
+}
+
+GradientReport check_gradients(const std::string& subject, const std::vector<FunctionGradient>& gradients,
+                               const GradcheckOptions& options) {
+  GradientReport report{subject, options.tolerance.value_or(1e-7), {}, {}};
+  bool failed = false;
+  for (const FunctionGradient& gradient : gradients) {
+    const Tensor<double> own = gradient.value.clone();
+    const Terms terms = [&](std::vector<bool>& sides) {
+      if (gradient.kink_sides) sides = gradient.kink_sides(own);
+      return gradient.forward(own).to_vector();
+    };
+    const bool right_shape = gradient.gradient.shape() == own.shape();
+    const Variable variable{
+        gradient.name,        own, right_shape ? gradient.gradient.to_vector() : Values(own.numel(), nan), terms,
+        gradient.accumulates, {}};
+    TensorReport tensor = detail::check_variable(variable, options, report.tolerance);
+    tensor.mistakes = gradient.mistakes;
+    tensor.names_gradient = true;
+    if (!right_shape) {
+      tensor.analytic = gradient.gradient;
+      tensor.worst.clear();
+      tensor.reason = "has shape " + gradient.gradient.shape().str() + ", the shape " + own.shape().str() +
+                      " of what it is the gradient of expected";
+    }
+    if (tensor.verdict != Verdict::Pass) tensor.step = gradient.step;
+    if (tensor.verdict == Verdict::Fail && !failed) tensor.probes = probe(variable, tensor, options, {});
+    failed = failed || tensor.verdict == Verdict::Fail;
+    report.tensors.push_back(std::move(tensor));
+  }
+  return report;
 }
 
 }  // namespace handgrad

@@ -1,6 +1,9 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "handgrad/check/report.hpp"
 #include "handgrad/layer.hpp"
@@ -45,5 +48,25 @@ GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& predict
 /// A network with its loss, S = L(f(x), y).
 GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const Tensor<double>& x,
                                const Tensor<double>& y, const GradcheckOptions& options = {});
+
+/// A gradient that a plain function computed, and what it is the gradient of.
+struct FunctionGradient {
+  std::string name;         // "dW"
+  Tensor<double> gradient;  // as computed
+  Tensor<double> value;     // W
+  /// S as a function of W alone: one number, or terms that add up to it.
+  std::function<Tensor<double>(const Tensor<double>& value)> forward;
+  /// What the diagnosis may know.
+  GradientStep step = {};
+  std::vector<KnownMistake> mistakes = {};
+  /// Whether a second call added to the first one's gradient, where it should.
+  bool accumulates = true;
+  /// On which sides of its kinks the forward runs, where it has any.
+  std::function<std::vector<bool>(const Tensor<double>& value)> kink_sides = {};
+};
+/// Backward passes written as plain functions. List the gradients in the order in which the backward makes them. One of
+/// a wrong shape fails. By default an entry agrees to 1e-7.
+GradientReport check_gradients(const std::string& subject, const std::vector<FunctionGradient>& gradients,
+                               const GradcheckOptions& options = {});
 
 }  // namespace handgrad

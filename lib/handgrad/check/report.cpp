@@ -28,6 +28,8 @@ const TensorReport& GradientReport::operator[](const std::string& name) const {
   throw ValueError("GradientReport: no tensor named '" + name + "'");
 }
 
+Diagnosis GradientReport::diagnose() const { return handgrad::diagnose(*this); }
+
 std::ostream& operator<<(std::ostream& out, Verdict verdict) {
   return out << (verdict == Verdict::Pass ? "pass" : verdict == Verdict::Fail ? "FAIL" : "inconclusive");
 }
@@ -70,6 +72,7 @@ std::ostream& operator<<(std::ostream& out, const GradientReport& report) {
           << formatted(": backward %.10g, differences %.10g, error %.1e\n", t.worst[i].analytic, t.worst[i].numeric,
                        t.worst[i].error);
   }
+  if (report.verdict() == Verdict::Fail) out << report.diagnose();
   return out;
 }
 

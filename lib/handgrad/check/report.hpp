@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "handgrad/check/diagnosis.hpp"
+#include "handgrad/parameter.hpp"
 #include "handgrad/tensor.hpp"
 
 namespace handgrad {
@@ -19,9 +21,45 @@ struct GradientEntry {
   double error = 0;
 };
 
+/// The step y = f(x; parameters) whose backward, given δ = dy, made a gradient. What of it is not known is undefined.
+struct GradientStep {
+  Tensor<double> x, y, dy;
+  /// Of a loss: x is then the prediction, y the loss.
+  Tensor<double> target;
+  std::vector<NamedTensor<double>> parameters;
+  /// The rows of the batch; 0 where there is none.
+  std::size_t batch = 0;
+};
+
+/// A mistake that only who made an exercise can know: what it makes of the gradient, and what to say then.
+struct KnownMistake {
+  Tensor<double> gradient;
+  Cause cause = Cause::Other;
+  std::string what, evidence, where;
+};
+
+/// What is tried out when a tensor fails, for the diagnosis.
+struct GradientProbes {
+  /// By differences: the gradient if δ were 1 everywhere.
+  Tensor<double> numeric_of_ones;
+  /// By differences: the gradient of a loss taken one row at a time, and of one that takes every prediction with every
+  /// target; and its value, as it is and row by row.
+  Tensor<double> numeric_by_rows, numeric_of_all_pairs;
+  double value = 0, value_by_rows = 0;
+  /// The value does not depend on which target belongs to which prediction.
+  bool pairs_everything = false;
+  /// What the backward gives when its buffers hold zeros beforehand and not NaN.
+  Tensor<double> unpoisoned;
+  /// The slopes to both sides of the worst entry, and whether they differ however close one gets.
+  double slope_left = 0, slope_right = 0;
+  bool kink = false;
+};
+
 /// The gradient with respect to one tensor: a parameter, by its name, or the input.
 struct TensorReport {
   std::string name;
+  /// `name` is the gradient's own ("dW"), not the tensor's.
+  bool names_gradient = false;
   Shape shape;
   Verdict verdict = Verdict::Inconclusive;
   /// Why, where the numbers alone do not say it.
@@ -38,6 +76,11 @@ struct TensorReport {
   bool repeats = true;
   /// The whole gradients, for whoever wants to look further. `numeric` has NaN where nothing was compared.
   Tensor<double> analytic, numeric;
+  /// The tensor itself, and, where something fails, what its gradient is made of.
+  Tensor<double> value;
+  GradientStep step;
+  GradientProbes probes;
+  std::vector<KnownMistake> mistakes;
 };
 
 /// What `check_gradients` found. Prints as a table; converts to true when everything passed.
@@ -46,6 +89,8 @@ struct GradientReport {
   double tolerance = 0;
   /// In the order in which the backward makes them: the first that fails is nearest to the fault.
   std::vector<TensorReport> tensors;
+  /// When a network fails: its loss and its layers, each checked on its own, from the last to the first.
+  std::vector<GradientReport> parts;
 
   Verdict verdict() const;
   bool passed() const { return verdict() == Verdict::Pass; }
@@ -54,6 +99,8 @@ struct GradientReport {
   const TensorReport* first_failure() const;
   /// The tensor of that name. Throws ValueError.
   const TensorReport& operator[](const std::string& name) const;
+  /// What is wrong, as far as can be told (diagnosis.hpp).
+  Diagnosis diagnose() const;
 };
 
 std::ostream& operator<<(std::ostream& out, Verdict verdict);

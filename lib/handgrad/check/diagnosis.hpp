@@ -1,0 +1,62 @@
+#pragma once
+#include <iosfwd>
+#include <string>
+
+namespace handgrad {
+
+struct GradientReport;
+
+/// What a gradient check can name. Each cause of the catalogue has a repair; it is named only when the repair makes the
+/// gradient pass the check and no other cause's repair does.
+enum class Cause {
+  None,          // nothing fails
+  Inconclusive,  // something fails, and no known mistake explains it
+  // Not a formula's fault, and therefore asked first.
+  NonFinite,     // NaN or ∞ in what goes in
+  NotWritten,    // entries that the backward never writes
+  Kink,          // an entry lies on a kink
+  ZeroGradient,  // zero everywhere: saturated or dead units
+  TooFew,        // too few entries could be compared
+  Shape,         // the gradient has another shape than the tensor
+  // The catalogue.
+  NotAveraged,        // N times too large
+  AveragedTwice,      // divided by the batch in the loss and again in the layer
+  Sign,               // −1 times
+  Factor,             // a 2 or ½ lost
+  UpstreamIgnored,    // computed as if δ were 1
+  Transposed,         // the gradient, or a factor in its product
+  BiasNotSummed,      // one row of δ, not the sum of all
+  BiasAveraged,       // the mean of δ's rows, not their sum
+  DerivativeMissing,  // φ′ or the ReLU's mask left out
+  WrongVariable,      // φ′ taken at the wrong tensor
+  ExtraDerivative,    // φ′ on top of what has it already
+  Overwritten,        // = where += belongs
+  CacheDestroyed,     // a backward changes what the forward saved
+  NotZeroed,          // adds to what zero_grad() had dropped
+  Pairing,            // (N) against (N, 1): every prediction against every target
+  WeightDecay,        // the penalty's term λ·w missing, or wrong
+  DropoutMask,        // the mask or 1/keep missing
+  Other               // a mistake that an exercise describes itself
+};
+
+/// Three lines for whoever made the mistake.
+struct Diagnosis {
+  Cause cause = Cause::None;
+  std::string tensor;    // whose gradient fails first: "layer 0, Linear(2 → 4): weight"
+  std::string what;      // is wrong
+  std::string evidence;  // with numbers
+  std::string where;     // to look
+  /// Has a cause been named?
+  bool named() const { return cause != Cause::None && cause != Cause::Inconclusive; }
+};
+
+/// Walks the gradients in backward order and stops at the first that fails: blame lies between it and the last good
+/// one. `GradientReport::diagnose` calls it.
+Diagnosis diagnose(const GradientReport& report);
+
+/// "sign", "not averaged", …
+std::string to_string(Cause cause);
+std::ostream& operator<<(std::ostream& out, Cause cause);
+std::ostream& operator<<(std::ostream& out, const Diagnosis& diagnosis);
+
+}  // namespace handgrad

@@ -1,0 +1,241 @@
+#include "handgrad/check/model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/formulas/activations.hpp"
+
+namespace handgrad::detail {
+
+Grid::Grid(const Tensor<double>& tensor) {
+  if (!tensor.defined()) return;
+  rows = tensor.rank() < 2 ? 1 : tensor.shape().rows();
+  columns = tensor.numel() / std::max<std::size_t>(rows, 1);
+  elements = tensor.to_vector();
+}
+
+Grid product(const Grid& a, const Grid& b) {
+  Grid c(a.rows, b.columns);
+  for (std::size_t i = 0; i < a.rows; ++i)
+    for (std::size_t k = 0; k < a.columns; ++k)
+      for (std::size_t j = 0; j < b.columns; ++j) c(i, j) += a(i, k) * b(k, j);
+  return c;
+}
+
+Grid transposed(const Grid& a) {
+  Grid t(a.columns, a.rows);
+  for (std::size_t i = 0; i < a.rows; ++i)
+    for (std::size_t j = 0; j < a.columns; ++j) t(j, i) = a(i, j);
+  return t;
+}
+
+Grid times(const Grid& a, const Grid& b) {
+  Grid c = a;
+  std::transform(a.elements.begin(), a.elements.end(), b.elements.begin(), c.elements.begin(), std::multiplies<>());
+  return c;
+}
+
+Grid column_sums(const Grid& a) {
+  Grid sums(1, a.columns);
+  for (std::size_t i = 0; i < a.rows; ++i)
+    for (std::size_t j = 0; j < a.columns; ++j) sums(0, j) += a(i, j);
+  return sums;
+}
+
+namespace {
+
+Grid each(const Grid& z, const std::function<double(double)>& f) {
+  Grid y = z;
+  std::transform(z.elements.begin(), z.elements.end(), y.elements.begin(), f);
+  return y;
+}
+
+/// From a formula of kernels/formulas: the very derivatives that the layers use.
+template <class F>
+Function elementwise(const std::string& name, const std::string& derivative, F f,
+                     const std::string& at_y = "φ′(y) for φ′(z)", const std::string& with_z = "z in the place of y") {
+  const auto slope = [f](const Grid& z, const Grid& y) {
+    Grid d = z;
+    for (std::size_t i = 0; i < d.elements.size(); ++i) d.elements[i] = f.derivative(z.elements[i], y.elements[i]);
+    return d;
+  };
+  Function function;
+  function.name = name;
+  function.derivative = derivative;
+  function.value = [f](const Grid& z) { return each(z, [f](double v) { return f.value(v); }); };
+  function.backward = [slope](const Grid& z, const Grid& y, const Grid& delta) { return times(delta, slope(z, y)); };
+  // φ′ at y, as if y were z: f′(y) with f(y) beside it; and the formula in y fed with z.
+  function.wrong.push_back({at_y, [f, slope](const Grid&, const Grid& y) {
+                              return slope(y, each(y, [f](double v) { return f.value(v); }));
+                            }});
+  if constexpr (F::from_output)
+    function.wrong.push_back({with_z, [slope](const Grid& z, const Grid&) { return slope(z, z); }});
+  return function;
+}
+
+Grid softmax(const Grid& z) {
+  Grid y = z;
+  for (std::size_t i = 0; i < z.rows; ++i) {
+    double top = z(i, 0), sum = 0;
+    for (std::size_t j = 0; j < z.columns; ++j) top = std::max(top, z(i, j));
+    for (std::size_t j = 0; j < z.columns; ++j) sum += y(i, j) = std::exp(z(i, j) - top);
+    for (std::size_t j = 0; j < z.columns; ++j) y(i, j) /= sum;
+  }
+  return y;
+}
+
+/// dzᵢ = yᵢ(δᵢ − Σⱼ δⱼyⱼ)
+Grid softmax_backward(const Grid& y, const Grid& delta) {
+  Grid g = y;
+  for (std::size_t i = 0; i < y.rows; ++i) {
+    double dot = 0;
+    for (std::size_t j = 0; j < y.columns; ++j) dot += delta(i, j) * y(i, j);
+    for (std::size_t j = 0; j < y.columns; ++j) g(i, j) = y(i, j) * (delta(i, j) - dot);
+  }
+  return g;
+}
+
+bool same(const Grid& a, const Grid& b) {
+  if (a.elements.size() != b.elements.size() || a.empty()) return false;
+  for (std::size_t i = 0; i < a.elements.size(); ++i)
+    if (!(std::abs(a.elements[i] - b.elements[i]) <= 1e-10 * (1e-3 + std::abs(b.elements[i])))) return false;
+  return true;
+}
+
+}  // namespace
+
+const std::vector<Function>& functions() {
+  static const std::vector<Function> catalogue = [] {
+    namespace f = formulas;
+    std::vector<Function> all{
+        elementwise("the identity", "1", f::Identity{}),
+        elementwise("σ", "y(1−y)", f::Sigmoid{}, "σ(y)(1−σ(y)), where y is σ(z) already", "z(1−z)"),
+        elementwise("tanh", "1 − y²", f::Tanh{}, "1 − tanh²(y), where y is tanh(z) already", "1 − z²"),
+        elementwise("ReLU", "the mask [z > 0]", f::ReLU{}),
+        elementwise("LeakyReLU", "1 or the slope", f::LeakyReLU{}),
+        elementwise("ELU", "1 or eᶻ", f::ELU{}),
+        elementwise("GELU", "Φ(z) + z·φ(z)", f::GELU{}),
+        elementwise("GELU", "its φ′(z)", f::GELUTanh{}),
+        elementwise("SiLU", "σ(z)(1 + z(1−σ(z)))", f::SiLU{}),
+        elementwise("Softplus", "σ(z)", f::Softplus{})};
+    all[0].wrong.clear();
+    Function rows;
+    rows.name = "softmax";
+    rows.derivative = "the Jacobian y(δ − Σδy)";
+    rows.elementwise = false;
+    rows.value = softmax;
+    rows.backward = [](const Grid&, const Grid& y, const Grid& delta) { return softmax_backward(y, delta); };
+    all.push_back(rows);
+    return all;
+  }();
+  return catalogue;
+}
+
+namespace {
+
+/// Weights with the bias that follows each.
+struct Pair {
+  Grid W, b;
+};
+
+std::vector<Pair> pairs_of(const GradientStep& step) {
+  std::vector<Pair> pairs;
+  for (const auto& [name, value] : step.parameters) {
+    const bool weight = value.rank() == 2 || (pairs.empty() && value.rank() == 1);
+    if (weight)
+      pairs.push_back({Grid(value), {}});
+    else if (!pairs.empty() && pairs.back().b.empty() && value.rank() < 2)
+      pairs.back().b = Grid(value);
+    else
+      return {};
+  }
+  return pairs;
+}
+
+bool search(const std::vector<Pair>& pairs, std::size_t level, const Grid& x, const Grid& y,
+            std::vector<Stage>& chain) {
+  Stage stage;
+  stage.x = x;
+  stage.z = x;
+  const bool last = level + 1 >= pairs.size();
+  for (const bool transpose : {false, true}) {
+    if (!pairs.empty()) {
+      stage.W = transpose ? transposed(pairs[level].W) : pairs[level].W;
+      if (stage.W.columns != x.columns) continue;
+      stage.weight_is_transposed = transpose;
+      stage.b = pairs[level].b;
+      stage.z = product(x, transposed(stage.W));
+      if (!stage.b.empty() && stage.b.columns != stage.z.columns) continue;
+      for (std::size_t i = 0; i < stage.z.rows; ++i)
+        for (std::size_t j = 0; j < stage.z.columns && !stage.b.empty(); ++j) stage.z(i, j) += stage.b(0, j);
+    } else if (transpose) {
+      break;
+    }
+    for (const Function& function : functions()) {
+      stage.function = &function;
+      stage.y = function.value(stage.z);
+      chain.push_back(stage);
+      if (last ? same(stage.y, y) : search(pairs, level + 1, stage.y, y, chain)) return true;
+      chain.pop_back();
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<Stage> recognise(const GradientStep& step) {
+  std::vector<Stage> chain;
+  const std::vector<Pair> pairs = pairs_of(step);
+  if (!step.x.defined() || !step.y.defined() || !step.dy.defined() || step.y.numel() != step.dy.numel()) return {};
+  if (step.x.numel() > 100000 || pairs.size() > 3 || (pairs.empty() && !step.parameters.empty())) return {};
+  if (!search(pairs, 0, Grid(step.x), Grid(step.y), chain)) return {};
+  Grid delta = chain.back().y;
+  delta.elements = Grid(step.dy).elements;
+  for (std::size_t i = chain.size(); i-- > 0;) {
+    chain[i].delta = delta;
+    if (i > 0) delta = assemble(chain[i], Role::Input, chain[i].function->backward(chain[i].z, chain[i].y, delta));
+  }
+  return chain;
+}
+
+Grid assemble(const Stage& stage, Role role, const Grid& g) {
+  if (!stage.dense()) return g;
+  switch (role) {
+    case Role::Input:
+      return product(g, stage.W);
+    case Role::Bias:
+      return column_sums(g);
+    case Role::Weight:
+      break;
+  }
+  const Grid dW = product(transposed(g), stage.x);
+  return stage.weight_is_transposed ? transposed(dW) : dW;
+}
+
+std::vector<Guess> wrong_guesses(const Stage& stage) {
+  const Function& f = *stage.function;
+  Grid ones = stage.delta;
+  std::fill(ones.elements.begin(), ones.elements.end(), 1.0);
+  const Grid right = f.backward(stage.z, stage.y, stage.delta);
+  std::vector<Guess> guesses;
+  guesses.push_back({Cause::UpstreamIgnored, f.backward(stage.z, stage.y, ones),
+                     "the δ that comes from above is ignored", "with δ = 1 everywhere"});
+  if (f.name == "the identity") return guesses;
+  guesses.push_back(
+      {Cause::UpstreamIgnored, ones, "the δ that comes from above is ignored, and φ′ too", "with 1 for both"});
+  guesses.push_back({Cause::DerivativeMissing, stage.delta,
+                     "the derivative of " + f.name + " is missing: " + f.derivative,
+                     "with δ alone, without " + f.derivative});
+  guesses.push_back({Cause::ExtraDerivative, f.backward(stage.z, stage.y, right),
+                     "the derivative of " + f.name + " is there twice: " + f.derivative,
+                     "with " + f.derivative + " applied twice"});
+  for (const Function::Wrong& wrong : f.wrong)
+    guesses.push_back({Cause::WrongVariable, times(stage.delta, wrong.derivative(stage.z, stage.y)),
+                       "the derivative of " + f.name + " is taken of the wrong variable; it is " + f.derivative,
+                       "with " + wrong.formula});
+  return guesses;
+}
+
+}  // namespace handgrad::detail

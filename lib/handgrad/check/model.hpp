@@ -1,0 +1,71 @@
+#pragma once
+// Inside check/: recognises, by its values alone, what a step computes, and rebuilds its gradients with and without
+// the mistakes of the catalogue.
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "handgrad/check/report.hpp"
+
+namespace handgrad::detail {
+
+/// A matrix's view of a tensor: rows × columns. A vector is one row.
+struct Grid {
+  std::size_t rows = 0, columns = 0;
+  std::vector<double> elements;
+
+  Grid() = default;
+  Grid(std::size_t r, std::size_t c) : rows(r), columns(c), elements(r * c) {}
+  explicit Grid(const Tensor<double>& tensor);
+  double& operator()(std::size_t i, std::size_t j) { return elements[i * columns + j]; }
+  double operator()(std::size_t i, std::size_t j) const { return elements[i * columns + j]; }
+  bool empty() const { return elements.empty(); }
+};
+Grid product(const Grid& a, const Grid& b);
+Grid transposed(const Grid& a);
+Grid times(const Grid& a, const Grid& b);  // element by element
+Grid column_sums(const Grid& a);
+
+/// A function of the catalogue, y = φ(z), and what its backward makes of δ.
+struct Function {
+  std::string name;        // "tanh"
+  std::string derivative;  // "1 − y²"
+  std::function<Grid(const Grid& z)> value;
+  std::function<Grid(const Grid& z, const Grid& y, const Grid& delta)> backward;
+  bool elementwise = true;
+  /// With its derivative taken at the wrong tensor: what was used ("1 − z²"), and φ′ then.
+  struct Wrong {
+    std::string formula;
+    std::function<Grid(const Grid& z, const Grid& y)> derivative;
+  };
+  std::vector<Wrong> wrong = {};
+};
+const std::vector<Function>& functions();
+
+/// y = φ(z), z = x·Wᵀ + b; or, without a weight, z = x.
+struct Stage {
+  Grid x, W, b, z, y;
+  const Function* function = nullptr;
+  bool weight_is_transposed = false;  // z = x·W + b
+  Grid delta;                         // ∂S/∂y, as it ought to arrive
+  bool dense() const { return !W.empty(); }
+};
+
+/// The step as a chain of stages, the first first; empty where it cannot be recognised.
+std::vector<Stage> recognise(const GradientStep& step);
+
+/// What a stage's backward makes of g = ∂S/∂z.
+enum class Role { Input, Weight, Bias };
+Grid assemble(const Stage& stage, Role role, const Grid& g);
+
+/// g, rightly or wrongly.
+struct Guess {
+  Cause cause = Cause::None;
+  Grid g;
+  std::string what, formula;
+};
+/// The mistakes that one can make in a stage's g = δ∘φ′(z).
+std::vector<Guess> wrong_guesses(const Stage& stage);
+
+}  // namespace handgrad::detail
