@@ -50,6 +50,25 @@ void mlp(benchmark::State& state) {
 }
 BENCHMARK(mlp)->Unit(benchmark::kMicrosecond);
 
+void mlp_dropout(benchmark::State& state) {
+  manual_seed(0);
+  Sequential net{Linear(108, 256), ReLU(), Dropout(0.5), Linear(256, 128), ReLU(), Dropout(0.5), Linear(128, 1)};
+  BCEWithLogitsLoss loss;
+  SGD sgd(net.parameters(), {.lr = 1e-3});
+  train(state, net, loss, sgd, randn<T>({128, 108}), labels(128));
+}
+BENCHMARK(mlp_dropout)->Unit(benchmark::kMicrosecond);
+
+void mlp_batch_norm_adamw(benchmark::State& state) {
+  manual_seed(0);
+  Sequential net{Linear(108, 256), ReLU(),           BatchNorm1d(256), Linear(256, 128),
+                 ReLU(),           BatchNorm1d(128), Linear(128, 1)};
+  BCEWithLogitsLoss loss;
+  AdamW adamw(net.parameters());
+  train(state, net, loss, adamw, randn<T>({128, 108}), labels(128));
+}
+BENCHMARK(mlp_batch_norm_adamw)->Unit(benchmark::kMicrosecond);
+
 // The same network's products alone: y = x·Wᵀ three times, dW = δᵀ·x three times, dx = δ·W twice.
 void mlp_products(benchmark::State& state) {
   const std::size_t n = 128, sizes[] = {108, 256, 128, 1};
