@@ -148,8 +148,9 @@ void from_scratch_section(Lab& lab) {
   Model faulty = draw_model(1000);
   std::cout << "w = " << faulty.w.value() << "\nb = " << faulty.b.value() << '\n';
   lab.figures.exact("000.small.w", faulty.w.value(), printed("6.6135e-04 2.6692e-04 6.1677e-05"));
-  const auto broadcast_step = [&](const Tensor<float>& p) {
-    BroadcastLoss loss = broadcast_loss(p, y);
+  const auto broadcast_step = [&targets =
+                                   y](const Tensor<float>& p) {  // named anew: Clang 14 captures no structured binding
+    BroadcastLoss loss = broadcast_loss(p, targets);
     return std::pair{loss.value, loss.dp};
   };
   const Tensor<float> p_small = faulty.net.forward(x);
