@@ -1,6 +1,7 @@
 #include "handgrad/layers/batch_norm.hpp"
 
 #include "handgrad/format.hpp"
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -78,6 +79,34 @@ std::string BatchNorm1d<T>::extra_repr() const {
 template <class T>
 std::string BatchNorm1d<T>::label() const {
   return "BatchNorm1d(" + std::to_string(num_features_) + ")";
+}
+
+template <class T>
+trace::Derivation BatchNorm1d<T>::derivation(const Shape& input) const {
+  trace::Derivation d{.rename = {{"weight", "γ"}, {"bias", "β"}}, .known = {{"ε", trace::constant(options_.eps)}}};
+  if (of_batch_) {
+    d.known.emplace_back("N", trace::constant(static_cast<double>(input.rows())));
+    d.forward.emplace_back("µ = mean(x)", "µ[j] = sum(n: x[n,j])/N");
+    d.forward.emplace_back("v = mean((x − µ)²)", "v[j] = sum(n: (x[n,j] − µ[j])²)/N");
+  } else {
+    d.known.emplace_back("µ", trace::array(running_mean.value()));
+    d.known.emplace_back("v", trace::array(running_var.value()));
+  }
+  d.forward.emplace_back("s = 1/sqrt(v + ε)");
+  d.forward.emplace_back("x̂ = (x − µ)·s", "x̂[n,j] = (x[n,j] − µ[j])·s[j]");
+  const std::string gamma = options_.affine ? "γ[j]·" : "", gamma_whole = options_.affine ? "γ·" : "";
+  d.forward.emplace_back("y = " + gamma_whole + "x̂" + (options_.affine ? " + β" : ""),
+                         "y[n,j] = " + gamma + "x̂[n,j]" + (options_.affine ? " + β[j]" : ""));
+  if (options_.affine) {
+    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[j] = sum(n: δ[n,j]·x̂[n,j])");
+    d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[j] = sum(n: δ[n,j])");
+  }
+  if (of_batch_)
+    d.backward.emplace_back("dx = " + gamma_whole + "s·(δ − mean(δ) − x̂·mean(δ∘x̂))",
+                            "dx[n,j] = " + gamma + "s[j]·(δ[n,j] − sum(k: δ[k,j])/N − x̂[n,j]·sum(k: δ[k,j]·x̂[k,j])/N)");
+  else
+    d.backward.emplace_back("dx = " + gamma_whole + "s·δ", "dx[n,j] = " + gamma + "s[j]·δ[n,j]");
+  return d;
 }
 
 template class BatchNorm1d<float>;

@@ -2,6 +2,7 @@
 
 #include "handgrad/format.hpp"
 #include "handgrad/random.hpp"
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -52,6 +53,18 @@ void Dropout<T>::set_state(const State& state) {
 template <class T>
 std::string Dropout<T>::extra_repr() const {
   return "p=" + format_number(p_) + ", inplace=False";
+}
+
+template <class T>
+trace::Derivation Dropout<T>::derivation(const Shape& input) const {
+  if (!masked_) return {{"y = x"}, {"dx = δ"}};
+  Tensor<double> step = step_;
+  Tensor<T> mask = ones<T>(input, step.device());  // what the last forward made of ones
+  kernels::backend<T>(step.device()).dropout({p_, seed_, stream_}, false, step, mask, mask);
+  trace::Array m = trace::array(mask);
+  for (double& element : m.numbers) element = element != 0;
+  return {
+      {"y = if(m = 0, 0, x/(1 − p))"}, {"dx = if(m = 0, 0, δ/(1 − p))"}, {}, {{"m", m}, {"p", trace::constant(p_)}}};
 }
 
 template class Dropout<float>;

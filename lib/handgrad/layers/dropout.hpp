@@ -33,6 +33,7 @@ class Dropout : public Layer<T> {
   void set_state(const State& state);
 
   std::string extra_repr() const override;
+  trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override;

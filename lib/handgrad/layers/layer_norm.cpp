@@ -1,6 +1,7 @@
 #include "handgrad/layers/layer_norm.hpp"
 
 #include "handgrad/format.hpp"
+#include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -55,6 +56,27 @@ std::string LayerNorm<T>::extra_repr() const {
 template <class T>
 std::string LayerNorm<T>::label() const {
   return "LayerNorm" + (shape_.rank() == 1 ? "(" + std::to_string(shape_[0]) + ")" : shape_.str());
+}
+
+template <class T>
+trace::Derivation LayerNorm<T>::derivation(const Shape&) const {
+  if (shape_.rank() != 1) return {};
+  const bool scaled = weight.defined(), shifted = bias.defined();
+  trace::Derivation d{
+      .forward = {{"µ = mean(x)", "µ[n] = sum(k: x[n,k])/D"},
+                  {"v = mean((x − µ)²)", "v[n] = sum(k: (x[n,k] − µ[n])²)/D"},
+                  "s = 1/sqrt(v + ε)",
+                  {"x̂ = (x − µ)·s", "x̂[n,i] = (x[n,i] − µ[n])·s[n]"},
+                  {std::string("y = ") + (scaled ? "γ∘x̂" : "x̂") + (shifted ? " + β" : ""),
+                   std::string("y[n,i] = ") + (scaled ? "γ[i]·" : "") + "x̂[n,i]" + (shifted ? " + β[i]" : "")}},
+      .backward = {{scaled ? "g = γ∘δ" : "g = δ", std::string("g[n,i] = ") + (scaled ? "γ[i]·" : "") + "δ[n,i]"}},
+      .rename = {{"weight", "γ"}, {"bias", "β"}},
+      .known = {{"D", trace::constant(static_cast<double>(shape_.numel()))}, {"ε", trace::constant(options_.eps)}}};
+  if (scaled) d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[i] = sum(n: δ[n,i]·x̂[n,i])");
+  if (shifted) d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[i] = sum(n: δ[n,i])");
+  d.backward.emplace_back("dx = s·(g − mean(g) − x̂·mean(g∘x̂))",
+                          "dx[n,i] = s[n]·(g[n,i] − sum(k: g[n,k])/D − x̂[n,i]·sum(k: g[n,k]·x̂[n,k])/D)");
+  return d;
 }
 
 template class LayerNorm<float>;

@@ -32,6 +32,7 @@ class LayerNorm : public Layer<T> {
   std::string extra_repr() const override;
   std::string label() const override;
   Shape output_shape(const Shape& input) const override;
+  trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override;

@@ -22,6 +22,8 @@ const char* find(const Pairs& pairs, const std::string& key) {
 
 const Pairs subscripts{{"i", "ᵢ"}, {"j", "ⱼ"}, {"k", "ₖ"}, {"n", "ₙ"}, {"o", "ₒ"}, {"m", "ₘ"}};
 
+const Pairs small_digits{{"₀", "_{0}"}, {"₁", "_{1}"}, {"₂", "_{2}"}, {"₃", "_{3}"}};
+
 const Pairs greek{{"α", "\\alpha"},      {"β", "\\beta"}, {"γ", "\\gamma"}, {"δ", "\\delta"},
                   {"ε", "\\varepsilon"}, {"η", "\\eta"},  {"θ", "\\theta"}, {"λ", "\\lambda"},
                   {"µ", "\\mu"},         {"μ", "\\mu"},   {"σ", "\\sigma"}, {"φ", "\\varphi"},
@@ -46,6 +48,7 @@ std::string name_latex(const std::string& name) {
   const auto parts = characters(name);
   if (parts.size() > 1 && parts[0] == "d") return "\\mathrm{d}" + name_latex(name.substr(1));
   if (parts.size() == 2 && parts[1] == "\xCC\x82") return "\\hat{" + name_latex(parts[0]) + "}";  // combining hat
+  if (parts.size() == 2 && find(small_digits, parts[1])) return name_latex(parts[0]) + find(small_digits, parts[1]);
   if (parts.size() == 1) {
     if (const char* letter = find(greek, name)) return letter;
     if (name == "ŷ") return "\\hat{y}";

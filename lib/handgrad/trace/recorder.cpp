@@ -157,8 +157,17 @@ std::size_t Recorder::value_of(const Source& source, const std::string& name, Ro
   return trace_.values.size() - 1;
 }
 
+/// Records the equations of one call. Where one target is assigned to more than once, the library's value is the last.
+void Recorder::write(Scope& scope, const Frame& frame, const std::vector<Equation>& equations, bool reads_everything) {
+  for (auto equation = equations.begin(); equation != equations.end(); ++equation) {
+    const bool last = std::none_of(equation + 1, equations.end(),
+                                   [&](const Equation& later) { return later.target == equation->target; });
+    write(scope, frame, *equation, reads_everything, last);
+  }
+}
+
 /// Records one equation: what it reads is in the scope, what it makes is put there.
-void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation, bool reads_everything) {
+void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation, bool reads_everything, bool last) {
   Assignment a;
   a.phase = frame.phase;
   a.layer = frame.layer;
@@ -183,7 +192,7 @@ void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation,
   result.role = Role::Computed;
   result.from = trace_.assignments.size();
   const auto computed = frame.results.find(equation.target);
-  a.by_library = computed != frame.results.end();
+  a.by_library = last && computed != frame.results.end();
   try {
     if (a.by_library) {
       result.array = computed->second.array;
@@ -243,9 +252,9 @@ void Recorder::forward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<T
     std::string list = symbol(d, "x");
     for (const auto& [name, parameter] : own_parameters(layer))
       list += (list == symbol(d, "x") ? "; " : ", ") + symbol(d, name);
-    write(scope, frame, Equation::symbols(symbol(d, "y") + " = f(" + list + ")"), true);
+    write(scope, frame, {Equation::symbols(symbol(d, "y") + " = f(" + list + ")")}, true);
   }
-  for (const Equation& equation : d.forward) write(scope, frame, equation, false);
+  write(scope, frame, d.forward);
   scopes_[&layer] = scope;
 }
 
@@ -278,13 +287,13 @@ void Recorder::backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<
   if (generic)
     for (const auto& [target, result] : frame.results)
       equations.push_back(Equation::symbols(target + " = (∂f/∂" + target.substr(1) + ")ᵀ·" + symbol(d, "δ")));
-  for (Equation& equation : equations) {
-    if (equation.target == gradient_symbol(d, "x") && !layer.requires_input_grad()) continue;
+  if (!layer.requires_input_grad())
+    std::erase_if(equations, [&](const Equation& equation) { return equation.target == gradient_symbol(d, "x"); });
+  for (Equation& equation : equations)
     if (const auto g = frame.gradients.find(equation.target);
         g != frame.gradients.end() && g->second == Gradient::Accumulated)
       add_old(equation);
-    write(scope, frame, equation, generic);
-  }
+  write(scope, frame, equations, generic);
 }
 
 template <class T>
@@ -295,8 +304,8 @@ void Recorder::forward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>&
   scope[symbol(d, "y")] = value_of(source(y), "target", Role::Input);
   for (const auto& [name, array] : d.known) scope[name] = value_of({nullptr, array, false}, name, Role::Constant);
   const Frame frame{Phase::Loss, "loss", loss.name(), {{symbol(d, "L"), source(value)}}, {}};
-  if (d.forward.empty()) write(scope, frame, Equation::symbols("L = L(p, y)"), true);
-  for (const Equation& equation : d.forward) write(scope, frame, equation, false);
+  if (d.forward.empty()) write(scope, frame, {Equation::symbols("L = L(p, y)")}, true);
+  write(scope, frame, d.forward);
   scopes_[&loss] = scope;
 }
 
@@ -310,12 +319,25 @@ void Recorder::backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>
   Frame frame{Phase::Backward, "loss", loss.name(), {}, {}};
   frame.results[gradient] = source(dp);
   if (upstream) scope["u"] = value_of(source(*upstream), "u", Role::Input);
-  if (d.backward.empty())
-    write(scope, frame, Equation::symbols(gradient + (upstream ? " = u∘∂ℓ/∂" : " = ∂L/∂") + symbol(d, "p")), true);
-  for (Equation equation : d.backward) {
-    if (upstream && equation.target == gradient) multiply_by_upstream(equation, *upstream, dp);
-    write(scope, frame, equation, false);
-  }
+  auto equations = d.backward;
+  const bool generic = equations.empty();
+  if (generic)
+    equations = {Equation::symbols(gradient + (upstream ? " = u∘∂ℓ/∂" : " = ∂L/∂") + symbol(d, "p"))};
+  else if (upstream)
+    for (Equation& equation : equations)
+      if (equation.target == gradient) multiply_by_upstream(equation, *upstream, dp);
+  write(scope, frame, equations, generic);
+}
+
+/// Where parameter i of an optimizer belongs, and its symbol there: w when it has none, or when the optimizer's
+/// formulas use that symbol for something else.
+Recorder::Owner Recorder::owner(const void* address, std::size_t i, const Derivation& d) const {
+  const auto found = owners_.find(address);
+  if (found == owners_.end()) return {"parameter " + std::to_string(i), "w"};
+  Owner owner = found->second;
+  for (const auto& [name, array] : d.known)
+    if (name == owner.symbol) owner.symbol = "w";
+  return owner;
 }
 
 template <class T>
@@ -328,11 +350,10 @@ void Recorder::before_step(const Optimizer<T>& optimizer) {
     auto& [number, d] = updates_.emplace_back(i, optimizer.derivation(i));
     const auto [place, own] =
         owners_.contains(w.value().data()) ? owners_[w.value().data()] : Owner{"parameter " + std::to_string(i), "w"};
-    for (auto* equations : {&d.forward})
-      for (Equation& equation : *equations) {
-        rename_symbol(equation, "w", own);
-        rename_symbol(equation, "g", "d" + own);
-      }
+    for (Equation& equation : d.forward) {
+      rename_symbol(equation, "w", own);
+      rename_symbol(equation, "g", "d" + own);
+    }
     Scope& scope = update_scopes_.emplace_back();
     scope[own] = value_of(source(w.value()), place + "." + own, Role::Parameter);
     scope["d" + own] = value_of(source(w.grad()), place + ".d" + own, Role::Input);
@@ -354,8 +375,8 @@ void Recorder::step(const Optimizer<T>& optimizer) {
         frame.results[name] = {nullptr, array, std::is_same_v<T, float>};
     }
     if (d.forward.empty())
-      write(update_scopes_[k], frame, Equation::symbols(own + " = step(" + own + ", d" + own + ")"), true);
-    for (const Equation& equation : d.forward) write(update_scopes_[k], frame, equation, false);
+      write(update_scopes_[k], frame, {Equation::symbols(own + " = step(" + own + ", d" + own + ")")}, true);
+    write(update_scopes_[k], frame, d.forward);
   }
 }
 

@@ -93,10 +93,12 @@ class Recorder {
     std::string layer, symbol;
   };
 
+  Owner owner(const void* address, std::size_t i, const Derivation& update) const;
   template <class T>
   static Source source(const Tensor<T>& x);
   std::size_t value_of(const Source& source, const std::string& name, Value::Role role);
-  void write(Scope& scope, const Frame& frame, const Equation& equation, bool reads_everything);
+  void write(Scope& scope, const Frame& frame, const std::vector<Equation>& equations, bool reads_everything = false);
+  void write(Scope& scope, const Frame& frame, const Equation& equation, bool reads_everything, bool last);
 
   Recorder* outer_;
   Trace trace_;
