@@ -76,6 +76,27 @@ BOOST_AUTO_TEST_CASE(every_activation) {
   BOOST_TEST(allocations_of(training_step(net, loss, sgd, randn<double>({6, 5}), randint<double>(0, 2, {6}))) == 0);
 }
 
+BOOST_AUTO_TEST_CASE(normalised_and_dropped_out) {
+  manual_seed(6);
+  Sequential net{Linear(5, 8), BatchNorm1d(8), ReLU(), Dropout(0.5), Linear(8, 7), LayerNorm(7), Tanh(), Linear(7, 1)};
+  BCEWithLogitsLoss loss;
+  const Tensor<float> x = randn({6, 5}), y = randint(0, 2, {6, 1});
+  Adam<float> adam(net.parameters());
+  AdamW<float> adamw(no_decay_on_biases_and_norms(net, AdamWOptions{}));
+  RMSprop<float> rmsprop(net.parameters(), {.momentum = 0.9, .centered = true});
+  Tensor<float> norm;
+  for (Optimizer<float>* optimizer : std::initializer_list<Optimizer<float>*>{&adam, &adamw, &rmsprop}) {
+    const std::vector<Parameter<float>> parameters = net.parameters();
+    BOOST_TEST(allocations_of([&] {
+                 loss.forward(net.forward(x), y);
+                 optimizer->zero_grad();
+                 net.backward(loss.backward());
+                 clip_grad_norm_(parameters, 1.0, 2.0, norm);
+                 optimizer->step();
+               }) == 0);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(losses_of_elements) {
   manual_seed(3);
   Sequential net{Linear(5, 2)};

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/batch_norm.hpp"
+#include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/random.hpp"
@@ -37,6 +39,9 @@ BOOST_AUTO_TEST_CASE(prints_as_torch_does_with_the_number_of_parameters) {
   BOOST_TEST(printed(Sequential{LeakyReLU(0.2), LeakyReLU(), ELU(1.409), ELU(), GELU(), GELU("tanh"), SiLU(),
                                 Softplus(), Softplus(2, 5.5), Sigmoid(), Identity(), LogSoftmax(1)}) ==
              networks[2]["text"].text() + "\n0 parameters");
+  BOOST_TEST(printed(Sequential{BatchNorm1d(7), BatchNorm1d(3, {.momentum = 0.2, .affine = false}), LayerNorm(5),
+                                LayerNorm(Shape{3, 5}, {.eps = 0.01, .elementwise_affine = false})}) ==
+             networks[3]["text"].text() + "\n24 parameters");
   BOOST_TEST(printed(Sequential{Linear(108, 256), ReLU(), Linear(256, 128), ReLU(), Linear(128, 1)})
                  .ends_with("\n60,929 parameters"));
 }

@@ -32,7 +32,7 @@ bool extreme(const Tensor<double>& x) {
 /// The gradient is zero everywhere: a step, a softmax over one element, a normalisation of one element.
 bool is_flat(const Tensor<double>& dx) {
   for (double v : dx.to_vector())
-    if (v != 0) return false;
+    if (std::abs(v) > 1e-9) return false;
   return true;
 }
 
@@ -42,7 +42,6 @@ BOOST_AUTO_TEST_CASE(every_layer) {
   std::size_t passed = 0;
   for (const Reference reference : Reference::file("layers")["cases"]) {
     const auto layer = make_layer<double>(reference, Device::cpu());
-    if (!layer) continue;
     for (const Reference step : reference["steps"]) {
       const Tensor<double> x = step["x"].tensor<double>();
       if (extreme(x)) continue;

@@ -27,23 +27,35 @@ TARGETS = {
     "classes": torch.bucketize(SIGNAL, torch.tensor([-1.0, 0.3]).double()),
 }
 
+ARGUMENTS = {"Linear": ["in_features", "out_features"], "BatchNorm1d": ["num_features"], "LayerNorm": ["normalized_shape"]}
+
+
+def net(*layers):
+    """("Linear", 5, 7), "Tanh", … as descriptions of layers."""
+    described = []
+    for name, *sizes in [(layer,) if isinstance(layer, str) else layer for layer in layers]:
+        sizes = [[sizes[0]]] if name == "LayerNorm" else sizes
+        described.append({"layer": name, "args": dict(zip(ARGUMENTS.get(name, []), sizes))})
+    return described
+
+
 RUNS = [
     dict(name="sgd_momentum", seed=1, batch_size=8, target="regression", loss="MSELoss",
-         net=[("Linear", 5, 7), ("Tanh",), ("Linear", 7, 3), ("ELU",), ("Linear", 3, 1)],
+         net=net(("Linear", 5, 7), "Tanh", ("Linear", 7, 3), "Sigmoid", ("Linear", 3, 1)),
          optimizer="SGD", options=dict(lr=0.02, momentum=0.9)),
     dict(name="nesterov_batch_norm", seed=2, batch_size=12, target="binary", loss="BCEWithLogitsLoss",
-         net=[("Linear", 5, 11), ("BatchNorm1d", 11), ("ReLU",), ("Linear", 11, 1)],
+         net=net(("Linear", 5, 11), ("BatchNorm1d", 11), "ReLU", ("Linear", 11, 1)),
          optimizer="SGD", options=dict(lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3)),
     dict(name="adam_batch_norm", seed=3, batch_size=16, target="binary", loss="BCEWithLogitsLoss",
-         net=[("Linear", 5, 16), ("BatchNorm1d", 16), ("ReLU",), ("Linear", 16, 7), ("ReLU",), ("BatchNorm1d", 7),
-              ("Linear", 7, 1)],
+         net=net(("Linear", 5, 16), ("BatchNorm1d", 16), "ReLU", ("Linear", 16, 7), "ReLU", ("BatchNorm1d", 7),
+                 ("Linear", 7, 1)),
          optimizer="Adam", options=dict(lr=0.01, weight_decay=1e-4)),
     dict(name="adamw_cosine", seed=4, batch_size=7, target="classes", loss="CrossEntropyLoss",
-         net=[("Linear", 5, 11), ("BatchNorm1d", 11), ("SiLU",), ("Linear", 11, 6), ("LayerNorm", 6), ("GELU",),
-              ("Linear", 6, 3)],
+         net=net(("Linear", 5, 11), ("BatchNorm1d", 11), "SiLU", ("Linear", 11, 6), ("LayerNorm", 6), "ReLU",
+                 ("Linear", 6, 3)),
          optimizer="AdamW", options=dict(lr=0.01, weight_decay=0.1), cosine=EPOCHS),
     dict(name="rmsprop", seed=5, batch_size=60, target="regression", loss="L1Loss",
-         net=[("Linear", 5, 8), ("Softplus",), ("Linear", 8, 1)],
+         net=net(("Linear", 5, 8), "Sigmoid", ("Linear", 8, 1)),
          optimizer="RMSprop", options=dict(lr=0.01)),
 ]
 
@@ -51,7 +63,7 @@ RUNS = [
 def train(run):
     target = TARGETS[run["target"]]
     torch.manual_seed(run["seed"])
-    net = nn.Sequential(*(getattr(nn, name)(*sizes) for name, *sizes in run["net"]))
+    net = nn.Sequential(*(getattr(nn, layer["layer"])(**layer["args"]) for layer in run["net"]))
     loss = getattr(nn, run["loss"])()
     optimizer = getattr(torch.optim, run["optimizer"])(net.parameters(), **run["options"])
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, run["cosine"]) if "cosine" in run else None

@@ -52,7 +52,7 @@ std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& a
                                                            .elementwise_affine = args.flag("elementwise_affine", true),
                                                            .bias = args.flag("bias", true)});
   }
-  return nullptr;
+  throw std::runtime_error("no layer " + name);
 }
 
 Reduction reduction(const std::string& name) {
@@ -107,9 +107,9 @@ std::unique_ptr<Optimizer<T>> make_optimizer(const Reference& description, std::
 template <class T>
 std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device) {
   std::shared_ptr<Layer<T>> layer = bare_layer<T>(description["layer"].text(), description["args"]);
-  if (!layer) return layer;
-  for (auto& [name, parameter] : layer->named_parameters())
-    parameter.value().copy_from(description["parameters"][name.c_str()].template tensor<T>());
+  if (description.contains("parameters"))
+    for (auto& [name, parameter] : layer->named_parameters())
+      parameter.value().copy_from(description["parameters"][name.c_str()].template tensor<T>());
   layer->to(device);
   return layer;
 }
@@ -117,10 +117,12 @@ std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device
 template <class T>
 std::unique_ptr<Loss<T>> make_loss(const Reference& description, Device device) {
   const std::string name = description["loss"].text();
-  const Reduction how = reduction(description["reduction"].text());
-  const Reference weights = description["weights"];
+  const Reduction how =
+      description.contains("reduction") ? reduction(description["reduction"].text()) : Reduction::Mean;
   const auto weight = [&](const char* key) {
-    return weights.contains(key) ? weights[key].tensor<T>().to(device) : Tensor<T>();
+    return description.contains("weights") && description["weights"].contains(key)
+               ? description["weights"][key].template tensor<T>().to(device)
+               : Tensor<T>();
   };
   if (name == "MSELoss") return std::make_unique<MSELoss<T>>(how);
   if (name == "L1Loss") return std::make_unique<L1Loss<T>>(how);

@@ -12,12 +12,11 @@
 
 namespace handgrad::test {
 
-/// The layer of {"layer": NAME, "args": {…}, "parameters": {…}}, with those parameters, on `device`. Null for a layer
-/// that the library does not have.
+/// The layer of {"layer": NAME, "args": {…}, "parameters": {…}}, on `device`; without parameters, as it begins.
 template <class T>
 std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device);
 
-/// The loss of {"loss": NAME, "reduction": …, "weights": {…}}, its weights on `device`.
+/// The loss of {"loss": NAME, "reduction": …, "weights": {…}}, its weights on `device`; by default Mean, no weights.
 template <class T>
 std::unique_ptr<Loss<T>> make_loss(const Reference& description, Device device);
 

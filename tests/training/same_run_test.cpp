@@ -1,0 +1,68 @@
+// The same seed gives PyTorch's run: initial weights, shuffled batches, forward, backward, running statistics and
+// optimizers together, in double, from reference/training.json.
+#include "handgrad/handgrad.hpp"
+#include "support/check.hpp"
+#include "support/factory.hpp"
+#include "support/reference.hpp"
+#include "support/typed.hpp"
+
+using namespace handgrad;
+using namespace handgrad::test;
+
+namespace {
+
+struct Losses {
+  std::vector<double> train, eval;  // of each epoch: the mean over its batches as they came; over all rows after it
+};
+
+Losses train(const Reference& run, Sequential<double>& net, const Tensor<double>& x, const Tensor<double>& y,
+             std::size_t epochs) {
+  const auto loss = make_loss<double>(run, x.device());
+  const auto optimizer = make_optimizer<double>(run, net.parameters());
+  std::optional<CosineAnnealingLR> cosine;
+  if (run.contains("cosine")) cosine.emplace(*optimizer, static_cast<std::int64_t>(run["cosine"].number()));
+  DataLoader loader(TensorDataset<double>(x.cpu(), y.cpu()),
+                    {.batch_size = std::size_t(run["batch_size"].number()), .shuffle = true, .device = x.device()});
+  Losses losses;
+  for (std::size_t epoch = 0; epoch < epochs; ++epoch) {
+    net.train();
+    double total = 0;
+    for (const auto& [rows, targets] : loader) {
+      total += loss->forward(net.forward(rows), targets).item() * double(rows.size(0));
+      optimizer->zero_grad();
+      net.backward(loss->backward());
+      optimizer->step();
+    }
+    losses.train.push_back(total / double(x.size(0)));
+    if (cosine) cosine->step();
+    net.eval();
+    losses.eval.push_back(loss->forward(net.forward(x), y).item());
+  }
+  return losses;
+}
+
+struct CPU : Where<double, false> {};
+struct CUDA : Where<double, true> {};
+using Devices = boost::mp11::mp_list<CPU, CUDA>;
+
+}  // namespace
+
+BOOST_TEST_DECORATOR(*boost::unit_test::precondition(device_present))
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_same_seed_gives_torchs_run, Place, Devices) {
+  const Reference file = Reference::file("training");
+  const Tensor<double> x = file["x"].tensor<double>().to(Place::device());
+  for (const Reference run : file["runs"]) {
+    const std::string name = run["name"].text();
+    manual_seed(static_cast<std::uint64_t>(run["seed"].number()));
+    Sequential<double> net;
+    for (const Reference layer : run["net"]) net.push_back(make_layer<double>(layer, Place::device()));
+    const Tensor<double> y = file["targets"][run["target"].text().c_str()].tensor<double>().to(Place::device());
+    const Losses losses = train(run, net, x, y, std::size_t(file["epochs"].number()));
+    check_close(losses.train, run["train_loss"].numbers(), 1e-9, name + " train loss");
+    check_close(losses.eval, run["eval_loss"].numbers(), 1e-9, name + " eval loss");
+    for (const auto& [entry, value] : net.state_dict()) {
+      const Tensor<double> expected = run["state"][entry.c_str()].template tensor<double>();
+      check_close(value.reshape(expected.shape()), expected, 1e-8, name + " " + entry);
+    }
+  }
+}
