@@ -316,9 +316,13 @@ GradientReport check_gradients(const std::string& subject, const std::vector<Fun
       return gradient.forward(own).to_vector();
     };
     const bool right_shape = gradient.gradient.shape() == own.shape();
-    const Variable variable{
-        gradient.name,        own, right_shape ? gradient.gradient.to_vector() : Values(own.numel(), nan), terms,
-        gradient.accumulates, {}};
+    const Variable variable{gradient.name,
+                            own,
+                            right_shape ? gradient.gradient.to_vector() : Values(own.numel(), nan),
+                            terms,
+                            gradient.accumulates,
+                            true,
+                            {}};
     TensorReport tensor = detail::check_variable(variable, options, report.tolerance);
     tensor.mistakes = gradient.mistakes;
     tensor.names_gradient = true;
