@@ -132,6 +132,10 @@ void Figures::exact(const std::string& id, const Numbers& here, const Notebook& 
 void Figures::reach(const std::string& id, const Numbers& here, const Notebook& notebook, bool reached) {
   add({id, Kind::Reach, notebook, here.values(), reached});
 }
+void Figures::reach(const std::string& id, const Numbers& here) {
+  add({id, Kind::Reach, std::nullopt, here.values(), std::nullopt});
+}
+
 void Figures::shape(const std::string& id, const Numbers& here) {
   add({id, Kind::Shape, std::nullopt, here.values(), std::nullopt});
 }

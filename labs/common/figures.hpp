@@ -69,6 +69,8 @@ class Figures {
   void exact(const std::string& id, const Numbers& here, const Notebook& notebook, bool holds);
   /// Comes from an unseeded start in the notebook: `reached` says whether ours is as good or better.
   void reach(const std::string& id, const Numbers& here, const Notebook& notebook, bool reached);
+  /// Comes from an unseeded start, and the notebook prints nothing to reach.
+  void reach(const std::string& id, const Numbers& here);
   /// A picture or a timing.
   void shape(const std::string& id, const Numbers& here = {});
 

@@ -232,7 +232,8 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
   const Range xs = range(true), ys = range(false);
   const auto between = [](Range range) { return "[" + number(range.low) + ":" + number(range.high) + "]\n"; };
   std::string set =
-      "reset\nset grid lc rgb '#C8C8C8' lw 0.6 dt 1\nset key tmargin center horizontal Left reverse samplen 3\nset "
+      "reset\nset grid lc rgb '#C8C8C8' lw 0.6 dt 1\nset key tmargin center horizontal Left reverse samplen 3 spacing "
+      "1.25\nset "
       "tics nomirror\n";
   set += "set border lc rgb '#555555'\nset datafile missing 'NaN'\n";
   set += (has_legend() ? "set key title " : "set title ") + quoted(title_) + " font 'sans,12'\nset xlabel " +
@@ -256,7 +257,7 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
   for (const Surface& surface : surface_) {
     set += surface.scale == Scale::Sequential
                ? "set palette defined (0 '#00204D', 0.25 '#414D6B', 0.5 '#7C7B78', 0.75 '#BCAF6F', 1 '#FFEA46')\n"
-               : "set palette defined (0 '#0072B2', 0.5 '#F7F7F7', 1 '#E69F00')\n";
+               : "set palette defined (0 '#7FB8DA', 0.5 '#FFFFFF', 1 '#F5CF87')\nset cbrange [0:1]\n";
     set += "set cblabel " + quoted(surface.label) + " offset 1, 0\nunset grid\n";
     drawn.push_back("$" + id + "z using 1:2:3 with image notitle");
     if (!levels_.empty())

@@ -35,7 +35,7 @@ class Plot {
 
   enum class Scale {
     Sequential,  ///< dark to bright: amounts
-    Diverging    ///< blue over white to orange: two sides of the middle of the range
+    Probability  ///< from 0 to 1, blue over white to orange
   };
   /// z at the points of an evenly spaced grid as colour; z has one row for each y, one column for each x.
   Plot& surface(const Numbers& x, const Numbers& y, const Numbers& z, const std::string& label, Scale scale);
