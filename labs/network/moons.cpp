@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <handgrad/handgrad.hpp>
 #include <iomanip>
 #include <iostream>
@@ -128,7 +127,6 @@ void why(const hg::Samples<float>& data) {
       << "N(0, 4²) instead, lr 1, 4000 iterations, ten seeds:\n\n  ";
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
     auto model = classification_nn(seed);
-    hg::manual_seed(seed);
     for (auto& parameter : model.parameters()) hg::normal_(parameter.value(), 0, 4);
     fit(model, data, 10 * lr, 4000);
     std::cout << "  " << accuracy(model, data) << (seed == 4 ? "\n  " : "");
@@ -175,20 +173,6 @@ hg::Sequential<float> classify(Lab& lab, const hg::Samples<float>& data) {
   return model;
 }
 
-/// One .npy file for each tensor of the state, named after it.
-void save(const std::vector<hg::NamedTensor<float>>& state, const std::filesystem::path& folder) {
-  std::filesystem::create_directories(folder);
-  for (const auto& [name, tensor] : state) hg::write_npy((folder / (name + ".npy")).string(), tensor);
-}
-
-std::vector<hg::NamedTensor<float>> load(const std::filesystem::path& folder) {
-  std::vector<hg::NamedTensor<float>> state;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().extension() == ".npy")
-      state.emplace_back(entry.path().stem().string(), hg::read_npy(entry.path().string()));
-  return state;
-}
-
 /// Loads a state where it does not belong, and shows what the library says.
 bool refused(hg::Layer<float>& model, const std::vector<hg::NamedTensor<float>>& state) {
   const auto before = model.state_dict();
@@ -205,12 +189,11 @@ bool refused(hg::Layer<float>& model, const std::vector<hg::NamedTensor<float>>&
 void save_and_load(Lab& lab, hg::Sequential<float>& model, const hg::Samples<float>& data) {
   lab.section("10   Saved and loaded");
   const Tensor<float> prediction = model.forward(data.x).clone();
-  const auto folder = std::filesystem::path(lab.out("moons_v3"));
-  save(model.state_dict(), folder);
-  const auto state = load(folder);
-  std::cout << "saved in " << folder.string() << ":\n";
-  for (const auto& [name, tensor] : model.state_dict())
-    std::cout << "  " << name << ' ' << tensor.shape().str() << '\n';
+  const std::string path = lab.out("moons_v3.safetensors");
+  hg::write_safetensors(path, model.state_dict());
+  const auto state = hg::read_safetensors(path).tensors;
+  std::cout << path << ":\n";
+  for (const auto& [name, tensor] : state) std::cout << "  " << name << ' ' << tensor.shape().str() << '\n';
 
   auto loaded = classification_nn_v3(1);  // other weights, until it is given the saved ones
   loaded.load_state_dict(state);
