@@ -40,6 +40,7 @@
 #include "handgrad/random.hpp"
 #include "handgrad/sequential.hpp"
 #include "handgrad/tensor.hpp"
+#include "handgrad/threads.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "handgrad/trace/recorder.hpp"
 #include "handgrad/xtensor.hpp"

@@ -1,0 +1,164 @@
+// A few threads that wait for work. A job is a number of parts; whoever is free takes the next one. A job of the
+// notebooks' sizes takes some 50 µs, less than to wake a sleeping thread: so a thread that has run out of work looks
+// out for more for a while before it sleeps.
+#include "kernels/cpu/threads.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "handgrad/errors.hpp"
+#include "handgrad/threads.hpp"
+
+namespace handgrad {
+
+namespace {
+
+int initial_threads() {
+  for (const char* name : {"HANDGRAD_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"})
+    if (const char* text = std::getenv(name)) {
+      char* end = nullptr;
+      const long n = std::strtol(text, &end, 10);
+      if (end != text && n >= 1) return static_cast<int>(std::min(n, 1024L));
+    }
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return std::max(1, CPU_COUNT(&allowed));
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+std::atomic<int>& threads() {
+  static std::atomic<int> number{initial_threads()};
+  return number;
+}
+
+}  // namespace
+
+int num_threads() { return threads(); }
+
+void set_num_threads(int number) {
+  if (number < 1) throw ValueError("set_num_threads: at least 1 expected, " + std::to_string(number) + " came");
+  threads() = number;
+}
+
+namespace kernels::cpu {
+namespace {
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+class Pool {
+ public:
+  explicit Pool(int workers) {
+    for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+  }
+  ~Pool() {
+    stop_ = true;
+    announce();
+    for (std::thread& worker : workers_) worker.join();
+  }
+  int workers() const { return static_cast<int>(workers_.size()); }
+
+  void run(std::uint32_t n, void (*part)(void*, std::size_t), void* context) {
+    part_ = part;
+    context_ = context;
+    done_ = 0;
+    // The job's number, how many parts it has and which is next, in one word: whoever takes a part by raising it knows
+    // that the job is not over, and that part_ and context_ are the job's.
+    ++job_;
+    ticket_.store(std::uint64_t{job_} << 32 | n << 16, std::memory_order_release);
+    announce();
+    take_parts(job_);
+    for (int spins = 0; done_.load(std::memory_order_acquire) != n; ++spins)
+      spins < 4000 ? pause() : std::this_thread::yield();
+  }
+
+ private:
+  void announce() {
+    signal_.fetch_add(1);
+    signal_.notify_all();
+  }
+
+  void take_parts(std::uint32_t job) {
+    for (std::uint64_t ticket = ticket_.load(std::memory_order_acquire);;) {
+      const std::uint32_t n = ticket >> 16 & 0xffff, next = ticket & 0xffff;
+      if (ticket >> 32 != job || next == n) return;
+      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      part_(context_, next);
+      done_.fetch_add(1, std::memory_order_release);
+      ticket = ticket_.load(std::memory_order_acquire);
+    }
+  }
+
+  void work() {
+    using Clock = std::chrono::steady_clock;
+    std::uint32_t seen = 0;
+    while (!stop_) {
+      take_parts(static_cast<std::uint32_t>(ticket_.load(std::memory_order_acquire) >> 32));
+      const auto until = Clock::now() + std::chrono::microseconds(100);
+      while (signal_ == seen && Clock::now() < until)
+        for (int i = 0; i < 50 && signal_ == seen; ++i) pause();
+      signal_.wait(seen);
+      seen = signal_;
+    }
+  }
+
+  std::vector<std::thread> workers_;
+  std::atomic<bool> stop_{false};
+  std::atomic<std::uint32_t> signal_{0};  // raised when there is something to see
+  std::atomic<std::uint64_t> ticket_{0};
+  std::atomic<std::uint32_t> done_{0};
+  std::uint32_t job_ = 0;
+  void (*part_)(void*, std::size_t) = nullptr;
+  void* context_ = nullptr;
+};
+
+struct Shared {
+  std::mutex one_job_at_a_time;
+  std::unique_ptr<Pool> pool;
+  Shared() {
+    // A forked child has none of its parent's threads: it begins with a pool of its own, and leaves that one alone.
+    pthread_atfork([] { shared().one_job_at_a_time.lock(); }, [] { shared().one_job_at_a_time.unlock(); },
+                   [] {
+                     static_cast<void>(shared().pool.release());
+                     shared().one_job_at_a_time.unlock();
+                   });
+  }
+  static Shared& shared() {
+    static Shared instance;
+    return instance;
+  }
+};
+
+}  // namespace
+
+void run_parts(std::size_t n, void (*part)(void*, std::size_t), void* context) {
+  const int wanted = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(num_threads()), n));
+  if (wanted > 1 && n < 0xffff) {
+    Shared& shared = Shared::shared();
+    if (const std::unique_lock lock(shared.one_job_at_a_time, std::try_to_lock); lock) {
+      const int workers = num_threads() - 1;
+      if (!shared.pool || shared.pool->workers() != workers) {
+        shared.pool.reset();
+        shared.pool = std::make_unique<Pool>(workers);
+      }
+      return shared.pool->run(static_cast<std::uint32_t>(n), part, context);
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) part(context, i);
+}
+
+}  // namespace kernels::cpu
+}  // namespace handgrad

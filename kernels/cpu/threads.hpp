@@ -1,0 +1,18 @@
+#pragma once
+#include <cstddef>
+#include <type_traits>
+
+namespace handgrad::kernels::cpu {
+
+/// Calls part(context, i) for each i < n, once each and in no order, on up to num_threads() threads, the caller's among
+/// them; returns when all have returned. `part` must not throw. Allocates nothing. Called from several threads at once,
+/// or from within a part, the parts run on the caller's thread.
+void run_parts(std::size_t n, void (*part)(void* context, std::size_t i), void* context);
+
+template <class F>
+void parallel(std::size_t n, F&& f) {
+  run_parts(
+      n, [](void* context, std::size_t i) { (*static_cast<std::remove_reference_t<F>*>(context))(i); }, &f);
+}
+
+}  // namespace handgrad::kernels::cpu
