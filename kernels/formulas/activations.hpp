@@ -29,7 +29,8 @@ struct Threshold {
   std::optional<double> kink() const { return 0; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
-    return select(z != z, z, select(z > constant<V>(0), constant<V>(1), constant<V>(0)));  // NaN stays NaN
+    const V step = select(z > constant<V>(0), constant<V>(1), constant<V>(0));
+    return select(z == z, step, z);  // NaN stays NaN (z != z does not see it: xsimd's is false for NaN on AVX)
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V derivative(V, V) const {

@@ -1,5 +1,6 @@
 // Every layer against PyTorch: values, gradients, buffers, for the shapes and extreme inputs of reference/layers.json;
 // and the contract of accumulation, on the same numbers.
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -97,5 +98,16 @@ HANDGRAD_TEST_EVERYWHERE(without_an_input_gradient_the_others_are_the_same) {
     layer->forward(step["x"].tensor<T>().to(Place::device()));
     BOOST_TEST(!layer->backward(step["dy"].tensor<T>().to(Place::device())).defined());
     check_gradients_are(*layer, step["grads"], 1, Place::tolerance, step.where());
+  }
+}
+
+HANDGRAD_TEST_EVERYWHERE(nan_never_passes_unseen) {
+  using T = typename Place::T;
+  for (const Reference reference : Reference::file("layers")["cases"]) {
+    if (reference["layer"].text() == "Dropout") continue;  // p = 1 leaves nothing of x
+    const auto layer = make_layer<T>(reference, Place::device());
+    Tensor<T> x = reference["steps"][0]["x"].tensor<T>().to(Place::device());
+    x.fill(static_cast<T>(not_a_number));
+    for (const T y : layer->forward(x).to_vector()) BOOST_TEST(std::isnan(y), reference.where());
   }
 }
