@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/boundary.hpp"
 #include "common/plot.hpp"
 #include "network/parts.hpp"
 
@@ -50,22 +51,6 @@ std::vector<double> fit(hg::Sequential<float>& model, const hg::Samples<float>& 
   hg::SGD optimizer(model.parameters(), {.lr = rate, .momentum = momentum});
   hg::BCELoss loss;
   return fit_model(model, optimizer, loss, data.x, data.y, iterations);
-}
-
-/// The network's probability over the plane, with the data.
-Plot decision_boundary(const std::string& title, hg::Sequential<float>& model, const hg::Samples<float>& data) {
-  const std::size_t n = 100;
-  const auto x1 = hg::linspace<float>(-1.8f, 2.8f, n), x2 = hg::linspace<float>(-1.2f, 1.7f, n);
-  Tensor<float> grid = Tensor<float>::empty({n * n, 2});
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = 0; j < n; ++j)
-      grid.data()[2 * (i * n + j)] = x1.item(j), grid.data()[2 * (i * n + j) + 1] = x2.item(i);
-  std::vector<double> points[2][2];  // class, coordinate
-  for (std::size_t i = 0; i < data.x.size(0); ++i)
-    for (const int k : {0, 1}) points[data.y.item(i, 0) > 0.5f][k].push_back(data.x.item(i, k));
-  Plot plot(title, "x₁", "x₂");
-  plot.surface(x1, x2, model.forward(grid), "probability of class 1", Plot::Scale::Probability).contours({0.5});
-  return std::move(plot.points(points[0][0], points[0][1], "class 0").points(points[1][0], points[1][1], "class 1"));
 }
 
 struct Version {
@@ -149,7 +134,8 @@ hg::Sequential<float> classify(Lab& lab, const hg::Samples<float>& data) {
     reached.push_back(accuracy(model, data));
     std::cout << version.id << ", " << version.title << ": loss " << history.front() << " → " << history.back() << '\n'
               << hg::classification_report(data.y, predict(model, data.x)) << '\n';
-    boundaries.push_back(decision_boundary(version.id + ": " + version.title, model, data));
+    boundaries.push_back(decision_boundary(version.id + ": " + version.title, data,
+                                           [&](const Tensor<float>& x) { return model.forward(x); }));
     losses.line(iterations(history.size()), history, version.id + ": " + version.title);
   }
   boundaries.push_back(losses.log_y());

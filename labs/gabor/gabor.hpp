@@ -1,0 +1,45 @@
+#pragma once
+#include <handgrad/handgrad.hpp>
+
+/// A user's own layer: the Gabor function of one variable with two parameters, for x of any shape.
+///
+///     h = w₁ + 0.06·w₂·x        y = sin h · e^(−h²/32)
+///
+///     ∂y/∂h  = cos h · e^(−h²/32) + sin h · e^(−h²/32)·(−2h/32) = e^(−h²/32)·(cos h − (h/16)·sin h)
+///     ∂h/∂w₁ = 1,  ∂h/∂w₂ = 0.06·x,  ∂h/∂x = 0.06·w₂;  with δ = ∂L/∂y and g = δ ∘ ∂y/∂h
+///     dw₁ = Σ g        dw₂ = Σ g·0.06·x        dx = g·0.06·w₂
+template <class T = float>
+class Gabor : public handgrad::Layer<T> {
+ public:
+  explicit Gabor(double start_w1 = 0, double start_w2 = 0)
+      : w1(this->register_parameter("w1", handgrad::full<T>({1}, static_cast<T>(start_w1)))),
+        w2(this->register_parameter("w2", handgrad::full<T>({1}, static_cast<T>(start_w2)))) {}
+
+  handgrad::Parameter<T> w1, w2;
+
+ protected:
+  using Tensor = handgrad::Tensor<T>;
+
+  void forward_into(const Tensor& x, Tensor& y) override {
+    const auto h = preactivation(x);
+    y.xt() = xt::sin(h) * xt::exp(-h * h / 32);
+  }
+
+  void backward_into(const Tensor& x, const Tensor&, const Tensor& dy, Tensor& dx) override {
+    const auto h = preactivation(x);
+    const xt::xarray<T> g = dy.xt() * xt::exp(-h * h / 32) * (xt::cos(h) - h / 16 * xt::sin(h));
+    w1.accumulate(sum(g));
+    w2.accumulate(sum(g * T(0.06) * x.xt()));
+    dx.xt() = g * T(0.06) * w2.value().item();
+  }
+
+ private:
+  xt::xarray<T> preactivation(const Tensor& x) const {
+    return w1.value().item() + T(0.06) * w2.value().item() * x.xt();
+  }
+  /// In the shape of a parameter, (1).
+  template <class E>
+  static xt::xarray<T> sum(const E& e) {
+    return {static_cast<T>(xt::sum(e)())};
+  }
+};

@@ -1,0 +1,88 @@
+// Notebook 002: products on the CPU and the GPU, a gradient by hand, the Gabor function as a layer of one's own, XOR.
+// The formulas are derived in README.md beside this file.
+#include <chrono>
+#include <handgrad/handgrad.hpp>
+#include <iomanip>
+#include <iostream>
+#include <vector>
+
+#include "gabor/parts.hpp"
+
+namespace hg = handgrad;
+using namespace handgrad::labs;
+using hg::Tensor;
+
+namespace {
+
+/// Seconds for x·x. Reading an element waits until a GPU has computed it.
+double time_of_product(const Tensor<float>& x) {
+  const auto start = std::chrono::steady_clock::now();
+  hg::matmul(x, x).item(0, 0);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void products(Lab& lab) {
+  lab.section("2.4  A product of 5000×5000 numbers");
+  hg::manual_seed(42);
+  Tensor<float> x = hg::rand({5000, 5000});
+  const double cpu = time_of_product(x), gigaflop = 2 * 5000.0 * 5000 * 5000 * 1e-9;
+  std::cout << "CPU time: " << cpu << " s, " << std::setprecision(0) << gigaflop / cpu << " GFLOP/s\n"
+            << std::setprecision(4);
+  if (!hg::cuda_available()) {
+    std::cout << "No GPU: " << hg::cuda_unavailable_reason() << '\n';
+    lab.figures.shape("002.matmul", cpu);
+    return;
+  }
+  x = x.to(hg::Device::cuda());
+  time_of_product(x);  // warm-up: the product library is loaded and chooses how
+  const double gpu = time_of_product(x);
+  std::cout << "GPU time: " << gpu << " s, " << std::setprecision(0) << gigaflop / gpu
+            << " GFLOP/s\nCPU/GPU time: " << cpu / gpu << std::setprecision(4) << '\n';
+  lab.figures.shape("002.matmul", {cpu, gpu, cpu / gpu});
+}
+
+/// y = (1/N) Σ (xₙ + 2)² + 3
+double mean_square(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double xn : x) sum += (xn + 2) * (xn + 2) + 3;
+  return sum / static_cast<double>(x.size());
+}
+
+void gradient_by_hand(Lab& lab) {
+  lab.section("2.6  y = mean((x + 2)² + 3) and its gradient, step by step");
+  hg::Parameter<float> x(Tensor<float>{0, 1, 2});
+  const float N = 3;
+  const Tensor<float> a = x.xt() + 2.f, b = xt::square(a.xt()), c = b.xt() + 3.f;
+  const float y = xt::mean(c.xt())();
+  std::cout << "x = " << x.value() << "\na = x + 2 = " << a << "\nb = a² = " << b << "\nc = b + 3 = " << c
+            << "\ny = mean(c) = " << y << "\n\n";
+
+  const Tensor<float> dc = xt::ones_like(c.xt()) / N, db = dc, da = 2 * a.xt() * db.xt(), dx = da;
+  x.accumulate(dx.xt());
+  std::cout << "dc = 1/N = " << dc << "\ndb = dc = " << db << "\nda = 2a·db = " << da << "\ndx = da = " << x.grad()
+            << '\n';
+  lab.figures.exact("002.mean_square", x.grad(), full_float("1.3333333333 2 2.6666666667"));
+
+  std::cout << "by central differences: [";
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::vector<double> up{0, 1, 2}, down = up;
+    up[i] += 1e-5, down[i] -= 1e-5;
+    std::cout << (i > 0 ? ", " : "") << (mean_square(up) - mean_square(down)) / 2e-5;
+  }
+  std::cout << "]\n\n";
+  x.accumulate(dx.xt());
+  std::cout << "A second backward adds: " << x.grad() << '\n';
+  x.zero_grad();
+  x.accumulate(dx.xt());
+  std::cout << "Zeroed before:          " << x.grad() << '\n';
+}
+
+}  // namespace
+
+HANDGRAD_LAB(gabor, "002", "products, the Gabor function as a layer of one's own, XOR") {
+  std::cout << std::fixed << std::setprecision(4);
+  products(lab);
+  gradient_by_hand(lab);
+  gabor_fit(lab);
+  xor_classifier(lab);
+}
