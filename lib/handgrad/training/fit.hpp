@@ -1,0 +1,82 @@
+#pragma once
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "handgrad/data/loader.hpp"
+#include "handgrad/layer.hpp"
+#include "handgrad/loss.hpp"
+#include "handgrad/optim/optimizer.hpp"
+#include "handgrad/optim/schedulers.hpp"
+#include "handgrad/training/early_stopping.hpp"
+
+namespace handgrad {
+
+/// A number that says how good predictions are, of the network's outputs and the targets for a whole data set, both on
+/// the CPU: {"auroc", [](const auto& z, const auto& y) { return roc_auc_score(y, z); }}.
+template <class T>
+struct Metric {
+  std::string name;
+  std::function<double(const Tensor<T>& prediction, const Tensor<T>& target)> value;
+};
+
+/// What one epoch gave.
+struct EpochResult {
+  int epoch = 0;    ///< from 1
+  double loss = 0;  ///< mean over the training examples, each as it was met, with the weights of that moment
+  std::optional<double> validation_loss = {};
+  std::vector<double> metrics = {};  ///< in the order of FitOptions::metrics, of the validation data
+  double lr = 0;                     ///< of the first group, in this epoch
+  double seconds = 0;
+};
+
+struct History {
+  enum class End { Finished, EarlyStopping, Callback, Interrupted };
+  std::vector<EpochResult> epochs;
+  int best_epoch = 0;  ///< by what was monitored; 0 without early stopping
+  End end = End::Finished;
+};
+
+template <class T>
+struct FitOptions {
+  int epochs = 1;
+  DataLoader<T>* validation = nullptr;
+  std::vector<Metric<T>> metrics = {};
+  /// What early stopping and ReduceLROnPlateau watch: "loss" (of the validation data, or of the training where there is
+  /// none) or a metric's name.
+  std::string monitor = "loss";
+  std::optional<EarlyStoppingOptions> early_stopping = {};
+  std::vector<Scheduler*> schedulers = {};                         ///< stepped after each epoch
+  double max_grad_norm = std::numeric_limits<double>::infinity();  ///< of clip_grad_norm_, before each step
+  /// The network's weights are written here (safetensors) whenever the epoch was the best so far.
+  std::string best_weights = "";
+  /// The whole state is written here after each epoch; where the file exists already, the run goes on from it.
+  std::string checkpoint = "";
+  /// Called after each epoch; the training ends when one returns false.
+  std::vector<std::function<bool(const EpochResult&)>> callbacks = {};
+  /// A progress line on the terminal; nothing is written when standard error is none.
+  bool progress = true;
+};
+
+/// Trains: for each epoch and batch  L(f(x), y) → backward → optimizer.step(), then validation, schedules, callbacks.
+/// Ctrl-C ends it after the batch that runs. With early stopping, the weights at the end are the best ones, however it
+/// ended (unless restore_best is off). The network is left in the mode in which it came.
+///
+///     History history = fit(net, loss, adam, train, {.epochs = 300, .validation = &valid,
+///                                                    .early_stopping = EarlyStoppingOptions{.patience = 4}});
+///
+/// Throws ValueError for a loss with Reduction::None or a monitor that is no metric, and what layers, losses and files
+/// throw.
+template <class T>
+History fit(Layer<T>& net, Loss<T>& loss, Optimizer<T>& optimizer, DataLoader<T>& train,
+            const FitOptions<T>& options = {});
+
+/// The loss over a data set, as a mean over its examples, and the metrics, in evaluation mode.
+template <class T>
+std::pair<double, std::vector<double>> evaluate(Layer<T>& net, Loss<T>& loss, DataLoader<T>& data,
+                                                const std::vector<Metric<T>>& metrics = {});
+
+}  // namespace handgrad

@@ -1,0 +1,38 @@
+#include "handgrad/training/interrupt.hpp"
+
+#include <csignal>
+
+namespace handgrad {
+
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+int guards = 0;
+
+extern "C" void remember_interrupt(int) { interrupted = 1; }
+
+}  // namespace
+
+struct InterruptGuard::Before {
+  struct sigaction action;
+};
+
+InterruptGuard::InterruptGuard() {
+  if (guards++ > 0) return;
+  interrupted = 0;
+  before_ = std::make_unique<Before>();
+  struct sigaction action {};
+  action.sa_handler = remember_interrupt;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESETHAND;  // once: the second Ctrl-C ends a program that does not react
+  sigaction(SIGINT, &action, &before_->action);
+}
+
+InterruptGuard::~InterruptGuard() {
+  --guards;
+  if (before_) sigaction(SIGINT, &before_->action, nullptr);
+}
+
+bool InterruptGuard::requested() { return guards > 0 && interrupted != 0; }
+
+}  // namespace handgrad

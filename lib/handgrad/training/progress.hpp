@@ -1,0 +1,42 @@
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include "handgrad/training/fit.hpp"
+
+namespace handgrad::detail {
+
+/// The line that `fit` writes over and over while it runs, and leaves behind after each epoch.
+class Progress {
+ public:
+  Progress(bool wanted, int epochs, std::size_t batches, std::vector<std::string> metrics);
+
+  void begin_epoch(int epoch);
+  /// After each batch; `loss()` is asked only when the line is due, for on a GPU it would wait.
+  template <class F>
+  void batch(std::size_t examples, F&& loss) {
+    examples_ += examples;
+    ++batch_;
+    if (shown_ && due()) show(line(loss()));
+  }
+  void end_epoch(const EpochResult& result, bool best);
+
+  std::string line(double loss) const;
+  std::string summary(const EpochResult& result, bool best) const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool due();
+  void show(const std::string& text);
+  double examples_per_second() const;
+  std::string time_left(double epochs_done) const;
+
+  bool shown_;
+  int epochs_, epoch_ = 0, first_ = 0;
+  std::size_t batches_, batch_ = 0, examples_ = 0, width_ = 0;
+  std::vector<std::string> metrics_;
+  Clock::time_point begin_, epoch_begin_, last_;
+};
+
+}  // namespace handgrad::detail

@@ -1,0 +1,317 @@
+// Training: the same seed gives PyTorch's run, the same bits at any number of threads, and after an interruption the
+// run goes on as if there had been none.
+#include "handgrad/training/fit.hpp"
+
+#include <csignal>
+#include <filesystem>
+
+#include "handgrad/data/dataset.hpp"
+#include "handgrad/io/safetensors.hpp"
+#include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/batch_norm.hpp"
+#include "handgrad/layers/dropout.hpp"
+#include "handgrad/layers/layer_norm.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "handgrad/losses/bce.hpp"
+#include "handgrad/losses/cross_entropy.hpp"
+#include "handgrad/losses/mse.hpp"
+#include "handgrad/metrics/ranking.hpp"
+#include "handgrad/optim/adam.hpp"
+#include "handgrad/optim/sgd.hpp"
+#include "handgrad/sequential.hpp"
+#include "handgrad/training/checkpoint.hpp"
+#include "support/check.hpp"
+#include "support/factory.hpp"
+#include "support/files.hpp"
+#include "support/reference.hpp"
+
+using namespace handgrad;
+using handgrad::test::check_close;
+using handgrad::test::check_throws;
+using handgrad::test::Reference;
+using handgrad::test::TemporaryFolder;
+
+namespace {
+
+std::shared_ptr<Layer<double>> layer_of(const Reference& words) {
+  const std::string name = words[0].text();
+  const auto size = [&](std::size_t i) { return static_cast<std::size_t>(words[i].number()); };
+  if (name == "Linear") return std::make_shared<Linear<double>>(size(1), size(2));
+  if (name == "BatchNorm1d") return std::make_shared<BatchNorm1d<double>>(size(1));
+  if (name == "LayerNorm") return std::make_shared<LayerNorm<double>>(size(1));
+  if (name == "Tanh") return std::make_shared<Tanh<double>>();
+  if (name == "ReLU") return std::make_shared<ReLU<double>>();
+  if (name == "ELU") return std::make_shared<ELU<double>>();
+  if (name == "SiLU") return std::make_shared<SiLU<double>>();
+  if (name == "GELU") return std::make_shared<GELU<double>>();
+  if (name == "Softplus") return std::make_shared<Softplus<double>>();
+  throw std::runtime_error("no layer " + name);
+}
+
+std::unique_ptr<Loss<double>> loss_of(const std::string& name) {
+  if (name == "MSELoss") return std::make_unique<MSELoss<double>>();
+  if (name == "L1Loss") return std::make_unique<L1Loss<double>>();
+  if (name == "BCEWithLogitsLoss") return std::make_unique<BCEWithLogitsLoss<double>>();
+  if (name == "CrossEntropyLoss") return std::make_unique<CrossEntropyLoss<double>>();
+  throw std::runtime_error("no loss " + name);
+}
+
+/// Two classes that a small network can learn, with some noise.
+TensorDataset<float> moons(std::size_t n, std::uint64_t seed) {
+  Generator generator(seed);
+  Tensor<float> x = Tensor<float>::empty({n, 3}), y = Tensor<float>::empty({n, 1});
+  uniform_(x, -2, 2, generator);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float* row = x.data() + 3 * i;
+    y.data()[i] = row[0] * row[1] + row[2] + generator.uniform<float>() > 0.5f;
+  }
+  return {x, y};
+}
+
+/// Everything random and everything with a memory.
+struct Training {
+  Sequential<float> net;
+  BCEWithLogitsLoss<float> loss;
+  AdamW<float> optimizer;
+  StepLR schedule;
+  DataLoader<float> train, valid;
+  FitOptions<float> options;
+
+  explicit Training(int epochs, const std::string& checkpoint = "")
+      : net(make_net()),
+        optimizer(no_decay_on_biases_and_norms(net, AdamWOptions{.lr = 0.02})),
+        schedule(optimizer, 2, 0.5),
+        train(moons(96, 1), {.batch_size = 16, .shuffle = true}),
+        valid(moons(50, 2), {.batch_size = 32}) {
+    options.epochs = epochs;
+    options.validation = &valid;
+    options.metrics = {{"auroc", [](const auto& z, const auto& y) { return roc_auc_score(y, z); }}};
+    options.monitor = "auroc";
+    options.early_stopping = EarlyStoppingOptions{.patience = 100, .maximize = true, .restore_best = false};
+    options.schedulers = {&schedule};
+    options.max_grad_norm = 1;
+    options.checkpoint = checkpoint;
+  }
+  static Sequential<float> make_net() {
+    manual_seed(7);
+    return Sequential{Linear(3, 17), BatchNorm1d(17), ReLU(), Dropout(0.3), Linear(17, 5), Dropout(0.1), Linear(5, 1)};
+  }
+  History run() { return fit(net, loss, optimizer, train, options); }
+};
+
+template <class A, class B>
+void check_same_bits(const A& a, const B& b) {
+  BOOST_TEST_REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) BOOST_TEST((a[i].second == b[i].second), a[i].first);
+}
+
+void check_same(const History& a, const History& b) {
+  BOOST_TEST_REQUIRE(a.epochs.size() == b.epochs.size());
+  for (std::size_t i = 0; i < a.epochs.size(); ++i) {
+    BOOST_TEST(a.epochs[i].epoch == b.epochs[i].epoch);
+    BOOST_TEST(a.epochs[i].loss == b.epochs[i].loss);
+    BOOST_TEST(a.epochs[i].lr == b.epochs[i].lr);
+    BOOST_TEST(*a.epochs[i].validation_loss == *b.epochs[i].validation_loss);
+    BOOST_TEST(a.epochs[i].metrics == b.epochs[i].metrics);
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_same_seed_gives_torchs_run) {
+  const Reference file = Reference::file("training");
+  const Tensor<double> x = file["x"].tensor<double>();
+  const int epochs = static_cast<int>(file["epochs"].number());
+  for (const Reference run : file["runs"]) {
+    const std::string name = run["name"].text();
+    const Tensor<double> y = file["targets"][run["target"].text().c_str()].tensor<double>();
+    manual_seed(static_cast<std::uint64_t>(run["seed"].number()));
+    Sequential<double> net;
+    for (const Reference words : run["net"]) net.push_back(layer_of(words));
+    const auto loss = loss_of(run["loss"].text());
+    const auto optimizer = handgrad::test::make_optimizer<double>(run, net.parameters());
+    std::shared_ptr<Scheduler> cosine;
+    FitOptions<double> options{.epochs = epochs};
+    if (run.contains("cosine")) {
+      cosine = std::make_shared<CosineAnnealingLR>(*optimizer, static_cast<std::int64_t>(run["cosine"].number()));
+      options.schedulers.push_back(cosine.get());
+    }
+    std::vector<double> eval_loss;
+    options.callbacks.push_back([&](const EpochResult&) {
+      net.eval();
+      eval_loss.push_back(loss->forward(net.forward(x), y).item());
+      return true;
+    });
+    DataLoader<double> loader(TensorDataset(x, y),
+                              {.batch_size = static_cast<std::size_t>(run["batch_size"].number()), .shuffle = true});
+    const History history = fit(net, *loss, *optimizer, loader, options);
+
+    const std::vector<double> expected = run["train_loss"].numbers(), expected_eval = run["eval_loss"].numbers();
+    BOOST_TEST_REQUIRE(history.epochs.size() == 20u);
+    double worst = 0;
+    for (std::size_t e = 0; e < expected.size(); ++e) {
+      worst = std::max(worst, std::abs(history.epochs[e].loss - expected[e]) / expected[e]);
+      worst = std::max(worst, std::abs(eval_loss[e] - expected_eval[e]) / expected_eval[e]);
+    }
+    BOOST_TEST_MESSAGE(name << ": worst relative difference of an epoch's loss " << worst);
+    BOOST_TEST(worst < 1e-5, name << ": " << worst);
+    for (const auto& [key, value] : net.state_dict())
+      check_close(value, run["state"][key.c_str()].tensor<double>(), 1e-5, name + " " + key);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_same_seed_gives_the_same_bits) {
+  Training one(3), two(3);
+  const History first = one.run(), second = two.run();
+  check_same(first, second);
+  check_same_bits(one.net.state_dict(), two.net.state_dict());
+}
+
+BOOST_AUTO_TEST_CASE(a_resumed_run_goes_on_bit_for_bit) {
+  const TemporaryFolder folder;
+  Training whole(6);
+  const History expected = whole.run();
+  const std::string generator = default_generator().state();
+
+  for (const int stop : {1, 3, 5}) {
+    const std::string path = folder / ("run" + std::to_string(stop));
+    {
+      Training before(6, path);
+      before.options.callbacks = {[&](const EpochResult& e) { return e.epoch < stop; }};
+      BOOST_TEST((before.run().end == History::End::Callback));
+    }
+    Training after(6, path);
+    default_generator().manual_seed(12345);  // as in a program that draws other numbers first
+    const History resumed = after.run();
+    BOOST_TEST((resumed.end == History::End::Finished));
+    check_same(resumed, expected);
+    check_same_bits(after.net.state_dict(), whole.net.state_dict());
+    check_same_bits(after.optimizer.state_dict().tensors, whole.optimizer.state_dict().tensors);
+    BOOST_TEST(default_generator().state() == generator);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_finished_run_is_not_run_again) {
+  const TemporaryFolder folder;
+  Training first(2, folder / "run");
+  first.run();
+  Training again(2, folder / "run");
+  bool called = false;
+  again.options.callbacks = {[&](const EpochResult&) { return called = true; }};
+  const History history = again.run();
+  BOOST_TEST(!called);
+  BOOST_TEST(history.epochs.size() == 2u);
+  check_same_bits(first.net.state_dict(), again.net.state_dict());
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_of_something_else_is_refused) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run";
+  Training run(1, path);
+  run.run();
+  Sequential<float> narrow{Linear(3, 2)};
+  TrainingState<float> state{narrow};
+  check_throws<ValueError>([&] { load_checkpoint(path, state); }, {"run", "unexpected", "6.weight"});
+  Sequential<float> net = Training::make_net();
+  SGD<float> sgd(net.parameters());
+  TrainingState<float> other{net, &sgd};
+  check_throws<ValueError>([&] { load_checkpoint(path, other); }, {"run", "AdamW", "SGD"});
+  write_safetensors(folder / "weights", net.state_dict());
+  TrainingState<float> weights{net};
+  check_throws<ValueError>([&] { load_checkpoint(folder / "weights", weights); }, {"weights", "epoch"});
+}
+
+BOOST_AUTO_TEST_CASE(early_stopping_restores_the_best_weights_as_a_copy) {
+  Sequential<double> net{Linear<double>(1, 1)};
+  EarlyStopping<double> stopping({.patience = 2});
+  const std::vector<double> losses{3, 2, 2.5, 1, NAN, 1.5};
+  std::vector<bool> stops;
+  for (std::size_t e = 0; e < losses.size(); ++e) {
+    net.parameters()[0].value().fill(static_cast<double>(e));
+    stops.push_back(stopping.step(losses[e], net));
+  }
+  BOOST_TEST(stops == (std::vector<bool>{false, false, false, false, false, true}), boost::test_tools::per_element());
+  BOOST_TEST(stopping.best_epoch() == 4);
+  BOOST_TEST(stopping.best() == 1);
+  stopping.restore(net);
+  BOOST_TEST(net.parameters()[0].value().item() == 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_grace_period_and_a_least_improvement) {
+  Sequential<double> net{Linear<double>(1, 1)};
+  EarlyStopping<double> stopping({.patience = 1, .grace_period = 4, .min_delta = 0.5, .maximize = true});
+  std::vector<bool> stops;
+  for (const double metric : {1.0, 1.4, 1.6, 1.7}) stops.push_back(stopping.step(metric, net));
+  BOOST_TEST(stops == (std::vector<bool>{false, false, false, true}), boost::test_tools::per_element());
+  BOOST_TEST(stopping.best() == 1.6);
+}
+
+BOOST_AUTO_TEST_CASE(fit_stops_early_with_the_best_weights) {
+  const TemporaryFolder folder;
+  Training run(200);
+  run.options.monitor = "loss";
+  run.options.early_stopping = EarlyStoppingOptions{.patience = 5};
+  run.options.best_weights = folder / "best";
+  const History history = run.run();
+  BOOST_TEST((history.end == History::End::EarlyStopping));
+  BOOST_TEST(history.epochs.size() == std::size_t(history.best_epoch) + 5);
+  double best = INFINITY;
+  for (const EpochResult& e : history.epochs) best = std::min(best, *e.validation_loss);
+  BOOST_TEST(*history.epochs[std::size_t(history.best_epoch) - 1].validation_loss == best);
+  BOOST_TEST(evaluate(run.net, run.loss, run.valid).first == best);
+  BOOST_TEST(run.net.is_training());
+  for (const auto& [name, tensor] : read_safetensors<float>(folder / "best").tensors)
+    for (const auto& [own, value] : run.net.state_dict())
+      if (own == name) BOOST_TEST((value == tensor), name);
+}
+
+BOOST_AUTO_TEST_CASE(an_early_stopped_run_stays_stopped) {
+  const TemporaryFolder folder;
+  const auto prepared = [&] {
+    auto run = std::make_unique<Training>(200, folder / "run");
+    run->options.early_stopping = EarlyStoppingOptions{.patience = 2, .maximize = true};
+    return run;
+  };
+  const auto first = prepared(), again = prepared();
+  const History history = first->run(), resumed = again->run();
+  BOOST_TEST((resumed.end == History::End::EarlyStopping));
+  check_same(history, resumed);
+  check_same_bits(first->net.state_dict(), again->net.state_dict());
+}
+
+BOOST_AUTO_TEST_CASE(ctrl_c_ends_after_the_batch_with_the_best_weights) {
+  Training run(50);
+  run.options.monitor = "loss";
+  run.options.early_stopping = EarlyStoppingOptions{.patience = 100};
+  std::vector<NamedTensor<float>> best;
+  double least = INFINITY;
+  run.options.callbacks = {[&](const EpochResult& e) {
+    if (*e.validation_loss < least) least = *e.validation_loss, best = run.net.state_dict();
+    if (e.epoch == 3) std::raise(SIGINT);
+    return true;
+  }};
+  const History history = run.run();
+  BOOST_TEST((history.end == History::End::Interrupted));
+  BOOST_TEST(history.epochs.size() == 3u);
+  check_same_bits(run.net.state_dict(), best);
+  struct sigaction now {};
+  sigaction(SIGINT, nullptr, &now);
+  BOOST_TEST((now.sa_handler == SIG_DFL));
+}
+
+BOOST_AUTO_TEST_CASE(the_loss_of_an_epoch_is_a_mean_over_examples) {
+  const Tensor<double> x{{1}, {2}, {3}, {4}, {5}}, y{{1}, {0}, {1}, {0}, {3}};
+  DataLoader<double> loader(TensorDataset(x, y), {.batch_size = 2});
+  Sequential<double> net{Linear<double>(Tensor<double>{{0.5}}, Tensor<double>{0})};
+  const double expected = (0.25 + 1 + 0.25 + 4 + 0.25) / 5;
+  MSELoss<double> mean, sum(Reduction::Sum), none(Reduction::None);
+  BOOST_TEST(evaluate(net, mean, loader).first == expected, boost::test_tools::tolerance(1e-15));
+  BOOST_TEST(evaluate(net, sum, loader).first == expected, boost::test_tools::tolerance(1e-15));
+  check_throws<ValueError>([&] { evaluate(net, none, loader); }, {"MSELoss", "Reduction::None"});
+}
+
+BOOST_AUTO_TEST_CASE(a_monitor_that_is_not_there_is_refused) {
+  Training run(1);
+  run.options.monitor = "f1";
+  check_throws<ValueError>([&] { run.run(); }, {"monitor", "f1"});
+}
