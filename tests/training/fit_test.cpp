@@ -161,8 +161,10 @@ BOOST_AUTO_TEST_CASE(the_same_seed_gives_torchs_run) {
 }
 
 BOOST_AUTO_TEST_CASE(the_same_seed_gives_the_same_bits) {
-  Training one(3), two(3);
-  const History first = one.run(), second = two.run();
+  Training one(3);
+  const History first = one.run();
+  Training two(3);
+  const History second = two.run();
   check_same(first, second);
   check_same_bits(one.net.state_dict(), two.net.state_dict());
 }
@@ -209,9 +211,10 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_something_else_is_refused) {
   const std::string path = folder / "run";
   Training run(1, path);
   run.run();
-  Sequential<float> narrow{Linear(3, 2)};
-  TrainingState<float> state{narrow};
-  check_throws<ValueError>([&] { load_checkpoint(path, state); }, {"run", "unexpected", "6.weight"});
+  Sequential<float> narrow{Linear(3, 2)}, shallow{Linear(3, 17)};
+  TrainingState<float> state{narrow}, part{shallow};
+  check_throws<ShapeError>([&] { load_checkpoint(path, state); }, {"run", "0.weight", "(17, 3)", "(2, 3)"});
+  check_throws<ValueError>([&] { load_checkpoint(path, part); }, {"run", "unexpected", "6.weight"});
   Sequential<float> net = Training::make_net();
   SGD<float> sgd(net.parameters());
   TrainingState<float> other{net, &sgd};
@@ -272,8 +275,10 @@ BOOST_AUTO_TEST_CASE(an_early_stopped_run_stays_stopped) {
     run->options.early_stopping = EarlyStoppingOptions{.patience = 2, .maximize = true};
     return run;
   };
-  const auto first = prepared(), again = prepared();
-  const History history = first->run(), resumed = again->run();
+  const auto first = prepared();
+  const History history = first->run();
+  const auto again = prepared();
+  const History resumed = again->run();
   BOOST_TEST((resumed.end == History::End::EarlyStopping));
   check_same(history, resumed);
   check_same_bits(first->net.state_dict(), again->net.state_dict());
