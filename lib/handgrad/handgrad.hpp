@@ -43,4 +43,7 @@
 #include "handgrad/threads.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "handgrad/trace/recorder.hpp"
+#include "handgrad/training/checkpoint.hpp"
+#include "handgrad/training/early_stopping.hpp"
+#include "handgrad/training/fit.hpp"
 #include "handgrad/xtensor.hpp"

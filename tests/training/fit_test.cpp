@@ -10,10 +10,8 @@
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/dropout.hpp"
-#include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/losses/bce.hpp"
-#include "handgrad/losses/cross_entropy.hpp"
 #include "handgrad/losses/mse.hpp"
 #include "handgrad/metrics/ranking.hpp"
 #include "handgrad/optim/adam.hpp"
@@ -21,40 +19,13 @@
 #include "handgrad/sequential.hpp"
 #include "handgrad/training/checkpoint.hpp"
 #include "support/check.hpp"
-#include "support/factory.hpp"
 #include "support/files.hpp"
-#include "support/reference.hpp"
 
 using namespace handgrad;
-using handgrad::test::check_close;
 using handgrad::test::check_throws;
-using handgrad::test::Reference;
 using handgrad::test::TemporaryFolder;
 
 namespace {
-
-std::shared_ptr<Layer<double>> layer_of(const Reference& words) {
-  const std::string name = words[0].text();
-  const auto size = [&](std::size_t i) { return static_cast<std::size_t>(words[i].number()); };
-  if (name == "Linear") return std::make_shared<Linear<double>>(size(1), size(2));
-  if (name == "BatchNorm1d") return std::make_shared<BatchNorm1d<double>>(size(1));
-  if (name == "LayerNorm") return std::make_shared<LayerNorm<double>>(size(1));
-  if (name == "Tanh") return std::make_shared<Tanh<double>>();
-  if (name == "ReLU") return std::make_shared<ReLU<double>>();
-  if (name == "ELU") return std::make_shared<ELU<double>>();
-  if (name == "SiLU") return std::make_shared<SiLU<double>>();
-  if (name == "GELU") return std::make_shared<GELU<double>>();
-  if (name == "Softplus") return std::make_shared<Softplus<double>>();
-  throw std::runtime_error("no layer " + name);
-}
-
-std::unique_ptr<Loss<double>> loss_of(const std::string& name) {
-  if (name == "MSELoss") return std::make_unique<MSELoss<double>>();
-  if (name == "L1Loss") return std::make_unique<L1Loss<double>>();
-  if (name == "BCEWithLogitsLoss") return std::make_unique<BCEWithLogitsLoss<double>>();
-  if (name == "CrossEntropyLoss") return std::make_unique<CrossEntropyLoss<double>>();
-  throw std::runtime_error("no loss " + name);
-}
 
 /// Two classes that a small network can learn, with some noise.
 TensorDataset<float> moons(std::size_t n, std::uint64_t seed) {
@@ -117,48 +88,6 @@ void check_same(const History& a, const History& b) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_CASE(the_same_seed_gives_torchs_run) {
-  const Reference file = Reference::file("training");
-  const Tensor<double> x = file["x"].tensor<double>();
-  const int epochs = static_cast<int>(file["epochs"].number());
-  for (const Reference run : file["runs"]) {
-    const std::string name = run["name"].text();
-    const Tensor<double> y = file["targets"][run["target"].text().c_str()].tensor<double>();
-    manual_seed(static_cast<std::uint64_t>(run["seed"].number()));
-    Sequential<double> net;
-    for (const Reference words : run["net"]) net.push_back(layer_of(words));
-    const auto loss = loss_of(run["loss"].text());
-    const auto optimizer = handgrad::test::make_optimizer<double>(run, net.parameters());
-    std::shared_ptr<Scheduler> cosine;
-    FitOptions<double> options{.epochs = epochs};
-    if (run.contains("cosine")) {
-      cosine = std::make_shared<CosineAnnealingLR>(*optimizer, static_cast<std::int64_t>(run["cosine"].number()));
-      options.schedulers.push_back(cosine.get());
-    }
-    std::vector<double> eval_loss;
-    options.callbacks.push_back([&](const EpochResult&) {
-      net.eval();
-      eval_loss.push_back(loss->forward(net.forward(x), y).item());
-      return true;
-    });
-    DataLoader<double> loader(TensorDataset(x, y),
-                              {.batch_size = static_cast<std::size_t>(run["batch_size"].number()), .shuffle = true});
-    const History history = fit(net, *loss, *optimizer, loader, options);
-
-    const std::vector<double> expected = run["train_loss"].numbers(), expected_eval = run["eval_loss"].numbers();
-    BOOST_TEST_REQUIRE(history.epochs.size() == 20u);
-    double worst = 0;
-    for (std::size_t e = 0; e < expected.size(); ++e) {
-      worst = std::max(worst, std::abs(history.epochs[e].loss - expected[e]) / expected[e]);
-      worst = std::max(worst, std::abs(eval_loss[e] - expected_eval[e]) / expected_eval[e]);
-    }
-    BOOST_TEST_MESSAGE(name << ": worst relative difference of an epoch's loss " << worst);
-    BOOST_TEST(worst < 1e-5, name << ": " << worst);
-    for (const auto& [key, value] : net.state_dict())
-      check_close(value, run["state"][key.c_str()].tensor<double>(), 1e-5, name + " " + key);
-  }
-}
 
 BOOST_AUTO_TEST_CASE(the_same_seed_gives_the_same_bits) {
   Training one(3);

@@ -1,5 +1,5 @@
-// The same seed gives PyTorch's run: initial weights, shuffled batches, forward, backward, running statistics and
-// optimizers together, in double, from reference/training.json.
+// The same seed gives PyTorch's run: initial weights, shuffled batches, forward, backward, running statistics,
+// optimizers and fit together, in double, from reference/training.json.
 #include "handgrad/handgrad.hpp"
 #include "support/check.hpp"
 #include "support/factory.hpp"
@@ -16,7 +16,7 @@ struct Losses {
 };
 
 Losses train(const Reference& run, Sequential<double>& net, const Tensor<double>& x, const Tensor<double>& y,
-             std::size_t epochs) {
+             int epochs) {
   const auto loss = make_loss<double>(run, x.device());
   const auto optimizer = make_optimizer<double>(run, net.parameters());
   std::optional<CosineAnnealingLR> cosine;
@@ -24,20 +24,15 @@ Losses train(const Reference& run, Sequential<double>& net, const Tensor<double>
   DataLoader loader(TensorDataset<double>(x.cpu(), y.cpu()),
                     {.batch_size = std::size_t(run["batch_size"].number()), .shuffle = true, .device = x.device()});
   Losses losses;
-  for (std::size_t epoch = 0; epoch < epochs; ++epoch) {
-    net.train();
-    double total = 0;
-    for (const auto& [rows, targets] : loader) {
-      total += loss->forward(net.forward(rows), targets).item() * double(rows.size(0));
-      optimizer->zero_grad();
-      net.backward(loss->backward());
-      optimizer->step();
-    }
-    losses.train.push_back(total / double(x.size(0)));
-    if (cosine) cosine->step();
+  FitOptions<double> options{.epochs = epochs};
+  if (cosine) options.schedulers = {&*cosine};
+  options.callbacks.push_back([&](const EpochResult&) {
     net.eval();
     losses.eval.push_back(loss->forward(net.forward(x), y).item());
-  }
+    return true;
+  });
+  for (const EpochResult& epoch : fit(net, *loss, *optimizer, loader, options).epochs)
+    losses.train.push_back(epoch.loss);
   return losses;
 }
 
@@ -57,7 +52,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_same_seed_gives_torchs_run, Place, Devices) {
     Sequential<double> net;
     for (const Reference layer : run["net"]) net.push_back(make_layer<double>(layer, Place::device()));
     const Tensor<double> y = file["targets"][run["target"].text().c_str()].tensor<double>().to(Place::device());
-    const Losses losses = train(run, net, x, y, std::size_t(file["epochs"].number()));
+    const Losses losses = train(run, net, x, y, int(file["epochs"].number()));
     check_close(losses.train, run["train_loss"].numbers(), 1e-9, name + " train loss");
     check_close(losses.eval, run["eval_loss"].numbers(), 1e-9, name + " eval loss");
     for (const auto& [entry, value] : net.state_dict()) {
