@@ -39,7 +39,7 @@ struct TrialRecord {
   std::string text(const std::string& name) const;
 };
 
-/// Chooses the next value of a parameter. `random(n)` gives n numbers in [0, 1) that follow from the study's seed, the
+/// Chooses the next value of a parameter. `random()` gives numbers in [0, 1) that follow from the study's seed, the
 /// trial and the parameter alone, so that a study that was interrupted goes on as if it had not been.
 class Sampler {
  public:
@@ -66,7 +66,7 @@ struct TPESamplerOptions {
 /// defaults. The n trials done are split: the best ⌈0.1·n⌉ (25 at most) and the others. A mixture of normal densities,
 /// one for each trial of a part and a wide one for the prior, gives the density ℓ(x) of the good and g(x) of the rest.
 /// 24 candidates are drawn from ℓ; the one with the largest ℓ(x)/g(x) is taken: with γ the share of the good, expected
-/// improvement is proportional to (γ + (1−γ)·g(x)/ℓ(x))⁻¹ (their equation 3).
+/// improvement is proportional to (γ + (1−γ)·g(x)/ℓ(x))⁻¹ (their section 4).
 /// A trial's standard deviation is its larger distance to a neighbour, held to [range/min(100, n+2), range]. Of more
 /// than 25 trials the oldest weigh less. Pruned trials count as worse than completed ones, by the step they reached.
 class TPESampler : public Sampler {
