@@ -46,4 +46,5 @@
 #include "handgrad/training/checkpoint.hpp"
 #include "handgrad/training/early_stopping.hpp"
 #include "handgrad/training/fit.hpp"
+#include "handgrad/tuning/study.hpp"
 #include "handgrad/xtensor.hpp"

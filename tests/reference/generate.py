@@ -8,7 +8,7 @@
 import importlib
 import sys
 
-SUBJECTS = ["numpy", "sklearn", "metrics", "random", "layers", "losses", "optim", "init", "xor", "training", "print"]
+SUBJECTS = ["numpy", "sklearn", "metrics", "random", "layers", "losses", "optim", "init", "xor", "training", "print", "tuning"]
 
 if __name__ == "__main__":
     for subject in sys.argv[1:] or SUBJECTS:

@@ -195,7 +195,8 @@ BOOST_AUTO_TEST_CASE(the_median_pruner) {
 BOOST_AUTO_TEST_CASE(what_cannot_be_meant_is_refused) {
   Study study;
   const auto refused = [&](auto&& objective, std::initializer_list<const char*> texts) {
-    check_throws<ValueError>([&] { study.optimize([&](Trial& t) { return double(objective(t)), 0.0; }, 1); }, texts);
+    check_throws<ValueError>([&] { study.optimize([&](Trial& t) { return static_cast<double>(objective(t)); }, 1); },
+                             texts);
   };
   refused([](Trial& t) { return t.suggest_float("x", 1, 0); }, {"suggest_float", "x", "[1.0, 0.0]"});
   refused([](Trial& t) { return t.suggest_float("x", 0, 1, true); }, {"x", "logarithmic"});
