@@ -1,32 +1,130 @@
 #include "kernels/backend.hpp"
 
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
 #include "handgrad/errors.hpp"
+#include "kernels/cuda/module.hpp"
 
 namespace handgrad {
 
-bool cuda_available() { return false; }
-std::string cuda_unavailable_reason() { return "handgrad was built without CUDA"; }
-int device_count() { return 0; }
-
 namespace kernels {
 
-[[noreturn]] static void refuse(Device device) {
-  throw DeviceError("device " + device.str() + " cannot be used: " + cuda_unavailable_reason());
+namespace {
+
+/// The CUDA module, or why there is none.
+struct Cuda {
+  cuda::Module* module = nullptr;
+  int devices = 0;
+  std::string reason;
+};
+
+std::string dl_error() {
+  const char* text = dlerror();
+  return text ? text : "unknown error";
 }
 
+// Beside the code that is running here (libhandgrad.so, or the program when the library is static), then where the build
+// put it and where the installation does.
+std::vector<std::string> places() {
+  std::vector<std::string> places;
+  Dl_info here;
+  if (dladdr(reinterpret_cast<void*>(&places), &here) != 0 && here.dli_fname) {
+    std::error_code ignored;
+    const std::filesystem::path file = std::filesystem::canonical(here.dli_fname, ignored);
+    if (!ignored) places.push_back(file.parent_path().string());
+  }
+#ifdef HANDGRAD_CUDA_DIRECTORIES
+  for (const char* directory : {HANDGRAD_CUDA_DIRECTORIES}) places.push_back(directory);
+#endif
+  return places;
+}
+
+Cuda load(const std::string& file) {
+  // Never closed: memory that it handed out may outlive everything else.
+  void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) return {nullptr, 0, "the CUDA kernels cannot be loaded: " + dl_error()};
+  const auto abi = reinterpret_cast<cuda::AbiFunction*>(dlsym(library, cuda::abi_symbol));
+  const auto module = reinterpret_cast<cuda::ModuleFunction*>(dlsym(library, cuda::module_symbol));
+  if (!abi || !module || std::string(abi()) != HANDGRAD_CUDA_ABI)
+    return {nullptr, 0, file + " was built for another version of handgrad"};
+  Cuda cuda{module(), 0, ""};
+  cuda.devices = cuda.module->device_count();
+  if (cuda.devices == 0) cuda.reason = cuda.module->unavailable_reason();
+  return cuda;
+}
+
+Cuda find() {
+  // For tests, and for a module that lies elsewhere.
+  if (const char* file = std::getenv("HANDGRAD_CUDA_LIBRARY"); file && *file) return load(file);
+#ifndef HANDGRAD_CUDA_DIRECTORIES
+  return {nullptr, 0, "handgrad was built without CUDA"};
+#else
+  // The driver first: without it there is no need to load half a gigabyte of libraries.
+  if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL)) return {nullptr, 0, "there is no NVIDIA driver: " + dl_error()};
+  std::string tried;
+  for (const std::string& place : places()) {
+    const std::string file = place + "/libhandgrad_cuda.so";
+    if (std::error_code ignored; std::filesystem::exists(file, ignored)) return load(file);
+    tried += (tried.empty() ? "" : ", ") + place;
+  }
+  return {nullptr, 0,
+          "libhandgrad_cuda.so was not found in " + tried + "; HANDGRAD_CUDA_LIBRARY=FILE says where it is"};
+#endif
+}
+
+const Cuda& cuda_module() {
+  static const Cuda cuda = find();
+  return cuda;
+}
+
+// The module, for a device that is there.
+cuda::Module& module_for(Device device) {
+  if (device.is_cpu()) throw DeviceError("a CUDA device expected, cpu came");
+  const Cuda& cuda = cuda_module();
+  if (device.index() >= 0 && device.index() < cuda.devices) return *cuda.module;
+  const std::string there = "there " + (cuda.devices == 1 ? std::string("is 1 CUDA device")
+                                                          : "are " + std::to_string(cuda.devices) + " CUDA devices");
+  throw DeviceError("device " + device.str() + " cannot be used: " + (cuda.devices == 0 ? cuda.reason : there));
+}
+
+}  // namespace
+
 Memory& memory(Device device) {
-  if (!device.is_cpu()) refuse(device);
-  return cpu_memory();
+  return device.is_cpu() ? cpu_memory() : module_for(device).memory(device.index());
 }
 
 template <class T>
 Backend<T>& backend(Device device) {
-  if (!device.is_cpu()) refuse(device);
-  return cpu_backend<T>();
+  return device.is_cpu() ? cpu_backend<T>() : module_for(device).backend(device.index(), T());
 }
 
 template Backend<float>& backend<float>(Device);
 template Backend<double>& backend<double>(Device);
 
+std::unique_ptr<StepGraph> step_graph(Device device) {
+  return device.is_cpu() ? nullptr : module_for(device).step_graph(device.index());
+}
+
 }  // namespace kernels
+
+bool cuda_available() { return device_count() > 0; }
+std::string cuda_unavailable_reason() { return kernels::cuda_module().reason; }
+int device_count() { return kernels::cuda_module().devices; }
+
+std::string device_name(Device device) { return kernels::module_for(device).device_name(device.index()); }
+DeviceMemory device_memory(Device device) { return kernels::module_for(device).device_memory(device.index()); }
+void synchronize(Device device) {
+  if (device.is_cuda()) kernels::module_for(device).synchronize(device.index());
+}
+void set_matmul_precision(Device device, MatmulPrecision precision) {
+  kernels::module_for(device).set_matmul_precision(device.index(), precision);
+}
+MatmulPrecision matmul_precision(Device device) {
+  return kernels::module_for(device).matmul_precision(device.index());
+}
+
 }  // namespace handgrad

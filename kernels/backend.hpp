@@ -4,7 +4,9 @@
 // shapes: that is the caller's business, once. Tensors are contiguous and row-major; outputs come sized.
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <span>
+#include <string>
 
 #include "handgrad/loss.hpp"
 #include "handgrad/parameter.hpp"
@@ -169,10 +171,27 @@ class Memory {
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
 };
 
+/// A sequence of operations that is run many times: recorded by the device where it can be, and replayed then without
+/// the cost of each launch. The operations are called every time, between `begin` and `end`; what they come to never
+/// depends on whether they were recorded.
+class StepGraph {
+ public:
+  virtual ~StepGraph() = default;
+  virtual void begin() = 0;
+  virtual void end() = 0;
+  /// Instead of `end`, when an exception left the sequence: what came before it is carried out.
+  virtual void abandon() noexcept = 0;
+  virtual bool captured() const = 0;
+  /// Why not, when it is not.
+  virtual std::string reason() const = 0;
+};
+
 /// What serves a device. Throws DeviceError, with the reason, for a device that is not there.
 Memory& memory(Device device);
 template <class T>
 Backend<T>& backend(Device device);
+/// Null on the CPU, where there is nothing to gain.
+std::unique_ptr<StepGraph> step_graph(Device device);
 
 // The CPU's, in kernels/cpu.
 Memory& cpu_memory();

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <string>
 
 namespace handgrad {
@@ -28,10 +29,31 @@ class Device {
 };
 
 /// Can tensors be moved to a GPU here? If not, `cuda_unavailable_reason()` says why (not built in, no driver, no
-/// device).
+/// device). The first call, or the first use of a CUDA device, loads CUDA's libraries; a program that does neither never
+/// does.
 bool cuda_available();
 std::string cuda_unavailable_reason();
 /// Number of CUDA devices; 0 when CUDA is not available.
 int device_count();
+
+struct DeviceMemory {
+  std::size_t free = 0, total = 0;  // bytes
+};
+/// A GPU's name, as its maker calls it, and its memory. Throw DeviceError for the CPU and for a device that is not there.
+std::string device_name(Device device);
+DeviceMemory device_memory(Device device);
+/// Waits until a device has done all that was asked of it; on the CPU at once. For timing: work on a GPU goes on while
+/// the program does. (`item()`, `cpu()` and the like wait by themselves.)
+void synchronize(Device device);
+
+/// How exactly a GPU multiplies matrices of floats (doubles are always multiplied in double).
+enum class MatmulPrecision {
+  FP32,  // as they are; what is used unless asked otherwise
+  TF32,  // factors rounded to 11 significant bits in the multiplier; sums in float
+  BF16,  // factors rounded to bfloat16, 8 significant bits; sums in float. Weights and gradients stay float
+};
+/// For all products on a CUDA device from now on. Throws DeviceError for the CPU, which knows FP32 only.
+void set_matmul_precision(Device device, MatmulPrecision precision);
+MatmulPrecision matmul_precision(Device device);
 
 }  // namespace handgrad

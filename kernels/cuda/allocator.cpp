@@ -1,0 +1,65 @@
+#include "kernels/cuda/allocator.hpp"
+
+#include "handgrad/errors.hpp"
+#include "kernels/cuda/runtime.hpp"
+
+namespace handgrad::kernels::cuda {
+
+std::size_t Allocator::block_size(std::size_t bytes) {
+  constexpr std::size_t small = 512, large = std::size_t{1} << 20, large_step = std::size_t{2} << 20;
+  if (bytes == 0) return small;
+  const std::size_t step = bytes <= large ? small : large_step;
+  if (bytes > SIZE_MAX - step) return bytes;  // refused by cudaMalloc
+  return (bytes + step - 1) / step * step;
+}
+
+void* Allocator::allocate(std::size_t bytes) {
+  const std::size_t size = block_size(bytes);
+  const std::lock_guard lock(mutex_);
+  std::vector<void*>& kept = kept_[size];
+  if (!kept.empty()) {
+    void* address = kept.back();
+    kept.pop_back();
+    return address;
+  }
+  void* address = nullptr;
+  cudaError_t status = cudaMalloc(&address, size);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // else the next call would report it
+    trim_locked();
+    status = cudaMalloc(&address, size);
+  }
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    std::size_t free = 0, total = 0;
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
+    throw DeviceError("out of memory on " + device_ + ": cudaMalloc of " + std::to_string(size) + " bytes, " +
+                      std::to_string(free) + " of " + std::to_string(total) + " are free");
+  }
+  check(status, "cudaMalloc");
+  return address;
+}
+
+void Allocator::deallocate(void* address, std::size_t bytes) noexcept {
+  if (!address) return;
+  const std::lock_guard lock(mutex_);
+  try {
+    kept_[block_size(bytes)].push_back(address);
+  } catch (...) {  // no host memory for the list
+    cudaFree(address);
+  }
+}
+
+void Allocator::trim() {
+  const std::lock_guard lock(mutex_);
+  trim_locked();
+}
+
+void Allocator::trim_locked() {
+  for (auto& [size, addresses] : kept_) {
+    for (void* address : addresses) cudaFree(address);  // waits for what still uses it
+    addresses.clear();
+  }
+}
+
+}  // namespace handgrad::kernels::cuda

@@ -1,0 +1,33 @@
+#pragma once
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace handgrad::kernels::cuda {
+
+/// Device memory that is kept when it is given back. All work of a device is on one stream, so a block may be handed out
+/// again at once: whoever gets it next queues behind whoever had it. cudaMalloc and cudaFree, which wait for the device,
+/// are called only while a program finds its sizes.
+class Allocator {
+ public:
+  explicit Allocator(std::string device) : device_(std::move(device)) {}
+  /// Throws DeviceError, saying how much was wanted and how much there is, when the device has too little, also after
+  /// all kept blocks were given back to it. The program can go on then.
+  void* allocate(std::size_t bytes);
+  void deallocate(void* address, std::size_t bytes) noexcept;
+  /// Gives all kept blocks back to the device.
+  void trim();
+
+  /// Blocks come in few sizes, so that they fit again: multiples of 512 bytes below 1 MiB, of 2 MiB above.
+  static std::size_t block_size(std::size_t bytes);
+
+ private:
+  void trim_locked();
+  std::string device_;
+  std::mutex mutex_;
+  std::map<std::size_t, std::vector<void*>> kept_;  // by size
+};
+
+}  // namespace handgrad::kernels::cuda

@@ -1,0 +1,180 @@
+#include "kernels/cuda/context.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+
+#include "handgrad/errors.hpp"
+
+namespace handgrad::kernels::cuda {
+
+void check(cudaError_t status, const char* call) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // an error that can be forgotten is not reported a second time
+  // "cudaStreamSynchronize(stream_)" is named by its function
+  const std::string name(call, std::strcspn(call, "("));
+  throw DeviceError(name + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
+}
+
+// As Device::str, which is the library's and not to be had here.
+static std::string name_of(int index) { return "cuda:" + std::to_string(index); }
+
+Context& Context::of(int index) {
+  static std::mutex mutex;
+  static auto* contexts = new std::deque<std::unique_ptr<Context>>;  // never destroyed: tensors may outlive all else
+  const std::lock_guard lock(mutex);
+  const auto i = static_cast<std::size_t>(index);
+  if (contexts->size() <= i) contexts->resize(i + 1);
+  if (!(*contexts)[i]) (*contexts)[i] = std::make_unique<Context>(index);
+  return *(*contexts)[i];
+}
+
+static cudaStream_t new_stream(int index) {
+  cudaStream_t stream = nullptr;
+  HANDGRAD_CUDA(cudaSetDevice(index));
+  HANDGRAD_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  return stream;
+}
+
+Context::Context(int index)
+    : index_(index),
+      stream_(new_stream(index)),
+      recorder_(stream_),
+      allocator_(name_of(index)),
+      products_(std::make_unique<Products>(*this)) {
+  int processors = 1;
+  HANDGRAD_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, index));
+  most_blocks_ = static_cast<unsigned>(processors) * 8;
+}
+
+std::unique_lock<std::recursive_mutex> Context::use() {
+  std::unique_lock lock(mutex_);
+  thread_local int current = -1;
+  if (current != index_) {
+    HANDGRAD_CUDA(cudaSetDevice(index_));
+    current = index_;
+  }
+  return lock;
+}
+
+void* Context::scratch_bytes(std::size_t bytes) {
+  if (bytes > scratch_size_) {
+    if (scratch_) allocator_.deallocate(scratch_, scratch_size_);
+    scratch_ = nullptr;
+    scratch_size_ = 0;
+    const std::size_t size = Allocator::block_size(bytes + bytes / 2);  // grows in few steps
+    scratch_ = allocator_.allocate(size);
+    scratch_size_ = size;
+  }
+  return scratch_;
+}
+
+void* Context::allocate(std::size_t bytes) {
+  const auto guard = use();
+  return allocator_.allocate(bytes);
+}
+
+void Context::deallocate(void* address, std::size_t bytes) noexcept { allocator_.deallocate(address, bytes); }
+
+// The next part of the ring, when the transfer that used it last has passed.
+void* Context::staging() {
+  Part& part = ring_[next_part_];
+  if (!part.address) {
+    HANDGRAD_CUDA(cudaHostAlloc(&part.address, part_bytes, cudaHostAllocDefault));
+    HANDGRAD_CUDA(cudaEventCreateWithFlags(&part.passed, cudaEventDisableTiming));
+  } else {
+    HANDGRAD_CUDA(cudaEventSynchronize(part.passed));
+  }
+  return part.address;
+}
+
+void Context::upload(void* device, const void* host, std::size_t bytes) {
+  const auto guard = use();
+  recorder_.leave("a tensor was brought to the device within the step");
+  for (std::size_t done = 0; done < bytes;) {
+    const std::size_t now = std::min(part_bytes, bytes - done);
+    void* pinned = staging();
+    std::memcpy(pinned, static_cast<const char*>(host) + done, now);
+    HANDGRAD_CUDA(
+        cudaMemcpyAsync(static_cast<char*>(device) + done, pinned, now, cudaMemcpyHostToDevice, stream_));
+    HANDGRAD_CUDA(cudaEventRecord(ring_[next_part_].passed, stream_));
+    next_part_ = (next_part_ + 1) % parts;
+    done += now;
+  }
+}
+
+void Context::download(void* host, const void* device, std::size_t bytes) {
+  const auto guard = use();
+  recorder_.leave("a tensor was brought to the host within the step");
+  std::array<unsigned long long, most_class_errors> words;
+  const std::size_t used = std::min(classes_.size(), most_class_errors);
+  for (std::size_t done = 0; done < bytes;) {
+    const std::size_t now = std::min(part_bytes - sizeof words, bytes - done);
+    auto* pinned = static_cast<char*>(staging());
+    HANDGRAD_CUDA(cudaMemcpyAsync(pinned, static_cast<const char*>(device) + done, now, cudaMemcpyDeviceToHost,
+                                  stream_));
+    const bool last = done + now == bytes;
+    if (last && used > 0)
+      HANDGRAD_CUDA(cudaMemcpyAsync(pinned + part_bytes - sizeof words, class_errors_, used * sizeof words[0],
+                                    cudaMemcpyDeviceToHost, stream_));
+    HANDGRAD_CUDA(cudaStreamSynchronize(stream_));
+    std::memcpy(static_cast<char*>(host) + done, pinned, now);
+    std::memcpy(words.data(), pinned + part_bytes - sizeof words, sizeof words);
+    HANDGRAD_CUDA(cudaEventRecord(ring_[next_part_].passed, stream_));
+    next_part_ = (next_part_ + 1) % parts;
+    done += now;
+  }
+  if (bytes > 0 && used > 0) throw_class_error(words.data());
+}
+
+void Context::copy(void* to, const void* from, std::size_t bytes) {
+  const auto guard = use();
+  struct Key {
+    void* to;
+    const void* from;
+    std::size_t bytes;
+  } const key{to, from, bytes};
+  recorder_.issue(&key, sizeof key, [this, key] {
+    HANDGRAD_CUDA(cudaMemcpyAsync(key.to, key.from, key.bytes, cudaMemcpyDeviceToDevice, stream_));
+  });
+}
+
+void Context::synchronize() {
+  const auto guard = use();
+  recorder_.leave("the step waited for the device");
+  HANDGRAD_CUDA(cudaStreamSynchronize(stream_));
+}
+
+unsigned long long* Context::class_error(std::size_t classes) {
+  if (!class_errors_) {
+    const std::size_t bytes = most_class_errors * sizeof(unsigned long long);
+    recorder_.leave("memory for the errors of kernels was needed");
+    class_errors_ = static_cast<unsigned long long*>(allocator_.allocate(bytes));
+    HANDGRAD_CUDA(cudaMemsetAsync(class_errors_, 0xff, bytes, stream_));
+  }
+  auto place = std::find(classes_.begin(), classes_.end(), classes);
+  if (place == classes_.end()) {
+    if (classes_.size() == most_class_errors) classes_.back() = classes;  // the last word serves all further ones
+    else classes_.push_back(classes);
+    place = std::find(classes_.begin(), classes_.end(), classes);
+  }
+  return class_errors_ + (place - classes_.begin());
+}
+
+void Context::throw_class_error(const unsigned long long* words) {
+  for (std::size_t i = 0; i < classes_.size(); ++i) {
+    if (words[i] == no_error) continue;
+    HANDGRAD_CUDA(cudaMemsetAsync(class_errors_, 0xff, most_class_errors * sizeof(unsigned long long), stream_));
+    const auto row = words[i] >> 32;
+    const auto bits = static_cast<std::uint32_t>(words[i]);
+    float target = 0;
+    std::memcpy(&target, &bits, sizeof target);
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", static_cast<double>(target));
+    throw ValueError("target " + std::to_string(row) + " is " + text + ", a class from 0 to " +
+                     std::to_string(classes_[i] - 1) + " expected (found on " + name_of(index_) + ")");
+  }
+}
+
+}  // namespace handgrad::kernels::cuda

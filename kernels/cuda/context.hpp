@@ -1,0 +1,113 @@
+#pragma once
+// What the kernels of one device share: its stream, its memory, its products, and the error that a kernel found.
+#include <cuda_runtime.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/backend.hpp"
+#include "kernels/cuda/allocator.hpp"
+#include "kernels/cuda/product.hpp"
+#include "kernels/cuda/recorder.hpp"
+#include "kernels/cuda/runtime.hpp"
+
+namespace handgrad::kernels::cuda {
+
+class Context final : public Memory {
+ public:
+  /// Device `index`, which exists. Lives as long as the program.
+  static Context& of(int index);
+  explicit Context(int index);
+
+  /// Makes the device current in this thread, and keeps other threads off it until the guard is gone: what is put on the
+  /// stream by one call of the backend stays together.
+  std::unique_lock<std::recursive_mutex> use();
+
+  int index() const { return index_; }
+  cudaStream_t stream() const { return stream_; }
+  Recorder& recorder() { return recorder_; }
+  Products& products() { return *products_; }
+  Allocator& allocator() { return allocator_; }
+  /// As many blocks as keep the device busy; kernels loop over what is left.
+  unsigned most_blocks() const { return most_blocks_; }
+
+  /// Memory for n values that is valid until the next call: for what one operation passes from kernel to kernel.
+  template <class V>
+  V* scratch(std::size_t n) {
+    return static_cast<V*>(scratch_bytes(n * sizeof(V)));
+  }
+
+  template <class... P, class... A>
+  void launch(void (*kernel)(P...), dim3 grid, dim3 block, const A&... arguments) {
+    std::tuple<std::remove_const_t<P>...> values(static_cast<P>(arguments)...);
+    std::apply(
+        [&](auto&... value) {
+          void* addresses[] = {const_cast<void*>(static_cast<const void*>(&value))...};
+          const std::size_t sizes[] = {sizeof(value)...};
+          const void* function = reinterpret_cast<const void*>(kernel);
+#ifdef HANDGRAD_CUDA_EMULATED
+          emulation_register(kernel);
+#endif
+          recorder_.launch({function, grid, block, addresses, sizes, sizeof...(P)});
+        },
+        values);
+  }
+
+  // Memory
+  void* allocate(std::size_t bytes) override;
+  void deallocate(void* address, std::size_t bytes) noexcept override;
+  void upload(void* device, const void* host, std::size_t bytes) override;
+  /// Waits for the device, and throws what a kernel before it found wrong.
+  void download(void* host, const void* device, std::size_t bytes) override;
+  void copy(void* to, const void* from, std::size_t bytes) override;
+  void synchronize();
+
+  /// A kernel cannot throw. One that meets a class that does not exist writes (row, class) here, and the next download
+  /// throws ValueError. One word for each number of classes in use; the lowest row wins.
+  unsigned long long* class_error(std::size_t classes);
+  static constexpr unsigned long long no_error = ~0ull;
+
+ private:
+  void* scratch_bytes(std::size_t bytes);
+  void* staging();
+  void throw_class_error(const unsigned long long* words);
+
+  int index_;
+  std::recursive_mutex mutex_;
+  cudaStream_t stream_ = nullptr;
+  unsigned most_blocks_ = 1;
+  Recorder recorder_;
+  Allocator allocator_;
+  std::unique_ptr<Products> products_;
+
+  void* scratch_ = nullptr;
+  std::size_t scratch_size_ = 0;
+
+  // Pinned memory, through which transfers run while the host goes on: a ring of parts, each free again when its event
+  // has passed.
+  static constexpr std::size_t parts = 4, part_bytes = std::size_t{1} << 20;
+  struct Part {
+    void* address = nullptr;
+    cudaEvent_t passed = nullptr;
+  };
+  std::array<Part, parts> ring_{};
+  std::size_t next_part_ = 0;
+
+  static constexpr std::size_t most_class_errors = 64;
+  unsigned long long* class_errors_ = nullptr;
+  std::vector<std::size_t> classes_;  // the number of classes that belongs to each word
+};
+
+/// Blocks of `threads` for n items, at most `most`; at least one.
+inline unsigned blocks_for(std::size_t n, unsigned threads, unsigned most) {
+  const std::size_t blocks = (n + threads - 1) / threads;
+  return blocks == 0 ? 1 : blocks > most ? most : static_cast<unsigned>(blocks);
+}
+
+}  // namespace handgrad::kernels::cuda

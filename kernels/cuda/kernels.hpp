@@ -1,0 +1,12 @@
+#pragma once
+// Kernels that other files of the backend call: defined in the .cu file of their subject.
+#include <cstddef>
+
+namespace handgrad::kernels::cuda {
+
+class Context;
+
+/// Elements.cu: the float's nearest bfloat16.
+void round_to_bfloat16(Context& context, std::size_t n, const float* x, unsigned short* y);
+
+}  // namespace handgrad::kernels::cuda

@@ -1,0 +1,246 @@
+#include <variant>
+
+#include "kernels/cuda/backend.hpp"
+#include "kernels/cuda/device.hpp"
+
+namespace handgrad::kernels::cuda {
+
+namespace {
+
+// wᵢ·f(pᵢ, yᵢ, qᵢ), and a·wᵢ·∂f/∂p; w and q may be missing (1)
+template <class F, class T>
+struct Value {
+  F f;
+  const T *p, *y, *w, *q;
+  __device__ T operator()(std::size_t i) const {
+    const T l = f.value(p[i], y[i], q ? q[i] : T(1));
+    return w ? w[i] * l : l;
+  }
+};
+template <class F, class T>
+struct Slope {
+  F f;
+  const T *p, *y, *w, *q;
+  T a;
+  __device__ T operator()(std::size_t i) const {
+    const T d = a * f.derivative(p[i], y[i], q ? q[i] : T(1));
+    return w ? w[i] * d : d;
+  }
+};
+
+template <class T>
+const T* data_or_null(const Tensor<T>* x) {
+  return x ? x->data() : nullptr;
+}
+
+}  // namespace
+
+// ℓᵢ = wᵢ·f(pᵢ, yᵢ, qᵢ);  value = a·Σℓ, or all ℓ
+template <class T>
+void CudaBackend<T>::element_loss_forward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
+                                          const Tensor<T>* q, Reduction reduction, T a, Tensor<T>& value) {
+  const auto guard = context_.use();
+  std::visit(
+      [&](const auto& g) {
+        const Value<std::decay_t<decltype(g)>, T> loss{g, p.data(), y.data(), data_or_null(w), data_or_null(q)};
+        if (reduction == Reduction::None)
+          map_index(context_, p.numel(), value.data(), loss);
+        else
+          sum(context_, p.numel(), loss, StoreScaled<T>{value.data(), static_cast<double>(a)});
+      },
+      f);
+}
+
+// dpᵢ = a·wᵢ·∂f/∂p
+template <class T>
+void CudaBackend<T>::element_loss_backward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
+                                           const Tensor<T>* q, T a, Tensor<T>& dp) {
+  const auto guard = context_.use();
+  std::visit(
+      [&](const auto& g) {
+        map_index(context_, p.numel(), dp.data(),
+                  Slope<std::decay_t<decltype(g)>, T>{g, p.data(), y.data(), data_or_null(w), data_or_null(q), a});
+      },
+      f);
+}
+
+namespace {
+
+// What a row's loss reads; a warp works on each row.
+template <class T>
+struct Rows {
+  RowLoss loss;
+  std::size_t count, columns;
+  bool classes;  // y is one class for each row; else a distribution
+  const T *p, *y, *w;
+
+  Rows(RowLoss kind, const Tensor<T>& prediction, const Tensor<T>& target, const Tensor<T>* weight)
+      : loss(kind),
+        count(prediction.numel() / prediction.shape().columns()),
+        columns(prediction.shape().columns()),
+        classes(!(target.shape() == prediction.shape())),
+        p(prediction.data()),
+        y(target.data()),
+        w(data_or_null(weight)) {}
+
+  __device__ T weight(std::size_t j) const { return w ? w[j] : T(1); }
+  __device__ bool is_class(T c) const { return c >= T(0) && c < static_cast<T>(columns) && c == floor(c); }
+  // log Σⱼ e^(pⱼ) = m + log Σⱼ e^(pⱼ−m),  m = max p
+  __device__ T log_sum_exp(const Group<warp>& group, const T* row) const {
+    T m = row[0], sum = 0;
+    for (std::size_t j = group.lane; j < columns; j += warp) m = Maximum()(m, row[j]);
+    m = group.max(m);
+    for (std::size_t j = group.lane; j < columns; j += warp) sum += formulas::exp(row[j] - m);
+    return m + formulas::log(group.sum(sum));
+  }
+};
+
+// (row, target) in one word, the lowest row the least of all
+__device__ inline void report(unsigned long long* error, std::size_t row, float target) {
+  atomicMin(error, static_cast<unsigned long long>(row) << 32 | __float_as_uint(target));
+}
+
+// What the blocks' sums become: value = Σℓ / divisor, where the divisor of a mean is Σw.
+template <class T>
+struct FinishRows {
+  bool mean;
+  T *divisor, *value;  // value is null when the losses are kept one by one
+  __device__ void operator()(double losses, double weights) const {
+    const T d = mean ? static_cast<T>(weights) : T(1);
+    *divisor = d;
+    if (value) *value = static_cast<T>(losses / static_cast<double>(d));
+  }
+};
+
+// ℓᵢ of each row, and each block's Σℓ and Σw; a single block finishes.
+template <class T>
+__global__ void __launch_bounds__(threads)
+    row_loss_kernel(Rows<T> rows, T* each, double* partial, FinishRows<T> finish, unsigned long long* error) {
+  const Group<warp> group;
+  double losses = 0, weights = 0;
+  for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows.count;
+       i += std::size_t{gridDim.x} * group.in_block) {
+    const T* row = rows.p + i * rows.columns;
+    const T lse = rows.loss == RowLoss::CrossEntropy ? rows.log_sum_exp(group, row) : T(0);
+    const auto term = [&](std::size_t j, T wy) {  // −wⱼyⱼ·log pⱼ, 0·log 0 = 0
+      if (wy == T(0)) return T(0);
+      return -wy * (rows.loss == RowLoss::Categorical ? formulas::log(row[j]) : row[j] - lse);
+    };
+    T l = 0, w = 1;
+    if (rows.classes) {
+      const T c = rows.y[i];
+      if (rows.is_class(c)) {
+        const auto j = static_cast<std::size_t>(c);
+        w = rows.weight(j);
+        l = term(j, w);
+      } else {
+        l = w = NAN;
+        if (group.lane == 0) report(error, i, static_cast<float>(c));
+      }
+    } else {
+      for (std::size_t j = group.lane; j < rows.columns; j += warp)
+        l += term(j, rows.weight(j) * rows.y[i * rows.columns + j]);
+      l = group.sum(l);
+    }
+    if (each && group.lane == 0) each[i] = l;
+    losses += static_cast<double>(l);
+    weights += static_cast<double>(w);
+  }
+  // every lane of a warp holds its sums; one of each counts
+  const Group<threads> block;
+  losses = block.sum(group.lane == 0 ? losses : 0.0);
+  weights = block.sum(group.lane == 0 ? weights : 0.0);
+  if (threadIdx.x != 0) return;
+  if (gridDim.x == 1) {
+    finish(losses, weights);
+  } else {
+    partial[2 * blockIdx.x] = losses;
+    partial[2 * blockIdx.x + 1] = weights;
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    row_loss_finish_kernel(unsigned blocks, const double* partial, FinishRows<T> finish) {
+  const Group<threads> block;
+  double losses = 0, weights = 0;
+  for (unsigned i = threadIdx.x; i < blocks; i += threads) {
+    losses += partial[2 * i];
+    weights += partial[2 * i + 1];
+  }
+  losses = block.sum(losses);
+  weights = block.sum(weights);
+  if (threadIdx.x == 0) finish(losses, weights);
+}
+
+// CrossEntropy:  dzⱼ = (softmax(z)ⱼ·Σₖ wₖyₖ − wⱼyⱼ)/divisor
+// otherwise:     dpⱼ = −wⱼyⱼ/divisor, for probabilities −wⱼyⱼ/(pⱼ·divisor)
+template <class T>
+__global__ void __launch_bounds__(threads) row_slope_kernel(Rows<T> rows, const T* divisor, T* dp) {
+  const Group<warp> group;
+  const T a = T(1) / *divisor;
+  for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows.count;
+       i += std::size_t{gridDim.x} * group.in_block) {
+    const T* row = rows.p + i * rows.columns;
+    const bool softmax = rows.loss == RowLoss::CrossEntropy;
+    const T c = rows.classes ? rows.y[i] : T(0);
+    const bool valid = !rows.classes || rows.is_class(c);  // the forward has reported the others
+    const auto target = [&](std::size_t j) {               // wⱼyⱼ
+      if (!valid) return static_cast<T>(NAN);
+      const T y = !rows.classes ? rows.y[i * rows.columns + j] : static_cast<std::size_t>(c) == j ? T(1) : T(0);
+      return y == T(0) ? T(0) : rows.weight(j) * y;
+    };
+    T lse = 0, total = 0;
+    if (softmax) {
+      lse = rows.log_sum_exp(group, row);
+      for (std::size_t j = group.lane; j < rows.columns; j += warp) total += target(j);
+      total = group.sum(total);
+    }
+    for (std::size_t j = group.lane; j < rows.columns; j += warp) {
+      const T wy = target(j);
+      T d = wy == T(0) ? T(0) : -a * wy / (rows.loss == RowLoss::Categorical ? row[j] : T(1));
+      if (softmax) d = a * total * formulas::exp(row[j] - lse) - a * wy;
+      dp[i * rows.columns + j] = d;
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void CudaBackend<T>::row_loss_forward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
+                                      Reduction reduction, Tensor<T>& divisor, Tensor<T>& value) {
+  const auto guard = context_.use();
+  const Rows<T> rows(loss, p, y, w);
+  const bool none = reduction == Reduction::None;
+  const FinishRows<T> finish{reduction == Reduction::Mean, divisor.data(), none ? nullptr : value.data()};
+  const unsigned blocks = rows.count <= 128 ? 1 : row_blocks<warp>(context_, rows.count);
+  double* partial = blocks == 1 ? nullptr : context_.scratch<double>(2 * std::size_t{blocks});
+  context_.launch(row_loss_kernel<T>, blocks, threads, rows, none ? value.data() : nullptr, partial, finish,
+                  context_.class_error(rows.columns));
+  if (blocks > 1) context_.launch(row_loss_finish_kernel<T>, 1, threads, blocks, partial, finish);
+}
+
+template <class T>
+void CudaBackend<T>::row_loss_backward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
+                                       const Tensor<T>& divisor, Tensor<T>& dp) {
+  const auto guard = context_.use();
+  const Rows<T> rows(loss, p, y, w);
+  context_.launch(row_slope_kernel<T>, row_blocks<warp>(context_, rows.count), threads, rows, divisor.data(),
+                  dp.data());
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                                                       \
+  template void CudaBackend<T>::element_loss_forward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,  \
+                                                     const Tensor<T>*, Reduction, T, Tensor<T>&);                     \
+  template void CudaBackend<T>::element_loss_backward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, \
+                                                      const Tensor<T>*, T, Tensor<T>&);                               \
+  template void CudaBackend<T>::row_loss_forward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,       \
+                                                 Reduction, Tensor<T>&, Tensor<T>&);                                  \
+  template void CudaBackend<T>::row_loss_backward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,      \
+                                                  const Tensor<T>&, Tensor<T>&);
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad::kernels::cuda

@@ -1,0 +1,136 @@
+#include "kernels/cuda/module.hpp"
+
+#include <array>
+#include <deque>
+#include <mutex>
+
+#include "handgrad/errors.hpp"
+#include "kernels/cuda/backend.hpp"
+#include "kernels/cuda/context.hpp"
+
+namespace handgrad::kernels::cuda {
+
+namespace {
+
+/// First the step as it is, which allocates all it needs; then it is recorded; then replayed.
+class CudaStepGraph final : public StepGraph {
+ public:
+  explicit CudaStepGraph(Context& context) : context_(context) {}
+
+  void begin() override {
+    lock_ = context_.use();
+    in_step_ = true;
+    if (recording_.executable)
+      context_.recorder().begin_replay(recording_);
+    else if (runs_ > 0 && losses_in_a_row_ < patience)
+      context_.recorder().begin_recording(recording_);
+    else
+      direct_ = true;
+    ++runs_;
+  }
+
+  void end() override {
+    if (!direct_) settle(context_.recorder().end());
+    leave();
+  }
+
+  void abandon() noexcept override {
+    if (!in_step_) return;
+    try {
+      if (!direct_) context_.recorder().abandon("an exception ended the step");
+    } catch (...) {  // it has one already
+    }
+    leave();
+  }
+
+  bool captured() const override { return recording_.executable != nullptr; }
+  std::string reason() const override { return reason_; }
+
+ private:
+  // A step that cannot be recorded several times in a row will not be recorded ever.
+  static constexpr int patience = 3;
+  void settle(std::string why) {
+    losses_in_a_row_ = why.empty() ? 0 : losses_in_a_row_ + 1;
+    reason_ = std::move(why);
+  }
+  void leave() {
+    direct_ = in_step_ = false;
+    lock_.unlock();
+  }
+
+  Context& context_;
+  Recorder::Recording recording_;
+  std::unique_lock<std::recursive_mutex> lock_;
+  std::string reason_ = "not recorded yet";
+  int runs_ = 0, losses_in_a_row_ = 0;
+  bool direct_ = false, in_step_ = false;
+};
+
+class CudaModule final : public Module {
+ public:
+  CudaModule() {
+    const cudaError_t status = cudaGetDeviceCount(&count_);
+    if (status == cudaSuccess && count_ > 0) return;
+    count_ = 0;
+    reason_ = status == cudaSuccess ? "there is no CUDA device"
+                                    : std::string("cudaGetDeviceCount: ") + cudaGetErrorString(status) + " (" +
+                                          cudaGetErrorName(status) + ")";
+    cudaGetLastError();
+  }
+
+  int device_count() override { return count_; }
+  std::string unavailable_reason() override { return reason_; }
+
+  std::string device_name(int index) override {
+    cudaDeviceProp properties{};
+    HANDGRAD_CUDA(cudaGetDeviceProperties(&properties, index));
+    return properties.name;
+  }
+  DeviceMemory device_memory(int index) override {
+    const auto guard = Context::of(index).use();
+    DeviceMemory memory;
+    HANDGRAD_CUDA(cudaMemGetInfo(&memory.free, &memory.total));
+    return memory;
+  }
+  void synchronize(int index) override { Context::of(index).synchronize(); }
+  void set_matmul_precision(int index, MatmulPrecision precision) override {
+    Context::of(index).products().precision = precision;
+  }
+  MatmulPrecision matmul_precision(int index) override { return Context::of(index).products().precision; }
+
+  Memory& memory(int index) override { return Context::of(index); }
+  Backend<float>& backend(int index, float) override { return of(float_, index); }
+  Backend<double>& backend(int index, double) override { return of(double_, index); }
+  std::unique_ptr<StepGraph> step_graph(int index) override {
+    return std::make_unique<CudaStepGraph>(Context::of(index));
+  }
+
+ private:
+  template <class T>
+  CudaBackend<T>& of(std::deque<std::unique_ptr<CudaBackend<T>>>& backends, int index) {
+    const std::lock_guard lock(mutex_);
+    while (backends.size() < static_cast<std::size_t>(count_)) backends.emplace_back();
+    auto& backend = backends[static_cast<std::size_t>(index)];
+    if (!backend) backend = std::make_unique<CudaBackend<T>>(Context::of(index));
+    return *backend;
+  }
+
+  int count_ = 0;
+  std::string reason_;
+  std::mutex mutex_;
+  std::deque<std::unique_ptr<CudaBackend<float>>> float_;
+  std::deque<std::unique_ptr<CudaBackend<double>>> double_;
+};
+
+}  // namespace
+}  // namespace handgrad::kernels::cuda
+
+extern "C" {
+
+__attribute__((visibility("default"))) const char* handgrad_cuda_abi() { return HANDGRAD_CUDA_ABI; }
+
+__attribute__((visibility("default"))) handgrad::kernels::cuda::Module* handgrad_cuda_module() {
+  static auto* module = new handgrad::kernels::cuda::CudaModule;  // never destroyed
+  return module;
+}
+}

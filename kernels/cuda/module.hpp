@@ -1,0 +1,40 @@
+#pragma once
+// What libhandgrad_cuda.so offers to the library. It is loaded when a CUDA device is first asked for, so that a program
+// that uses none does not load CUDA's libraries. It refers to no symbol of the library, which may be static or shared.
+#include <memory>
+#include <string>
+
+#include "handgrad/device.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad::kernels::cuda {
+
+class Module {
+ public:
+  virtual ~Module() = default;
+  /// 0 when none can be used; `unavailable_reason` says why.
+  virtual int device_count() = 0;
+  virtual std::string unavailable_reason() = 0;
+
+  // For an index below device_count():
+  virtual std::string device_name(int index) = 0;
+  virtual DeviceMemory device_memory(int index) = 0;
+  virtual void synchronize(int index) = 0;
+  virtual void set_matmul_precision(int index, MatmulPrecision precision) = 0;
+  virtual MatmulPrecision matmul_precision(int index) = 0;
+  virtual Memory& memory(int index) = 0;
+  virtual Backend<float>& backend(int index, float) = 0;
+  virtual Backend<double>& backend(int index, double) = 0;
+  virtual std::unique_ptr<StepGraph> step_graph(int index) = 0;
+};
+
+/// The library and the module are built apart: they fit together only when both saw the same declarations, of which
+/// HANDGRAD_CUDA_ABI is a hash (kernels/cuda/abi.cmake).
+extern "C" {
+using AbiFunction = const char*();
+using ModuleFunction = Module*();
+}
+inline constexpr const char* abi_symbol = "handgrad_cuda_abi";
+inline constexpr const char* module_symbol = "handgrad_cuda_module";
+
+}  // namespace handgrad::kernels::cuda

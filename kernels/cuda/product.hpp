@@ -1,0 +1,92 @@
+#pragma once
+#include <cublasLt.h>
+
+#include <compare>
+#include <cstddef>
+#include <map>
+
+#include "handgrad/device.hpp"
+
+namespace handgrad::kernels::cuda {
+
+class Context;
+
+/// What cuBLASLt does to a product on its way out.
+enum class Epilogue {
+  None,
+  Bias,          // C = op(A)·op(B) + b,  b a row (n)
+  ReLUBias,      // C = max(op(A)·op(B) + b, 0)
+  BiasGradient,  // C = op(A)·op(B), and b (m) = Σ over the inner dimension of op(A): for dW = δᵀ·x this is db = Σᵢ δᵢ
+};
+
+/// C (m×n) = op(A)·op(B) + β·C, row-major; op(A) (m×k), op(B) (k×n). β = 0 does not read C.
+template <class T>
+struct Product {
+  bool transpose_a, transpose_b;
+  std::size_t m, n, k;
+  const T *a, *b;
+  T beta;
+  T* c;
+  Epilogue epilogue = Epilogue::None;
+  T* bias = nullptr;  // read or written, by the epilogue
+};
+
+/// What determines how a product is computed: a plan is made once for each.
+struct PlanKey {
+  bool is_double, transpose_a, transpose_b, accumulates;
+  std::size_t m, n, k;
+  Epilogue epilogue;
+  MatmulPrecision precision;
+  unsigned alignment_a, alignment_b, alignment_c;
+  auto operator<=>(const PlanKey&) const = default;
+};
+
+/// The largest power of two, up to 256, that divides the address.
+unsigned alignment_of(const void* address);
+/// float to bfloat16, to the nearest, ties to even; NaN stays NaN.
+#ifdef __CUDACC__
+__host__ __device__
+#endif
+inline unsigned short
+bfloat16_bits(unsigned bits) {
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<unsigned short>((bits >> 16) | 0x40u);
+  return static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+/// Products through cuBLASLt on one device. cuBLASLt stores by columns: a row-major (r×c) buffer is to it a
+/// column-major c×r one, so that Cᵀ = op(B)ᵀ·op(A)ᵀ is asked for, and nothing is transposed in memory.
+class Products {
+ public:
+  explicit Products(Context& context) : context_(context) {}
+  Products(const Products&) = delete;
+
+  /// False when there is no algorithm for the epilogue: the caller then takes the unfused way. A product without one
+  /// throws DeviceError instead.
+  template <class T>
+  bool run(const Product<T>& product);
+
+  MatmulPrecision precision = MatmulPrecision::FP32;
+
+ private:
+  struct Plan {
+    cublasLtMatmulDesc_t operation = nullptr;
+    cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
+    cublasLtMatmulAlgo_t algorithm{};
+    bool found = false;
+  };
+  template <class T>
+  Plan& plan(const Product<T>& product);
+  template <class T>
+  void make(Plan& plan, const Product<T>& product, const PlanKey& key);
+  template <class T>
+  void issue(Plan& plan, const Product<T>& product, const void* a, const void* b);
+  cublasLtHandle_t handle();
+
+  Context& context_;
+  cublasLtHandle_t handle_ = nullptr;
+  void* workspace_ = nullptr;
+  static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
+  std::map<PlanKey, Plan> plans_;
+};
+
+}  // namespace handgrad::kernels::cuda

@@ -1,0 +1,20 @@
+#pragma once
+#include <cstddef>
+#include <functional>
+
+#include "cuda_runtime.h"
+
+namespace emulation {
+
+/// Runs one kernel: all blocks, all threads (kernels.cpp).
+void run_kernel(const void* kernel, dim3 grid, dim3 block, void** arguments);
+/// The sizes of a kernel's arguments; null when it was never registered.
+const std::size_t* argument_sizes(const void* kernel, std::size_t& count);
+
+/// Carries out `work` on the stream, or adds it to the graph that is being captured (runtime.cpp). `work` may touch the
+/// memory of the stream's device.
+cudaError_t on_stream(cudaStream_t stream, std::function<void()> work);
+/// Ends the program with a message: for what a GPU would silently get wrong.
+[[noreturn]] void fail(const char* what);
+
+}  // namespace emulation

@@ -1,0 +1,312 @@
+// Memory, streams and graphs of the emulated devices.
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "internal.hpp"
+
+namespace emulation {
+
+void fail(const char* what) {
+  std::fprintf(stderr, "emulated CUDA device: %s\n", what);
+  std::abort();
+}
+
+namespace {
+
+constexpr int devices = 2;
+constexpr std::size_t memory_bytes = std::size_t{256} << 20, guard_bytes = 512;
+constexpr unsigned char fresh = 0xff, guard = 0xa5;  // 0xff…: NaN, as float and as double
+
+/// A device's memory: a range of addresses that is locked whenever no kernel and no copy runs.
+class DeviceMemory {
+ public:
+  DeviceMemory() {
+    void* address = mmap(nullptr, memory_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (address == MAP_FAILED) fail("no memory for the device");
+    base_ = static_cast<unsigned char*>(address);
+    free_[0] = memory_bytes;
+  }
+  void open(bool on) { mprotect(base_, memory_bytes, on ? PROT_READ | PROT_WRITE : PROT_NONE); }
+
+  void* allocate(std::size_t bytes) {
+    const std::size_t size = (bytes + 511) / 512 * 512;
+    if (bytes > memory_bytes) return nullptr;
+    for (auto place = free_.begin(); place != free_.end(); ++place) {
+      if (place->second < size + guard_bytes) continue;
+      const auto [begin, room] = *place;
+      free_.erase(place);
+      if (room > size + guard_bytes) free_[begin + size + guard_bytes] = room - size - guard_bytes;
+      used_[begin] = size;
+      open(true);
+      std::memset(base_ + begin, fresh, size);
+      std::memset(base_ + begin + size, guard, guard_bytes);
+      open(false);
+      return base_ + begin;
+    }
+    return nullptr;
+  }
+  bool release(void* address) {
+    const auto block = used_.find(static_cast<std::size_t>(static_cast<unsigned char*>(address) - base_));
+    if (block == used_.end()) return false;
+    check(*block);
+    auto place = free_.emplace(block->first, block->second + guard_bytes).first;
+    used_.erase(block);
+    if (const auto next = std::next(place); next != free_.end() && place->first + place->second == next->first) {
+      place->second += next->second;
+      free_.erase(next);
+    }
+    if (place != free_.begin()) {
+      const auto before = std::prev(place);
+      if (before->first + before->second == place->first) {
+        before->second += place->second;
+        free_.erase(place);
+      }
+    }
+    return true;
+  }
+  void check_all() {
+    open(true);
+    for (const auto& block : used_) check_open(block);
+    open(false);
+  }
+  std::size_t free_bytes() const {
+    std::size_t sum = 0;
+    for (const auto& [begin, size] : free_) sum += size;
+    return sum;
+  }
+
+ private:
+  void check(const std::pair<const std::size_t, std::size_t>& block) {
+    open(true);
+    check_open(block);
+    open(false);
+  }
+  void check_open(const std::pair<const std::size_t, std::size_t>& block) {
+    for (std::size_t i = 0; i < guard_bytes; ++i)
+      if (base_[block.first + block.second + i] != guard) fail("a write beyond the end of an allocation");
+  }
+  unsigned char* base_;
+  std::map<std::size_t, std::size_t> free_, used_;  // offset, size
+};
+
+std::recursive_mutex mutex;  // one thing at a time: kernels see global variables
+DeviceMemory& memory(int device) {
+  static auto* memories = new std::array<DeviceMemory, devices>;
+  return (*memories)[static_cast<std::size_t>(device)];
+}
+thread_local int current = 0;
+thread_local cudaError_t last_error = cudaSuccess;
+
+cudaError_t result(cudaError_t status) {
+  if (status != cudaSuccess) last_error = status;
+  return status;
+}
+
+}  // namespace
+}  // namespace emulation
+
+using namespace emulation;
+
+struct EmulatedNode {
+  std::function<void()> work;              // of what is no kernel
+  const void* kernel = nullptr;
+  dim3 grid, block;
+  std::vector<std::vector<unsigned char>> arguments;
+  void set_arguments(void** values) {
+    std::size_t count = 0;
+    const std::size_t* sizes = argument_sizes(kernel, count);
+    arguments.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto* bytes = static_cast<const unsigned char*>(values[i]);
+      arguments[i].assign(bytes, bytes + sizes[i]);
+    }
+  }
+  void run() {
+    if (!kernel) return work();
+    std::vector<void*> addresses;
+    for (auto& argument : arguments) addresses.push_back(argument.data());
+    run_kernel(kernel, grid, block, addresses.data());
+  }
+};
+struct EmulatedGraph {
+  std::vector<std::shared_ptr<EmulatedNode>> nodes;
+};
+struct EmulatedGraphExec {
+  int device;
+  std::map<EmulatedNode*, EmulatedNode> copies;
+  std::vector<EmulatedNode*> order;
+};
+struct EmulatedStream {
+  int device;
+  std::unique_ptr<EmulatedGraph> capturing;
+  cudaGraphNode_t last = nullptr;
+};
+struct EmulatedEvent {};
+
+namespace {
+
+cudaError_t run_or_capture(cudaStream_t stream, EmulatedNode node) {
+  const std::lock_guard lock(mutex);
+  if (stream->capturing) {
+    stream->capturing->nodes.push_back(std::make_shared<EmulatedNode>(std::move(node)));
+    stream->last = stream->capturing->nodes.back().get();
+    return cudaSuccess;
+  }
+  memory(stream->device).open(true);
+  node.run();
+  memory(stream->device).open(false);
+  return cudaSuccess;
+}
+
+}  // namespace
+
+cudaError_t emulation::on_stream(cudaStream_t stream, std::function<void()> work) {
+  EmulatedNode node;
+  node.work = std::move(work);
+  return run_or_capture(stream, std::move(node));
+}
+
+const char* cudaGetErrorString(cudaError_t status) {
+  switch (status) {
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorInvalidValue: return "invalid argument";
+    default: return "error";
+  }
+}
+const char* cudaGetErrorName(cudaError_t status) {
+  return status == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaError";
+}
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  const bool none = std::getenv("HANDGRAD_EMULATION_NO_DEVICE") != nullptr;
+  *count = none ? 0 : devices;
+  return result(none ? cudaErrorNoDevice : cudaSuccess);
+}
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= devices) return result(cudaErrorInvalidValue);
+  current = device;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  std::snprintf(properties->name, sizeof properties->name, "emulation on the CPU, no GPU");
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 2;  // few processors: loops over what the blocks leave are taken
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void** address, std::size_t bytes) {
+  const std::lock_guard lock(mutex);
+  *address = memory(current).allocate(bytes);
+  return result(*address ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+cudaError_t cudaFree(void* address) {
+  const std::lock_guard lock(mutex);
+  for (int device = 0; device < devices; ++device)
+    if (memory(device).release(address)) return cudaSuccess;
+  return result(cudaErrorInvalidValue);
+}
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  const std::lock_guard lock(mutex);
+  *free = memory(current).free_bytes();
+  *total = memory_bytes;
+  return cudaSuccess;
+}
+cudaError_t cudaHostAlloc(void** address, std::size_t bytes, unsigned) {
+  *address = std::malloc(bytes);
+  return result(*address ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new EmulatedStream{current, nullptr};
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const std::lock_guard lock(mutex);
+  if (stream->capturing) return result(cudaErrorStreamCaptureUnsupported);
+  memory(stream->device).check_all();
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new EmulatedEvent;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  return on_stream(stream, [=] { std::memcpy(to, from, bytes); });
+}
+cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes, cudaStream_t stream) {
+  return on_stream(stream, [=] { std::memset(address, value, bytes); });
+}
+cudaError_t cudaLaunchKernel(const void* kernel, dim3 grid, dim3 block, void** arguments, std::size_t,
+                             cudaStream_t stream) {
+  if (grid.x == 0 || grid.y == 0 || block.x == 0) return result(cudaErrorInvalidValue);
+  EmulatedNode node;
+  node.kernel = kernel;
+  node.grid = grid;
+  node.block = block;
+  node.set_arguments(arguments);
+  return run_or_capture(stream, std::move(node));
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  stream->capturing = std::make_unique<EmulatedGraph>();
+  stream->last = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = stream->capturing.release();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status, unsigned long long*,
+                                     cudaGraph_t*, const cudaGraphNode_t** nodes, const cudaGraphEdgeData**,
+                                     std::size_t* count) {
+  *status = stream->capturing ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  *nodes = &stream->last;
+  *count = stream->last ? 1 : 0;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  *executable = new EmulatedGraphExec{current, {}, {}};
+  for (const auto& node : graph->nodes) {
+    (*executable)->copies[node.get()] = *node;
+    (*executable)->order.push_back(node.get());
+  }
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  return on_stream(stream, [=] {
+    for (EmulatedNode* node : executable->order) executable->copies[node].run();
+  });
+}
+cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t executable, cudaGraphNode_t node,
+                                             const cudaKernelNodeParams* parameters) {
+  const auto copy = executable->copies.find(node);
+  if (copy == executable->copies.end() || copy->second.kernel != parameters->func)
+    return result(cudaErrorInvalidValue);
+  copy->second.grid = parameters->gridDim;
+  copy->second.block = parameters->blockDim;
+  copy->second.set_arguments(parameters->kernelParams);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
