@@ -35,6 +35,20 @@ class CudaBackend final : public Backend<T> {
   void log_softmax_forward(const Tensor<T>& z, int dim, Tensor<T>& y) override;
   void log_softmax_backward(const Tensor<T>& y, const Tensor<T>& dy, int dim, Tensor<T>& dz) override;
 
+  void batch_norm_forward(const Tensor<T>& x, const Tensor<T>* gamma, const Tensor<T>* beta, T eps,
+                          const RunningStatistics<T>& running, bool of_batch, Tensor<T>& mean, Tensor<T>& inv_std,
+                          Tensor<T>& y) override;
+  void batch_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const Tensor<T>* gamma, const Tensor<T>& mean,
+                           const Tensor<T>& inv_std, bool of_batch, Tensor<T>& sums, Accumulator<T> dgamma,
+                           Accumulator<T> dbeta, Tensor<T>* dx) override;
+  void layer_norm_forward(const Tensor<T>& x, const Tensor<T>* gamma, const Tensor<T>* beta, T eps, Tensor<T>& mean,
+                          Tensor<T>& inv_std, Tensor<T>& y) override;
+  void layer_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const Tensor<T>* gamma, const Tensor<T>& mean,
+                           const Tensor<T>& inv_std, Accumulator<T> dgamma, Accumulator<T> dbeta,
+                           Tensor<T>* dx) override;
+  void dropout(const formulas::Dropout& rule, bool advance, Tensor<double>& step, const Tensor<T>& x,
+               Tensor<T>& y) override;
+
   void element_loss_forward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w, const Tensor<T>* q,
                             Reduction reduction, T a, Tensor<T>& value) override;
   void element_loss_backward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w, const Tensor<T>* q,
@@ -44,7 +58,9 @@ class CudaBackend final : public Backend<T> {
   void row_loss_backward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
                          const Tensor<T>& divisor, Tensor<T>& dp) override;
 
-  void sgd(const formulas::SGD& rule, std::span<const SGDUpdate<T>> updates) override;
+  void optimize(std::span<const Update<T>> updates) override;
+  void clip_norm(std::span<Tensor<T>* const> grads, T max_norm, double p, Tensor<T>& norm) override;
+  void clip_value(std::span<Tensor<T>* const> grads, T bound) override;
 
  private:
   Context& context_;

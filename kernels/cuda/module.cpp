@@ -12,7 +12,8 @@ namespace handgrad::kernels::cuda {
 
 namespace {
 
-/// First the step as it is, which allocates all it needs; then it is recorded; then replayed.
+/// First the step as it is, which allocates all it needs; then it is recorded; then replayed. Twice each, in turn: a
+/// network's output takes turns between two buffers while a loss still holds the last one.
 class CudaStepGraph final : public StepGraph {
  public:
   explicit CudaStepGraph(Context& context) : context_(context) {}
@@ -20,10 +21,11 @@ class CudaStepGraph final : public StepGraph {
   void begin() override {
     lock_ = context_.use();
     in_step_ = true;
-    if (recording_.executable)
-      context_.recorder().begin_replay(recording_);
-    else if (runs_ > 0 && losses_in_a_row_ < patience)
-      context_.recorder().begin_recording(recording_);
+    Recorder::Recording& recording = recordings_[runs_ % turns];
+    if (recording.executable)
+      context_.recorder().begin_replay(recording);
+    else if (runs_ >= turns && losses_in_a_row_ < patience)
+      context_.recorder().begin_recording(recording);
     else
       direct_ = true;
     ++runs_;
@@ -43,12 +45,13 @@ class CudaStepGraph final : public StepGraph {
     leave();
   }
 
-  bool captured() const override { return recording_.executable != nullptr; }
+  bool captured() const override { return recordings_[0].executable || recordings_[1].executable; }
   std::string reason() const override { return reason_; }
 
  private:
   // A step that cannot be recorded several times in a row will not be recorded ever.
-  static constexpr int patience = 3;
+  static constexpr int patience = 4;
+  static constexpr std::size_t turns = 2;
   void settle(std::string why) {
     losses_in_a_row_ = why.empty() ? 0 : losses_in_a_row_ + 1;
     reason_ = std::move(why);
@@ -59,10 +62,11 @@ class CudaStepGraph final : public StepGraph {
   }
 
   Context& context_;
-  Recorder::Recording recording_;
+  std::array<Recorder::Recording, turns> recordings_;
   std::unique_lock<std::recursive_mutex> lock_;
   std::string reason_ = "not recorded yet";
-  int runs_ = 0, losses_in_a_row_ = 0;
+  std::size_t runs_ = 0;
+  int losses_in_a_row_ = 0;
   bool direct_ = false, in_step_ = false;
 };
 

@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <variant>
 
 #include "kernels/cuda/backend.hpp"
 #include "kernels/cuda/device.hpp"
@@ -7,73 +10,203 @@ namespace handgrad::kernels::cuda {
 
 namespace {
 
-// All parameters of a step in one launch. A block works on a chunk of one tensor; `first_block` says where each tensor's
-// blocks begin. A kernel's arguments are limited to 4 KiB: a network of more tensors takes several launches.
+// Many tensors in one launch. A block works on a chunk of one tensor; `first_block` says where each tensor's blocks
+// begin. A kernel's arguments are limited to 4 KiB: more tensors than that holds take several launches.
 constexpr unsigned chunk = 4096;
 
-template <class Row, std::size_t N>
-struct Table {
-  unsigned tensors = 0;
-  unsigned first_block[N + 1] = {};
-  Row row[N];
-};
 template <class Row>
-constexpr std::size_t table_size = 3600 / (sizeof(Row) + sizeof(unsigned));
+constexpr std::size_t most_rows = 3600 / (sizeof(Row) + sizeof(unsigned));
 
-template <class Rule, class Row, std::size_t N>
-__global__ void __launch_bounds__(threads) update_kernel(Rule rule, Table<Row, N> table) {
-  unsigned t = 0;
-  while (blockIdx.x >= table.first_block[t + 1]) ++t;
-  const Row& row = table.row[t];
-  const std::size_t begin = std::size_t{blockIdx.x - table.first_block[t]} * chunk;
-  const std::size_t end = begin + chunk < row.n ? begin + chunk : row.n;
-  for (std::size_t i = begin + threadIdx.x; i < end; i += blockDim.x) row.step(rule, i);
+template <class Row>
+struct Table {
+  unsigned first_block[most_rows<Row> + 1];
+  Row row[most_rows<Row>];
+
+  /// The elements of this block: of which tensor, from where to where.
+  struct Part {
+    const Row& row;
+    std::size_t begin, end;
+  };
+  __device__ Part part() const {
+    unsigned t = 0;
+    while (blockIdx.x >= first_block[t + 1]) ++t;
+    const std::size_t begin = std::size_t{blockIdx.x - first_block[t]} * chunk;
+    return {row[t], begin, begin + chunk < row[t].n ? begin + chunk : row[t].n};
+  }
+};
+
+/// Calls run(table, blocks, blocks before these) for as many tables as the rows take.
+template <class Row, class Items, class MakeRow, class Run>
+unsigned for_tables(const Items& items, MakeRow make_row, Run run) {
+  unsigned before = 0;
+  for (std::size_t begin = 0; begin < items.size(); begin += most_rows<Row>) {
+    Table<Row> table{};
+    unsigned blocks = 0, t = 0;
+    for (const auto& item : items.subspan(begin, std::min(most_rows<Row>, items.size() - begin))) {
+      const Row row = make_row(item);
+      table.row[t] = row;
+      blocks += static_cast<unsigned>((row.n + chunk - 1) / chunk);
+      table.first_block[++t] = blocks;
+    }
+    if (blocks > 0) run(table, blocks, before);
+    before += blocks;
+  }
+  return before;
 }
 
-template <class Row, class Rule, class Update, class MakeRow>
-void update_all(Context& context, const Rule& rule, std::span<const Update> updates, MakeRow make_row) {
-  constexpr std::size_t most = table_size<Row>;
-  for (std::size_t begin = 0; begin < updates.size(); begin += most) {
-    Table<Row, most> table{};
-    unsigned blocks = 0;
-    for (const Update& update : updates.subspan(begin, std::min(most, updates.size() - begin))) {
-      const Row row = make_row(update);
-      table.row[table.tensors] = row;
-      blocks += static_cast<unsigned>((row.n + chunk - 1) / chunk);
-      table.first_block[++table.tensors] = blocks;
-    }
-    if (blocks > 0) context.launch(update_kernel<Rule, Row, most>, blocks, threads, rule, table);
+// One element after the other: row.step(rule, i).
+template <class Rule, class Row>
+__global__ void __launch_bounds__(threads) update_kernel(Rule rule, Table<Row> table) {
+  const auto part = table.part();
+  for (std::size_t i = part.begin + threadIdx.x; i < part.end; i += threads) part.row.step(rule, i);
+}
+
+// A parameter, its gradient and its N states.
+template <class T, int N>
+struct Parameter {
+  T* value;
+  const T* grad;
+  std::array<T*, N == 0 ? 1 : N> state;
+  std::size_t n;
+  template <class Rule>
+  __device__ void step(const Rule& rule, std::size_t i) const {
+    T s[N + 1], w = value[i];
+    for (int k = 0; k < N; ++k) s[k] = state.data()[k][i];
+    rule.step(w, grad[i], s);
+    value[i] = w;
+    for (int k = 0; k < N; ++k) state.data()[k][i] = s[k];
   }
+};
+
+template <int N, class T, class Rule>
+void update(Context& context, const Rule& rule, std::span<const Update<T>> updates) {
+  using Row = Parameter<T, N>;
+  for_tables<Row>(
+      updates,
+      [](const Update<T>& u) {
+        Row row{u.value->data(), u.grad->data(), {}, u.value->numel()};
+        for (int k = 0; k < N; ++k) row.state[static_cast<std::size_t>(k)] = u.state[static_cast<std::size_t>(k)]->data();
+        return row;
+      },
+      [&](const Table<Row>& table, unsigned blocks, unsigned) {
+        context.launch(update_kernel<Rule, Row>, blocks, threads, rule, table);
+      });
 }
 
 template <class T>
-struct SGDRow {
-  T* value;
-  const T* grad;
-  T* velocity;
+struct Gradient {
+  T* grad;
   std::size_t n;
-  bool first;
-  __device__ void step(const formulas::SGD& rule, std::size_t i) const {
-    if (!velocity) return rule.step(value[i], grad[i]);
-    T v = first ? T(0) : velocity[i];
-    rule.step(value[i], grad[i], v, first);
-    velocity[i] = v;
+  template <class Rule>
+  __device__ void step(const Rule& rule, std::size_t i) const {
+    grad[i] = rule(grad[i]);
   }
+};
+template <class T>
+Gradient<T> gradient(Tensor<T>* g) {
+  return {g->data(), g->numel()};
+}
+
+// Σ |g|ᵖ or max |g| of each block, for one norm over all gradients
+template <class T>
+__global__ void __launch_bounds__(threads) norm_kernel(double p, double* partial, Table<Gradient<T>> table) {
+  const Group<threads> block;
+  const auto part = table.part();
+  const bool largest = p == HUGE_VAL;
+  double total = 0;
+  for (std::size_t i = part.begin + threadIdx.x; i < part.end; i += threads) {
+    const double g = formulas::abs(static_cast<double>(part.row.grad[i]));
+    total = largest ? Maximum()(total, g) : total + (p == 2 ? g * g : std::pow(g, p));
+  }
+  total = largest ? block.max(total) : block.sum(total);
+  if (threadIdx.x == 0) partial[blockIdx.x] = total;
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    norm_finish_kernel(unsigned blocks, double p, const double* partial, T* norm) {
+  const Group<threads> block;
+  const bool largest = p == HUGE_VAL;
+  double total = 0;
+  for (unsigned i = threadIdx.x; i < blocks; i += threads)
+    total = largest ? Maximum()(total, partial[i]) : total + partial[i];
+  total = largest ? block.max(total) : std::pow(block.sum(total), 1 / p);
+  if (threadIdx.x == 0) *norm = static_cast<T>(total);
+}
+
+template <class T>
+struct ToNorm {
+  const T* norm;
+  T max_norm;
+  __device__ T operator()(T g) const {
+    const T factor = max_norm / (*norm + T(1e-6));
+    return factor < T(1) || factor != factor ? g * factor : g;
+  }
+};
+template <class T>
+struct ToRange {
+  T bound;
+  __device__ T operator()(T g) const { return g < -bound ? -bound : g > bound ? bound : g; }
 };
 
 }  // namespace
 
 template <class T>
-void CudaBackend<T>::sgd(const formulas::SGD& rule, std::span<const SGDUpdate<T>> updates) {
+void CudaBackend<T>::optimize(std::span<const Update<T>> updates) {
   const auto guard = context_.use();
-  update_all<SGDRow<T>>(context_, rule, updates, [](const SGDUpdate<T>& u) {
-    return SGDRow<T>{u.value->data(), u.grad->data(), u.velocity ? u.velocity->data() : nullptr, u.value->numel(),
-                     u.first};
+  // A launch for each group of parameters with the same rule.
+  for (std::size_t begin = 0, end = 0; begin < updates.size(); begin = end) {
+    while (end < updates.size() && updates[end].rule == updates[begin].rule) ++end;
+    const auto group = updates.subspan(begin, end - begin);
+    std::visit(
+        [&](const auto& rule) {
+          constexpr bool one_or_none = std::is_same_v<std::decay_t<decltype(rule)>, formulas::SGD>;
+          switch (rule.states()) {
+            case 0:
+              if constexpr (one_or_none) update<0>(context_, rule, group);
+              break;
+            case 1: update<1>(context_, rule, group); break;
+            case 2:
+              if constexpr (!one_or_none) update<2>(context_, rule, group);
+              break;
+            default:
+              if constexpr (!one_or_none) update<3>(context_, rule, group);
+          }
+        },
+        updates[begin].rule);
+  }
+}
+
+// ‖g‖ₚ = (Σ |gᵢ|ᵖ)^(1/p),  ‖g‖∞ = max |gᵢ|;  g ← g·min(1, max_norm/(‖g‖ + 1e-6))
+template <class T>
+void CudaBackend<T>::clip_norm(std::span<Tensor<T>* const> grads, T max_norm, double p, Tensor<T>& norm) {
+  const auto guard = context_.use();
+  using Row = Gradient<T>;
+  std::size_t blocks = 0;
+  for (const Tensor<T>* g : grads) blocks += (g->numel() + chunk - 1) / chunk;
+  double* partial = context_.scratch<double>(blocks);
+  for_tables<Row>(grads, gradient<T>, [&](const Table<Row>& table, unsigned here, unsigned before) {
+    context_.launch(norm_kernel<T>, here, threads, p, partial + before, table);
+  });
+  context_.launch(norm_finish_kernel<T>, 1, threads, static_cast<unsigned>(blocks), p, partial, norm.data());
+  for_tables<Row>(grads, gradient<T>, [&](const Table<Row>& table, unsigned here, unsigned) {
+    context_.launch(update_kernel<ToNorm<T>, Row>, here, threads, ToNorm<T>{norm.data(), max_norm}, table);
   });
 }
 
-#define HANDGRAD_INSTANTIATE(T) \
-  template void CudaBackend<T>::sgd(const formulas::SGD&, std::span<const SGDUpdate<T>>);
+template <class T>
+void CudaBackend<T>::clip_value(std::span<Tensor<T>* const> grads, T bound) {
+  const auto guard = context_.use();
+  using Row = Gradient<T>;
+  for_tables<Row>(grads, gradient<T>, [&](const Table<Row>& table, unsigned here, unsigned) {
+    context_.launch(update_kernel<ToRange<T>, Row>, here, threads, ToRange<T>{bound}, table);
+  });
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                                \
+  template void CudaBackend<T>::optimize(std::span<const Update<T>>);                          \
+  template void CudaBackend<T>::clip_norm(std::span<Tensor<T>* const>, T, double, Tensor<T>&); \
+  template void CudaBackend<T>::clip_value(std::span<Tensor<T>* const>, T);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)
 #undef HANDGRAD_INSTANTIATE

@@ -15,6 +15,7 @@ struct SGD {
   double lr = 1e-3, momentum = 0, weight_decay = 0;
   bool nesterov = false;
 
+  bool operator==(const SGD&) const = default;
   int states() const { return momentum != 0; }
   template <class V>
   HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
@@ -39,6 +40,7 @@ struct Adam {
   bool decoupled = false;
   double correction1 = 1, correction2_root = 1;  // c₁ and √c₂ of this step
 
+  bool operator==(const Adam&) const = default;
   int states() const { return 2; }
   template <class V>
   HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
@@ -62,6 +64,7 @@ struct RMSprop {
   double lr = 1e-2, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0;
   bool centered = false;
 
+  bool operator==(const RMSprop&) const = default;
   int states() const { return 1 + (momentum > 0) + centered; }
   template <class V>
   HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {

@@ -21,7 +21,8 @@ void fail(const char* what) {
 namespace {
 
 constexpr int devices = 2;
-constexpr std::size_t memory_bytes = std::size_t{256} << 20, guard_bytes = 512;
+constexpr std::size_t memory_bytes = std::size_t{256} << 20, guard_bytes = 512,
+                      most_poisoned = std::size_t{4} << 20;
 constexpr unsigned char fresh = 0xff, guard = 0xa5;  // 0xff…: NaN, as float and as double
 
 /// A device's memory: a range of addresses that is locked whenever no kernel and no copy runs.
@@ -45,7 +46,8 @@ class DeviceMemory {
       if (room > size + guard_bytes) free_[begin + size + guard_bytes] = room - size - guard_bytes;
       used_[begin] = size;
       open(true);
-      std::memset(base_ + begin, fresh, size);
+      // Not what is very large (cuBLASLt's workspace): each page touched makes locking and unlocking slower.
+      if (size <= most_poisoned) std::memset(base_ + begin, fresh, size);
       std::memset(base_ + begin + size, guard, guard_bytes);
       open(false);
       return base_ + begin;

@@ -1,0 +1,274 @@
+#include "kernels/formulas/norms.hpp"
+
+#include "kernels/cuda/backend.hpp"
+#include "kernels/cuda/device.hpp"
+
+namespace handgrad::kernels::cuda {
+
+namespace {
+
+template <class T>
+__device__ inline void accumulate_into(T* grad, T beta, std::size_t j, double sum) {
+  if (grad) grad[j] = beta == T(0) ? static_cast<T>(sum) : static_cast<T>(sum) + beta * grad[j];
+}
+
+template <class T>
+T* data_or_null(Tensor<T>* x) {
+  return x ? x->data() : nullptr;
+}
+template <class T>
+const T* data_or_null(const Tensor<T>* x) {
+  return x ? x->data() : nullptr;
+}
+
+// --- BatchNorm: columns ---
+
+// Σₙ x
+template <class T>
+struct ColumnElements {
+  const T* x;
+  std::size_t columns;
+  __device__ Sums<1> operator()(std::size_t i, std::size_t j) const {
+    return {{static_cast<double>(x[i * columns + j])}};
+  }
+};
+// µ = Σₙ x / N; the batch is counted here, before the next kernel reads the count
+template <class T>
+struct FinishMean {
+  T n, *mean, *count;
+  __device__ void operator()(std::size_t j, const Sums<1>& sum) const {
+    mean[j] = static_cast<T>(sum.of[0] / static_cast<double>(n));
+    if (count && j == 0) *count += T(1);
+  }
+};
+// Σₙ (x−µ)²
+template <class T>
+struct SquaredDeviations {
+  const T *x, *mean;
+  std::size_t columns;
+  __device__ Sums<1> operator()(std::size_t i, std::size_t j) const {
+    const T d = x[i * columns + j] - mean[j];
+    return {{static_cast<double>(d) * static_cast<double>(d)}};
+  }
+};
+// s = 1/√(σ²+ε), and the running statistics r ← (1−a)·r + a·(µ, σ²·N/(N−1))
+template <class T>
+struct FinishVariance {
+  T n, eps, momentum;
+  bool cumulative;
+  const T *mean, *count;
+  T *inv_std, *running_mean, *running_var;
+  __device__ void operator()(std::size_t j, const Sums<1>& sum) const {
+    const T squares = static_cast<T>(sum.of[0]);
+    inv_std[j] = T(1) / formulas::sqrt(squares / n + eps);
+    if (!running_mean) return;
+    const T a = count && cumulative ? T(1) / *count : momentum;
+    running_mean[j] = (T(1) - a) * running_mean[j] + a * mean[j];
+    running_var[j] = (T(1) - a) * running_var[j] + a * (squares / (n - T(1)));
+  }
+};
+// The running µ and s, in evaluation
+template <class T>
+struct FromRunning {
+  const T *running_mean, *running_var;
+  T eps, *mean;
+  __device__ T operator()(std::size_t j) const {
+    mean[j] = running_mean[j];
+    return T(1) / formulas::sqrt(running_var[j] + eps);
+  }
+};
+// y = γ∘(x−µ)∘s + β
+template <class T>
+struct NormalizeColumns {
+  const T *x, *mean, *inv_std, *gamma, *beta;
+  std::size_t columns;
+  __device__ T operator()(std::size_t i) const {
+    const std::size_t j = place_of(i, columns).column;
+    const T scale = gamma ? inv_std[j] * gamma[j] : inv_std[j];
+    return formulas::normalized(x[i], mean[j], scale, beta ? beta[j] : T(0));
+  }
+};
+// δ and δ∘x̂, with the statistics of the element's column (BatchNorm) or row (LayerNorm)
+template <class T, bool of_row>
+struct GradientTerms {
+  const T *x, *dy, *mean, *inv_std;
+  std::size_t columns;
+  __device__ Sums<2> operator()(std::size_t i, std::size_t j) const {
+    const std::size_t at = i * columns + j, s = of_row ? i : j;
+    const T d = dy[at], x_hat = (x[at] - mean[s]) * inv_std[s];
+    return {{static_cast<double>(d), static_cast<double>(d) * static_cast<double>(x_hat)}};
+  }
+};
+template <class T>
+struct FinishGradients {
+  T *sums, *dgamma, *dbeta;  // sums may be null
+  T gamma_factor, beta_factor;
+  std::size_t columns;
+  __device__ void operator()(std::size_t j, const Sums<2>& sum) const {
+    if (sums) {
+      sums[j] = static_cast<T>(sum.of[0]);
+      sums[columns + j] = static_cast<T>(sum.of[1]);
+    }
+    accumulate_into(dbeta, beta_factor, j, sum.of[0]);
+    accumulate_into(dgamma, gamma_factor, j, sum.of[1]);
+  }
+};
+// dx = γ∘s∘(δ − dβ/N − x̂∘dγ/N)
+template <class T>
+struct ColumnGradient {
+  const T *x, *dy, *mean, *inv_std, *gamma, *sums;
+  T per_row;  // 1/N, or 0 where µ and s do not depend on x
+  std::size_t columns;
+  __device__ T operator()(std::size_t i) const {
+    const std::size_t j = place_of(i, columns).column;
+    const T s = inv_std[j], scale = gamma ? s * gamma[j] : s;
+    return formulas::normalized_gradient(dy[i], (x[i] - mean[j]) * s, sums[j] * per_row, sums[columns + j] * per_row,
+                                         scale);
+  }
+};
+
+// --- LayerNorm: rows ---
+
+template <unsigned G, class T>
+__global__ void __launch_bounds__(threads)
+    layer_norm_kernel(std::size_t rows, std::size_t columns, T eps, const T* x, const T* gamma, const T* beta, T* mean,
+                      T* inv_std, T* y) {
+  const Group<G> group;
+  const T n = static_cast<T>(columns);
+  for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
+       i += std::size_t{gridDim.x} * group.in_block) {
+    const T* row = x + i * columns;
+    T sum = 0, squares = 0;
+    for (std::size_t j = group.lane; j < columns; j += G) sum += row[j];
+    const T mu = group.sum(sum) / n;
+    for (std::size_t j = group.lane; j < columns; j += G) squares += (row[j] - mu) * (row[j] - mu);
+    const T s = T(1) / formulas::sqrt(group.sum(squares) / n + eps);
+    for (std::size_t j = group.lane; j < columns; j += G)
+      y[i * columns + j] = formulas::normalized(row[j], mu, gamma ? s * gamma[j] : s, beta ? beta[j] : T(0));
+    if (group.lane == 0) {
+      mean[i] = mu;
+      inv_std[i] = s;
+    }
+  }
+}
+
+// g = γ∘δ,  dx = s·(g − mean(g) − x̂·mean(g∘x̂))
+template <unsigned G, class T>
+__global__ void __launch_bounds__(threads)
+    layer_norm_gradient_kernel(std::size_t rows, std::size_t columns, const T* x, const T* dy, const T* gamma,
+                               const T* mean, const T* inv_std, T* dx) {
+  const Group<G> group;
+  const T n = static_cast<T>(columns);
+  for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
+       i += std::size_t{gridDim.x} * group.in_block) {
+    const T *row = x + i * columns, *delta = dy + i * columns;
+    const T mu = mean[i], s = inv_std[i];
+    T sum_g = 0, sum_gx = 0;
+    for (std::size_t j = group.lane; j < columns; j += G) {
+      const T g = gamma ? gamma[j] * delta[j] : delta[j];
+      sum_g += g;
+      sum_gx += g * ((row[j] - mu) * s);
+    }
+    const T mean_g = group.sum(sum_g) / n, mean_gx = group.sum(sum_gx) / n;
+    for (std::size_t j = group.lane; j < columns; j += G) {
+      const T g = gamma ? gamma[j] * delta[j] : delta[j];
+      dx[i * columns + j] = formulas::normalized_gradient(g, (row[j] - mu) * s, mean_g, mean_gx, s);
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void CudaBackend<T>::batch_norm_forward(const Tensor<T>& x, const Tensor<T>* gamma, const Tensor<T>* beta, T eps,
+                                        const RunningStatistics<T>& running, bool of_batch, Tensor<T>& mean,
+                                        Tensor<T>& inv_std, Tensor<T>& y) {
+  const auto guard = context_.use();
+  const std::size_t rows = x.size(0), columns = x.size(1);
+  const T n = static_cast<T>(rows);
+  T* count = data_or_null(running.count);
+  if (of_batch) {
+    column_sums<1>(context_, rows, columns, ColumnElements<T>{x.data(), columns},
+                   FinishMean<T>{n, mean.data(), count});
+    column_sums<1>(context_, rows, columns, SquaredDeviations<T>{x.data(), mean.data(), columns},
+                   FinishVariance<T>{n, eps, running.momentum, running.cumulative, mean.data(), count, inv_std.data(),
+                                     data_or_null(running.mean), data_or_null(running.var)});
+  } else {
+    map_index(context_, columns, inv_std.data(),
+              FromRunning<T>{running.mean->data(), running.var->data(), eps, mean.data()});
+  }
+  map_index(context_, x.numel(), y.data(),
+            NormalizeColumns<T>{x.data(), mean.data(), inv_std.data(), data_or_null(gamma), data_or_null(beta),
+                                columns});
+}
+
+template <class T>
+void CudaBackend<T>::batch_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const Tensor<T>* gamma,
+                                         const Tensor<T>& mean, const Tensor<T>& inv_std, bool of_batch,
+                                         Tensor<T>& sums, Accumulator<T> dgamma, Accumulator<T> dbeta, Tensor<T>* dx) {
+  const auto guard = context_.use();
+  const std::size_t rows = x.size(0), columns = x.size(1);
+  column_sums<2>(context_, rows, columns,
+                 GradientTerms<T, false>{x.data(), dy.data(), mean.data(), inv_std.data(), columns},
+                 FinishGradients<T>{sums.data(), data_or_null(dgamma.grad), data_or_null(dbeta.grad), dgamma.beta,
+                                    dbeta.beta, columns});
+  if (!dx) return;
+  map_index(context_, x.numel(), dx->data(),
+            ColumnGradient<T>{x.data(), dy.data(), mean.data(), inv_std.data(), data_or_null(gamma), sums.data(),
+                              of_batch ? T(1) / static_cast<T>(rows) : T(0), columns});
+}
+
+template <class T>
+void CudaBackend<T>::layer_norm_forward(const Tensor<T>& x, const Tensor<T>* gamma, const Tensor<T>* beta, T eps,
+                                        Tensor<T>& mean, Tensor<T>& inv_std, Tensor<T>& y) {
+  const auto guard = context_.use();
+  const std::size_t rows = mean.numel(), columns = x.numel() / rows;
+  const auto run = [&](auto kernel, unsigned blocks) {
+    context_.launch(kernel, blocks, threads, rows, columns, eps, x.data(), data_or_null(gamma), data_or_null(beta),
+                    mean.data(), inv_std.data(), y.data());
+  };
+  if (columns > long_row)
+    run(layer_norm_kernel<threads, T>, row_blocks<threads>(context_, rows));
+  else
+    run(layer_norm_kernel<warp, T>, row_blocks<warp>(context_, rows));
+}
+
+template <class T>
+void CudaBackend<T>::layer_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const Tensor<T>* gamma,
+                                         const Tensor<T>& mean, const Tensor<T>& inv_std, Accumulator<T> dgamma,
+                                         Accumulator<T> dbeta, Tensor<T>* dx) {
+  const auto guard = context_.use();
+  const std::size_t rows = mean.numel(), columns = x.numel() / rows;
+  if (dgamma.grad || dbeta.grad)
+    column_sums<2>(context_, rows, columns,
+                   GradientTerms<T, true>{x.data(), dy.data(), mean.data(), inv_std.data(), columns},
+                   FinishGradients<T>{nullptr, data_or_null(dgamma.grad), data_or_null(dbeta.grad), dgamma.beta,
+                                      dbeta.beta, columns});
+  if (!dx) return;
+  const auto run = [&](auto kernel, unsigned blocks) {
+    context_.launch(kernel, blocks, threads, rows, columns, x.data(), dy.data(), data_or_null(gamma), mean.data(),
+                    inv_std.data(), dx->data());
+  };
+  if (columns > long_row)
+    run(layer_norm_gradient_kernel<threads, T>, row_blocks<threads>(context_, rows));
+  else
+    run(layer_norm_gradient_kernel<warp, T>, row_blocks<warp>(context_, rows));
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                                                        \
+  template void CudaBackend<T>::batch_norm_forward(const Tensor<T>&, const Tensor<T>*, const Tensor<T>*, T,            \
+                                                   const RunningStatistics<T>&, bool, Tensor<T>&, Tensor<T>&,          \
+                                                   Tensor<T>&);                                                        \
+  template void CudaBackend<T>::batch_norm_backward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,              \
+                                                    const Tensor<T>&, const Tensor<T>&, bool, Tensor<T>&,              \
+                                                    Accumulator<T>, Accumulator<T>, Tensor<T>*);                       \
+  template void CudaBackend<T>::layer_norm_forward(const Tensor<T>&, const Tensor<T>*, const Tensor<T>*, T,            \
+                                                   Tensor<T>&, Tensor<T>&, Tensor<T>&);                                \
+  template void CudaBackend<T>::layer_norm_backward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,              \
+                                                    const Tensor<T>&, const Tensor<T>&, Accumulator<T>,                \
+                                                    Accumulator<T>, Tensor<T>*);
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad::kernels::cuda
