@@ -27,8 +27,8 @@ std::string dl_error() {
   return text ? text : "unknown error";
 }
 
-// Beside the code that is running here (libhandgrad.so, or the program when the library is static), then where the build
-// put it and where the installation does.
+// Beside the code that is running here (libhandgrad.so, or the program when the library is static), then where the
+// build put it and where the installation does.
 std::vector<std::string> places() {
   std::vector<std::string> places;
   Dl_info here;
@@ -93,9 +93,7 @@ cuda::Module& module_for(Device device) {
 
 }  // namespace
 
-Memory& memory(Device device) {
-  return device.is_cpu() ? cpu_memory() : module_for(device).memory(device.index());
-}
+Memory& memory(Device device) { return device.is_cpu() ? cpu_memory() : module_for(device).memory(device.index()); }
 
 template <class T>
 Backend<T>& backend(Device device) {
@@ -123,8 +121,6 @@ void synchronize(Device device) {
 void set_matmul_precision(Device device, MatmulPrecision precision) {
   kernels::module_for(device).set_matmul_precision(device.index(), precision);
 }
-MatmulPrecision matmul_precision(Device device) {
-  return kernels::module_for(device).matmul_precision(device.index());
-}
+MatmulPrecision matmul_precision(Device device) { return kernels::module_for(device).matmul_precision(device.index()); }
 
 }  // namespace handgrad

@@ -60,8 +60,8 @@ void CudaBackend<T>::activation_backward(const A& f, const Tensor<T>& z, const T
 
 namespace {
 
-// The four kinds of a line's work. `lane` of `lanes` threads works on every lanes-th element; at(j) is element j's place;
-// sum and max are over all lanes.
+// The four kinds of a line's work. `lane` of `lanes` threads works on every lanes-th element; at(j) is element j's
+// place; sum and max are over all lanes.
 
 // yⱼ = e^(zⱼ−m) / Σₖ e^(zₖ−m),  m = max z
 struct SoftmaxForward {

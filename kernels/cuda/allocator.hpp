@@ -7,9 +7,9 @@
 
 namespace handgrad::kernels::cuda {
 
-/// Device memory that is kept when it is given back. All work of a device is on one stream, so a block may be handed out
-/// again at once: whoever gets it next queues behind whoever had it. cudaMalloc and cudaFree, which wait for the device,
-/// are called only while a program finds its sizes.
+/// Device memory that is kept when it is given back. All work of a device is on one stream, so a block may be handed
+/// out again at once: whoever gets it next queues behind whoever had it. cudaMalloc and cudaFree, which wait for the
+/// device, are called only while a program finds its sizes.
 class Allocator {
  public:
   explicit Allocator(std::string device) : device_(std::move(device)) {}

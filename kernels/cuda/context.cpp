@@ -96,8 +96,7 @@ void Context::upload(void* device, const void* host, std::size_t bytes) {
     const std::size_t now = std::min(part_bytes, bytes - done);
     void* pinned = staging();
     std::memcpy(pinned, static_cast<const char*>(host) + done, now);
-    HANDGRAD_CUDA(
-        cudaMemcpyAsync(static_cast<char*>(device) + done, pinned, now, cudaMemcpyHostToDevice, stream_));
+    HANDGRAD_CUDA(cudaMemcpyAsync(static_cast<char*>(device) + done, pinned, now, cudaMemcpyHostToDevice, stream_));
     HANDGRAD_CUDA(cudaEventRecord(ring_[next_part_].passed, stream_));
     next_part_ = (next_part_ + 1) % parts;
     done += now;
@@ -112,8 +111,8 @@ void Context::download(void* host, const void* device, std::size_t bytes) {
   for (std::size_t done = 0; done < bytes;) {
     const std::size_t now = std::min(part_bytes - sizeof words, bytes - done);
     auto* pinned = static_cast<char*>(staging());
-    HANDGRAD_CUDA(cudaMemcpyAsync(pinned, static_cast<const char*>(device) + done, now, cudaMemcpyDeviceToHost,
-                                  stream_));
+    HANDGRAD_CUDA(
+        cudaMemcpyAsync(pinned, static_cast<const char*>(device) + done, now, cudaMemcpyDeviceToHost, stream_));
     const bool last = done + now == bytes;
     if (last && used > 0)
       HANDGRAD_CUDA(cudaMemcpyAsync(pinned + part_bytes - sizeof words, class_errors_, used * sizeof words[0],
@@ -155,8 +154,10 @@ unsigned long long* Context::class_error(std::size_t classes) {
   }
   auto place = std::find(classes_.begin(), classes_.end(), classes);
   if (place == classes_.end()) {
-    if (classes_.size() == most_class_errors) classes_.back() = classes;  // the last word serves all further ones
-    else classes_.push_back(classes);
+    if (classes_.size() == most_class_errors)
+      classes_.back() = classes;  // the last word serves all further ones
+    else
+      classes_.push_back(classes);
     place = std::find(classes_.begin(), classes_.end(), classes);
   }
   return class_errors_ + (place - classes_.begin());

@@ -25,8 +25,8 @@ class Context final : public Memory {
   static Context& of(int index);
   explicit Context(int index);
 
-  /// Makes the device current in this thread, and keeps other threads off it until the guard is gone: what is put on the
-  /// stream by one call of the backend stays together.
+  /// Makes the device current in this thread, and keeps other threads off it until the guard is gone: what is put on
+  /// the stream by one call of the backend stays together.
   std::unique_lock<std::recursive_mutex> use();
 
   int index() const { return index_; }

@@ -30,7 +30,8 @@ __device__ inline Pack<T> map_pack(const F& f, const P... packs) {
 // out[i] = f(in[i]…); out may be one of in.
 template <class T, class F, class... In>
 __global__ void __launch_bounds__(threads) map_kernel(std::size_t n, T* out, F f, const In*... in) {
-  const std::size_t first = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x, step = std::size_t{gridDim.x} * blockDim.x;
+  const std::size_t first = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x,
+                    step = std::size_t{gridDim.x} * blockDim.x;
   const bool aligned = ((reinterpret_cast<std::uintptr_t>(out) | ... | reinterpret_cast<std::uintptr_t>(in)) & 15) == 0;
   const std::size_t packs = aligned ? n / Pack<T>::width : 0;
   for (std::size_t i = first; i < packs; i += step)
@@ -125,8 +126,8 @@ struct Group {
   }
 };
 
-/// Rows are shared by a warp when they are short, by a block when they are long: then few enough are worked on at a time
-/// for the L1 cache to hold them between two passes.
+/// Rows are shared by a warp when they are short, by a block when they are long: then few enough are worked on at a
+/// time for the L1 cache to hold them between two passes.
 constexpr std::size_t long_row = 1024;
 template <unsigned G>
 unsigned row_blocks(const Context& context, std::size_t rows) {

@@ -15,8 +15,8 @@ struct PlusOne {
   __device__ double operator()(double v) const { return v + 1; }
 };
 
-// y = m∘x/(1−p): a thread for the four elements that share a block of random words. `step` is read on the device, so that
-// a recorded step draws a new mask each time.
+// y = m∘x/(1−p): a thread for the four elements that share a block of random words. `step` is read on the device, so
+// that a recorded step draws a new mask each time.
 template <class T>
 __global__ void __launch_bounds__(threads)
     dropout_kernel(std::size_t n, formulas::Dropout rule, const double* step, const T* x, T* y) {

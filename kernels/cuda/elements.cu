@@ -83,10 +83,10 @@ void round_to_bfloat16(Context& context, std::size_t n, const float* x, unsigned
   map_index(context, n, y, ToBFloat16{x});
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                          \
-  template void CudaBackend<T>::fill(Tensor<T>&, T);                     \
-  template void CudaBackend<T>::scale(Tensor<T>&, T);                    \
-  template void CudaBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);    \
+#define HANDGRAD_INSTANTIATE(T)                                              \
+  template void CudaBackend<T>::fill(Tensor<T>&, T);                         \
+  template void CudaBackend<T>::scale(Tensor<T>&, T);                        \
+  template void CudaBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);        \
   template void CudaBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&); \
   template void CudaBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)

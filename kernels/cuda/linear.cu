@@ -162,12 +162,12 @@ void CudaBackend<T>::linear_backward_parameters(const Tensor<T>& x, const Tensor
     column_sums<1>(context_, rows, out, Elements<T>{dy.data(), out}, Accumulate<T>{db.grad->data(), db.beta});
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                                     \
-  template void CudaBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);              \
-  template void CudaBackend<T>::linear_forward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, const A*,      \
-                                               Tensor<T>&);                                                         \
-  template void CudaBackend<T>::linear_backward_input(const Tensor<T>&, const Tensor<T>&, Tensor<T>&);              \
-  template void CudaBackend<T>::linear_backward_parameters(const Tensor<T>&, const Tensor<T>&, Accumulator<T>,      \
+#define HANDGRAD_INSTANTIATE(T)                                                                                \
+  template void CudaBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);         \
+  template void CudaBackend<T>::linear_forward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, const A*, \
+                                               Tensor<T>&);                                                    \
+  template void CudaBackend<T>::linear_backward_input(const Tensor<T>&, const Tensor<T>&, Tensor<T>&);         \
+  template void CudaBackend<T>::linear_backward_parameters(const Tensor<T>&, const Tensor<T>&, Accumulator<T>, \
                                                            Accumulator<T>);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

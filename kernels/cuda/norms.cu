@@ -130,9 +130,8 @@ struct ColumnGradient {
 // --- LayerNorm: rows ---
 
 template <unsigned G, class T>
-__global__ void __launch_bounds__(threads)
-    layer_norm_kernel(std::size_t rows, std::size_t columns, T eps, const T* x, const T* gamma, const T* beta, T* mean,
-                      T* inv_std, T* y) {
+__global__ void __launch_bounds__(threads) layer_norm_kernel(std::size_t rows, std::size_t columns, T eps, const T* x,
+                                                             const T* gamma, const T* beta, T* mean, T* inv_std, T* y) {
   const Group<G> group;
   const T n = static_cast<T>(columns);
   for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
@@ -188,8 +187,7 @@ void CudaBackend<T>::batch_norm_forward(const Tensor<T>& x, const Tensor<T>* gam
   const T n = static_cast<T>(rows);
   T* count = data_or_null(running.count);
   if (of_batch) {
-    column_sums<1>(context_, rows, columns, ColumnElements<T>{x.data(), columns},
-                   FinishMean<T>{n, mean.data(), count});
+    column_sums<1>(context_, rows, columns, ColumnElements<T>{x.data(), columns}, FinishMean<T>{n, mean.data(), count});
     column_sums<1>(context_, rows, columns, SquaredDeviations<T>{x.data(), mean.data(), columns},
                    FinishVariance<T>{n, eps, running.momentum, running.cumulative, mean.data(), count, inv_std.data(),
                                      data_or_null(running.mean), data_or_null(running.var)});
@@ -197,9 +195,9 @@ void CudaBackend<T>::batch_norm_forward(const Tensor<T>& x, const Tensor<T>* gam
     map_index(context_, columns, inv_std.data(),
               FromRunning<T>{running.mean->data(), running.var->data(), eps, mean.data()});
   }
-  map_index(context_, x.numel(), y.data(),
-            NormalizeColumns<T>{x.data(), mean.data(), inv_std.data(), data_or_null(gamma), data_or_null(beta),
-                                columns});
+  map_index(
+      context_, x.numel(), y.data(),
+      NormalizeColumns<T>{x.data(), mean.data(), inv_std.data(), data_or_null(gamma), data_or_null(beta), columns});
 }
 
 template <class T>
@@ -255,17 +253,17 @@ void CudaBackend<T>::layer_norm_backward(const Tensor<T>& x, const Tensor<T>& dy
     run(layer_norm_gradient_kernel<warp, T>, row_blocks<warp>(context_, rows));
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                                        \
-  template void CudaBackend<T>::batch_norm_forward(const Tensor<T>&, const Tensor<T>*, const Tensor<T>*, T,            \
-                                                   const RunningStatistics<T>&, bool, Tensor<T>&, Tensor<T>&,          \
-                                                   Tensor<T>&);                                                        \
-  template void CudaBackend<T>::batch_norm_backward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,              \
-                                                    const Tensor<T>&, const Tensor<T>&, bool, Tensor<T>&,              \
-                                                    Accumulator<T>, Accumulator<T>, Tensor<T>*);                       \
-  template void CudaBackend<T>::layer_norm_forward(const Tensor<T>&, const Tensor<T>*, const Tensor<T>*, T,            \
-                                                   Tensor<T>&, Tensor<T>&, Tensor<T>&);                                \
-  template void CudaBackend<T>::layer_norm_backward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,              \
-                                                    const Tensor<T>&, const Tensor<T>&, Accumulator<T>,                \
+#define HANDGRAD_INSTANTIATE(T)                                                                               \
+  template void CudaBackend<T>::batch_norm_forward(const Tensor<T>&, const Tensor<T>*, const Tensor<T>*, T,   \
+                                                   const RunningStatistics<T>&, bool, Tensor<T>&, Tensor<T>&, \
+                                                   Tensor<T>&);                                               \
+  template void CudaBackend<T>::batch_norm_backward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,     \
+                                                    const Tensor<T>&, const Tensor<T>&, bool, Tensor<T>&,     \
+                                                    Accumulator<T>, Accumulator<T>, Tensor<T>*);              \
+  template void CudaBackend<T>::layer_norm_forward(const Tensor<T>&, const Tensor<T>*, const Tensor<T>*, T,   \
+                                                   Tensor<T>&, Tensor<T>&, Tensor<T>&);                       \
+  template void CudaBackend<T>::layer_norm_backward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,     \
+                                                    const Tensor<T>&, const Tensor<T>&, Accumulator<T>,       \
                                                     Accumulator<T>, Tensor<T>*);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

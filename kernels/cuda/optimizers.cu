@@ -85,7 +85,8 @@ void update(Context& context, const Rule& rule, std::span<const Update<T>> updat
       updates,
       [](const Update<T>& u) {
         Row row{u.value->data(), u.grad->data(), {}, u.value->numel()};
-        for (int k = 0; k < N; ++k) row.state[static_cast<std::size_t>(k)] = u.state[static_cast<std::size_t>(k)]->data();
+        for (int k = 0; k < N; ++k)
+          row.state[static_cast<std::size_t>(k)] = u.state[static_cast<std::size_t>(k)]->data();
         return row;
       },
       [&](const Table<Row>& table, unsigned blocks, unsigned) {
@@ -165,7 +166,9 @@ void CudaBackend<T>::optimize(std::span<const Update<T>> updates) {
             case 0:
               if constexpr (one_or_none) update<0>(context_, rule, group);
               break;
-            case 1: update<1>(context_, rule, group); break;
+            case 1:
+              update<1>(context_, rule, group);
+              break;
             case 2:
               if constexpr (!one_or_none) update<2>(context_, rule, group);
               break;

@@ -27,10 +27,14 @@ void check(cublasStatus_t status, const char* call) {
 
 cublasLtEpilogue_t epilogue_of(Epilogue epilogue) {
   switch (epilogue) {
-    case Epilogue::Bias: return CUBLASLT_EPILOGUE_BIAS;
-    case Epilogue::ReLUBias: return CUBLASLT_EPILOGUE_RELU_BIAS;
-    case Epilogue::BiasGradient: return CUBLASLT_EPILOGUE_BGRADB;  // our A is cuBLASLt's B
-    case Epilogue::None: break;
+    case Epilogue::Bias:
+      return CUBLASLT_EPILOGUE_BIAS;
+    case Epilogue::ReLUBias:
+      return CUBLASLT_EPILOGUE_RELU_BIAS;
+    case Epilogue::BiasGradient:
+      return CUBLASLT_EPILOGUE_BGRADB;  // our A is cuBLASLt's B
+    case Epilogue::None:
+      break;
   }
   return CUBLASLT_EPILOGUE_DEFAULT;
 }
@@ -60,9 +64,9 @@ void Products::make(Plan& plan, const Product<T>& p, const PlanKey& key) {
   constexpr bool is_double = std::is_same_v<T, double>;
   const cudaDataType_t type = is_double ? CUDA_R_64F : CUDA_R_32F;
   const bool halves = key.precision == MatmulPrecision::BF16;
-  const cublasComputeType_t compute = is_double                                  ? CUBLAS_COMPUTE_64F
+  const cublasComputeType_t compute = is_double                                ? CUBLAS_COMPUTE_64F
                                       : key.precision == MatmulPrecision::TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                                                 : CUBLAS_COMPUTE_32F;
+                                                                               : CUBLAS_COMPUTE_32F;
   const cublasLtHandle_t handle = this->handle();
   HANDGRAD_CUBLAS(cublasLtMatmulDescCreate(&plan.operation, compute, type));
   // Operands change places: cuBLASLt's A is our B.
@@ -103,8 +107,18 @@ Products::Plan& Products::plan(const Product<T>& p) {
   constexpr bool is_double = std::is_same_v<T, double>;
   const MatmulPrecision used = is_double ? MatmulPrecision::FP32 : precision;
   const bool halves = used == MatmulPrecision::BF16;  // the factors are copies then, in memory of our own
-  const PlanKey key{is_double, p.transpose_a, p.transpose_b, p.beta != T(0), p.m, p.n, p.k, p.epilogue, used,
-                    halves ? 256 : alignment_of(p.a), halves ? 256 : alignment_of(p.b), alignment_of(p.c)};
+  const PlanKey key{is_double,
+                    p.transpose_a,
+                    p.transpose_b,
+                    p.beta != T(0),
+                    p.m,
+                    p.n,
+                    p.k,
+                    p.epilogue,
+                    used,
+                    halves ? 256 : alignment_of(p.a),
+                    halves ? 256 : alignment_of(p.b),
+                    alignment_of(p.c)};
   const auto [entry, is_new] = plans_.try_emplace(key);
   if (is_new) {
     try {

@@ -14,8 +14,8 @@ class Context;
 /// What cuBLASLt does to a product on its way out.
 enum class Epilogue {
   None,
-  Bias,          // C = op(A)·op(B) + b,  b a row (n)
-  ReLUBias,      // C = max(op(A)·op(B) + b, 0)
+  Bias,      // C = op(A)·op(B) + b,  b a row (n)
+  ReLUBias,  // C = max(op(A)·op(B) + b, 0)
   BiasGradient,  // C = op(A)·op(B), and b (m) = Σ over the inner dimension of op(A): for dW = δᵀ·x this is db = Σᵢ δᵢ
 };
 
@@ -47,8 +47,8 @@ unsigned alignment_of(const void* address);
 #ifdef __CUDACC__
 __host__ __device__
 #endif
-inline unsigned short
-bfloat16_bits(unsigned bits) {
+    inline unsigned short
+    bfloat16_bits(unsigned bits) {
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<unsigned short>((bits >> 16) | 0x40u);
   return static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }

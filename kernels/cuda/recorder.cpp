@@ -91,8 +91,7 @@ void Recorder::launch(const Launch& launch) {
     }
     stop("the step launched another kernel than when it was recorded");
   }
-  const cudaError_t status =
-      cudaLaunchKernel(launch.kernel, launch.grid, launch.block, launch.arguments, 0, stream_);
+  const cudaError_t status = cudaLaunchKernel(launch.kernel, launch.grid, launch.block, launch.arguments, 0, stream_);
   if (mode_ != Mode::Record) return check(status, "cudaLaunchKernel");
   if (status != cudaSuccess) {
     stop(std::string("a kernel could not be recorded: ") + cudaGetErrorString(status));

@@ -1,12 +1,12 @@
 #pragma once
 // How a training step becomes a CUDA graph, and stays right.
 //
-// A graph replays what it recorded: the same kernels with the same arguments. But a step is not the same each time: Adam
-// counts its steps, dropout draws a new mask, a scheduler lowers the rate, a buffer moves. So the step's host code runs
-// every time. While a graph is replayed, its launches are not carried out but compared with those recorded (about 0.1 µs
-// each, instead of the 2 µs of a launch). An argument that differs is written into the graph. A launch that differs in
-// more ends the replay: what was compared so far is carried out for real, then the rest, and the graph is made anew in
-// the next step. So a step gives the same numbers with and without a graph, whatever it does.
+// A graph replays what it recorded: the same kernels with the same arguments. But a step is not the same each time:
+// Adam counts its steps, dropout draws a new mask, a scheduler lowers the rate, a buffer moves. So the step's host code
+// runs every time. While a graph is replayed, its launches are not carried out but compared with those recorded (about
+// 0.1 µs each, instead of the 2 µs of a launch). An argument that differs is written into the graph. A launch that
+// differs in more ends the replay: what was compared so far is carried out for real, then the rest, and the graph is
+// made anew in the next step. So a step gives the same numbers with and without a graph, whatever it does.
 #include <cuda_runtime.h>
 
 #include <cstddef>
@@ -32,12 +32,12 @@ class Recorder {
   /// A graph and what it was recorded from.
   struct Recording {
     struct Entry {
-      const void* kernel = nullptr;   // null for work that is not a kernel of ours (a product, a copy)
+      const void* kernel = nullptr;  // null for work that is not a kernel of ours (a product, a copy)
       dim3 grid{}, block{};
-      std::vector<std::byte> bytes;   // the arguments, one after the other
+      std::vector<std::byte> bytes;  // the arguments, one after the other
       std::vector<std::size_t> sizes;
       cudaGraphNode_t node = nullptr;
-      std::function<void()> issue;    // of work that is not a kernel
+      std::function<void()> issue;  // of work that is not a kernel
     };
     std::vector<Entry> entries;
     cudaGraph_t graph = nullptr;

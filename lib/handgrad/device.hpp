@@ -29,8 +29,8 @@ class Device {
 };
 
 /// Can tensors be moved to a GPU here? If not, `cuda_unavailable_reason()` says why (not built in, no driver, no
-/// device). The first call, or the first use of a CUDA device, loads CUDA's libraries; a program that does neither never
-/// does.
+/// device). The first call, or the first use of a CUDA device, loads CUDA's libraries; a program that does neither
+/// never does.
 bool cuda_available();
 std::string cuda_unavailable_reason();
 /// Number of CUDA devices; 0 when CUDA is not available.
@@ -39,7 +39,8 @@ int device_count();
 struct DeviceMemory {
   std::size_t free = 0, total = 0;  // bytes
 };
-/// A GPU's name, as its maker calls it, and its memory. Throw DeviceError for the CPU and for a device that is not there.
+/// A GPU's name, as its maker calls it, and its memory. Throw DeviceError for the CPU and for a device that is not
+/// there.
 std::string device_name(Device device);
 DeviceMemory device_memory(Device device);
 /// Waits until a device has done all that was asked of it; on the CPU at once. For timing: work on a GPU goes on while

@@ -2,13 +2,15 @@
 // A stand-in for the part of the CUDA runtime that kernels/cuda uses, on the CPU: the same sources, .cu files included,
 // compile against it with a C++ compiler and run. It is for tests on machines without a GPU, where it proves indexing,
 // reductions, synchronisation within a block, memory handling, plans and graphs. It proves nothing about speed, about
-// what a real GPU rounds, or about the real runtime's and cuBLAS's behaviour: names are NVIDIA's, behaviour is what their
-// documentation says.
+// what a real GPU rounds, or about the real runtime's and cuBLAS's behaviour: names are NVIDIA's, behaviour is what
+// their documentation says.
 //
 // What it watches over:
-//   - "device memory" can be touched by kernels and copies of its own device only: anything else is a segmentation fault
+//   - "device memory" can be touched by kernels and copies of its own device only: anything else is a segmentation
+//   fault
 //   - fresh device memory holds NaN; behind each allocation lie bytes that must not change
-//   - the threads of a block run in ascending order in one launch and in descending order in the next, each as far as its
+//   - the threads of a block run in ascending order in one launch and in descending order in the next, each as far as
+//   its
 //     next barrier: a missing barrier changes results
 #include <cmath>
 #include <cstddef>
@@ -71,7 +73,8 @@ void emulation_register(void (*kernel)(P...)) {
         [&]<std::size_t... I>(std::index_sequence<I...>) {
           reinterpret_cast<void (*)(P...)>(const_cast<void*>(address))(
               *static_cast<std::remove_const_t<P>*>(arguments[I])...);
-        }(std::index_sequence_for<P...>());
+        }
+        (std::index_sequence_for<P...>());
       },
       sizes, sizeof...(P));
 }

@@ -23,7 +23,6 @@ constexpr std::size_t stack_bytes = 64 * 1024, most_exchanged = 16;
 struct Kernel {
   Invoke invoke = nullptr;
   std::vector<std::size_t> sizes;
-  bool launched = false, has_barriers = false;
 };
 std::map<const void*, Kernel>& kernels() {
   static std::map<const void*, Kernel> kernels;
@@ -33,37 +32,55 @@ std::map<const void*, Kernel>& kernels() {
 enum class State { Ready, AtBlockBarrier, AtWarpBarrier, Done };
 
 struct Thread {
-  ucontext_t context;
+  ucontext_t* waiting;  // where it goes on
   State state;
-  unsigned exchanges;                                    // how many so far: two slots are used in turn
+  unsigned exchanges;  // how many so far: two slots are used in turn
   alignas(16) unsigned char slot[2][most_exchanged];
 };
 
+/// The block that runs. A fiber begins threads one after the other; one that stops at a barrier keeps its fiber, and
+/// the next fiber goes on with the threads behind it. So a kernel without barriers needs a single one.
 struct Block {
   std::vector<Thread> threads{most_threads};
+  std::vector<ucontext_t> fibers{most_threads};
+  unsigned fibers_used = 0;
   char* stacks = nullptr;
   ucontext_t scheduler;
-  Thread* running = nullptr;
-  Kernel* kernel = nullptr;
+  ucontext_t* fiber = nullptr;  // the one that runs
+  unsigned running = 0;         // its thread
+  unsigned begun = 0, count = 0;
+  bool descending = false;
+  const Kernel* kernel = nullptr;
   const void* address = nullptr;
   void** arguments = nullptr;
+  unsigned nth(unsigned i) const { return descending ? count - 1 - i : i; }
 } block;
 
 void set_index(unsigned t) {
+  block.running = t;
   threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
 }
 
-void wait_at(State barrier) {
-  if (!block.running) fail("a kernel that has run without barriers now has one");
-  block.kernel->has_barriers = true;
-  block.running->state = barrier;
-  swapcontext(&block.running->context, &block.scheduler);
+void resume(ucontext_t* fiber) {
+  block.fiber = fiber;
+  swapcontext(&block.scheduler, fiber);
 }
 
-void thread_main() {
-  block.kernel->invoke(block.address, block.arguments);
-  block.running->state = State::Done;
-  swapcontext(&block.running->context, &block.scheduler);
+void wait_at(State barrier) {
+  Thread& self = block.threads[block.running];
+  self.state = barrier;
+  self.waiting = block.fiber;
+  swapcontext(block.fiber, &block.scheduler);
+}
+
+void fiber_main() {
+  while (block.begun < block.count) {
+    const unsigned t = block.nth(block.begun++);
+    set_index(t);
+    block.kernel->invoke(block.address, block.arguments);
+    block.threads[block.running].state = State::Done;
+  }
+  for (;;) swapcontext(block.fiber, &block.scheduler);  // nothing left to begin
 }
 
 // Lets go all threads of [begin, end) that wait at `barrier`, when none of them can still come there.
@@ -80,41 +97,42 @@ bool release(unsigned begin, unsigned end, State barrier) {
   return waiting;
 }
 
-void run_block_on_fibers(bool descending) {
-  const unsigned count = blockDim.x * blockDim.y * blockDim.z;
+void run_block() {
   if (!block.stacks) {
-    void* stacks = mmap(nullptr, stack_bytes * most_threads, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* stacks =
+        mmap(nullptr, stack_bytes * most_threads, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stacks == MAP_FAILED) fail("no memory for the stacks of threads");
     block.stacks = static_cast<char*>(stacks);
   }
-  for (unsigned t = 0; t < count; ++t) {
-    Thread& thread = block.threads[t];
-    getcontext(&thread.context);
-    thread.context.uc_stack.ss_sp = block.stacks + t * stack_bytes;
-    thread.context.uc_stack.ss_size = stack_bytes;
-    thread.context.uc_link = nullptr;
-    makecontext(&thread.context, thread_main, 0);
-    thread.state = State::Ready;
-    thread.exchanges = 0;
+  for (unsigned t = 0; t < block.count; ++t) {
+    block.threads[t].state = State::Ready;
+    block.threads[t].exchanges = 0;
+  }
+  block.begun = block.fibers_used = 0;
+  while (block.begun < block.count) {
+    const unsigned f = block.fibers_used++;
+    ucontext_t& fiber = block.fibers[f];
+    getcontext(&fiber);
+    fiber.uc_stack.ss_sp = block.stacks + f * stack_bytes;
+    fiber.uc_stack.ss_size = stack_bytes;
+    fiber.uc_link = nullptr;
+    makecontext(&fiber, fiber_main, 0);
+    resume(&fiber);
   }
   for (;;) {
     bool progress = false, all_done = true;
-    for (unsigned i = 0; i < count; ++i) {
-      const unsigned t = descending ? count - 1 - i : i;
-      Thread& thread = block.threads[t];
-      if (thread.state == State::Ready) {
+    for (unsigned begin = 0; begin < block.count; begin += lanes)
+      progress = release(begin, std::min(begin + lanes, block.count), State::AtWarpBarrier) || progress;
+    progress = release(0, block.count, State::AtBlockBarrier) || progress;
+    for (unsigned i = 0; i < block.count; ++i) {
+      const unsigned t = block.nth(i);
+      if (block.threads[t].state == State::Ready) {
         set_index(t);
-        block.running = &thread;
-        swapcontext(&block.scheduler, &thread.context);
-        block.running = nullptr;
-        progress = true;
+        resume(block.threads[t].waiting);
       }
-      all_done = all_done && thread.state == State::Done;
+      all_done = all_done && block.threads[t].state == State::Done;
     }
     if (all_done) return;
-    for (unsigned begin = 0; begin < count; begin += lanes)
-      progress = release(begin, std::min(begin + lanes, count), State::AtWarpBarrier) || progress;
-    progress = release(0, count, State::AtBlockBarrier) || progress;
     if (!progress) fail("the threads of a block wait for each other at different barriers");
   }
 }
@@ -134,37 +152,26 @@ const std::size_t* argument_sizes(const void* kernel, std::size_t& count) {
 }
 
 void run_kernel(const void* kernel, dim3 grid, dim3 threads, void** arguments) {
-  static bool descending = false;
-  descending = !descending;
   block.kernel = &kernels().at(kernel);
   block.address = kernel;
   block.arguments = arguments;
+  block.descending = !block.descending;
+  block.count = threads.x * threads.y * threads.z;
   gridDim = grid;
   blockDim = threads;
-  const unsigned blocks = grid.x * grid.y * grid.z, count = threads.x * threads.y * threads.z;
-  if (count > most_threads || grid.y > 65535 || grid.z > 65535) fail("a launch that no GPU takes");
-  // Whether a kernel has barriers shows in its first launch; one that has none needs no fibers.
-  const bool fibers = !block.kernel->launched || block.kernel->has_barriers;
+  if (block.count > most_threads || grid.y > 65535 || grid.z > 65535) fail("a launch that no GPU takes");
+  const unsigned blocks = grid.x * grid.y * grid.z;
   for (unsigned i = 0; i < blocks; ++i) {
-    const unsigned b = descending ? blocks - 1 - i : i;
+    const unsigned b = block.descending ? blocks - 1 - i : i;
     blockIdx = {b % grid.x, b / grid.x % grid.y, b / (grid.x * grid.y)};
-    if (fibers) {
-      run_block_on_fibers(descending);
-    } else {
-      for (unsigned t = 0; t < count; ++t) {
-        set_index(descending ? count - 1 - t : t);
-        block.kernel->invoke(kernel, arguments);
-      }
-    }
+    run_block();
   }
-  block.kernel->launched = true;
 }
 
 void exchange(void* value, std::size_t size, unsigned distance) {
   if (size > most_exchanged) fail("a value too large to pass between lanes");
-  if (!block.running) fail("a kernel that has run without barriers now exchanges values");
-  Thread& self = *block.running;
-  const auto index = static_cast<std::size_t>(&self - block.threads.data());
+  const unsigned index = block.running;
+  Thread& self = block.threads[index];
   const unsigned slot = self.exchanges++ % 2;
   std::memcpy(self.slot[slot], value, size);
   wait_at(State::AtWarpBarrier);

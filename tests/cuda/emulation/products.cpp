@@ -86,10 +86,14 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t operation, cu
     return CUBLAS_STATUS_SUCCESS;
   };
   switch (attribute) {
-    case CUBLASLT_MATMUL_DESC_TRANSA: return take(operation->a);
-    case CUBLASLT_MATMUL_DESC_TRANSB: return take(operation->b);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(operation->epilogue);
-    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(operation->bias);
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+      return take(operation->a);
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+      return take(operation->b);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+      return take(operation->epilogue);
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+      return take(operation->bias);
   }
   return CUBLAS_STATUS_INVALID_VALUE;
 }

@@ -21,8 +21,7 @@ void fail(const char* what) {
 namespace {
 
 constexpr int devices = 2;
-constexpr std::size_t memory_bytes = std::size_t{256} << 20, guard_bytes = 512,
-                      most_poisoned = std::size_t{4} << 20;
+constexpr std::size_t memory_bytes = std::size_t{256} << 20, guard_bytes = 512, most_poisoned = std::size_t{4} << 20;
 constexpr unsigned char fresh = 0xff, guard = 0xa5;  // 0xff…: NaN, as float and as double
 
 /// A device's memory: a range of addresses that is locked whenever no kernel and no copy runs.
@@ -117,7 +116,7 @@ cudaError_t result(cudaError_t status) {
 using namespace emulation;
 
 struct EmulatedNode {
-  std::function<void()> work;              // of what is no kernel
+  std::function<void()> work;  // of what is no kernel
   const void* kernel = nullptr;
   dim3 grid, block;
   std::vector<std::vector<unsigned char>> arguments;
@@ -177,11 +176,16 @@ cudaError_t emulation::on_stream(cudaStream_t stream, std::function<void()> work
 
 const char* cudaGetErrorString(cudaError_t status) {
   switch (status) {
-    case cudaErrorMemoryAllocation: return "out of memory";
-    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
-    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
-    case cudaErrorInvalidValue: return "invalid argument";
-    default: return "error";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorInvalidValue:
+      return "invalid argument";
+    default:
+      return "error";
   }
 }
 const char* cudaGetErrorName(cudaError_t status) {
@@ -297,8 +301,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t executable, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* parameters) {
   const auto copy = executable->copies.find(node);
-  if (copy == executable->copies.end() || copy->second.kernel != parameters->func)
-    return result(cudaErrorInvalidValue);
+  if (copy == executable->copies.end() || copy->second.kernel != parameters->func) return result(cudaErrorInvalidValue);
   copy->second.grid = parameters->gridDim;
   copy->second.block = parameters->blockDim;
   copy->second.set_arguments(parameters->kernelParams);
