@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/lab.hpp"
+#include "common/stepper.hpp"
 #include "handgrad/errors.hpp"
 
 namespace {
@@ -60,6 +61,11 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   app.add_flag("--quick", options.quick, "short forms of what takes longer than a minute");
   CLI::App* list = app.add_subcommand("list", "name the labs");
+  std::string lesson;
+  bool plain = false;
+  CLI::App* step = app.add_subcommand("step", "step through a lab's training, one assignment at a time");
+  step->add_option("LAB", lesson, "which")->required()->check(CLI::IsMember(labs::lesson_names()));
+  step->add_flag("--plain", plain, "as text, line by line: for a pipe or a screen reader");
   CLI11_PARSE(app, argc, argv);
 
   try {
@@ -67,6 +73,7 @@ int main(int argc, char** argv) {
       list_labs();
       return 0;
     }
+    if (step->parsed()) return labs::step_through(lesson, plain);
     options.device = device_from(device);
     if (!data.empty()) options.data = data;
     options.quick |= names.empty();

@@ -32,6 +32,9 @@ BOOST_AUTO_TEST_CASE(expressions_evaluate_and_print) {
   BOOST_TEST(trace::text(trace::substitute(e, symbols, place)) == "4·(−1) + 5·0.5 + 6·2 + 0.25");
   BOOST_TEST(trace::text(trace::substitute(e, symbols, place, 1)) == "4·(−1) + (2 more: 14.5) + 0.25");
   BOOST_TEST(trace::text(trace::substitute(Expression::parse("max(i: x[n,i])"), symbols, place)) == "max(4, 5, 6)");
+  const auto read = trace::reads(e, symbols, place);
+  BOOST_TEST((read.at("x") == std::set<std::size_t>{3, 4, 5}));
+  BOOST_TEST((read.at("b") == std::set<std::size_t>{0}));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_printed_reads_back_as_the_same_number) {

@@ -364,6 +364,30 @@ Expression substitute(const Expression& expression, const Symbols& symbols, cons
   return with_numbers(expression, symbols, scratch, terms, ranges(expression, symbols));
 }
 
+namespace {
+
+void find_reads(const Expression& e, const Symbols& symbols, Place& place,
+                const std::map<std::string, std::size_t>& range, std::map<std::string, std::set<std::size_t>>& found) {
+  if (e.kind == Kind::Symbol && symbols.contains(e.name))
+    found[e.name].insert(flat_index(e, *symbols.at(e.name), place));
+  const std::size_t times = e.kind == Kind::Reduce ? range.at(e.indices[0]) : 1;
+  for (std::size_t i = 0; i < times; ++i) {
+    if (e.kind == Kind::Reduce) place.indices[e.indices[0]] = i;
+    for (const Expression& argument : e.arguments) find_reads(argument, symbols, place, range, found);
+  }
+  if (e.kind == Kind::Reduce) place.indices.erase(e.indices[0]);
+}
+
+}  // namespace
+
+std::map<std::string, std::set<std::size_t>> reads(const Expression& expression, const Symbols& symbols,
+                                                   const Place& place) {
+  std::map<std::string, std::set<std::size_t>> found;
+  Place scratch = place;
+  find_reads(expression, symbols, scratch, ranges(expression, symbols), found);
+  return found;
+}
+
 std::vector<std::string> symbols_of(const Expression& e) {
   std::vector<std::string> names;
   if (e.kind == Kind::Symbol) names.push_back(e.name);

@@ -7,6 +7,7 @@
 // element, and its value, so that what is shown can be checked against what was computed.
 #include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,10 @@ double evaluate(const Expression& expression, const Symbols& symbols, const Plac
 /// The same with numbers in the place of symbols and reductions written out: of more than `terms` terms only the first
 /// ones, the others as `(7 more: 0.1)`. What it gives evaluates to the same number without any symbol.
 Expression substitute(const Expression& expression, const Symbols& symbols, const Place& place, std::size_t terms = 6);
+
+/// The elements that it reads for one element: for each symbol their row-major numbers, in order.
+std::map<std::string, std::set<std::size_t>> reads(const Expression& expression, const Symbols& symbols,
+                                                   const Place& place);
 
 /// The names of the symbols in it, each once.
 std::vector<std::string> symbols_of(const Expression& expression);

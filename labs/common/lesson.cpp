@@ -1,0 +1,185 @@
+#include "common/lesson.hpp"
+
+#include <cmath>
+#include <functional>
+#include <utility>
+
+#include "common/gabor.hpp"
+
+namespace handgrad::labs {
+
+namespace {
+
+template <class O>
+std::unique_ptr<Optimizer<float>> sgd(const Sequential<float>& net, O options) {
+  return std::make_unique<SGD<float>>(net.parameters(), options);
+}
+
+Lesson logistic() {
+  auto [x, y] = apples();
+  manual_seed(1);
+  Tensor<float> w = randn({3}), b = randn({1});
+  w.xt() /= 1000, b.xt() /= 1000;
+  Sequential net{Linear(w.reshape({1, 3}), b), Sigmoid()};
+  auto optimizer = sgd(net, SGDOptions{.lr = 1e-5});
+  return {"logistic",
+          "Logistic regression: will there be more than 80 apples?",
+          "Linear(3 → 1), sigmoid, binary cross-entropy of five rows; descent with η = 1e-5",
+          std::move(net),
+          std::make_unique<BCELoss<float>>(BCELossOptions{.clamp = 1e-7}),
+          std::move(optimizer),
+          x,
+          y,
+          5,
+          1000,
+          Lesson::Picture::Rows};
+}
+
+Lesson network() {
+  auto [x, y] = make_moons({.n_samples = 1000, .noise = 0.1, .random_state = 0});
+  manual_seed(0);
+  Sequential net{Linear(2, 20), Tanh(), Linear(20, 20), Tanh(), Linear(20, 1)};
+  auto optimizer = sgd(net, SGDOptions{.lr = 0.1});
+  return {"network",
+          "Two moons: a network of two hidden layers",
+          "2-20-20-1, tanh, binary cross-entropy with logits; 1000 points in batches of 8, η = 0.1",
+          std::move(net),
+          std::make_unique<BCEWithLogitsLoss<float>>(),
+          std::move(optimizer),
+          x,
+          y,
+          8,
+          30,
+          Lesson::Picture::Boundary,
+          true};
+}
+
+Lesson gabor() {
+  manual_seed(0);
+  auto [x, y] = make_gabor(300, 0.1);
+  const auto order = randperm(x.size(0));  // the points come sorted
+  const std::vector<float> xs = x.to_vector(), ys = y.to_vector();
+  std::vector<float> xo, yo;
+  for (std::size_t i : order) xo.push_back(xs[i]), yo.push_back(ys[i]);
+  Sequential net{Gabor(2, 14)};
+  auto optimizer = sgd(net, SGDOptions{.lr = 0.1});
+  return {"gabor",
+          "Fitting the two parameters of a Gabor filter",
+          "y = sin(h)·exp(−h²/32) with h = w1 + 0.06·w2·x, squared error; 300 points in batches of 10, η = 0.1; "
+          "the truth is w1 = 3, w2 = 15",
+          std::move(net),
+          std::make_unique<MSELoss<float>>(),
+          std::move(optimizer),
+          Tensor<float>(x.shape(), xo),
+          Tensor<float>(y.shape(), yo),
+          10,
+          60,
+          Lesson::Picture::Curve};
+}
+
+Lesson exclusive_or() {
+  manual_seed(0);
+  auto [x, y] = make_xor(200);
+  Sequential net{Linear(2, 4), Tanh(), Linear(4, 1)};
+  auto optimizer = sgd(net, SGDOptions{.lr = 0.5});
+  return {"xor",
+          "Exclusive or: four hidden neurons",
+          "2-4-1, tanh, 17 parameters, binary cross-entropy with logits; 200 noisy points in batches of 4, η = 0.5",
+          std::move(net),
+          std::make_unique<BCEWithLogitsLoss<float>>(),
+          std::move(optimizer),
+          x,
+          y,
+          4,
+          30,
+          Lesson::Picture::Boundary,
+          true};
+}
+
+Lesson from_scratch() {
+  auto data = make_regression({.n_features = 4, .n_informative = 4, .bias = 0.5, .random_state = 0});
+  manual_seed(0);
+  Sequential net{Linear<float>::standard_normal(4, 1)};
+  auto optimizer = sgd(net, SGDOptions{.lr = 0.1});
+  return {"from_scratch",
+          "One linear neuron learns a regression",
+          "Linear(4 → 1), mean squared error of 100 rows, η = 0.1; the truth is 20.49, 34.17, 67.62, 87.92 and 0.5",
+          std::move(net),
+          std::make_unique<MSELoss<float>>(),
+          std::move(optimizer),
+          data.x,
+          data.y,
+          100,
+          100,
+          Lesson::Picture::Rows};
+}
+
+const std::vector<std::pair<std::string, std::function<Lesson()>>> lessons{{"logistic", logistic},
+                                                                           {"network", network},
+                                                                           {"gabor", gabor},
+                                                                           {"xor", exclusive_or},
+                                                                           {"from_scratch", from_scratch}};
+
+}  // namespace
+
+const std::vector<std::string>& lesson_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const auto& [name, make] : lessons) all.push_back(name);
+    return all;
+  }();
+  return names;
+}
+
+Lesson make_lesson(const std::string& name) {
+  std::string known;
+  for (const auto& [lesson, make] : lessons) {
+    if (lesson == name) return make();
+    known += " " + lesson;
+  }
+  throw ValueError("there is nothing to step through called '" + name + "'; there are:" + known);
+}
+
+Training::Training(Lesson lesson) : lesson_(std::move(lesson)) {}
+
+std::size_t Training::batches() const { return (lesson_.x.size(0) + lesson_.batch - 1) / lesson_.batch; }
+
+float Training::step() {
+  const std::size_t from = batch() * lesson_.batch, to = std::min(from + lesson_.batch, lesson_.x.size(0));
+  const float value =
+      lesson_.loss->forward(lesson_.net.forward(lesson_.x.rows(from, to)), lesson_.y.rows(from, to)).item();
+  lesson_.optimizer->zero_grad();
+  lesson_.net.backward(lesson_.loss->backward());
+  lesson_.optimizer->step();
+  ++steps_;
+  return value;
+}
+
+trace::Trace Training::record() {
+  trace::Recorder recorder;
+  step();
+  return recorder.stop();
+}
+
+float Training::largest_gradient() const {
+  float largest = 0;
+  for (const Parameter<float>& parameter : lesson_.net.parameters())
+    for (float g : parameter.grad().to_vector())
+      if (std::isnan(g) || std::abs(g) > largest) largest = std::abs(g);
+  return largest;
+}
+
+float Training::loss() { return lesson_.loss->forward(lesson_.net.forward(lesson_.x), lesson_.y).item(); }
+
+Tensor<float> Training::predict(const Tensor<float>& x) {
+  Tensor<float> p = lesson_.net.forward(x).clone();
+  if (lesson_.logits) p.xt() = 1 / (1 + xt::exp(-p.xt()));
+  return p;
+}
+
+void Training::restore(const State& state) {
+  lesson_.net.load_state_dict(state.parameters);
+  steps_ = state.steps;
+}
+
+}  // namespace handgrad::labs
