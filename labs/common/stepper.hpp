@@ -60,7 +60,7 @@ constexpr std::size_t nothing_chosen = static_cast<std::size_t>(-1);
 struct View {
   std::size_t width = 80, height = 24, focus = 0, top = 0, left = 0;
   bool colour = false;
-  std::string message;
+  std::string message = {};
 };
 std::vector<std::string> screen(const Stepper& stepper, const View& view);
 

@@ -1,5 +1,6 @@
 // What one sees: the screen of the terminal stepper, and the same as plain text.
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
 #include "common/stepper.hpp"
@@ -30,6 +31,21 @@ std::string padded(const std::string& text, std::size_t columns) {
 }
 std::string to_the_right(const std::string& text, std::size_t columns) {
   return std::string(columns > width(text) ? columns - width(text) : 0, ' ') + text;
+}
+
+/// A number that fits into a cell between its marks: 4 digits, fewer where a sign and an exponent need the room.
+std::string cell_number(double number) {
+  std::string text = trace::number_text(number, 4);
+  for (int digits = 3; width(text) > cell_width - 2 && digits >= 0; --digits) {
+    std::ostringstream scientific;
+    scientific.precision(digits);
+    scientific << std::scientific << number;
+    std::string mantissa = scientific.str();
+    const auto e = mantissa.find('e');
+    text = trace::number_text(std::strtod(mantissa.substr(0, e).c_str(), nullptr), digits + 1) + "e" +
+           trace::number_text(std::strtod(mantissa.substr(e + 1).c_str(), nullptr));
+  }
+  return text;
 }
 
 /// Cut to so many columns, with … where something is missing.
@@ -111,7 +127,8 @@ std::string feeds(const trace::Trace& trace, std::size_t i) {
 std::string shapes(const trace::Trace& trace, std::size_t i) {
   const Assignment& a = trace.assignments[i];
   std::string out = a.target + " " + trace.result(i).shape.str();
-  for (const auto& [symbol, value] : a.inputs) out += "   " + symbol + " " + trace.values[value].array.shape.str();
+  for (const auto& [symbol, value] : a.inputs)
+    if (symbol != a.target) out += "   " + symbol + " " + trace.values[value].array.shape.str();
   return out;
 }
 
@@ -142,13 +159,13 @@ std::vector<std::string> table(const Array& array, std::size_t rows, std::size_t
   const std::size_t bottom = std::min(all_rows, top + rows), right = std::min(all_columns, left + columns);
   const std::size_t number_width = std::to_string(all_rows).size();
 
-  std::vector<std::string> lines(1, std::string(number_width, ' '));
+  std::vector<std::string> lines(1, std::string(number_width + 1, ' '));
   for (std::size_t c = left; c < right; ++c) lines[0] += to_the_right(std::to_string(c) + " ", cell_width);
   for (std::size_t r = top; r < bottom; ++r) {
-    std::string line = to_the_right(std::to_string(r), number_width);
+    std::string line = to_the_right(std::to_string(r), number_width) + " ";
     for (std::size_t c = left; c < right; ++c) {
       const std::size_t flat = r * all_columns + c;
-      const std::string number = trace::number_text(array.numbers[flat], 4);
+      const std::string number = cell_number(array.numbers[flat]);
       line += flat == chosen          ? to_the_right("[" + number + "]", cell_width)
               : marked.contains(flat) ? to_the_right("*" + number + " ", cell_width)
                                       : to_the_right(number + " ", cell_width);
@@ -165,7 +182,7 @@ std::string describe(const Stepper& s) {
   out << s.at() + 1 << " of " << trace.assignments.size() << ", " << name(a.phase) << ", " << place(a) << ", "
       << where(s) << '\n';
   if (const std::string state = state_of_gradient(a); !state.empty()) out << "  " << state << '\n';
-  out << "  formula:  " << a.target << " = " << a.formula << '\n';
+  out << "  formula:  " << trace.formula_text(s.at()) << '\n';
   if (a.element) out << "  element:  " << trace.element_text(s.at()) << '\n';
   out << "  shapes:   " << shapes(trace, s.at()) << '\n'
       << "  numbers:  " << with_numbers(s, 6) << '\n'
@@ -203,7 +220,7 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   if (const std::string state = state_of_gradient(a); !state.empty()) head += "   (" + state + ")";
   add(head, "1");
   add("");
-  add("  " + a.target + " = " + a.formula, "36");
+  add("  " + trace.formula_text(s.at()), "36");
   if (a.element && !a.indices.empty()) add("  " + trace.element_text(s.at()), "36");
   add("  shapes: " + shapes(trace, s.at()));
   std::size_t terms = 6;  // as many as fit into two lines
@@ -219,6 +236,7 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   const std::size_t below = 3,
                     rows = view.height > lines.size() + below + 2 ? view.height - lines.size() - below - 2 : 1;
   std::vector<std::pair<std::string, std::size_t>> shown{{a.target, a.value}};
+  const bool updates = trace.reads_its_target(s.at());
   for (const auto& input : a.inputs)
     if (trace.values[input.second].role != trace::Value::Role::Constant) shown.push_back(input);
   const std::size_t first = std::min(view.focus, shown.size() - 1);
@@ -226,7 +244,7 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   std::size_t used = 0;
   const auto place_table = [&](std::size_t which) {
     const Array& array = trace.values[shown[which].second].array;
-    const std::size_t gutter = std::to_string(array.shape.rows()).size();
+    const std::size_t gutter = std::to_string(array.shape.rows()).size() + 1;
     if (used + gutter + cell_width > view.width) return;
     const std::size_t room = (view.width - used - gutter) / cell_width;
     const bool alone = which == first;
@@ -240,7 +258,8 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
     const std::size_t wide = array.shape.columns(), row = look / wide, column = look % wide;
     std::size_t top = row < rows ? 0 : row - rows / 2, left_column = column < columns ? 0 : column - columns + 1;
     if (which > 0 && which == view.focus) top = view.top, left_column = view.left;
-    const std::string title = shown[which].first + " " + array.shape.str() + (which == view.focus ? " ◂" : "");
+    const std::string title = shown[which].first + (updates && which == 0 ? " new " : " ") + array.shape.str() +
+                              (which == view.focus ? " ◂" : "");
     auto cells = table(array, rows, columns, top, left_column, marked, chosen);
     const std::size_t block_width = std::max(width(title), gutter + columns * cell_width) + 2;
     block[0] = padded(block[0], used) + title;
@@ -269,8 +288,7 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   while (lines.size() + 2 < view.height) lines.emplace_back();
   lines.push_back(cut(view.message, view.width));
   lines.push_back(styled(
-      "7",
-      cut("n next  b back  f/l/k/u phase  e epoch  r run to  ←↑↓→ element  Tab table  ? help  q quit", view.width)));
+      "7", cut("n next  b back  f l k u phase  e epoch  r run  ←↑↓→ cell  Tab table  ? help  q quit", view.width)));
   return lines;
 }
 

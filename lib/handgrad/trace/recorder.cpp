@@ -180,9 +180,10 @@ void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation,
   if (const auto gradient = frame.gradients.find(equation.target); gradient != frame.gradients.end())
     a.gradient = gradient->second;
   const auto names = equation.element ? symbols_of(*equation.element) : std::vector<std::string>();
+  for (const std::string& name : names)  // in the formula's order
+    if (const auto known = scope.find(name); known != scope.end()) a.inputs.emplace_back(*known);
   for (const auto& [name, value] : scope)
-    if (reads_everything || std::find(names.begin(), names.end(), name) != names.end() ||
-        (!equation.element && !occurrences(equation.whole, name).empty()))
+    if (reads_everything || (!equation.element && !occurrences(equation.whole, name).empty()))
       a.inputs.emplace_back(name, value);
 
   Symbols symbols;

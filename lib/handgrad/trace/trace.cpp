@@ -49,14 +49,32 @@ std::vector<std::size_t> Trace::used_by(std::size_t assignment) const {
   return users;
 }
 
+bool Trace::reads_its_target(std::size_t assignment) const {
+  const Assignment& a = assignments[assignment];
+  return std::any_of(a.inputs.begin(), a.inputs.end(), [&](const auto& input) { return input.first == a.target; });
+}
+
+std::string Trace::formula_text(std::size_t assignment) const {
+  const Assignment& a = assignments[assignment];
+  return a.target + (reads_its_target(assignment) ? " ← " : " = ") + a.formula;
+}
+
+std::string Trace::formula_latex(std::size_t assignment) const {
+  const Assignment& a = assignments[assignment];
+  return symbol_latex(a.target, {}) + (reads_its_target(assignment) ? " \\leftarrow " : " = ") + a.formula_latex;
+}
+
 std::string Trace::element_text(std::size_t assignment) const {
   const Assignment& a = assignments[assignment];
-  return a.element ? symbol_text(a.target, a.indices) + " = " + text(*a.element) : "";
+  if (!a.element) return "";
+  return symbol_text(a.target, a.indices) + (reads_its_target(assignment) ? " ← " : " = ") + text(*a.element);
 }
 
 std::string Trace::element_latex(std::size_t assignment) const {
   const Assignment& a = assignments[assignment];
-  return a.element ? symbol_latex(a.target, a.indices) + " = " + latex(*a.element) : "";
+  if (!a.element) return "";
+  return symbol_latex(a.target, a.indices) + (reads_its_target(assignment) ? " \\leftarrow " : " = ") +
+         latex(*a.element);
 }
 
 std::string Trace::numbers_text(std::size_t assignment, std::size_t flat, std::size_t terms, int digits) const {

@@ -54,6 +54,10 @@ struct Trace {
   std::vector<std::size_t> uses(std::size_t assignment) const;
   std::vector<std::size_t> used_by(std::size_t assignment) const;
 
+  /// "dW = δᵀ·x"; "W ← W − η·dW" where the target is read as well.
+  std::string formula_text(std::size_t assignment) const;
+  std::string formula_latex(std::size_t assignment) const;
+  bool reads_its_target(std::size_t assignment) const;
   /// "dWₒᵢ = Σₙ δₙₒ·xₙᵢ": the formula of an element in symbols; empty where none is known.
   std::string element_text(std::size_t assignment) const;
   std::string element_latex(std::size_t assignment) const;
