@@ -22,8 +22,8 @@ if(WAY STREQUAL "find_package")
   run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${here}/prefix)
   list(APPEND options -D CMAKE_PREFIX_PATH=${here}/prefix)
 else()
-  list(APPEND options -D HANDGRAD_SOURCE=${SOURCE} -D HANDGRAD_CUDA=OFF -D BUILD_SHARED_LIBS=${SHARED}
-                      -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
+  list(APPEND options -D HANDGRAD_SOURCE=${SOURCE} -D HANDGRAD_CUDA=OFF -D BUILD_SHARED_LIBS=${SHARED})
+  set(ENV{CMAKE_CXX_COMPILER_LAUNCHER} "${LAUNCHER}")
 endif()
 
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/package/outside -B ${here}/build -G ${GENERATOR} ${options})
