@@ -262,7 +262,7 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
     drawn.push_back("$" + id + "z using 1:2:3 with image notitle");
     if (!levels_.empty())
       drawn.push_back("$" + id + "c with lines lc rgb '" +
-                      (surface.scale == Scale::Sequential ? "#FFFFFF" : "#000000") + "' lw 1.2 notitle");
+                      (surface.scale == Scale::Sequential ? "#FFFFFF" : "#000000") + "' lw 0.9 notitle");
   }
   std::vector<std::string> known;
   const auto first_of = [&](const std::string& label) {
@@ -288,6 +288,7 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
     const std::string source = "$" + id + "s" + std::to_string(s);
     const std::string colour = std::string(" lc rgb '") + palette[s % palette.size()] + "'";
     if (series.style == Style::Line) {
+      if (!surface_.empty()) drawn.push_back(source + " with lines lw 4.5 lc rgb '#FFFFFF' notitle");
       drawn.push_back(source + " with lines lw 2.2 dt " + dashes[lines++ % dashes.size()] + colour +
                       titled(series.label));
     } else {
