@@ -8,7 +8,8 @@
 import importlib
 import sys
 
-SUBJECTS = ["numpy", "sklearn", "metrics", "random", "layers", "losses", "optim", "init", "xor", "training", "print", "tuning"]
+SUBJECTS = ["numpy", "sklearn", "metrics", "random", "layers", "losses", "optim", "init", "xor", "training", "print", "tuning",
+            "labs"]
 
 if __name__ == "__main__":
     for subject in sys.argv[1:] or SUBJECTS:
