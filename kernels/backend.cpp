@@ -27,6 +27,7 @@ std::string dl_error() {
   return text ? text : "unknown error";
 }
 
+#ifdef HANDGRAD_CUDA_DIRECTORIES
 // Beside the code that is running here (libhandgrad.so, or the program when the library is static), then where the
 // build put it and where the installation does.
 std::vector<std::string> places() {
@@ -37,11 +38,10 @@ std::vector<std::string> places() {
     const std::filesystem::path file = std::filesystem::canonical(here.dli_fname, ignored);
     if (!ignored) places.push_back(file.parent_path().string());
   }
-#ifdef HANDGRAD_CUDA_DIRECTORIES
   for (const char* directory : {HANDGRAD_CUDA_DIRECTORIES}) places.push_back(directory);
-#endif
   return places;
 }
+#endif
 
 Cuda load(const std::string& file) {
   // Never closed: memory that it handed out may outlive everything else.
