@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/lab.hpp"
+#include "common/page.hpp"
 #include "common/stepper.hpp"
 #include "handgrad/errors.hpp"
 
@@ -66,6 +67,8 @@ int main(int argc, char** argv) {
   CLI::App* step = app.add_subcommand("step", "step through a lab's training, one assignment at a time");
   step->add_option("LAB", lesson, "which")->required()->check(CLI::IsMember(labs::lesson_names()));
   step->add_flag("--plain", plain, "as text, line by line: for a pipe or a screen reader");
+  CLI::App* open = app.add_subcommand("open", "the same as a page for a browser, with pictures");
+  open->add_option("LAB", lesson, "which")->required()->check(CLI::IsMember(labs::lesson_names()));
   CLI11_PARSE(app, argc, argv);
 
   try {
@@ -74,6 +77,10 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (step->parsed()) return labs::step_through(lesson, plain);
+    if (open->parsed()) {
+      labs::Figures none(lesson);
+      return labs::open_page(lesson, labs::Lab{options, none}.out("step.html"));
+    }
     options.device = device_from(device);
     if (!data.empty()) options.data = data;
     options.quick |= names.empty();

@@ -1,0 +1,244 @@
+#include "common/page.hpp"
+
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "common/lesson.hpp"
+#include "handgrad/errors.hpp"
+#include "handgrad/io/files.hpp"
+
+extern char** environ;
+
+namespace handgrad::labs {
+
+namespace {
+
+using nlohmann::json;
+
+// ---- What the page shows
+
+constexpr std::size_t most_frames = 41, shown_points = 300;
+
+/// Rounded for pictures: a pixel does not need more.
+double rounded(float x) { return std::round(static_cast<double>(x) * 1e4) / 1e4; }
+
+json numbers(const Tensor<float>& x) {
+  json all = json::array();
+  for (float value : x.to_vector()) all.push_back(rounded(value));
+  return all;
+}
+
+/// The inputs over which a picture is drawn, and its axes.
+struct Canvas {
+  Tensor<float> inputs;
+  std::vector<double> x, y;  // where the inputs stand: columns and rows of a grid, or points on a line
+};
+
+Canvas canvas(const Lesson& lesson) {
+  const auto range = [&](std::size_t column) {
+    float low = INFINITY, high = -INFINITY;
+    for (std::size_t i = 0; i < lesson.x.size(0); ++i) {
+      low = std::min(low, lesson.x.item(i, column));
+      high = std::max(high, lesson.x.item(i, column));
+    }
+    const float margin = 0.08f * (high - low);
+    return std::array{low - margin, high + margin};
+  };
+  const auto points = [](std::array<float, 2> ends, std::size_t count) {
+    std::vector<double> all;
+    for (float value : linspace<float>(ends[0], ends[1], count).to_vector()) all.push_back(rounded(value));
+    return all;
+  };
+  Canvas canvas;
+  std::vector<float> inputs;
+  if (lesson.picture == Lesson::Picture::Boundary) {
+    canvas.x = points(range(0), 40), canvas.y = points(range(1), 40);
+    for (double y : canvas.y)
+      for (double x : canvas.x) inputs.push_back(static_cast<float>(x)), inputs.push_back(static_cast<float>(y));
+    canvas.inputs = Tensor<float>({canvas.x.size() * canvas.y.size(), 2}, inputs);
+  } else if (lesson.picture == Lesson::Picture::Curve) {
+    canvas.x = points(range(0), 160);
+    for (double x : canvas.x) inputs.push_back(static_cast<float>(x));
+    canvas.inputs = Tensor<float>({canvas.x.size(), 1}, inputs);
+  } else {
+    canvas.inputs = lesson.x;
+  }
+  return canvas;
+}
+
+/// The epochs that get a frame: all of them, or more of the early ones, where more happens.
+std::vector<std::size_t> frame_epochs(std::size_t last) {
+  std::vector<std::size_t> epochs;
+  for (std::size_t i = 0; i < most_frames; ++i) {
+    const double part = static_cast<double>(i) / (most_frames - 1);
+    const auto epoch = last < most_frames ? i : static_cast<std::size_t>(std::lround(part * part * double(last)));
+    if (epoch <= last && (epochs.empty() || epoch > epochs.back())) epochs.push_back(epoch);
+  }
+  return epochs;
+}
+
+json lesson_json(const Lesson& lesson, const Canvas& canvas) {
+  static const char* pictures[] = {"boundary", "curve", "rows"};
+  const std::size_t points = std::min(shown_points, lesson.x.size(0));
+  return {{"name", lesson.name},
+          {"title", lesson.title},
+          {"summary", lesson.summary},
+          {"picture", pictures[static_cast<int>(lesson.picture)]},
+          {"canvas", {{"x", canvas.x}, {"y", canvas.y}}},
+          {"batch", lesson.batch},
+          {"inputs", lesson.x.size(1)},
+          {"x", numbers(lesson.x.rows(0, points))},
+          {"y", numbers(lesson.y.rows(0, points))}};
+}
+
+json page_data(const std::string& name) {
+  Training training(make_lesson(name));
+  const Lesson& lesson = training.lesson();
+  const Canvas canvas = labs::canvas(lesson);
+  json frames = json::array();
+  for (const std::size_t epoch : frame_epochs(lesson.epochs)) {
+    while (training.epoch() < epoch) training.step();
+    json frame{{"epoch", epoch}, {"loss", training.loss()}, {"picture", numbers(training.predict(canvas.inputs))}};
+    frame["trace"] = json::parse(to_json(training.record()));
+    frames.push_back(std::move(frame));
+  }
+  return {{"lesson", lesson_json(lesson, canvas)}, {"frames", std::move(frames)}};
+}
+
+// ---- The file
+
+struct Part {
+  const char* package;
+  std::vector<const char*> paths;  // where distributions put it
+};
+const Part d3{"node-d3", {"/usr/share/nodejs/d3/dist/d3.min.js", "/usr/share/javascript/d3/d3.min.js"}};
+const Part katex{"libjs-katex",
+                 {"/usr/share/javascript/katex/katex.min.js", "/usr/share/nodejs/katex/dist/katex.min.js"}};
+const Part katex_style{"libjs-katex", {"/usr/share/javascript/katex/katex.min.css"}};
+const std::string fonts = "/usr/share/fonts/truetype/katex/";
+
+std::string content(const Part& part) {
+  for (const char* path : part.paths)
+    if (std::filesystem::exists(path)) return read_file(path);
+  throw IoError(std::string("the page needs ") + part.paths[0] + ", of the package " + part.package +
+                ": apt-get install " + part.package);
+}
+
+std::string base64(const std::string& bytes) {
+  static const char* digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    unsigned block = 0;
+    for (std::size_t k = 0; k < 3; ++k)
+      block = block << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (std::size_t k = 0; k < 4; ++k) out += i + k > bytes.size() ? '=' : digits[block >> (18 - 6 * k) & 63];
+  }
+  return out;
+}
+
+/// KaTeX's style with the fonts that our formulas use put into it; the rules of the others are dropped.
+std::string style_with_fonts() {
+  const std::string css = content(katex_style);
+  std::string out;
+  for (std::size_t at = 0; at < css.size();) {
+    const std::size_t rule = css.find("@font-face", at);
+    out += css.substr(at, rule - at);
+    if (rule == std::string::npos) break;
+    const std::size_t end = css.find('}', rule);
+    if (end == std::string::npos) break;
+    std::string face = css.substr(rule, end + 1 - rule);
+    at = end + 1;
+    for (const char* used : {"KaTeX_Main-Regular", "KaTeX_Math-Italic", "KaTeX_AMS-Regular", "KaTeX_Size1-Regular",
+                             "KaTeX_Size2-Regular", "KaTeX_Size3-Regular", "KaTeX_Size4-Regular"}) {
+      const std::string file = std::string(used) + ".woff2";
+      const std::size_t src = face.find("src:");
+      if (face.find(file) == std::string::npos || src == std::string::npos) continue;
+      const std::size_t src_end = std::min(face.find(';', src), face.size() - 1);
+      if (!std::filesystem::exists(fonts + file))
+        throw IoError("the page needs " + fonts + file + ", of the package fonts-katex: apt-get install fonts-katex");
+      out += face.replace(src, src_end - src,
+                          "src:url(data:font/woff2;base64," + base64(read_file(fonts + file)) + ") format('woff2')");
+    }
+  }
+  return out;
+}
+
+/// What the packages say about their licences.
+std::string licences() {
+  std::string text;
+  for (const char* package : {"node-d3", "libjs-katex", "fonts-katex"}) {
+    const std::string path = std::string("/usr/share/doc/") + package + "/copyright";
+    text += std::string("==== ") + package + "\n\n";
+    text += std::filesystem::exists(path) ? read_file(path) : "see the package " + std::string(package);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (char c : text) out += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
+  return out;
+}
+
+/// Text inside of a script element: nothing in it may look like its end.
+std::string inside_script(std::string text) {
+  for (std::size_t at = text.find("</"); at != std::string::npos; at = text.find("</", at + 3))
+    text.insert(at + 1, "\\");
+  return text;
+}
+
+std::string own(const char* file) { return read_file(std::string(HANDGRAD_LABS_PAGE "/") + file); }
+
+}  // namespace
+
+std::string make_page(const std::string& lesson) {
+  const json data = page_data(lesson);
+  std::string scripts = inside_script(content(d3)) + "\n</script>\n<script>\n" + inside_script(content(katex));
+  for (const char* file : {"formula.js", "tables.js", "network.js", "pictures.js", "main.js"})
+    scripts += "\n</script>\n<script>\n" + inside_script(own(file));
+  const std::vector<std::pair<std::string, std::string>> parts{{"{{title}}", escaped(data["lesson"]["title"])},
+                                                               {"{{katex.css}}", style_with_fonts()},
+                                                               {"{{page.css}}", own("page.css")},
+                                                               {"{{licences}}", escaped(licences())},
+                                                               {"{{data}}", inside_script(data.dump())},
+                                                               {"{{scripts}}", scripts}};
+  std::string page, rest = own("page.html");
+  for (const auto& [mark, part] : parts) {  // in the order in which they stand, so that no part is searched for marks
+    const std::size_t at = rest.find(mark);
+    if (at == std::string::npos) throw ParseError("page.html: " + mark + " is missing, or not in its place");
+    page += rest.substr(0, at) + part;
+    rest.erase(0, at + mark.size());
+  }
+  return page + rest;
+}
+
+int open_page(const std::string& lesson, const std::string& path) {
+  write_file(path, make_page(lesson));
+  const std::string full = std::filesystem::absolute(path).string();
+  std::cout << full << '\n';
+  if (!std::getenv("DISPLAY") && !std::getenv("WAYLAND_DISPLAY")) {
+    std::cout << "Open this file in a browser. (There is no desktop here to open one on.)\n";
+    return 0;
+  }
+  std::string program = "xdg-open", file = full;
+  char* arguments[] = {program.data(), file.data(), nullptr};
+  pid_t child = 0;
+  int status = 0;
+  if (posix_spawnp(&child, program.c_str(), nullptr, nullptr, arguments, environ) != 0 ||
+      waitpid(child, &status, 0) != child || status != 0)
+    std::cout << "Open this file in a browser. (xdg-open did not.)\n";
+  return 0;
+}
+
+}  // namespace handgrad::labs

@@ -1,0 +1,220 @@
+"use strict";
+// Where one stands (frame, assignment, element, example), the ways to move, and what is shown. The address keeps it.
+const Page = (() => {
+  const {lesson, frames} = JSON.parse(document.getElementById("data").textContent);
+  const state = {frame: 0, at: 0, element: 0, example: 0, edges: "weight"};
+  const byId = (id) => document.getElementById(id);
+  const trace = () => frames[state.frame].trace;
+  const assignment = () => trace().assignments[state.at];
+  let timer = null;
+
+  const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+  function settle() {  // every part of the state to something that exists
+    state.frame = clamp(state.frame, 0, frames.length - 1);
+    state.at = clamp(state.at, 0, trace().assignments.length - 1);
+    state.element = clamp(state.element, 0, trace().values[assignment().value].data.length - 1);
+    state.example = clamp(state.example, 0, Network.examples(trace()) - 1);
+    if (!["weight", "gradient"].includes(state.edges)) state.edges = "weight";
+  }
+
+  function go(change) {
+    const before = {...state};
+    if (("at" in change || "frame" in change) && !("element" in change)) change.element = 0;
+    Object.assign(state, change);
+    settle();
+    const fresh = state.frame !== before.frame || state.at !== before.at;
+    show(fresh, state.frame !== before.frame);
+    const address = "#" + Object.entries(state).map(([key, value]) => `${key}=${value}`).join("&");
+    if (address !== location.hash) history.replaceState(null, "", address);
+  }
+  function fromAddress() {
+    const asked = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+    const number = (key) => (/^\d+$/.test(asked[key] || "") ? Number(asked[key]) : 0);
+    Object.assign(state, {frame: number("frame"), at: number("at"), element: number("element"),
+                          example: number("example"), edges: asked.edges || "weight"});
+    settle();
+    show(true, true);
+  }
+
+  const next = () => {
+    if (state.at + 1 < trace().assignments.length) go({at: state.at + 1});
+    else if (state.frame + 1 < frames.length) go({frame: state.frame + 1, at: 0});
+    else pause();
+  };
+  const previous = () => {
+    if (state.at > 0) go({at: state.at - 1});
+    else if (state.frame > 0) go({frame: state.frame - 1, at: frames[state.frame - 1].trace.assignments.length - 1});
+  };
+  const phase = (name) => {
+    const all = trace().assignments, starts = (a, i) => a.phase === name && (i === 0 || all[i - 1].phase !== name);
+    const ahead = all.findIndex((a, i) => i > state.at && starts(a, i));
+    go({at: ahead >= 0 ? ahead : all.findIndex(starts)});
+  };
+  const pause = () => { clearInterval(timer); timer = null; playing(); };
+  const play = () => { timer = timer ? (clearInterval(timer), null) : setInterval(next, 1500); playing(); };
+  const playing = () => {
+    byId("play").textContent = timer ? "pause" : "play";
+    byId("play").setAttribute("aria-pressed", String(timer !== null));
+  };
+
+  // ---- What is shown
+
+  const set = (id, tex) => katex.render(tex, byId(id), {trust: true, strict: false, throwOnError: true, output: "html"});
+  const dimensions = (shape) => (shape.length ? shape.join(" \\times ") : "1");
+  const symbolTex = (a) => a.formula.latex.split(/ = | \\leftarrow /)[0];
+
+  function substituted() {
+    const a = assignment();
+    if (!a.element) return null;
+    const symbols = Object.fromEntries(Object.entries(a.inputs).map(([s, v]) => [s, trace().values[v]]));
+    const range = Formula.ranges(a.element.expression, symbols);
+    const place = Formula.place(a.element.index, trace().values[a.value], state.element);
+    return Formula.substitute(a.element.expression, symbols, place, range, 6);
+  }
+  function coordinates(value) {
+    const c = Formula.columns(value);
+    return value.shape.length === 0 ? "" : value.shape.length === 1 ? `${state.element}`
+                                                                     : `${Math.floor(state.element / c)},${state.element % c}`;
+  }
+
+  function showFormula() {
+    const a = assignment(), value = trace().values[a.value], sign = a.target in a.inputs ? "\\leftarrow" : "=";
+    const element = a.element && a.element.index.length ? `\\qquad\\qquad ${a.element.latex}` : "";
+    set("symbols", a.formula.latex + element);
+    const inputs = Object.entries(a.inputs).filter(([s]) => s !== a.target).map(([s, v]) => [symbolTexOf(s), trace().values[v]]);
+    const constants = inputs.filter(([, v]) => v.role === "constant" && v.data.length === 1);
+    set("shapes", `${symbolTex(a)}:\\,${dimensions(value.shape)}` +
+        inputs.filter((input) => !constants.includes(input)).map(([s, v]) => `\\qquad ${s}:\\,${dimensions(v.shape)}`).join("") +
+        constants.map(([s, v]) => `\\qquad ${s} = ${Formula.texNumber(Formula.decode(v.data[0]), 6)}`).join(""));
+    showNumbers(a, value, sign);
+  }
+  const symbolTexOf = (symbol) => trace().symbols[symbol] || symbol;
+
+  function showNumbers(a, value, sign) {
+    const where = coordinates(value), node = substituted(), x = Formula.decode(value.data[state.element]);
+    const left = symbolTex(a), base = /_/.test(left) && where ? `{${left}}` : left;
+    const result = `\\htmlData{result=1}{${Formula.texNumber(x)}}`;
+    const plain = node && Formula.text(node), shown = Formula.number(x);
+    const repeats = node && node.number !== undefined;
+    set("numbers", `${base}${where ? `_{${where}}` : ""} ${sign} ` +
+        (node ? (repeats ? Formula.tex(node) : `${Formula.tex(node)} = ${result}`) : result));
+    byId("spoken").textContent = `${a.target}${where ? `[${where}]` : ""} = ` + (node && !repeats ? `${plain} = ` : "") + shown;
+    byId("spoken").dataset.expression = plain || "";
+    byId("spoken").dataset.value = shown;
+    Tables.mark(state.element, node ? Formula.reads(node) : []);
+  }
+
+  const name = (i) => {
+    const a = trace().assignments[i];
+    return `${i + 1} ${a.layer ? a.layer + "." : ""}${a.target}`;
+  };
+  function link(list, i) {
+    list.append("button").attr("class", "link").text(name(i)).on("click", () => go({at: i}));
+  }
+  function showLinks() {
+    const a = assignment(), from = d3.select("#from").html(""), feeds = d3.select("#feeds").html("");
+    from.append("span").text("from ");
+    if (!a.uses.length) from.append("span").text("what was given");
+    for (const i of a.uses) link(from, i);
+    feeds.append("span").text("feeds ");
+    const users = trace().assignments.map((b, i) => [b, i]).filter(([b]) => b.uses.includes(state.at));
+    if (!users.length) feeds.append("span").text("nothing more in this step");
+    for (const [, i] of users) link(feeds, i);
+  }
+
+  function showPhases() {
+    const all = trace().assignments;
+    const groups = ["forward", "loss", "backward", "update"].map((p) => [p, all.map((a, i) => [a, i]).filter(([a]) => a.phase === p)]);
+    const items = d3.select("#phases").html("").selectAll("li").data(groups).enter().append("li");
+    items.append("button").text(([p]) => p).attr("class", "phase").attr("aria-current", ([p]) => (p === assignment().phase ? "step" : null))
+      .on("click", ([p]) => phase(p));
+    items.append("span").attr("class", "dots").selectAll("button").data(([, list]) => list).enter().append("button")
+      .attr("class", ([, i]) => (i === state.at ? "dot now" : i < state.at ? "dot done" : "dot"))
+      .attr("tabindex", -1).attr("title", ([, i]) => name(i)).attr("aria-label", ([, i]) => name(i)).on("click", ([, i]) => go({at: i}));
+  }
+
+  function show(fresh, otherFrame) {
+    const a = assignment(), frame = frames[state.frame];
+    if (fresh) {
+      byId("where").textContent = `epoch ${frame.epoch} · assignment ${state.at + 1} of ${trace().assignments.length}`;
+      byId("head").textContent = `${a.layer && a.layer !== "loss" ? a.layer + "  " : ""}${a.label}`;
+      const kind = a.gradient === "fresh" ? "fresh gradient" : a.gradient === "accumulated" ? "added to an older gradient"
+                 : a.by === "formula" ? "intermediate, computed from its formula" : "";
+      d3.select("#head").append("small").text(`${a.phase}${kind ? ", " + kind : ""}`);
+      Tables.show(trace(), a, enter, leave);
+      showLinks();
+      showPhases();
+    }
+    showFormula();
+    if (otherFrame) {
+      byId("epochs").value = state.frame;
+      byId("epochs").setAttribute("aria-valuetext", `epoch ${frame.epoch}`);
+      byId("epoch").textContent = `${frame.epoch} · loss ${Formula.number(frame.loss, 5)}`;
+      Pictures.picture(lesson, frame);
+      Pictures.loss(frames, state.frame, (i) => go({frame: i, at: state.at, element: state.element}));
+      const examples = Network.examples(trace());
+      d3.select("#example").html("").selectAll("option").data(d3.range(examples)).enter().append("option").attr("value", (i) => i).text((i) => i);
+    }
+    byId("example").value = state.example;
+    byId("edges").value = state.edges;
+    Network.show(trace(), state.at, state.example, state.edges);
+  }
+
+  /** A cell under the pointer or the focus: of the result it is put into the formula; its row, column and term light up. */
+  function enter(cell) {
+    if (cell.role === "result" && cell.flat !== state.element) go({element: cell.flat});
+    Tables.cross(cell);
+    d3.selectAll("#numbers .lit").classed("lit", false);
+    const found = cell.role === "result" ? "[data-result]" : `[data-symbol="${Formula.codes(cell.symbol)}"][data-flat="${cell.flat}"]`;
+    d3.selectAll(`#numbers ${found}`).each(function () {
+      d3.select(this.closest("[data-term]") || this).classed("lit", true);
+    });
+  }
+  function leave() {
+    Tables.cross(null);
+    d3.selectAll("#numbers .lit").classed("lit", false);
+  }
+
+  function key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const inControl = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName), inCell = event.target.closest("td[data-flat]");
+    const actions = {n: next, p: previous, f: () => phase("forward"), l: () => phase("loss"), b: () => phase("backward"),
+                     u: () => phase("update"), e: () => go({frame: state.frame + 1, at: 0}),
+                     E: () => go({frame: state.frame - 1, at: 0})};
+    if (!inControl && !inCell) Object.assign(actions, {ArrowRight: next, ArrowLeft: previous});
+    if (!inControl && event.target.tagName !== "BUTTON" && event.target.tagName !== "SUMMARY") actions[" "] = play;
+    if (!actions[event.key] || (inControl && event.target.tagName !== "INPUT" && event.key.length === 1)) return;
+    event.preventDefault();
+    actions[event.key]();
+  }
+
+  /** How KaTeX is to write each symbol: as the library wrote it where it stands as a target or by itself. */
+  function nameSymbols() {
+    for (const {trace: t} of frames) {
+      t.symbols = {};
+      for (const a of t.assignments) t.symbols[a.target] = symbolTex(a);
+      for (const a of t.assignments)
+        for (const s of Object.keys(a.inputs))
+          if (!t.symbols[s]) t.symbols[s] = {"δ": "\\delta", "η": "\\eta", "λ": "\\lambda", "α": "\\alpha", "ε": "\\varepsilon"}[s] ||
+                                            (s.length === 1 ? s : /^[a-z]\d$/.test(s) ? `${s[0]}_${s[1]}` : `\\mathrm{${s.replace("_", "\\_")}}`);
+    }
+  }
+
+  function start() {
+    nameSymbols();
+    byId("title").textContent = lesson.title;
+    byId("summary").textContent = lesson.summary;
+    byId("epochs").max = frames.length - 1;
+    byId("next").onclick = next;
+    byId("previous").onclick = previous;
+    byId("play").onclick = play;
+    byId("epochs").oninput = (event) => go({frame: Number(event.target.value), at: state.at, element: state.element});
+    byId("example").onchange = (event) => go({example: Number(event.target.value)});
+    byId("edges").onchange = (event) => go({edges: event.target.value});
+    document.addEventListener("keydown", key);
+    window.addEventListener("hashchange", fromAddress);
+    fromAddress();
+  }
+  start();
+  return {state, frames, lesson, go, next, previous};
+})();

@@ -1,0 +1,105 @@
+"use strict";
+// The network, drawn: a column of nodes for the input and for each layer's output. Nodes show the activation of one
+// example and, once the backward has come by, its δ; edges the weights or their gradients.
+const Network = (() => {
+  /** The layers of a step with what each assignment made of them, and when. */
+  function layers(trace) {
+    const all = [];
+    trace.assignments.forEach((a, i) => {
+      if (a.phase === "forward" && !a.layer.startsWith("loss")) {
+        let layer = all.find((l) => l.place === a.layer);
+        if (!layer) all.push((layer = {place: a.layer, label: a.label, x: Object.values(a.inputs)[0], gradients: {}}));
+        layer.output = a.value;
+        layer.at = i;
+        for (const [symbol, value] of Object.entries(a.inputs)) {
+          if (trace.values[value].role === "parameter") (layer.parameters = layer.parameters || {})[symbol] = value;
+          if (trace.values[value].name === "x" || trace.values[value].from !== null) layer.x = layer.inputOf ?? value;
+        }
+        layer.inputOf = layer.inputOf ?? layer.x;
+      }
+    });
+    trace.assignments.forEach((a, i) => {
+      if (a.phase !== "backward") return;
+      const layer = all.find((l) => l.place === a.layer);
+      for (const value of Object.values(a.inputs)) {  // δ came in: the gradient of this layer's output
+        const made = trace.values[value].from;
+        if (layer && layer.delta === undefined && made !== null && trace.assignments[made].phase === "backward" &&
+            trace.assignments[made].layer !== a.layer)
+          layer.delta = {value, at: made};
+      }
+      if (layer && a.gradient) layer.gradients[a.target] = {value: a.value, at: i};
+    });
+    return all;
+  }
+
+  const width = 560, height = 300, top = 34;
+
+  function show(trace, at, example, edges) {
+    const all = layers(trace);
+    const x = trace.values[all[0].inputOf];
+    const columns = [{label: "input", value: x, at: -1}].concat(
+      all.map((l) => ({label: l.label, value: trace.values[l.output], at: l.at, delta: l.delta, layer: l})));
+    const svg = d3.select("#network").html("").append("svg").attr("viewBox", `0 0 ${width} ${height}`)
+      .attr("role", "img").attr("aria-label", `The network for example ${example}: ` + describe(trace, columns, at, example));
+    const place = d3.scalePoint().domain(d3.range(columns.length)).range([46, width - 60]);
+    const units = (c) => Formula.columns(c.value), step = (c) => Math.min(34, (height - top - 14) / units(c));
+    const y = (c, i) => top + (height - top - 10) / 2 + (i - (units(c) - 1) / 2) * step(c);
+    const radius = (c) => Math.max(3.5, Math.min(12, step(c) * 0.36));
+    const current = trace.assignments[at].layer;
+
+    columns.slice(1).forEach((column, k) => {
+      const before = columns[k], layer = column.layer;
+      const matrix = Object.entries(layer.parameters || {}).find(([, v]) => trace.values[v].shape.length === 2);
+      let weight = matrix && trace.values[matrix[1]];
+      if (matrix && edges === "gradient") {
+        const gradient = layer.gradients["d" + matrix[0]];
+        weight = gradient && gradient.at <= at ? trace.values[gradient.value] : null;
+      }
+      const scale = weight ? d3.max(weight.data, (v) => Math.abs(Formula.decode(v))) || 1 : 1;
+      const pairs = matrix ? d3.cross(d3.range(units(before)), d3.range(units(column)))
+                           : d3.range(Math.min(units(before), units(column))).map((i) => [i, i]);
+      svg.append("g").selectAll("line").data(pairs).enter().append("line")
+        .attr("x1", place(k)).attr("y1", ([i]) => y(before, i)).attr("x2", place(k + 1)).attr("y2", ([, o]) => y(column, o))
+        .attr("class", ([i, o]) => !matrix ? "thread" : !weight ? "edge unknown"
+                                   : Formula.decode(weight.data[o * units(before) + i]) < 0 ? "edge minus" : "edge plus")
+        .style("stroke-width", ([i, o]) => matrix && weight ? 0.3 + 3.2 * Math.abs(weight.data[o * units(before) + i]) / scale : 0.7)
+        .style("stroke-opacity", ([i, o]) => matrix && weight ? 0.2 + 0.7 * Math.abs(weight.data[o * units(before) + i]) / scale : 0.5);
+    });
+
+    columns.forEach((column, k) => {
+      const known = column.at <= at, delta = column.delta && column.delta.at <= at ? trace.values[column.delta.value] : null;
+      const scale = d3.max(column.value.data, (v) => Math.abs(Formula.decode(v))) || 1;
+      const deltaScale = delta ? d3.max(delta.data, (v) => Math.abs(Formula.decode(v))) || 1 : 1;
+      const g = svg.append("g").attr("class", column.layer && column.layer.place === current ? "column current" : "column");
+      g.append("text").attr("x", place(k)).attr("y", k % 2 ? 26 : 12).text(column.label);
+      for (let i = 0; i < units(column); ++i) {
+        const flat = example * units(column) + i, a = Formula.decode(column.value.data[flat]);
+        const node = g.append("g").attr("class", "node");
+        node.append("title").text(`${column.label}, unit ${i}` + (known ? `: ${Formula.number(a, 5)}` : ": not yet") +
+                                  (delta ? `, δ = ${Formula.number(Formula.decode(delta.data[flat]), 5)}` : ""));
+        node.append("circle").attr("cx", place(k)).attr("cy", y(column, i)).attr("r", radius(column))
+          .attr("class", known ? (a < 0 ? "minus" : "plus") : "unknown")
+          .style("fill", known ? Tables.shade(a, scale).background : "#fff");
+        if (delta) {
+          const d = Formula.decode(delta.data[flat]);
+          node.append("circle").attr("cx", place(k) + radius(column) + 5).attr("cy", y(column, i))
+            .attr("r", Math.max(2.2, radius(column) * 0.45)).attr("class", d < 0 ? "delta minus" : "delta plus")
+            .style("fill", Tables.shade(d, deltaScale).background);
+        }
+        if (known && step(column) >= 18)
+          node.append("text").attr("x", place(k)).attr("y", y(column, i) + radius(column) + 9).attr("class", "number")
+            .text(Formula.number(a, 2));
+      }
+    });
+  }
+
+  function describe(trace, columns, at, example) {
+    return columns.filter((c) => c.at <= at && Formula.columns(c.value) <= 8).map((c) => {
+      const n = Formula.columns(c.value);
+      return `${c.label} ${d3.range(n).map((i) => Formula.number(Formula.decode(c.value.data[example * n + i]), 3)).join(" ")}`;
+    }).join("; ");
+  }
+
+  const examples = (trace) => Formula.rows(trace.values[layers(trace)[0].output]);
+  return {show, examples};
+})();

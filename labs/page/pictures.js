@@ -1,0 +1,88 @@
+"use strict";
+// The loss over the epochs, and what the network makes of its inputs at one of them.
+const Pictures = (() => {
+  const width = 300, height = 250, margin = {left: 44, right: 10, top: 12, bottom: 34};
+
+  function axes(id, x, y, xLabel, yLabel, label) {
+    const svg = d3.select(id).html("").append("svg").attr("viewBox", `0 0 ${width} ${height}`).attr("role", "img")
+      .attr("aria-label", label);
+    svg.append("g").attr("transform", `translate(0,${height - margin.bottom})`).call(d3.axisBottom(x).ticks(5));
+    svg.append("g").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(y).ticks(5));
+    svg.append("text").attr("class", "label").attr("x", width - margin.right).attr("y", height - 4)
+      .attr("text-anchor", "end").text(xLabel);
+    svg.append("text").attr("class", "label").attr("x", 4).attr("y", 9).text(yLabel);
+    return svg;
+  }
+  const across = (domain) => d3.scaleLinear().domain(domain).range([margin.left, width - margin.right]);
+  const up = (domain) => d3.scaleLinear().domain(domain).range([height - margin.bottom, margin.top]);
+
+  /** The scrubber's curve; a click on it goes to the nearest frame. */
+  function loss(frames, frame, go) {
+    const values = frames.map((f) => f.loss).filter((l) => Number.isFinite(l));
+    const [low, high] = d3.extent(values), log = low > 0 && high / low > 50;
+    const x = across(d3.extent(frames, (f) => f.epoch));
+    const y = log ? d3.scaleLog().domain([low, high]).range([height - margin.bottom, margin.top])
+                  : up([Math.min(0, low), high]).nice();
+    const svg = axes("#loss", x, y, "epoch", log ? "loss (log)" : "loss",
+                     `Loss ${Formula.number(frames[frame].loss, 4)} at epoch ${frames[frame].epoch}`);
+    const known = frames.filter((f) => Number.isFinite(f.loss));
+    svg.append("path").attr("class", "curve").attr("d", d3.line().x((f) => x(f.epoch)).y((f) => y(f.loss))(known));
+    svg.append("line").attr("class", "now").attr("x1", x(frames[frame].epoch)).attr("x2", x(frames[frame].epoch))
+      .attr("y1", margin.top).attr("y2", height - margin.bottom);
+    svg.append("circle").attr("class", "now").attr("r", 4).attr("cx", x(frames[frame].epoch)).attr("cy", y(frames[frame].loss));
+    svg.on("click", function () {
+      const epoch = x.invert(d3.mouse(this)[0]);
+      go(d3.scan(frames, (a, b) => Math.abs(a.epoch - epoch) - Math.abs(b.epoch - epoch)));
+    });
+  }
+
+  function boundary(lesson, frame) {
+    const {x: xs, y: ys} = lesson.canvas, x = across(d3.extent(xs)), y = up(d3.extent(ys));
+    const p = frame.picture, wide = xs.length;
+    const svg = axes("#picture", x, y, "x₁", "x₂", `Decision boundary at epoch ${frame.epoch}`);
+    const back = d3.interpolateRgbBasis(["#e08214", "#fee0b6", "#ffffff", "#c6dbef", "#4292c6"]);
+    const w = (x(xs[wide - 1]) - x(xs[0])) / (wide - 1), h = (y(ys[0]) - y(ys[ys.length - 1])) / (ys.length - 1);
+    svg.insert("g", "g").attr("shape-rendering", "crispEdges").selectAll("rect").data(p).enter().append("rect")
+      .attr("x", (_, i) => x(xs[i % wide]) - w / 2).attr("y", (_, i) => y(ys[Math.floor(i / wide)]) - h / 2)
+      .attr("width", w + 0.4).attr("height", h + 0.4).attr("fill", back);
+    const line = d3.contours().size([wide, ys.length]).thresholds([0.5])(p);
+    const path = d3.geoPath(d3.geoTransform({point(cx, cy) {
+      this.stream.point(x(xs[0]) + (cx - 0.5) * w, y(ys[0]) - (cy - 0.5) * h);
+    }}));
+    svg.append("clipPath").attr("id", "inside").append("rect").attr("x", margin.left + 1).attr("y", margin.top + 1)
+      .attr("width", width - margin.left - margin.right - 2).attr("height", height - margin.top - margin.bottom - 2);
+    svg.append("path").attr("class", "boundary").attr("clip-path", "url(#inside)").attr("d", line.map(path).join(""));
+    const shape = d3.symbol().size(22);
+    svg.append("g").selectAll("path").data(lesson.y).enter().append("path")
+      .attr("class", (c) => `class${c}`).attr("d", (c) => shape.type(c ? d3.symbolCircle : d3.symbolCross)())
+      .attr("transform", (_, i) => `translate(${x(lesson.x[2 * i])},${y(lesson.x[2 * i + 1])})`);
+    return "Shaded: the probability of class 1 (blue discs); orange crosses: class 0; the line: probability ½.";
+  }
+
+  function curve(lesson, frame) {
+    const xs = lesson.canvas.x, x = across(d3.extent(xs));
+    const y = up(d3.extent(lesson.y.concat(frame.picture))).nice();
+    const svg = axes("#picture", x, y, "x", "y", `Fitted curve at epoch ${frame.epoch}`);
+    svg.append("g").selectAll("circle").data(lesson.y).enter().append("circle").attr("class", "point").attr("r", 1.8)
+      .attr("cx", (_, i) => x(lesson.x[i])).attr("cy", y);
+    svg.append("path").attr("class", "curve").attr("d", d3.line().x((_, i) => x(xs[i])).y(y)(frame.picture));
+    return "Points: the data; the line: the model.";
+  }
+
+  function rows(lesson, frame) {
+    const x = across(d3.extent(lesson.y.concat(frame.picture))).nice(), y = up(x.domain());
+    const svg = axes("#picture", x, y, "target", "prediction", `Predictions against targets at epoch ${frame.epoch}`);
+    const [low, high] = x.domain();
+    svg.append("line").attr("class", "boundary").attr("x1", x(low)).attr("y1", y(low)).attr("x2", x(high)).attr("y2", y(high));
+    svg.append("g").selectAll("circle").data(frame.picture).enter().append("circle").attr("class", "point").attr("r", 3)
+      .attr("cx", (_, i) => x(lesson.y[i])).attr("cy", y).append("title")
+      .text((p, i) => `row ${i}: predicted ${Formula.number(p, 4)}, target ${Formula.number(lesson.y[i], 4)}`);
+    return "One point for each row; on the line, prediction and target are equal.";
+  }
+
+  function picture(lesson, frame) {
+    const caption = {boundary, curve, rows}[lesson.picture](lesson, frame);
+    d3.select("#picture").append("p").attr("class", "legend").text(caption);
+  }
+  return {loss, picture};
+})();

@@ -1,0 +1,109 @@
+"use strict";
+// Tensors as heat maps with their numbers. A colour is never the only cue: the sign stands before the number, the chosen
+// element and those that its formula reads have borders of their own.
+const Tables = (() => {
+  const minus = d3.interpolateRgb("#ffffff", "#b35806"), plus = d3.interpolateRgb("#ffffff", "#1f5fa8");
+
+  /** Blue above zero, orange below, the stronger the larger; and the text's colour on it. */
+  function shade(x, scale) {
+    if (!Number.isFinite(x)) return {background: "#d9d9d9", text: "#111"};
+    const t = scale > 0 ? Math.min(1, Math.abs(x) / scale) : 0;
+    return {background: (x < 0 ? minus : plus)(0.85 * t), text: t > 0.62 ? "#fff" : "#111"};
+  }
+  const scaleOf = (value) => d3.max(value.data, (x) => (Number.isFinite(Formula.decode(x)) ? Math.abs(x) : 0)) || 0;
+  const shapeText = (shape) => (shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`);
+
+  /** One table. `role` is "result" or "input"; `onEnter(symbol, flat)` hears of a cell under the pointer or focused. */
+  function table(symbol, title, value, role, onEnter, onLeave) {
+    const box = d3.create("div").attr("class", `tensor ${role}`);
+    const id = `t-${role}-${Formula.codes(symbol)}`;
+    box.append("h3").attr("id", id).text(`${title} ${shapeText(value.shape)}`);
+    const scroller = box.append("div").attr("class", "scroller");
+    const grid = scroller.append("table").attr("role", "grid").attr("aria-labelledby", id);
+    const columns = Formula.columns(value), rows = Formula.rows(value), scale = scaleOf(value);
+    const head = grid.append("thead").append("tr");
+    head.append("td");
+    for (let c = 0; c < columns; ++c) head.append("th").attr("scope", "col").text(c);
+    const body = grid.append("tbody");
+    for (let r = 0; r < rows; ++r) {
+      const line = body.append("tr");
+      line.append("th").attr("scope", "row").text(r);
+      for (let c = 0; c < columns; ++c) {
+        const flat = r * columns + c, x = Formula.decode(value.data[flat]), {background, text} = shade(x, scale);
+        line.append("td").datum({symbol, flat, role}).attr("role", "gridcell")
+          .attr("tabindex", flat === 0 ? 0 : -1).attr("data-role", role).attr("data-symbol", symbol).attr("data-flat", flat)
+          .style("background", background).style("color", text)
+          .text(Formula.number(x, 4)).attr("title", `${symbol}[${r},${c}] = ${Formula.number(x, 9)}`);
+      }
+    }
+    const target = (event) => event.target.closest("td[data-flat]");
+    grid.on("mouseover", () => { const cell = target(d3.event); if (cell) onEnter(d3.select(cell).datum(), false); })
+      .on("focusin", () => { const cell = target(d3.event); if (cell) onEnter(d3.select(cell).datum(), true); })
+      .on("click", () => { const cell = target(d3.event); if (cell) cell.focus(); })
+      .on("mouseleave", onLeave)
+      .on("keydown", () => arrow(grid, d3.event, columns, rows));
+    return box.node();
+  }
+
+  /** Arrows move from cell to cell. */
+  function arrow(grid, event, columns, rows) {
+    const cell = event.target.closest("td[data-flat]");
+    const by = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
+    if (!cell || !by) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const flat = Number(cell.dataset.flat), r = Math.floor(flat / columns) + by[0], c = (flat % columns) + by[1];
+    if (r < 0 || c < 0 || r >= rows || c >= columns) return;
+    const next = grid.select(`td[data-flat="${r * columns + c}"]`).node();
+    cell.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  }
+
+  /** The tables of an assignment: its result, an arrow, and what it reads. */
+  function show(trace, assignment, onEnter, onLeave) {
+    const box = d3.select("#tensors").html("");
+    const updates = assignment.target in assignment.inputs;
+    const result = trace.values[assignment.value];
+    box.append(() => table(assignment.target, assignment.target + (updates ? " new" : ""), result, "result", onEnter, onLeave));
+    const inputs = box.append("div").attr("class", "inputs");
+    inputs.append("span").attr("class", "made").attr("aria-hidden", "true").text("made of");
+    for (const [symbol, number] of Object.entries(assignment.inputs))
+      if (trace.values[number].role !== "constant")
+        inputs.append(() => table(symbol, symbol + (updates && symbol === assignment.target ? " before" : ""),
+                                  trace.values[number], "input", onEnter, onLeave));
+  }
+
+  const cells = (role, symbol) => d3.select("#tensors").selectAll("td[data-flat]")
+    .filter((d) => d.role === role && (symbol === undefined || d.symbol === symbol));
+
+  /** Marks the chosen element of the result and the elements that its formula reads. */
+  function mark(element, reads) {
+    const read = new Set(reads.map(({symbol, flat}) => `${symbol} ${flat}`));
+    cells("result").classed("chosen", (d) => d.flat === element).attr("aria-selected", (d) => d.flat === element);
+    cells("input").classed("read", (d) => read.has(`${d.symbol} ${d.flat}`));
+    const first = d3.select("#tensors td.read").node();
+    for (const node of [d3.select("#tensors td.chosen").node(), first]) {
+      const scroller = node && node.closest(".scroller");
+      if (!scroller) continue;  // only within its own box: the page itself stays where it is
+      if (node.offsetTop < scroller.scrollTop + 24 || node.offsetTop > scroller.scrollTop + scroller.clientHeight - 24)
+        scroller.scrollTop = node.offsetTop - scroller.clientHeight / 2;
+      if (node.offsetLeft < scroller.scrollLeft + 30 || node.offsetLeft > scroller.scrollLeft + scroller.clientWidth - 60)
+        scroller.scrollLeft = node.offsetLeft - scroller.clientWidth / 2;
+    }
+  }
+
+  /** Lights the row and the column of a cell in its table. */
+  function cross(cell) {
+    d3.selectAll("#tensors td.cross").classed("cross", false);
+    d3.selectAll("#tensors td.here").classed("here", false);
+    if (!cell) return;
+    const same = cells(cell.role, cell.symbol);
+    const columns = same.nodes()[0].parentNode.querySelectorAll("td[data-flat]").length;
+    same.classed("cross", (d) => Math.floor(d.flat / columns) === Math.floor(cell.flat / columns) ||
+                                 d.flat % columns === cell.flat % columns)
+      .classed("here", (d) => d.flat === cell.flat);
+  }
+
+  return {show, mark, cross, shade, shapeText};
+})();
