@@ -2,8 +2,8 @@
 // run goes on as if there had been none.
 #include "handgrad/training/fit.hpp"
 
+#include <cmath>
 #include <csignal>
-#include <filesystem>
 
 #include "handgrad/data/dataset.hpp"
 #include "handgrad/io/safetensors.hpp"
@@ -242,6 +242,21 @@ BOOST_AUTO_TEST_CASE(the_loss_of_an_epoch_is_a_mean_over_examples) {
   BOOST_TEST(evaluate(net, mean, loader).first == expected, boost::test_tools::tolerance(1e-15));
   BOOST_TEST(evaluate(net, sum, loader).first == expected, boost::test_tools::tolerance(1e-15));
   check_throws<ValueError>([&] { evaluate(net, none, loader); }, {"MSELoss", "Reduction::None"});
+}
+
+BOOST_AUTO_TEST_CASE(gradients_are_clipped_before_each_step) {
+  manual_seed(1);
+  Sequential<double> net{Linear<double>(1, 1)};
+  const auto before = net.state_dict();
+  MSELoss<double> loss;
+  SGD<double> sgd(net.parameters(), {.lr = 1});
+  DataLoader<double> loader(TensorDataset(Tensor<double>{{1}, {2}}, Tensor<double>{{100}, {200}}), {.batch_size = 2});
+  fit(net, loss, sgd, loader, {.max_grad_norm = 0.5});
+  double moved = 0;
+  for (const auto& [name, value] : net.state_dict())
+    for (const auto& [own, start] : before)
+      if (own == name) moved += std::pow(value.to_vector()[0] - start.to_vector()[0], 2);
+  BOOST_TEST(std::sqrt(moved) == 0.5, boost::test_tools::tolerance(1e-6));
 }
 
 BOOST_AUTO_TEST_CASE(a_monitor_that_is_not_there_is_refused) {
