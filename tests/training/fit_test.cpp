@@ -122,6 +122,22 @@ BOOST_AUTO_TEST_CASE(a_resumed_run_goes_on_bit_for_bit) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_loaders_own_generator_is_resumed_too) {
+  const TemporaryFolder folder;
+  const auto trained = [](int epochs, const std::string& checkpoint) {
+    manual_seed(1);
+    Sequential<float> net{Linear(3, 1)};
+    BCEWithLogitsLoss<float> loss;
+    SGD<float> sgd(net.parameters(), {.lr = 0.1});
+    Generator generator(9);
+    DataLoader<float> loader(moons(32, 3), {.batch_size = 5, .shuffle = true, .generator = &generator});
+    fit(net, loss, sgd, loader, {.epochs = epochs, .checkpoint = checkpoint});
+    return net.state_dict();
+  };
+  trained(2, folder / "run");
+  check_same_bits(trained(4, folder / "run"), trained(4, ""));
+}
+
 BOOST_AUTO_TEST_CASE(a_finished_run_is_not_run_again) {
   const TemporaryFolder folder;
   Training first(2, folder / "run");

@@ -98,6 +98,22 @@ BOOST_AUTO_TEST_CASE(values_stay_in_their_range_and_fill_it) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(ranges_may_change_from_trial_to_trial) {
+  Study study({.seed = 2});
+  study.optimize(
+      [](Trial& trial) {
+        const bool wide = trial.number() < 15;
+        const double x = wide ? trial.suggest_float("x", -1000, 1000) : trial.suggest_float("x", 1, 2);
+        const std::string c = trial.suggest_categorical(
+            "c", wide ? std::vector<std::string>{"p", "q", "r"} : std::vector<std::string>{"p"});
+        const int n = wide ? trial.suggest_int("n", 0, 9) : static_cast<int>(trial.suggest_float("n", 0, 9));
+        if (!wide) BOOST_TEST((x >= 1 && x <= 2 && c == "p"));
+        return x + n;
+      },
+      40);
+  BOOST_TEST(study.trials().size() == 40u);
+}
+
 BOOST_AUTO_TEST_CASE(an_interrupted_study_goes_on_as_if_it_had_not_been) {
   const TemporaryFolder folder;
   const auto objective = [](Trial& trial) {

@@ -44,6 +44,8 @@ class DataLoader {
   /// The number of batches in an epoch.
   std::size_t size() const;
   std::size_t batch_size() const { return options_.batch_size; }
+  /// The generator that was given, or null.
+  Generator* generator() const { return options_.generator; }
   const Dataset<T>& dataset() const { return *dataset_; }
 
   class Iterator {

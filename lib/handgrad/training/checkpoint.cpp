@@ -92,7 +92,8 @@ void save_checkpoint(const std::string& path, const TrainingState<T>& state) {
     put(tensors, "best.", state.early_stopping->best_state());
     put(metadata, "early_stopping.", state.early_stopping->state_dict());
   }
-  if (state.generator) metadata["generator"] = state.generator->state();
+  for (std::size_t i = 0; i < state.generators.size(); ++i)
+    metadata["generator." + std::to_string(i)] = state.generators[i]->state();
   for (const auto& [name, text] : state.notes) metadata["notes." + name] = text;
   write_safetensors(path, tensors, metadata);
 }
@@ -122,7 +123,8 @@ static void load(const Safetensors<T>& file, TrainingState<T>& state) {
   if (state.early_stopping)
     state.early_stopping->load_state_dict(numbers_under(metadata, "early_stopping."),
                                           tensors_under(file.tensors, "best."));
-  if (state.generator) state.generator->set_state(taken(metadata, "generator"));
+  for (std::size_t i = 0; i < state.generators.size(); ++i)
+    state.generators[i]->set_state(taken(metadata, "generator." + std::to_string(i)));
   state.epoch = static_cast<int>(epoch);
   state.notes.clear();
   for (const auto& [name, text] : metadata)

@@ -18,7 +18,7 @@ struct TrainingState {
   Optimizer<T>* optimizer = nullptr;
   std::vector<Scheduler*> schedulers = {};
   EarlyStopping<T>* early_stopping = nullptr;
-  Generator* generator = &default_generator();
+  std::vector<Generator*> generators = {&default_generator()};
   int epoch = 0;                                  ///< epochs done
   std::map<std::string, std::string> notes = {};  ///< the caller's own
 };
@@ -30,7 +30,7 @@ template <class T>
 void save_checkpoint(const std::string& path, const TrainingState<T>& state);
 
 /// Brings it all back, so that the run goes on bit for bit as if it had not been interrupted: weights, running
-/// statistics, the optimizer's states and rates, schedules, best weights, the generator, the masks of Dropout layers,
+/// statistics, the optimizer's states and rates, schedules, best weights, the generators, the masks of Dropout layers,
 /// `epoch` and `notes`. Throws IoError, ParseError, and ValueError or ShapeError, naming the file, when it was saved
 /// from other layers, another kind of optimizer or other schedules; the objects may then be half loaded.
 template <class T>

@@ -133,6 +133,7 @@ class Run {
         mean_(loss, train.size()),
         stopping_(options.early_stopping.value_or(EarlyStoppingOptions{.restore_best = false})),
         state_{net, &optimizer, options.schedulers, &stopping_} {
+    if (train.generator()) state_.generators.push_back(train.generator());
     if (options.epochs < 0) throw ValueError("fit: " + std::to_string(options.epochs) + " epochs");
     if (options.monitor != "loss") {
       const auto at = std::find_if(options.metrics.begin(), options.metrics.end(),

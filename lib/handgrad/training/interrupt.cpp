@@ -1,5 +1,6 @@
 #include "handgrad/training/interrupt.hpp"
 
+#include <atomic>
 #include <csignal>
 
 namespace handgrad {
@@ -7,7 +8,7 @@ namespace handgrad {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
-int guards = 0;
+std::atomic<int> guards{0};
 
 extern "C" void remember_interrupt(int) { interrupted = 1; }
 
@@ -24,7 +25,8 @@ InterruptGuard::InterruptGuard() {
   struct sigaction action {};
   action.sa_handler = remember_interrupt;
   sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESETHAND;  // once: the second Ctrl-C ends a program that does not react
+  // Once: the second Ctrl-C ends a program that does not react. A file being written is written on.
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigaction(SIGINT, &action, &before_->action);
 }
 

@@ -142,14 +142,23 @@ double best_candidate(const Density& good, const Density& rest, int candidates, 
   return best;
 }
 
+/// Has the trial a value that the range as it is asked for now could have given? An objective may ask for another range
+/// than before.
+bool comparable(const TrialRecord& t, const std::string& name, const Distribution& d) {
+  const double* value = t.find(name);
+  if (!value) return false;
+  const Distribution& then = t.distributions.at(name);
+  if (d.kind == Distribution::Kind::Categorical) return then == d;
+  return then.kind == d.kind && *value >= d.low && *value <= d.high;
+}
+
 /// Better trials first: completed ones by their value, then pruned ones by the step they reached and the value there.
 std::vector<const TrialRecord*> ranked(const std::string& name, const Distribution& distribution,
                                        const std::vector<TrialRecord>& trials, bool maximize) {
   using State = TrialRecord::State;
   std::vector<const TrialRecord*> done;
   for (const TrialRecord& t : trials)
-    if ((t.state == State::Complete || t.state == State::Pruned) && t.find(name) &&
-        t.distributions.at(name).kind == distribution.kind)
+    if ((t.state == State::Complete || t.state == State::Pruned) && comparable(t, name, distribution))
       done.push_back(&t);
   const auto key = [&](const TrialRecord& t) {
     const double sign = maximize ? -1 : 1;
