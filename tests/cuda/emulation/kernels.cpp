@@ -1,4 +1,7 @@
-// Runs a kernel's threads as fibers, each as far as its next barrier.
+// Runs a kernel's threads as fibers, each as far as its next barrier. A fiber begins by makecontext; from then on
+// setjmp and longjmp pass control, which unlike swapcontext ask nothing of the system.
+#undef _FORTIFY_SOURCE  // it takes a jump to another stack for a mistake
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -31,8 +34,13 @@ std::map<const void*, Kernel>& kernels() {
 
 enum class State { Ready, AtBlockBarrier, AtWarpBarrier, Done };
 
+struct Fiber {
+  ucontext_t start;
+  jmp_buf at;
+};
+
 struct Thread {
-  ucontext_t* waiting;  // where it goes on
+  Fiber* waiting;  // where it goes on
   State state;
   unsigned exchanges;  // how many so far: two slots are used in turn
   alignas(16) unsigned char slot[2][most_exchanged];
@@ -42,12 +50,12 @@ struct Thread {
 /// the next fiber goes on with the threads behind it. So a kernel without barriers needs a single one.
 struct Block {
   std::vector<Thread> threads{most_threads};
-  std::vector<ucontext_t> fibers{most_threads};
+  std::vector<Fiber> fibers{most_threads};
   unsigned fibers_used = 0;
   char* stacks = nullptr;
-  ucontext_t scheduler;
-  ucontext_t* fiber = nullptr;  // the one that runs
-  unsigned running = 0;         // its thread
+  jmp_buf scheduler;
+  Fiber* fiber = nullptr;  // the one that runs
+  unsigned running = 0;    // its thread
   unsigned begun = 0, count = 0;
   bool descending = false;
   const Kernel* kernel = nullptr;
@@ -61,16 +69,25 @@ void set_index(unsigned t) {
   threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
 }
 
-void resume(ucontext_t* fiber) {
+void begin(Fiber* fiber) {
   block.fiber = fiber;
-  swapcontext(&block.scheduler, fiber);
+  if (_setjmp(block.scheduler) == 0) setcontext(&fiber->start);
+}
+
+void resume(Fiber* fiber) {
+  block.fiber = fiber;
+  if (_setjmp(block.scheduler) == 0) _longjmp(fiber->at, 1);
+}
+
+void pause() {
+  if (_setjmp(block.fiber->at) == 0) _longjmp(block.scheduler, 1);
 }
 
 void wait_at(State barrier) {
   Thread& self = block.threads[block.running];
   self.state = barrier;
   self.waiting = block.fiber;
-  swapcontext(block.fiber, &block.scheduler);
+  pause();
 }
 
 void fiber_main() {
@@ -80,7 +97,7 @@ void fiber_main() {
     block.kernel->invoke(block.address, block.arguments);
     block.threads[block.running].state = State::Done;
   }
-  for (;;) swapcontext(block.fiber, &block.scheduler);  // nothing left to begin
+  _longjmp(block.scheduler, 1);  // nothing left to begin
 }
 
 // Lets go all threads of [begin, end) that wait at `barrier`, when none of them can still come there.
@@ -111,13 +128,13 @@ void run_block() {
   block.begun = block.fibers_used = 0;
   while (block.begun < block.count) {
     const unsigned f = block.fibers_used++;
-    ucontext_t& fiber = block.fibers[f];
-    getcontext(&fiber);
-    fiber.uc_stack.ss_sp = block.stacks + f * stack_bytes;
-    fiber.uc_stack.ss_size = stack_bytes;
-    fiber.uc_link = nullptr;
-    makecontext(&fiber, fiber_main, 0);
-    resume(&fiber);
+    Fiber& fiber = block.fibers[f];
+    getcontext(&fiber.start);
+    fiber.start.uc_stack.ss_sp = block.stacks + f * stack_bytes;
+    fiber.start.uc_stack.ss_size = stack_bytes;
+    fiber.start.uc_link = nullptr;
+    makecontext(&fiber.start, fiber_main, 0);
+    begin(&fiber);
   }
   for (;;) {
     bool progress = false, all_done = true;

@@ -1,0 +1,83 @@
+#include "handgrad/training/training_step.hpp"
+
+#include <algorithm>
+
+#include "kernels/backend.hpp"
+
+namespace handgrad {
+
+template <class T>
+const Tensor<T>& TrainingStep<T>::run(const Tensor<T>& x, const Tensor<T>& y) {
+  const Tensor<T>& value = loss_->forward(net_->forward(x), y);
+  optimizer_->zero_grad();
+  net_->backward(loss_->backward());
+  if (before_update_) before_update_();
+  optimizer_->step();
+  return value;
+}
+
+template <class T>
+const Tensor<T>& TrainingStep<T>::operator()(const Tensor<T>& x, const Tensor<T>& y) {
+  const Device device = parameters_.front().value().device();
+  if (device.is_cpu()) return run(x, y);
+  Recorded& step = recorded(x.shape(), y.shape(), device);
+  step.x.copy_from(x);
+  step.y.copy_from(y);
+  try {
+    step.graph->begin();
+    const Tensor<T>& value = run(step.x, step.y);
+    step.graph->end();
+    return value;
+  } catch (...) {
+    step.graph->abandon();
+    throw;
+  }
+}
+
+template <class T>
+typename TrainingStep<T>::Recorded& TrainingStep<T>::recorded(const Shape& x, const Shape& y, Device device) {
+  constexpr std::size_t most = 8;  // shapes of batches in turn; a graph holds memory of the device
+  const auto found = std::find_if(recorded_.begin(), recorded_.end(), [&](const auto& step) {
+    return step->device == device && step->x.shape() == x && step->y.shape() == y;
+  });
+  if (found != recorded_.end()) {
+    std::rotate(found, found + 1, recorded_.end());
+  } else {
+    if (recorded_.size() == most) recorded_.erase(recorded_.begin());
+    recorded_.push_back(std::make_unique<Recorded>(
+        Recorded{device, Tensor<T>::empty(x, device), Tensor<T>::empty(y, device), kernels::step_graph(device)}));
+  }
+  return *recorded_.back();
+}
+
+template <class T>
+bool TrainingStep<T>::captured() const {
+  return !recorded_.empty() && recorded_.back()->graph->captured();
+}
+
+template <class T>
+std::string TrainingStep<T>::reason() const {
+  if (recorded_.empty()) return "nothing is recorded on the CPU";
+  return captured() ? "" : recorded_.back()->graph->reason();
+}
+
+template <class T>
+TrainingStep<T>::TrainingStep(Layer<T>& net, Loss<T>& loss, Optimizer<T>& optimizer,
+                              std::function<void()> before_update)
+    : net_(&net),
+      loss_(&loss),
+      optimizer_(&optimizer),
+      before_update_(std::move(before_update)),
+      parameters_(net.parameters()) {
+  if (parameters_.empty()) throw ValueError("TrainingStep: a network without parameters: nothing to train");
+}
+
+template <class T>
+TrainingStep<T>::~TrainingStep() = default;
+template <class T>
+TrainingStep<T>::TrainingStep(TrainingStep&&) noexcept = default;
+
+template class TrainingStep<float>;
+template class TrainingStep<double>;
+
+}  // namespace handgrad
