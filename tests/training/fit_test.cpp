@@ -279,4 +279,8 @@ BOOST_AUTO_TEST_CASE(a_monitor_that_is_not_there_is_refused) {
   Training run(1);
   run.options.monitor = "f1";
   check_throws<ValueError>([&] { run.run(); }, {"monitor", "f1"});
+  run.options.monitor = "auroc";
+  run.options.early_stopping.reset();
+  run.options.best_weights = "never written";
+  check_throws<ValueError>([&] { run.run(); }, {"best_weights", "auroc", "early_stopping"});
 }

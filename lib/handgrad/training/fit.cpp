@@ -142,6 +142,9 @@ class Run {
         throw ValueError("fit: monitor '" + options.monitor +
                          "' is neither \"loss\" nor the name of a metric of validation data");
       monitored_ = static_cast<std::size_t>(at - options.metrics.begin());
+      if (!options.best_weights.empty() && !options.early_stopping)
+        throw ValueError("fit: best_weights by '" + options.monitor +
+                         "' needs early_stopping, which says whether more or less of it is better");
     }
   }
 

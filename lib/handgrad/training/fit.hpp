@@ -51,7 +51,8 @@ struct FitOptions {
   std::optional<EarlyStoppingOptions> early_stopping = {};
   std::vector<Scheduler*> schedulers = {};                         ///< stepped after each epoch
   double max_grad_norm = std::numeric_limits<double>::infinity();  ///< of clip_grad_norm_, before each step
-  /// The network's weights are written here (safetensors) whenever the epoch was the best so far.
+  /// The network's weights are written here (safetensors) whenever the epoch was the best so far, by the loss or, with
+  /// early stopping, by what it watches.
   std::string best_weights = "";
   /// The whole state is written here after each epoch; where the file exists already, the run goes on from it.
   std::string checkpoint = "";
