@@ -66,6 +66,7 @@ class Case {
 
   Diagnosis diagnose() {
     if (not_a_formula()) return result_;
+    chain_ = detail::recognise(step_);
     constants();
     transposition();
     unsummed();
@@ -113,8 +114,8 @@ class Case {
       return say(Cause::ZeroGradient, "the output does not depend on this tensor: saturated or dead units, or a step",
                  "every difference of the forward is 0, the backward says otherwise", "the values that go in");
     if (zero(a_.elements))
-      return say(Cause::ZeroGradient, "the " + subject_ + " is zero everywhere; the forward does depend on the tensor",
-                 formatted("the differences go up to %.3g", largest(n_)), "is it computed at all?");
+      return say(Cause::ZeroGradient, "the " + subject_ + " is zero everywhere",
+                 formatted("it should go up to %.3g", largest(n_)), "is it computed at all?");
     if (compared == 0 || (compared < 3 && n_.elements.size() >= 10))
       return say(Cause::TooFew, "too few entries could be compared to say what is wrong",
                  formatted("%zu of %zu", compared, n_.elements.size()), "another x, away from the kinks");
@@ -162,8 +163,8 @@ class Case {
     }
     const std::string count = formatted("%zu of %zu entries", bad, a_.elements.size());
     if (still)
-      return say(Cause::NonFinite, "the backward makes NaN or ∞ out of finite tensors",
-                 "the " + subject_ + " holds them", "a division by 0, 0·∞, a logarithm of 0 in the backward");
+      return say(Cause::NonFinite, "NaN or ∞ comes out of finite tensors", "the " + subject_ + " holds them",
+                 "a division by 0, 0·∞, exp of a large number, a logarithm of 0");
     if (untouched == bad)
       return say(Cause::NotWritten, "the backward never writes " + count + " of the " + subject_,
                  "filled with NaN beforehand, they are NaN afterwards", "the bounds of its loops");
@@ -219,10 +220,8 @@ class Case {
     if (!step_.dy.defined() || step_.batch < 2) return;
     unsummed(Grid(step_.dy));
   }
-  void unsummed(Grid g) {
-    if (g.elements.size() == g.rows * n_.elements.size() || g.rows == 1) {
-      if (g.rows == 1 && n_.elements.size() == 1) g.rows = g.columns, g.columns = 1;  // a neuron's δ (N)
-    }
+  void unsummed(const Grid& delta) {
+    const Grid g = rows_like(delta);
     if (g.columns != n_.elements.size() || g.rows < 2) return;
     const Grid sum = detail::column_sums(g);
     if (!error(sum)) return;
@@ -237,9 +236,8 @@ class Case {
   }
 
   void model() {
-    const std::vector<Stage> chain = detail::recognise(step_);
-    for (std::size_t i = 0; i < chain.size(); ++i) {
-      const Stage& stage = chain[i];
+    for (std::size_t i = 0; i < chain_.size(); ++i) {
+      const Stage& stage = chain_[i];
       const auto role = role_in(stage, i);
       if (!role) continue;
       const Grid g = stage.function->backward(stage.z, stage.y, stage.delta);
@@ -266,8 +264,8 @@ class Case {
         if (const Grid wrong = through_transpose(stage, g); !wrong.empty() && equal(wrong, a_))
           find(Cause::Transposed, "the weight in the " + subject_ + " is transposed",
                "δ·Wᵀ is what you have; δ·W has " + error_text(right), "y = x·Wᵀ + b, so dx = δ·W");
-      } else if (i + 1 < chain.size()) {
-        const Stage& above = chain[i + 1];
+      } else if (i + 1 < chain_.size()) {
+        const Stage& above = chain_[i + 1];
         const Grid wrong = through_transpose(above, above.function->backward(above.z, above.y, above.delta));
         if (!wrong.empty() &&
             equal(detail::assemble(stage, *role, stage.function->backward(stage.z, stage.y, wrong)), a_))
@@ -356,8 +354,8 @@ class Case {
 
   /// In a loss: the derivative of the activation before it, which δ = p − y has in it already.
   void extra_derivative() {
-    if (!step_.target.defined()) return;
     const Grid x(step_.x);
+    if (!step_.target.defined() || x.elements.size() != n_.elements.size()) return;
     const std::string where = "∂L/∂z = p − y for the logits z has the activation's derivative in it, ∂L/∂p has not";
     for (const detail::Function& f : detail::functions()) {
       if (f.name != "σ" && f.name != "softmax" && f.name != "tanh") continue;
@@ -405,6 +403,7 @@ class Case {
   void weight_decay() {
     if (is_input() || step_.target.defined() || a_.elements.size() < 3) return;
     const Grid w(t_.value);
+    if (w.elements.size() != a_.elements.size()) return;  // it is no tensor's gradient but a value
     double above = 0, below = 0;
     for (std::size_t i = 0; i < w.elements.size(); ++i) {
       if (std::isnan(n_.elements[i])) return;
@@ -425,9 +424,18 @@ class Case {
   bool is_input() const {
     return step_.x.defined() && t_.value.shape() == step_.x.shape() && t_.value.to_vector() == step_.x.to_vector();
   }
+  /// Is the right gradient the sum of the rows of what comes from above?
   bool is_bias() const {
-    return t_.shape.rank() < 2 && !is_input() && step_.dy.defined() && !step_.target.defined() &&
-           t_.shape.numel() < std::max<std::size_t>(step_.dy.numel(), 2);
+    if (t_.shape.rank() > 1 || is_input()) return false;
+    if (step_.dy.defined() && error(detail::column_sums(rows_like(Grid(step_.dy))))) return true;
+    for (std::size_t i = 0; i < chain_.size(); ++i)
+      if (role_in(chain_[i], i) == Role::Bias) return true;
+    return false;
+  }
+  /// A neuron's δ (N) has a row for each example, too.
+  Grid rows_like(Grid g) const {
+    if (g.rows == 1 && n_.elements.size() == 1) std::swap(g.rows, g.columns);
+    return g;
   }
   /// Is another gradient wrong by the same constant?
   bool others_too(double c) const {
@@ -528,6 +536,7 @@ class Case {
   double tolerance_;
   std::string subject_, place_;
   Diagnosis result_;
+  std::vector<Stage> chain_;
   std::vector<Diagnosis> findings_;
 };
 

@@ -15,7 +15,9 @@ Grid::Grid(const Tensor<double>& tensor) {
   elements = tensor.to_vector();
 }
 
+// What does not fit together gives an empty grid, which agrees with nothing: a step may have been described wrongly.
 Grid product(const Grid& a, const Grid& b) {
+  if (a.columns != b.rows) return {};
   Grid c(a.rows, b.columns);
   for (std::size_t i = 0; i < a.rows; ++i)
     for (std::size_t k = 0; k < a.columns; ++k)
@@ -31,6 +33,7 @@ Grid transposed(const Grid& a) {
 }
 
 Grid times(const Grid& a, const Grid& b) {
+  if (a.elements.size() != b.elements.size()) return {};
   Grid c = a;
   std::transform(a.elements.begin(), a.elements.end(), b.elements.begin(), c.elements.begin(), std::multiplies<>());
   return c;
@@ -87,6 +90,7 @@ Grid softmax(const Grid& z) {
 
 /// dzᵢ = yᵢ(δᵢ − Σⱼ δⱼyⱼ)
 Grid softmax_backward(const Grid& y, const Grid& delta) {
+  if (y.rows != delta.rows || y.columns != delta.columns) return {};
   Grid g = y;
   for (std::size_t i = 0; i < y.rows; ++i) {
     double dot = 0;
@@ -220,11 +224,14 @@ std::vector<Guess> wrong_guesses(const Stage& stage) {
   std::fill(ones.elements.begin(), ones.elements.end(), 1.0);
   const Grid right = f.backward(stage.z, stage.y, stage.delta);
   std::vector<Guess> guesses;
-  guesses.push_back({Cause::UpstreamIgnored, f.backward(stage.z, stage.y, ones),
-                     "the δ that comes from above is ignored", "with δ = 1 everywhere"});
+  const bool tellable = ones.elements != stage.delta.elements;
+  if (tellable)
+    guesses.push_back({Cause::UpstreamIgnored, f.backward(stage.z, stage.y, ones),
+                       "the δ that comes from above is ignored", "with δ = 1 everywhere"});
   if (f.name == "the identity") return guesses;
-  guesses.push_back(
-      {Cause::UpstreamIgnored, ones, "the δ that comes from above is ignored, and φ′ too", "with 1 for both"});
+  if (tellable)
+    guesses.push_back(
+        {Cause::UpstreamIgnored, ones, "the δ that comes from above is ignored, and φ′ too", "with 1 for both"});
   guesses.push_back({Cause::DerivativeMissing, stage.delta,
                      "the derivative of " + f.name + " is missing: " + f.derivative,
                      "with δ alone, without " + f.derivative});

@@ -1,0 +1,25 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+EXERCISE(neuron, {"neuron", "neuron_dw"}) {
+  const auto neuron = check.function<double(const Vector&, double, const Vector&)>("neuron");
+  const auto neuron_dw = check.function<Vector(double, const Vector&)>("neuron_dw");
+  const Vector w = random_vector(7, 1), x = random_vector(7, 2);
+  const double b = 0.7, delta = -1.3;
+  const auto y = [&](const Vector& weights) {
+    double sum = b;
+    for (int i = 0; i < x.size(); ++i) sum += weights(i) * x(i);
+    return sum;
+  };
+  check.value("y", tensor(neuron(w, b, x)), tensor(y(w)));
+  Vector ones(7, 1);
+  check.gradient({"dw",
+                  tensor(neuron_dw(delta, x)),
+                  tensor(w),
+                  [&](const Tensor<double>& value) { return tensor(delta * y(vector(value))); },
+                  {},
+                  {{tensor(x), Cause::UpstreamIgnored, "the δ that comes from above is ignored",
+                    "your dw is x itself; multiplying it by δ makes it right", "∂L/∂wᵢ = ∂L/∂y · ∂y/∂wᵢ"}}});
+}

@@ -1,0 +1,24 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+EXERCISE(sigmoid, {"sigmoid", "sigmoid_derivative"}) {
+  const auto theirs = check.function<double(double)>("sigmoid");
+  const auto derivative = check.function<double(double)>("sigmoid_derivative");
+  Matrix z = random_matrix(5, 3, 1);
+  const Matrix y = each(z, sigmoid);
+  Matrix extremes(1, 2);
+  extremes(0, 0) = 1000;
+  extremes(0, 1) = -1000;
+  check.value("y = σ(z)", tensor(each(z, theirs)), tensor(y),
+              {{tensor(each(z, [](double v) { return sigmoid(-v); })), Cause::Other, "this is σ(−z)",
+                "it has the values of the sigmoid at −z", "the sign in the exponent: 1/(1 + e⁻ᶻ)"}});
+  check.value("σ(±1000)", tensor(each(extremes, theirs)), tensor(each(extremes, sigmoid)));
+  const Matrix dy(5, 3, 1);  // δ = 1, so that what comes out is σ′ itself
+  check.gradient({"σ′",
+                  tensor(each(y, derivative)),
+                  tensor(z),
+                  [&](const Tensor<double>& value) { return tensor(each(matrix(value), sigmoid)); },
+                  {tensor(z), tensor(y), tensor(dy), {}, {}, 0}});
+}

@@ -1,0 +1,18 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+EXERCISE(linear_forward, {"linear_forward"}) {
+  const auto forward = check.function<Matrix(const Matrix&, const Matrix&, const Vector&)>("linear_forward");
+  const Matrix x = random_matrix(5, 3, 1), W = random_matrix(7, 3, 2);
+  const Vector b = random_vector(7, 3);
+  Matrix last(5, 7);
+  for (int n = 0; n < 5; ++n)
+    for (int o = 0; o < 7; ++o) last(n, o) = x(n, 2) * W(o, 2);
+  check.value("y", tensor(forward(x, W, b)), tensor(linear(x, W, b)),
+              {{tensor(linear(x, W, Vector(7))), Cause::Other, "the bias is missing", "this is x·Wᵀ alone",
+                "bₒ is added once to each yₙₒ"},
+               {tensor(last), Cause::Other, "the sum over i is missing", "only the last term is there",
+                "+= in the loop over i"}});
+}

@@ -1,0 +1,39 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+Matrix right(const Matrix& z) {
+  Matrix y(z.rows(), z.cols());
+  for (int n = 0; n < z.rows(); ++n) {
+    double top = z(n, 0), sum = 0;
+    for (int j = 0; j < z.cols(); ++j) top = std::max(top, z(n, j));
+    for (int j = 0; j < z.cols(); ++j) sum += y(n, j) = std::exp(z(n, j) - top);
+    for (int j = 0; j < z.cols(); ++j) y(n, j) /= sum;
+  }
+  return y;
+}
+
+}  // namespace
+
+EXERCISE(softmax, {"softmax", "softmax_backward"}) {
+  const auto softmax = check.function<Matrix(const Matrix&)>("softmax");
+  const auto backward = check.function<Matrix(const Matrix&, const Matrix&)>("softmax_backward");
+  const Matrix z = random_matrix(5, 3, 1), delta = random_matrix(5, 3, 4), y = right(z);
+  Matrix large = random_matrix(2, 3, 5), diagonal(5, 3);
+  large(0, 0) = 1000;
+  for (int n = 0; n < 5; ++n)
+    for (int c = 0; c < 3; ++c) diagonal(n, c) = delta(n, c) * y(n, c) * (1 - y(n, c));
+  check.value("y", tensor(softmax(z)), tensor(y));
+  check.value("y, z₀ = 1000", tensor(softmax(large)), tensor(right(large)));
+  check.gradient({"dz",
+                  tensor(backward(delta, y)),
+                  tensor(z),
+                  [&](const Tensor<double>& value) { return projected(right(matrix(value)), delta); },
+                  {tensor(z), tensor(y), tensor(delta), {}, {}, 5},
+                  {{tensor(diagonal), Cause::Other, "only the diagonal of the Jacobian is there",
+                    "it is δ∘y(1−y): the sigmoid's derivative, for which every output had an input of its own",
+                    "yᵢ changes with every zⱼ: the sum over j"}}});
+}

@@ -1,0 +1,30 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+double right(const Matrix& z, const Matrix& y) {
+  double sum = 0;
+  for (int n = 0; n < z.rows(); ++n)
+    for (int c = 0; c < z.cols(); ++c)
+      sum += std::max(z(n, c), 0.0) - z(n, c) * y(n, c) + std::log1p(std::exp(-std::abs(z(n, c))));
+  return sum / z.size();
+}
+
+}  // namespace
+
+EXERCISE(bce_with_logits, {"bce_with_logits", "bce_with_logits_delta"}) {
+  const auto loss = check.function<double(const Matrix&, const Matrix&)>("bce_with_logits");
+  const auto loss_delta = check.function<Matrix(const Matrix&, const Matrix&)>("bce_with_logits_delta");
+  const Matrix z = random_matrix(5, 3, 1), y = each(random_matrix(5, 3, 2), [](double v) { return v > 0; });
+  Matrix large(1, 2);
+  large(0, 0) = 1000;
+  large(0, 1) = -900;
+  const GradientStep step{tensor(z), tensor(right(z, y)), {}, tensor(y), {}, 5};
+  check.value("L", tensor(loss(z, y)), tensor(right(z, y)), {}, step);
+  check.value("L, z = 1000", tensor(loss(large, Matrix(1, 2))), tensor(right(large, Matrix(1, 2))));
+  check.gradient({"delta", tensor(loss_delta(z, y)), tensor(z),
+                  [&](const Tensor<double>& value) { return tensor(right(matrix(value), y)); }, step});
+}

@@ -1,0 +1,44 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+double right(const Matrix& z, const std::vector<int>& y) {
+  double total = 0;
+  for (int n = 0; n < z.rows(); ++n) {
+    double top = z(n, 0), sum = 0;
+    for (int j = 0; j < z.cols(); ++j) top = std::max(top, z(n, j));
+    for (int j = 0; j < z.cols(); ++j) sum += std::exp(z(n, j) - top);
+    total += std::log(sum) + top - z(n, y[static_cast<std::size_t>(n)]);
+  }
+  return total / z.rows();
+}
+
+}  // namespace
+
+EXERCISE(cross_entropy, {"cross_entropy", "cross_entropy_delta"}) {
+  const auto loss = check.function<double(const Matrix&, const std::vector<int>&)>("cross_entropy");
+  const auto loss_delta = check.function<Matrix(const Matrix&, const std::vector<int>&)>("cross_entropy_delta");
+  const Matrix z = random_matrix(5, 3, 1);
+  const std::vector<int> y{0, 2, 1, 1, 2};
+  Matrix no_target(5, 3), large(1, 3);
+  large(0, 1) = 1000;
+  for (int n = 0; n < 5; ++n)
+    for (int j = 0; j < 3; ++j) {
+      double sum = 0;
+      for (int k = 0; k < 3; ++k) sum += std::exp(z(n, k));
+      no_target(n, j) = std::exp(z(n, j)) / sum / 5;
+    }
+  const GradientStep step{tensor(z), tensor(right(z, y)), {}, Tensor<double>{0, 2, 1, 1, 2}, {}, 5};
+  check.value("L", tensor(loss(z, y)), tensor(right(z, y)), {}, step);
+  check.value("L, z₁ = 1000", tensor(loss(large, {0})), tensor(right(large, {0})));
+  check.gradient({"delta",
+                  tensor(loss_delta(z, y)),
+                  tensor(z),
+                  [&](const Tensor<double>& value) { return tensor(right(matrix(value), y)); },
+                  step,
+                  {{tensor(no_target), Cause::Other, "the right class is missing", "this is p/N alone",
+                    "1 is taken off p where i = yₙ"}}});
+}

@@ -1,0 +1,69 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+Matrix of(const Matrix& z) { return each(z, sigmoid); }
+
+Tensor<double> loss(const Matrix& p, const Matrix& y) {
+  Tensor<double> terms = tensor(p);
+  for (std::size_t i = 0; i < terms.numel(); ++i)
+    terms.data()[i] = 0.5 * std::pow(terms.data()[i] - y.elements()[i], 2);
+  return terms;
+}
+
+}  // namespace
+
+EXERCISE(two_layers, {"two_layers_backward"}) {
+  const auto backward =
+      check.function<void(const Matrix&, const Matrix&, const Matrix&, const Matrix&, const Matrix&, Matrix&, Matrix&,
+                          Vector&, Matrix&, Matrix&, Vector&)>("two_layers_backward");
+  const int N = 7, D = 3, H = 5, C = 5;  // W2 is square, so that its transpose fits
+  const Matrix x = random_matrix(N, D, 1), W1 = random_matrix(H, D, 2), W2 = random_matrix(C, H, 3),
+               y = each(random_matrix(N, C, 4), sigmoid);
+  const Vector b1 = random_vector(H, 5), b2 = random_vector(C, 6);
+  const Matrix z1 = linear(x, W1, b1), h = of(z1), z2 = linear(h, W2, b2), p = of(z2);
+  Matrix delta2(N, C), dW2(C, H), delta1(N, H), dW1(H, D);
+  Vector db2(C), db1(H);
+  backward(x, h, p, y, W2, delta2, dW2, db2, delta1, dW1, db1);
+
+  // What arrives at each step, when all is right above it.
+  Matrix dp(N, C), right2(N, C), dh(N, H), right1(N, H), through_transpose(N, H);
+  for (int n = 0; n < N; ++n)
+    for (int c = 0; c < C; ++c) {
+      dp(n, c) = p(n, c) - y(n, c);
+      right2(n, c) = dp(n, c) * p(n, c) * (1 - p(n, c));
+      for (int j = 0; j < H; ++j)
+        dh(n, j) += right2(n, c) * W2(c, j), through_transpose(n, j) += right2(n, c) * W2(j, c);
+    }
+  for (int n = 0; n < N; ++n)
+    for (int j = 0; j < H; ++j) {
+      right1(n, j) = dh(n, j) * h(n, j) * (1 - h(n, j));
+      through_transpose(n, j) *= h(n, j) * (1 - h(n, j));
+    }
+  const GradientStep top{tensor(z2), tensor(p), tensor(dp), {}, {}, 7},
+      hidden{tensor(z1), tensor(h), tensor(dh), {}, {}, 7};
+  const GradientStep second{tensor(h), tensor(z2), tensor(right2), {}, {{"W2", tensor(W2)}, {"b2", tensor(b2)}}, 7};
+  const GradientStep first{tensor(x), tensor(z1), tensor(right1), {}, {{"W1", tensor(W1)}, {"b1", tensor(b1)}}, 7};
+  using T = Tensor<double>;
+  check.gradient({"delta2", tensor(delta2), tensor(z2), [&](const T& v) { return loss(of(matrix(v)), y); }, top});
+  check.gradient(
+      {"db2", tensor(db2), tensor(b2), [&](const T& v) { return loss(of(linear(h, W2, vector(v))), y); }, second});
+  check.gradient(
+      {"dW2", tensor(dW2), tensor(W2), [&](const T& v) { return loss(of(linear(h, matrix(v), b2)), y); }, second});
+  const auto from_z1 = [&](const Matrix& z) { return loss(of(linear(of(z), W2, b2)), y); };
+  check.gradient(
+      {"delta1",
+       tensor(delta1),
+       tensor(z1),
+       [&](const T& v) { return from_z1(matrix(v)); },
+       hidden,
+       {{tensor(through_transpose), Cause::Transposed, "the weight through which δ2 comes down is transposed",
+         "it is (δ2·W2ᵀ)∘h(1−h)", "δ1 = (δ2·W2)∘h(1−h): Σ over c of δ2(n, c)·W2(c, j)"}}});
+  check.gradient(
+      {"db1", tensor(db1), tensor(b1), [&](const T& v) { return from_z1(linear(x, W1, vector(v))); }, first});
+  check.gradient(
+      {"dW1", tensor(dW1), tensor(W1), [&](const T& v) { return from_z1(linear(x, matrix(v), b1)); }, first});
+}

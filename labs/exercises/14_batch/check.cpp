@@ -1,0 +1,85 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+Tensor<double> loss(const Matrix& x, const Vector& y, const Vector& w, double b) {
+  Vector terms(x.rows());
+  for (int n = 0; n < x.rows(); ++n) {
+    double z = b;
+    for (int i = 0; i < w.size(); ++i) z += w(i) * x(n, i);
+    terms(n) = (std::max(z, 0.0) - z * y(n) + std::log1p(std::exp(-std::abs(z)))) / x.rows();
+  }
+  return tensor(terms);
+}
+
+Matrix rows(const Matrix& x, int from, int to) {
+  Matrix part(to - from, x.cols());
+  for (int n = from; n < to; ++n)
+    for (int i = 0; i < x.cols(); ++i) part(n - from, i) = x(n, i);
+  return part;
+}
+
+}  // namespace
+
+EXERCISE(batch, {"batch_gradient"}) {
+  const auto gradient =
+      check.function<void(const Matrix&, const Vector&, const Vector&, double, int, Vector&, double&)>(
+          "batch_gradient");
+  const Matrix x = random_matrix(7, 3, 1);
+  const Vector w = random_vector(3, 2), y{0, 1, 1, 0, 1, 0, 0};
+  const double b = 0.3;
+  struct Gradient {
+    Vector dw = Vector(3);
+    double db = 0;
+  };
+  const auto part = [&](int from, int to, Gradient& g) {
+    Vector targets(to - from);
+    for (int n = from; n < to; ++n) targets(n - from) = y(n);
+    gradient(rows(x, from, to), targets, w, b, 7, g.dw, g.db);
+  };
+  Gradient whole, parts, second;
+  part(0, 7, whole);
+  part(0, 3, parts);
+  part(3, 7, parts);
+  part(3, 7, second);
+
+  // δₙ as it should be; and the gradients if each part were divided by its own size.
+  Vector delta(7), own_dw(3);
+  double own_db = 0;
+  for (int n = 0; n < 7; ++n) {
+    double z = b;
+    for (int i = 0; i < 3; ++i) z += w(i) * x(n, i);
+    const double error = sigmoid(z) - y(n);
+    delta(n) = error / 7;
+    for (int i = 0; i < 3; ++i) own_dw(i) += error * x(n, i) / (n < 3 ? 3 : 4);
+    own_db += error / (n < 3 ? 3 : 4);
+  }
+  const std::string own = "each part is averaged over its own examples",
+                    where_own = "divide by `total`, the N of the mean";
+  const std::string lost = "what the parts before gave is lost", where_lost = "dw and db come in with it: +=, never =";
+  GradientStep step;
+  step.batch = 7;
+  step.dy = tensor(delta).reshape({7, 1});
+  using T = Tensor<double>;
+  const auto by_w = [&](const T& v) { return loss(x, y, vector(v), b); };
+  const auto by_b = [&](const T& v) { return loss(x, y, w, v.item()); };
+  check.gradient({"dw", tensor(whole.dw), tensor(w), by_w, step});
+  check.gradient({"db", tensor(whole.db), tensor(b), by_b, step});
+  check.gradient({"dw, in two parts",
+                  tensor(parts.dw),
+                  tensor(w),
+                  by_w,
+                  step,
+                  {{tensor(own_dw), Cause::NotAveraged, own, "dividing by 7 instead would be right", where_own},
+                   {tensor(second.dw), Cause::Overwritten, lost, "it is the second part's share alone", where_lost}}});
+  check.gradient({"db, in two parts",
+                  tensor(parts.db),
+                  tensor(b),
+                  by_b,
+                  step,
+                  {{tensor(own_db), Cause::NotAveraged, own, "dividing by 7 instead would be right", where_own},
+                   {tensor(second.db), Cause::Overwritten, lost, "it is the second part's share alone", where_lost}}});
+}

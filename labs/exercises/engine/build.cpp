@@ -1,0 +1,158 @@
+#include "exercises/engine/build.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "exercises/engine/check.hpp"
+#include "handgrad/errors.hpp"
+#include "handgrad/io/files.hpp"
+
+namespace handgrad::exercises {
+
+namespace fs = std::filesystem;
+
+std::string glue(const std::string& file, const std::vector<std::string>& functions, const std::string& symbol) {
+  std::string text = "#include \"" + file +
+                     "\"\n#include <typeinfo>\n"
+                     "struct HandgradEntry_" +
+                     symbol +
+                     " { const char* name; const char* type; void (*function)(); };\n"
+                     "extern \"C\" const HandgradEntry_" +
+                     symbol + " " + symbol +
+                     "[];\n"
+                     "const HandgradEntry_" +
+                     symbol + " " + symbol + "[] = {\n";
+  for (const std::string& f : functions)
+    text += "    {\"" + f + "\", typeid(&" + f + ").name(), reinterpret_cast<void (*)()>(&" + f + ")},\n";
+  return text + "    {nullptr, nullptr, nullptr}};\n";
+}
+
+Outcome run_command(const std::vector<std::string>& command, double seconds) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw IoError("no pipe for " + command[0]);
+  const pid_t child = fork();
+  if (child < 0) throw IoError("no process for " + command[0]);
+  if (child == 0) {
+    setpgid(0, 0);  // so that what it starts ends with it
+    dup2(ends[1], STDOUT_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    const int nothing = open("/dev/null", O_RDONLY);
+    dup2(nothing, STDIN_FILENO);
+    execvp(arguments[0], arguments.data());
+    _exit(127);
+  }
+  close(ends[1]);
+  Outcome outcome;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  pollfd waiting{ends[0], POLLIN, 0};
+  char buffer[4096];
+  for (;;) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+    if (left <= 0) {
+      outcome.timed_out = true;
+      kill(-child, SIGKILL);
+      kill(child, SIGKILL);
+      break;
+    }
+    if (poll(&waiting, 1, static_cast<int>(left)) <= 0) continue;
+    const ssize_t got = read(ends[0], buffer, sizeof buffer);
+    if (got <= 0) break;
+    if (outcome.output.size() < 1000000) outcome.output.append(buffer, static_cast<std::size_t>(got));
+  }
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+std::vector<std::string> compile_command(const std::string& source, const std::string& output,
+                                         const std::vector<std::string>& flags) {
+  std::vector<std::string> command{
+      HANDGRAD_EXERCISES_COMPILER, "-std=c++20", "-fPIC", "-shared", "-I", source_folder()};
+  command.insert(command.end(), flags.begin(), flags.end());
+  command.insert(command.end(), {source, "-o", output});
+  return command;
+}
+
+namespace {
+
+/// A folder that is gone when it goes out of scope.
+struct Scratch {
+  fs::path path;
+  Scratch() {
+    std::string name = (fs::temp_directory_path() / "handgrad-exercise-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw IoError("cannot make a folder in " + fs::temp_directory_path().string());
+    path = name;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+};
+
+std::string first_lines(const std::string& text, std::size_t count) {
+  std::istringstream lines(text);
+  std::string result;
+  std::size_t n = 0;
+  for (std::string line; std::getline(lines, line); ++n)
+    if (n < count) result += "  " + line + "\n";
+  if (n > count) result += "  … " + std::to_string(n - count) + " lines more\n";
+  return result;
+}
+
+/// Of a sanitizer's report what says what and where.
+std::string crash_summary(const std::string& output, const std::string& file) {
+  std::istringstream lines(output);
+  std::string result;
+  const std::string name = fs::path(file).filename().string();
+  for (std::string line; std::getline(lines, line);)
+    if (line.find("ERROR: AddressSanitizer") != std::string::npos || line.find("runtime error") != std::string::npos ||
+        line.find(name + ":") != std::string::npos)
+      result += line + "\n";
+  return first_lines(result.empty() ? output : result, 8);
+}
+
+}  // namespace
+
+Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit) {
+  if (!fs::exists(file)) return {false, "there is no " + file + "; `reset` puts it back\n"};
+  const Scratch scratch;
+  const std::string source = (scratch.path / "glue.cpp").string(), library = (scratch.path / "exercise.so").string();
+  write_file(source, glue(fs::absolute(file).string(), check_of(exercise.name).functions));
+  const Outcome built =
+      run_command(compile_command(source, library,
+                                  {"-O0", "-g1", "-Wall", "-Wextra", "-Wshadow", "-Wno-unused-parameter",
+                                   "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+                                   "-fdiagnostics-color=" + std::string(colour ? "always" : "never")}),
+                  60);
+  if (built.timed_out) return {false, "the compiler took longer than a minute\n"};
+  if (built.status != 0) return {false, "it does not compile:\n" + first_lines(built.output, 20)};
+
+  std::vector<std::string> command{HANDGRAD_EXERCISE_CHECK, exercise.name, library};
+  if (colour) command.push_back("--colour");
+  const Outcome ran = run_command(command, limit);
+  Result verdict{ran.status == 0, ran.output};
+  if (ran.timed_out)
+    verdict = {false,
+               "stopped after " + std::to_string(static_cast<int>(limit)) + " seconds: a loop without an end?\n"};
+  else if (ran.status > 1)
+    verdict.text = "it crashed:\n" + crash_summary(ran.output, file);
+  if (!built.output.empty()) verdict.text += "\nThe compiler warns:\n" + first_lines(built.output, 12);
+  return verdict;
+}
+
+}  // namespace handgrad::exercises

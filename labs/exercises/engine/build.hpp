@@ -1,0 +1,35 @@
+#pragma once
+// The learner's file, compiled and checked.
+#include <string>
+#include <vector>
+
+#include "exercises/engine/catalogue.hpp"
+
+namespace handgrad::exercises {
+
+/// The text of a file that includes `file` and lists its functions for the check, in `symbol`.
+std::string glue(const std::string& file, const std::vector<std::string>& functions,
+                 const std::string& symbol = "handgrad_exercise");
+
+/// What a command said, and how it ended.
+struct Outcome {
+  int status = 0;  // of exit; 128 + the signal's number
+  bool timed_out = false;
+  std::string output;
+};
+/// Runs a program with its arguments in a child process, standard output and error together, for at most so long.
+Outcome run_command(const std::vector<std::string>& command, double seconds);
+
+/// The compiler that built this program, with C++20, warnings, and `flags`, making a shared object of `source`.
+std::vector<std::string> compile_command(const std::string& source, const std::string& output,
+                                         const std::vector<std::string>& flags);
+
+struct Result {
+  bool passed = false;
+  std::string text;  // to print
+};
+/// Builds the learner's file with warnings and sanitizers, and runs the exercise's check in a child process, for at
+/// most `limit` seconds.
+Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit = 10);
+
+}  // namespace handgrad::exercises

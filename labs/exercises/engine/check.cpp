@@ -1,0 +1,204 @@
+#include "exercises/engine/check.hpp"
+
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <ostream>
+
+#include "handgrad/errors.hpp"
+#include "handgrad/random.hpp"
+
+namespace handgrad::exercises {
+
+Tensor<double> tensor(const Matrix& m) {
+  return Tensor<double>({static_cast<std::size_t>(m.rows()), static_cast<std::size_t>(m.cols())}, m.elements());
+}
+Tensor<double> tensor(const Vector& v) { return Tensor<double>({static_cast<std::size_t>(v.size())}, v.elements()); }
+Tensor<double> tensor(double number) { return Tensor<double>(Shape{}, {number}); }
+
+Matrix matrix(const Tensor<double>& t) {
+  const int rows = static_cast<int>(t.shape().rows()), cols = static_cast<int>(t.shape().columns());
+  Matrix m(rows, cols);
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < cols; ++j) m(i, j) = t.data()[i * cols + j];
+  return m;
+}
+Vector vector(const Tensor<double>& t) {
+  Vector v(static_cast<int>(t.numel()));
+  for (int i = 0; i < v.size(); ++i) v(i) = t.data()[i];
+  return v;
+}
+
+Matrix random_matrix(int rows, int cols, std::uint64_t seed) {
+  Generator generator(seed);
+  return matrix(randn<double>({static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)}, generator));
+}
+Vector random_vector(int size, std::uint64_t seed) {
+  Generator generator(seed);
+  return vector(randn<double>({static_cast<std::size_t>(size)}, generator));
+}
+
+Matrix linear(const Matrix& x, const Matrix& W, const Vector& b) {
+  Matrix y(x.rows(), W.rows());
+  for (int n = 0; n < x.rows(); ++n)
+    for (int o = 0; o < W.rows(); ++o) {
+      y(n, o) = b(o);
+      for (int i = 0; i < x.cols(); ++i) y(n, o) += x(n, i) * W(o, i);
+    }
+  return y;
+}
+
+Matrix each(Matrix z, const std::function<double(double)>& f) {
+  for (int i = 0; i < z.rows(); ++i)
+    for (int j = 0; j < z.cols(); ++j) z(i, j) = f(z(i, j));
+  return z;
+}
+
+double sigmoid(double z) { return z < 0 ? std::exp(z) / (1 + std::exp(z)) : 1 / (1 + std::exp(-z)); }
+
+Tensor<double> projected(const Matrix& y, const Matrix& delta) {
+  Tensor<double> terms = tensor(y);
+  for (std::size_t i = 0; i < terms.numel(); ++i) terms.data()[i] *= delta.elements()[i];
+  return terms;
+}
+
+namespace {
+
+std::vector<Registered>& registry() {
+  static std::vector<Registered> all;
+  return all;
+}
+
+double error_of(double got, double expected) {
+  const double error = std::abs(got - expected) / std::max(1e-8, std::abs(got) + std::abs(expected));
+  return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
+}
+
+template <class... A>
+std::string formatted(const char* format, A... values) {
+  char text[200];
+  std::snprintf(text, sizeof text, format, values...);
+  return text;
+}
+
+std::string index_of(std::size_t flat, const Shape& shape) {
+  std::string text;
+  for (int dim = static_cast<int>(shape.rank()); dim-- > 0; flat /= shape[dim])
+    text = std::to_string(flat % shape[dim]) + (text.empty() ? "" : ", ") + text;
+  return shape.rank() == 0 ? "" : "[" + text + "]";
+}
+
+}  // namespace
+
+Registration::Registration(const char* exercise, std::vector<std::string> functions, void (*run)(Check&)) {
+  registry().push_back({exercise, std::move(functions), run});
+}
+
+const Registered& check_of(const std::string& exercise) {
+  for (const Registered& registered : registry())
+    if (registered.exercise == exercise) return registered;
+  throw ValueError("no check for the exercise '" + exercise + "'");
+}
+
+Check::Check(const std::string& exercise, const Entry* entries) : report_{exercise, 1e-7, {}, {}}, entries_(entries) {}
+
+void (*Check::find(const std::string& name, const char* type) const)() {
+  for (const Entry* entry = entries_; entry->name; ++entry) {
+    if (name != entry->name) continue;
+    if (std::strcmp(type, entry->type) != 0)
+      throw ValueError("the signature of " + name + " was changed; `reset` shows the one that is expected");
+    return entry->function;
+  }
+  throw ValueError("there is no function " + name);
+}
+
+void Check::value(const std::string& name, const Tensor<double>& got, const Tensor<double>& expected,
+                  const std::vector<KnownMistake>& mistakes, const GradientStep& step, double tolerance) {
+  TensorReport t;
+  t.name = name;
+  t.names_gradient = true;
+  t.shape = expected.shape();
+  t.analytic = got;
+  t.numeric = expected;
+  t.step = step;
+  t.mistakes = mistakes;
+  t.verdict = Verdict::Fail;
+  if (!(got.shape() == expected.shape())) {
+    t.reason = "has shape " + got.shape().str() + ", " + expected.shape().str() + " expected";
+  } else {
+    for (std::size_t i = 0; i < expected.numel(); ++i) {
+      const double a = got.data()[i], n = expected.data()[i];
+      t.worst.push_back({i, a, n, error_of(a, n)});
+    }
+    t.checked = expected.numel();
+    std::sort(t.worst.begin(), t.worst.end(), [](const auto& x, const auto& y) { return x.error > y.error; });
+    if (t.worst.size() > 5) t.worst.resize(5);
+    if (t.worst_error() <= tolerance) t.verdict = Verdict::Pass;
+  }
+  report_.tensors.push_back(std::move(t));
+}
+
+void Check::gradient(const FunctionGradient& gradient) {
+  GradientReport own = check_gradients(report_.subject, {gradient});
+  report_.tensors.push_back(std::move(own.tensors[0]));
+}
+
+void Check::holds(const std::string& name, bool condition, const KnownMistake& mistake) {
+  value(name, tensor(condition ? 1.0 : 0.0), tensor(1.0));
+  if (condition) return;
+  TensorReport& t = report_.tensors.back();
+  t.reason = "no";
+  t.analytic = tensor(0.5);  // not zero, which would be said first
+  t.worst.clear();
+  t.mistakes = {mistake};
+  t.mistakes[0].gradient = t.analytic;
+  t.numeric = tensor(3.0);  // and no constant of the catalogue
+}
+
+GradientReport run_check(const std::string& exercise, const Entry* entries) {
+  Check check(exercise, entries);
+  try {
+    check_of(exercise).run(check);
+    return check.report();
+  } catch (const std::exception& error) {
+    check.holds("it ran", false,
+                {{},
+                 Cause::Other,
+                 std::string("your function threw: ") + error.what(),
+                 "it came to this before anything more could be compared",
+                 "the bounds of the loops, and the order of the indices: rows first"});
+    return check.report();
+  }
+}
+
+void print_verdict(std::ostream& out, const GradientReport& report, bool colour) {
+  const auto paint = [&](const char* code, const std::string& text) {
+    return colour ? std::string("\x1b[") + code + "m" + text + "\x1b[0m" : text;
+  };
+  bool blamed = false;
+  for (const TensorReport& t : report.tensors) {
+    const std::string shape = t.shape.rank() == 0 || t.analytic.numel() == 0 ? "" : " " + t.shape.str();
+    std::string name = t.name + shape;
+    for (std::size_t width = name.size(); width < 22; ++width) name += ' ';
+    if (t.verdict == Verdict::Pass) {
+      out << "  " << name << paint("32", " ok    ") << (t.checked > 0 ? formatted(" error %.0e", t.worst_error()) : "")
+          << '\n';
+      continue;
+    }
+    out << "  " << name << paint("31", " WRONG ");
+    if (!t.worst.empty()) out << formatted(" error %.0e, at most 1e-07 expected", t.worst_error());
+    if (!t.reason.empty()) out << ' ' << t.reason;
+    out << '\n';
+    if (blamed) continue;  // what follows from the first is not explained again
+    blamed = true;
+    for (std::size_t i = 0; i < std::min<std::size_t>(3, t.worst.size()); ++i)
+      out << "    " << index_of(t.worst[i].index, t.shape)
+          << formatted(" yours %.8g, expected %.8g\n", t.worst[i].analytic, t.worst[i].numeric);
+  }
+  if (report.passed()) return;
+  const Diagnosis diagnosis = report.diagnose();
+  out << "\n  " << paint("1", "What is wrong: ") << diagnosis.what << "\n  " << paint("1", "Evidence:      ")
+      << diagnosis.evidence << "\n  " << paint("1", "Where to look: ") << diagnosis.where << '\n';
+}
+
+}  // namespace handgrad::exercises

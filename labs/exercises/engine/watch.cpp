@@ -1,0 +1,147 @@
+#include "exercises/engine/watch.hpp"
+
+#include <poll.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "exercises/engine/build.hpp"
+
+namespace handgrad::exercises {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool colours() { return isatty(STDOUT_FILENO) && std::getenv("NO_COLOR") == nullptr; }
+std::string bold(const std::string& text) { return colours() ? "\x1b[1m" + text + "\x1b[0m" : text; }
+
+const Exercise* after(const Exercise& exercise) {
+  for (std::size_t i = 0; i + 1 < exercises().size(); ++i)
+    if (exercises()[i].name == exercise.name) return &exercises()[i + 1];
+  return nullptr;
+}
+
+void print_heading(const Workshop& workshop, const Exercise& e) {
+  std::cout << progress_line(workshop) << "\n\n"
+            << bold(e.folder.substr(0, 2) + "  " + e.title) << "\n   read  " << workshop.readme(e) << "\n   edit  "
+            << workshop.file(e) << "\n\n";
+}
+
+/// Keys come one by one and are not echoed, until it goes out of scope.
+class RawTerminal {
+ public:
+  RawTerminal() {
+    tcgetattr(STDIN_FILENO, &before_);
+    termios raw = before_;
+    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+  }
+  ~RawTerminal() { tcsetattr(STDIN_FILENO, TCSANOW, &before_); }
+  RawTerminal(const RawTerminal&) = delete;
+
+ private:
+  termios before_;
+};
+
+/// A key, if one comes within a tenth of a second; 0 if not, 'q' when there will be none.
+char key() {
+  pollfd waiting{STDIN_FILENO, POLLIN, 0};
+  if (poll(&waiting, 1, 100) <= 0) return 0;
+  char c = 0;
+  return read(STDIN_FILENO, &c, 1) == 1 ? c : 'q';
+}
+
+using Stamp = std::pair<fs::file_time_type, std::uintmax_t>;
+Stamp stamp(const std::string& file) {
+  std::error_code error;
+  const auto time = fs::last_write_time(file, error);
+  return error ? Stamp{} : Stamp{time, fs::file_size(file, error)};
+}
+
+}  // namespace
+
+std::string progress_line(const Workshop& workshop) {
+  const std::size_t all = exercises().size(), done = workshop.passed_count();
+  return "[" + std::string(done, '#') + std::string(all - done, '-') + "] " + std::to_string(done) + "/" +
+         std::to_string(all);
+}
+
+bool check_and_print(Workshop& workshop, const Exercise& e) {
+  const Result verdict = check_file(e, workshop.file(e), colours());
+  workshop.set_passed(e, verdict.passed);
+  std::cout << verdict.text << (verdict.passed ? "\n" + bold("Passed.") + " " : "\n" + bold("Not yet.") + " ")
+            << progress_line(workshop) << '\n'
+            << std::flush;
+  return verdict.passed;
+}
+
+void print_list(const Workshop& workshop) {
+  for (const Exercise& e : exercises())
+    std::cout << (e.name == workshop.current().name ? "> " : "  ") << (workshop.passed(e) ? "[x] " : "[ ] ")
+              << e.folder.substr(0, 2) << "  " << e.name
+              << std::string(e.name.size() < 24 ? 24 - e.name.size() : 1, ' ') << e.title << '\n';
+  std::cout << progress_line(workshop) << '\n';
+}
+
+int watch(Workshop& workshop) {
+  if (!isatty(STDIN_FILENO)) {
+    print_heading(workshop, workshop.current());
+    return check_and_print(workshop, workshop.current()) ? 0 : 1;
+  }
+  const RawTerminal raw;
+  const auto clear = [] { std::cout << (isatty(STDOUT_FILENO) ? "\x1b[2J\x1b[H" : "\n") << std::flush; };
+  const auto keys = [&] {
+    std::cout << "\nSave the file to check it again.  "
+              << (workshop.passed(workshop.current()) ? "n next  " : "n skip  ") << "h hint  l list  r reset  q quit\n"
+              << std::flush;
+  };
+  Stamp seen;
+  char before = 0;  // the key before, for what wants a second one
+  const Exercise* watched = nullptr;
+  for (;;) {
+    const Exercise& e = workshop.current();
+    if (const Stamp now = stamp(workshop.file(e)); now != seen || watched != &e) {
+      seen = now;
+      watched = &e;
+      clear();
+      print_heading(workshop, e);
+      std::cout << "checking …\n" << std::flush;
+      const auto start = std::chrono::steady_clock::now();
+      check_and_print(workshop, e);
+      std::cout
+          << "("
+          << std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count()
+          << " ms)\n";
+      if (workshop.passed(e) && !after(e)) std::cout << "That was the last one.\n";
+      keys();
+    }
+    const char c = key();
+    if (c == 0) continue;
+    if (c == 'q' || c == 4) return 0;
+    if (c == 'h') std::cout << '\n' << workshop.next_hint(e), keys();
+    if (c == 'l') std::cout << '\n', print_list(workshop), keys();
+    if (c == 'r') {
+      if (before == 'r')
+        workshop.reset(e);
+      else
+        std::cout << "\nr again puts " << workshop.file(e) << " back as it was (yours is kept as .old).\n"
+                  << std::flush;
+    }
+    if (c == 'n') {
+      if (const Exercise* next = after(e); !next)
+        std::cout << "\nThis is the last one.\n" << std::flush;
+      else if (workshop.passed(e) || before == 'n')
+        workshop.go_to(*next);
+      else
+        std::cout << "\nNot passed yet; n again goes on all the same.\n" << std::flush;
+    }
+    before = before == c ? 0 : c;
+  }
+}
+
+}  // namespace handgrad::exercises

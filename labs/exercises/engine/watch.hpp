@@ -1,0 +1,16 @@
+#pragma once
+#include "exercises/engine/workshop.hpp"
+
+namespace handgrad::exercises {
+
+/// [######--------------] 6/20
+std::string progress_line(const Workshop& workshop);
+/// Checks an exercise, prints the verdict, and notes down whether it passed.
+bool check_and_print(Workshop& workshop, const Exercise& exercise);
+void print_list(const Workshop& workshop);
+
+/// Checks the current exercise each time its file is saved, and waits for keys. Never moves on by itself. Where
+/// standard input is no terminal, checks once. Returns the exit status.
+int watch(Workshop& workshop);
+
+}  // namespace handgrad::exercises

@@ -1,0 +1,185 @@
+// For maintainers of exercises: every stub fails, every solution passes, and every planted mistake gets the diagnosis
+// that it must get. All of them are compiled at once, without sanitizers, to keep it short.
+#include <dlfcn.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "exercises/engine/build.hpp"
+#include "exercises/engine/check.hpp"
+#include "exercises/engine/workshop.hpp"
+#include "handgrad/errors.hpp"
+#include "handgrad/io/files.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A learner's file, right or wrong, and what the check must say to it.
+struct Variant {
+  const Exercise* exercise;
+  std::string what, text, cause;  // cause: as to_string(Cause) writes it
+};
+
+std::vector<Variant> variants() {
+  std::vector<Variant> all;
+  for (const Exercise& e : exercises::exercises()) {
+    all.push_back({&e, "the stub", e.text("exercise.cpp"), "fails"});
+    all.push_back({&e, "the solution", e.solved(), "passes"});
+    std::istringstream lines(e.text("mistakes.txt"));
+    std::size_t count = 0;
+    for (std::string line; std::getline(lines, line);) {  // CAUSE :: TEXT OF THE SOLUTION ==> WHAT IS PUT THERE
+      if (line.empty()) continue;
+      const std::size_t first = line.find(" :: "), second = line.find(" ==> ");
+      if (first == std::string::npos || second == std::string::npos)
+        throw ParseError(e.folder + "/mistakes.txt: CAUSE :: TEXT ==> TEXT expected in: " + line);
+      const std::string from = line.substr(first + 4, second - first - 4), to = line.substr(second + 5);
+      std::string solution = e.text("solution.cpp");
+      const std::size_t place = solution.find(from);
+      if (place == std::string::npos) throw ParseError(e.folder + "/mistakes.txt: the solution does not have: " + from);
+      solution.replace(place, from.size(), to);
+      all.push_back(
+          {&e, "mistake " + std::to_string(++count) + ": " + to, e.with_solution(solution), line.substr(0, first)});
+    }
+    BOOST_TEST(count >= 3u, e.folder << " plants " << count << " mistakes");
+  }
+  return all;
+}
+
+std::string text_of(const GradientReport& report) {
+  std::ostringstream out;
+  print_verdict(out, report, false);
+  return out.str();
+}
+
+/// A folder that is gone afterwards.
+struct Folder {
+  fs::path path;
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "handgrad-exercises-test-XXXXXX").string();
+    BOOST_REQUIRE(mkdtemp(name.data()));
+    path = name;
+  }
+  ~Folder() { fs::remove_all(path); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(stubs_fail_solutions_pass_and_mistakes_are_named) {
+  const std::vector<Variant> all = variants();
+  const Folder folder;
+  std::string source =
+      "#include \"exercise.hpp\"\n#include <typeinfo>\n"
+      "struct HandgradEntry { const char* name; const char* type; void (*function)(); };\n";
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string space = "variant_" + std::to_string(i);
+    source += "namespace " + space + " {\n" + all[i].text + "}\nextern \"C\" const HandgradEntry " + space +
+              "_entries[];\nconst HandgradEntry " + space + "_entries[] = {\n";
+    for (const std::string& f : check_of(all[i].exercise->name).functions)
+      source += "    {\"" + f + "\", typeid(&" + space + "::" + f + ").name(), reinterpret_cast<void (*)()>(&" + space +
+                "::" + f + ")},\n";
+    source += "    {nullptr, nullptr, nullptr}};\n";
+  }
+  const std::string file = (folder.path / "variants.cpp").string(), library = (folder.path / "variants.so").string();
+  write_file(file, source);
+  const Outcome built = run_command(compile_command(file, library, {"-O0", "-w"}), 240);
+  BOOST_REQUIRE_MESSAGE(built.status == 0, built.output);
+  void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  BOOST_REQUIRE_MESSAGE(handle, dlerror());
+
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string symbol = "variant_" + std::to_string(i) + "_entries";
+    const auto* entries = static_cast<const Entry*>(dlsym(handle, symbol.c_str()));
+    BOOST_REQUIRE(entries);
+    const Variant& variant = all[i];
+    const GradientReport report = run_check(variant.exercise->name, entries);
+    const std::string about = variant.exercise->folder + ", " + variant.what + "\n" + text_of(report);
+    if (variant.cause == "passes")
+      BOOST_TEST(report.passed(), about);
+    else
+      BOOST_TEST(!report.passed(), about);
+    if (variant.cause != "passes" && variant.cause != "fails") {
+      const std::string cause = to_string(report.diagnose().cause);
+      BOOST_TEST(cause == variant.cause, cause << " for " << variant.cause << " in " << about);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_exercise_is_complete) {
+  BOOST_TEST(exercises::exercises().size() == 20u);
+  for (const Exercise& e : exercises::exercises()) {
+    BOOST_TEST(e.hints().size() == 3u, e.folder);
+    BOOST_TEST(e.text("README.md").size() > 300u, e.folder);
+    BOOST_TEST(!e.title.empty());
+    const std::string stub = e.text("exercise.cpp");
+    BOOST_TEST(stub.find("// TODO", stub.find("// TODO") + 1) == std::string::npos, e.folder << " has two fences");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_learners_file_is_built_with_sanitizers_and_stopped_in_time) {
+  const Folder folder;
+  const std::string file = (folder.path / "neuron.cpp").string();
+  const Exercise& e = exercise("neuron");
+  const auto verdict_of = [&](const std::string& solution, double limit = 10) {
+    write_file(file, e.with_solution(solution));
+    return check_file(e, file, false, limit);
+  };
+  const std::string dw = "Vector neuron_dw(double delta, const Vector& x) { return x; }\n";
+  const Result right = verdict_of(e.text("solution.cpp"));
+  BOOST_TEST(right.passed, right.text);
+  const Result wrong_index =
+      verdict_of("double neuron(const Vector& w, double, const Vector&) { return w(99); }\n" + dw);
+  BOOST_TEST(!wrong_index.passed);
+  BOOST_TEST(wrong_index.text.find("element (99) of a vector of 7") != std::string::npos, wrong_index.text);
+  const Result overflow = verdict_of(
+      "double neuron(const Vector&, double, const Vector&) { double* p = new double[2]; double y = p[2]; delete[] p; "
+      "return y; "
+      "}\n" +
+      dw);
+  BOOST_TEST(!overflow.passed);
+  BOOST_TEST(overflow.text.find("heap-buffer-overflow") != std::string::npos, overflow.text);
+  const Result endless = verdict_of(
+      "double neuron(const Vector&, double b, const Vector&) { volatile bool on = true; while (on) {} return b; }\n" +
+          dw,
+      0.5);
+  BOOST_TEST(endless.text.find("stopped after") != std::string::npos, endless.text);
+  const Result no_code = verdict_of("double neuron(const Vector&) { return }\n");
+  BOOST_TEST(no_code.text.find("does not compile") != std::string::npos, no_code.text);
+  const Result other_type = verdict_of("float neuron(const Vector&) { return 0; }\n" + dw);
+  BOOST_TEST(other_type.text.find("signature of neuron was changed") != std::string::npos, other_type.text);
+}
+
+BOOST_AUTO_TEST_CASE(a_workshop_keeps_what_is_the_learners) {
+  const Folder folder;
+  setenv("XDG_STATE_HOME", (folder.path / "state").c_str(), 1);
+  const std::string root = (folder.path / "mine").string();
+  {
+    Workshop workshop = Workshop::init(root);
+    const Exercise& e = workshop.current();
+    BOOST_TEST(e.name == "neuron");
+    write_file(workshop.file(e), "mine");
+    Workshop::init(root);
+    BOOST_TEST(read_file(workshop.file(e)) == "mine");
+    workshop.reset(e);
+    BOOST_TEST(read_file(workshop.file(e)) == e.text("exercise.cpp"));
+    BOOST_TEST(read_file(workshop.file(e) + ".old") == "mine");
+    workshop.set_passed(e, true);
+    workshop.go_to(exercise("mse"));
+    BOOST_TEST(workshop.next_hint(exercise("mse")).find("Hint 1 of 3, Place") == 0u);
+  }
+  Workshop again("");  // the one made last
+  BOOST_TEST(again.folder() == root);
+  BOOST_TEST(again.current().name == "mse");
+  BOOST_TEST(again.passed(exercise("neuron")));
+  BOOST_TEST(again.next_hint(exercise("mse")).find("Hint 2 of 3, Concept") == 0u);
+  write_file(root + "/progress.txt", "passed nonsense\n\x01\xff hints hints\ncurrent\ncurrent sigmoid\n");
+  Workshop spoilt(root);
+  BOOST_TEST(spoilt.current().name == "sigmoid");
+  BOOST_TEST(spoilt.passed_count() == 0u);
+  BOOST_CHECK_THROW(Workshop((folder.path / "nowhere").string()), IoError);
+  BOOST_CHECK_THROW(exercise("nonsense"), ValueError);
+}
