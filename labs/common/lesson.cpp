@@ -26,7 +26,7 @@ Lesson logistic() {
           "Logistic regression: will there be more than 80 apples?",
           "Linear(3 → 1), sigmoid, binary cross-entropy of five rows; descent with η = 1e-5",
           std::move(net),
-          std::make_unique<BCELoss<float>>(BCELossOptions{.clamp = 1e-7}),
+          std::make_unique<BCELoss<float>>(),
           std::move(optimizer),
           x,
           y,

@@ -23,7 +23,7 @@ namespace handgrad::labs {
 
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;  // symbols in their formula's order
 
 // ---- What the page shows
 

@@ -129,7 +129,8 @@ const Formula = (() => {
   };
 
   function writer(tex, digits) {
-    const bracketed = (s) => (tex ? `(${s})` : `(${s})`);
+    let exponent = 0;  // fractions in an exponent stay in one line
+    const bracketed = (s) => (tex && s.includes("\\dfrac") ? `\\left(${s}\\right)` : `(${s})`);
     /** In LaTeX every number that was read, and every term of a sum, can be found again in the page. */
     const leaf = (n) => {
       if (!tex) return number(n.number, digits);
@@ -156,7 +157,7 @@ const Formula = (() => {
         return `${write(a, SUM, leading)} ${n.name === "+" ? "+" : minus} ${write(b, n.name === "+" ? SUM + 1 : PRODUCT, false)}`;
       if (n.name === "*") return write(a, PRODUCT, leading) + (tex ? " \\cdot " : "·") + write(b, POWER, false);
       if (n.name === "/")
-        return tex ? `\\dfrac{${write(a, SUM, true)}}{${write(b, SUM, true)}}`
+        return tex && !exponent ? `\\dfrac{${write(a, SUM, true)}}{${write(b, SUM, true)}}`
                    : `${write(a, PRODUCT, leading)}/${write(b, POWER, false)}`;
       if (n.name === "neg") return minus + write(a, PRODUCT, false);
       if (n.name === "^") {
@@ -170,7 +171,12 @@ const Formula = (() => {
         return tex ? `\\begin{cases}${write(n.of[1], SUM, true)} & ${comparison(a)}\\\\${write(n.of[2], SUM, true)} & \\text{else}\\end{cases}`
                    : `if(${comparison(a)}, ${list(n.of.slice(1))})`;
       if (!tex) return `${n.name}(${list(n.of)})`;
-      if (n.name === "exp") return `e^{${list(n.of)}}`;
+      if (n.name === "exp") {
+        ++exponent;
+        const above = list(n.of);
+        --exponent;
+        return `e^{${above}}`;
+      }
       if (n.name === "sqrt") return `\\sqrt{${list(n.of)}}`;
       if (n.name === "abs") return `|${list(n.of)}|`;
       return `${texFunctions[n.name] || `\\operatorname{${n.name}}`}(${list(n.of)})`;

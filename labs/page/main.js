@@ -6,7 +6,7 @@ const Page = (() => {
   const byId = (id) => document.getElementById(id);
   const trace = () => frames[state.frame].trace;
   const assignment = () => trace().assignments[state.at];
-  let timer = null;
+  let timer = null, addressLater = null;
 
   const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
   function settle() {  // every part of the state to something that exists
@@ -24,10 +24,15 @@ const Page = (() => {
     settle();
     const fresh = state.frame !== before.frame || state.at !== before.at;
     show(fresh, state.frame !== before.frame);
+    clearTimeout(addressLater);
+    addressLater = setTimeout(toAddress, 200);  // browsers do not want it at every move of the pointer
+  }
+  function toAddress() {
     const address = "#" + Object.entries(state).map(([key, value]) => `${key}=${value}`).join("&");
     if (address !== location.hash) history.replaceState(null, "", address);
   }
   function fromAddress() {
+    clearTimeout(addressLater);
     const asked = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
     const number = (key) => (/^\d+$/.test(asked[key] || "") ? Number(asked[key]) : 0);
     Object.assign(state, {frame: number("frame"), at: number("at"), element: number("element"),
@@ -79,7 +84,7 @@ const Page = (() => {
 
   function showFormula() {
     const a = assignment(), value = trace().values[a.value], sign = a.target in a.inputs ? "\\leftarrow" : "=";
-    const element = a.element && a.element.index.length ? `\\qquad\\qquad ${a.element.latex}` : "";
+    const element = a.element && a.element.latex !== a.formula.latex ? `\\qquad\\qquad ${a.element.latex}` : "";
     set("symbols", a.formula.latex + element);
     const inputs = Object.entries(a.inputs).filter(([s]) => s !== a.target).map(([s, v]) => [symbolTexOf(s), trace().values[v]]);
     const constants = inputs.filter(([, v]) => v.role === "constant" && v.data.length === 1);
@@ -98,7 +103,7 @@ const Page = (() => {
     const repeats = node && node.number !== undefined;
     set("numbers", `${base}${where ? `_{${where}}` : ""} ${sign} ` +
         (node ? (repeats ? Formula.tex(node) : `${Formula.tex(node)} = ${result}`) : result));
-    byId("spoken").textContent = `${a.target}${where ? `[${where}]` : ""} = ` + (node && !repeats ? `${plain} = ` : "") + shown;
+    byId("spoken").textContent = `${a.target}${where ? `[${where}]` : ""} ${a.target in a.inputs ? "←" : "="} ` + (node && !repeats ? `${plain} = ` : "") + shown;
     byId("spoken").dataset.expression = plain || "";
     byId("spoken").dataset.value = shown;
     Tables.mark(state.element, node ? Formula.reads(node) : []);

@@ -32,17 +32,18 @@ const Network = (() => {
     return all;
   }
 
-  const width = 560, height = 300, top = 34;
+  const width = 560, top = 34;
 
   function show(trace, at, example, edges) {
     const all = layers(trace);
     const x = trace.values[all[0].inputOf];
     const columns = [{label: "input", value: x, at: -1}].concat(
       all.map((l) => ({label: l.label, value: trace.values[l.output], at: l.at, delta: l.delta, layer: l})));
+    const most = d3.max(columns, (c) => Formula.columns(c.value)), height = Math.min(320, top + 24 + 44 * most);
     const svg = d3.select("#network").html("").append("svg").attr("viewBox", `0 0 ${width} ${height}`)
       .attr("role", "img").attr("aria-label", `The network for example ${example}: ` + describe(trace, columns, at, example));
     const place = d3.scalePoint().domain(d3.range(columns.length)).range([46, width - 60]);
-    const units = (c) => Formula.columns(c.value), step = (c) => Math.min(34, (height - top - 14) / units(c));
+    const units = (c) => Formula.columns(c.value), step = (c) => Math.min(44, (height - top - 14) / units(c));
     const y = (c, i) => top + (height - top - 10) / 2 + (i - (units(c) - 1) / 2) * step(c);
     const radius = (c) => Math.max(3.5, Math.min(12, step(c) * 0.36));
     const current = trace.assignments[at].layer;

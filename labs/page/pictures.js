@@ -1,13 +1,13 @@
 "use strict";
 // The loss over the epochs, and what the network makes of its inputs at one of them.
 const Pictures = (() => {
-  const width = 300, height = 250, margin = {left: 44, right: 10, top: 12, bottom: 34};
+  const width = 300, height = 250, margin = {left: 44, right: 10, top: 20, bottom: 34};
 
   function axes(id, x, y, xLabel, yLabel, label) {
     const svg = d3.select(id).html("").append("svg").attr("viewBox", `0 0 ${width} ${height}`).attr("role", "img")
       .attr("aria-label", label);
     svg.append("g").attr("transform", `translate(0,${height - margin.bottom})`).call(d3.axisBottom(x).ticks(5));
-    svg.append("g").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(y).ticks(5));
+    svg.append("g").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(y).ticks(4, "~g"));
     svg.append("text").attr("class", "label").attr("x", width - margin.right).attr("y", height - 4)
       .attr("text-anchor", "end").text(xLabel);
     svg.append("text").attr("class", "label").attr("x", 4).attr("y", 9).text(yLabel);

@@ -46,6 +46,7 @@ std::string name_latex(const std::string& name) {
   if (const auto suffix = name.find('_'); suffix != std::string::npos)
     return name_latex(name.substr(0, suffix)) + "^{\\mathrm{" + name.substr(suffix + 1) + "}}";
   const auto parts = characters(name);
+  if (parts.size() > 1 && parts[0] == "∂") return "\\partial " + name_latex(name.substr(parts[0].size()));
   if (parts.size() > 1 && parts[0] == "d") return "\\mathrm{d}" + name_latex(name.substr(1));
   if (parts.size() == 2 && parts[1] == "\xCC\x82") return "\\hat{" + name_latex(parts[0]) + "}";  // combining hat
   if (parts.size() == 2 && find(small_digits, parts[1])) return name_latex(parts[0]) + find(small_digits, parts[1]);

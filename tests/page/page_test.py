@@ -1,0 +1,209 @@
+"""python3 page_test.py PROGRAM LAB…: the step-through pages in a headless Chromium.
+
+Every step is opened; each number shown is the trace's; each formula with numbers is worth the number beside it; next
+and then previous lead back; the keyboard alone will do; nothing is said on the console and no request leaves.
+Where the browser or a package is missing it says "skipped:" and why.
+"""
+
+import json
+import math
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import chromium
+import formula
+
+# Of one frame: for each assignment, what is shown of it and of some elements of its result.
+COLLECT = """(frame => {
+  const {frames} = Page, shown = [];
+  frames[frame].trace.assignments.forEach((a, at) => {
+    Page.go({frame, at});
+    const cells = [...document.querySelectorAll("#tensors td[data-flat]")].map(
+        c => [c.dataset.role, c.dataset.symbol, Number(c.dataset.flat), c.textContent]);
+    const last = frames[frame].trace.values[a.value].data.length - 1, elements = [];
+    for (const element of new Set([0, Math.floor(last / 3), Math.floor(last / 2), last])) {
+      Page.go({element});
+      const {expression, value} = document.getElementById("spoken").dataset;
+      elements.push({element, expression, value, spoken: document.getElementById("spoken").textContent,
+                     set: document.querySelector("#numbers .katex-html").textContent,
+                     chosen: [...document.querySelectorAll("td.chosen")].map(c => Number(c.dataset.flat)),
+                     read: document.querySelectorAll("td.read").length});
+    }
+    shown.push({cells, elements, symbols: document.querySelector("#symbols .katex-html") !== null,
+                shapes: document.querySelector("#shapes .katex-html") !== null});
+  });
+  return shown;
+})(%d)"""
+PAUSE = "new Promise(done => setTimeout(done, 500))"  # until the address has followed, or been followed
+PICTURE = "JSON.stringify([...document.querySelectorAll('#picture svg *')].map(e => [...e.attributes].map(a => a.value)))"
+
+
+def decoded(x):
+    return {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}.get(x, x)
+
+
+def number(text):
+    text = text.replace("−", "-").replace("∞", "inf")
+    return float(text)
+
+
+def is_shown(text, x, digits):
+    shown = number(text)
+    return shown == x or (math.isnan(shown) and math.isnan(x)) or abs(shown - x) <= 1.001 * formula.rounding(x, digits)
+
+
+class Failures:
+    def __init__(self):
+        self.count, self.checked = 0, 0
+
+    def check(self, good, what):
+        self.checked += 1
+        if not good:
+            self.count += 1
+            if self.count <= 20:
+                print("FAILED:", what)
+
+
+def check_frame(browser, frames, frame, fails):
+    trace = frames[frame]["trace"]
+    for a, shown in zip(trace["assignments"], browser.js(COLLECT % frame), strict=True):
+        where = f"frame {frame}, {a['label']} {a['formula']['text']}"
+        fails.check(shown["symbols"] and shown["shapes"], f"{where}: not set by KaTeX")
+        tables = {("result", a["target"]): trace["values"][a["value"]]["data"]}
+        for symbol, value in a["inputs"].items():
+            if trace["values"][value]["role"] != "constant":
+                tables["input", symbol] = trace["values"][value]["data"]
+        fails.check(len(shown["cells"]) == sum(map(len, tables.values())), f"{where}: a cell for each number")
+        for role, symbol, flat, text in shown["cells"]:
+            fails.check(is_shown(text, decoded(tables[role, symbol][flat]), 4), f"{where}: {symbol}[{flat}] shows {text}")
+        for e in shown["elements"]:
+            value = decoded(trace["values"][a["value"]]["data"][e["element"]])
+            fails.check(is_shown(e["value"], value, 6), f"{where}: element {e['element']} shows {e['value']}")
+            fails.check(e["chosen"] == [e["element"]], f"{where}: element {e['element']} is marked")
+            if not a["element"]:
+                continue
+            fails.check(e["read"] > 0, f"{where}: no element that was read is marked")
+            fails.check(formula.says(e["expression"], number(e["value"])), f"{where}: {e['spoken']}")
+            fails.check(e["expression"] in e["spoken"] and e["spoken"].endswith(e["value"]), f"{where}: {e['spoken']}")
+            if "e" not in re.sub("[a-z]{2,}", "", e["spoken"]):  # KaTeX writes powers of ten in another way
+                digits = lambda text: sorted(re.sub(r"[^0-9]", "", re.split("[=←]", text, maxsplit=1)[1]))
+                fails.check(digits(e["set"].replace("2more", "2 more")) == digits(e["spoken"]) or "²" in e["spoken"],
+                            f"{where}: KaTeX shows {e['set']}, not {e['spoken']}")
+
+
+def check_moves(browser, frames, fails):
+    look = "document.querySelector('main').innerHTML + document.querySelector('nav').innerHTML + JSON.stringify(Page.state)"
+    steps = len(frames[0]["trace"]["assignments"])
+    for at in [*range(steps - 1), steps - 1]:  # the last leads into the next frame
+        browser.js(f"Page.go({{frame: 0, at: {at}}}), document.activeElement.blur()")
+        before = browser.js(look)
+        browser.key("ArrowRight")
+        there = browser.js(look)
+        browser.key("ArrowLeft")
+        fails.check(there != before and browser.js(look) == before, f"next, then previous, at {at}")
+    for key, phase in {"b": "backward", "u": "update", "f": "forward", "l": "loss"}.items():
+        browser.key(key, key)
+        fails.check(browser.js("Page.frames[Page.state.frame].trace.assignments[Page.state.at].phase") == phase, f"key {key}")
+    browser.key("e", "e")
+    fails.check(browser.js("[Page.state.frame, Page.state.at]") == [1, 0], "key e")
+
+    browser.js("Page.go({frame: 0, at: 0}), document.getElementById('next').focus()")
+    presses = 0
+    while not browser.js("document.activeElement.matches('td[data-role=result]')") and presses < 40:
+        browser.key("Tab")
+        presses += 1
+    fails.check(presses < 40, "Tab leads to the result's table")
+    size = len(frames[0]["trace"]["values"][frames[0]["trace"]["assignments"][0]["value"]]["data"])
+    browser.key("ArrowDown")
+    browser.key("ArrowRight")
+    fails.check(browser.js("Page.state.element") > 0 and size > 1, "arrows move in the table")
+    fails.check(browser.js("Number(document.activeElement.dataset.flat) === Page.state.element"), "the focus stays with the element")
+
+    browser.js("Page.go({frame: 0, at: 0, element: 0}), document.activeElement.blur()")
+    browser.hover("td.read")
+    fails.check(browser.js("document.querySelectorAll('#numbers .lit').length") > 0, "the term lights up")
+    fails.check(browser.js("document.querySelectorAll('td.cross').length") >= 1, "row and column light up")
+    fails.check(browser.js("document.querySelectorAll('td.here').length") == 1, "the cell lights up")
+
+
+def check_scrubber(browser, frames, fails):
+    browser.js("Page.go({frame: 0, at: 0}), document.getElementById('epochs').focus()")
+    first = browser.js(PICTURE)
+    browser.key("End")
+    fails.check(browser.js("Page.state.frame") == len(frames) - 1, "the scrubber goes to the end")
+    fails.check(browser.js(PICTURE) != first, "the scrubber moves the picture")
+    browser.js("Page.go({frame: 2, at: 3, example: 1, edges: 'gradient'})")
+    browser.js(PAUSE)
+    address, look = browser.js("location.href"), browser.js("document.querySelector('main').innerHTML")
+    browser.js("Page.go({frame: 0, at: 0, example: 0, edges: 'weight'})")
+    browser.js(PAUSE)
+    browser.js(f"location.hash = {json.dumps(address.split('#')[1])}")
+    browser.js(PAUSE)
+    fails.check(browser.js("document.querySelector('main').innerHTML") == look, "the address brings the state back")
+    browser.js("location.hash = '#frame=999&at=-4&element=x&example=1e9&edges=none'")
+    browser.js(PAUSE)
+    fails.check(browser.js("Page.state.at === 0 && Page.state.edges === 'weight'"), "an address that makes no sense is mended")
+
+
+def check_manners(browser, fails):
+    duration = "getComputedStyle(document.querySelector('td[data-flat]')).transitionDuration"
+    fails.check(browser.js(duration) != "0s", "transitions")
+    browser("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    fails.check(browser.js(duration) == "0s", "no transitions where motion is not wanted")
+    for width in (1360, 420):
+        browser("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        fails.check(browser.js("document.documentElement.scrollWidth") <= width, f"fits into {width} pixels")
+    browser("Emulation.clearDeviceMetricsOverride")
+    browser("Emulation.setEmulatedMedia", features=[])
+
+
+def check_silence(browser, url, fails):
+    for event in browser.events:
+        method, told = event.get("method"), json.dumps(event.get("params"))[:300]
+        fails.check(method not in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"), told)
+        if method == "Network.requestWillBeSent":
+            asked = event["params"]["request"]["url"]
+            fails.check(asked.split("#")[0] == url or asked.startswith(("data:", "about:")), f"a request: {asked[:200]}")
+
+
+def main():
+    program, labs = sys.argv[1], sys.argv[2:]
+    browser_program = chromium.find()
+    if not browser_program:
+        print("skipped: no Chromium here (package chromium)")
+        return 77
+    fails = Failures()
+    with tempfile.TemporaryDirectory() as folder:
+        browser = chromium.Chromium(browser_program)
+        try:
+            for lab in labs:
+                made = subprocess.run([program, "--out", folder, "open", lab], capture_output=True, text=True, check=False,
+                                      env={"PATH": "/usr/bin:/bin"})
+                if "of the package" in made.stderr:
+                    print("skipped:", made.stderr.strip())
+                    return 77
+                fails.check(made.returncode == 0, made.stderr)
+                url = (pathlib.Path(folder) / lab / "step.html").as_uri()
+                browser.open(url)
+                frames = browser.js("Page.frames.map(f => ({epoch: f.epoch, loss: f.loss, trace: f.trace}))")
+                before = fails.checked
+                for frame in sorted({0, 1, len(frames) // 2, len(frames) - 1}):
+                    check_frame(browser, frames, frame, fails)
+                check_moves(browser, frames, fails)
+                check_scrubber(browser, frames, fails)
+                check_manners(browser, fails)
+                browser.js(f"(async () => {{ for (let frame = 0; frame < {len(frames)}; ++frame)"
+                           " for (let at = 0; at < Page.frames[frame].trace.assignments.length; ++at) Page.go({frame, at}); })()")
+                check_silence(browser, url, fails)
+                print(f"{lab}: {fails.checked - before} checks, {len(frames)} epochs of {len(frames[0]['trace']['assignments'])} assignments")
+        finally:
+            browser.close()
+    print(f"{fails.count} of {fails.checked} checks failed")
+    return 1 if fails.count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
