@@ -4,6 +4,7 @@ handgrad_packages=(g++ cmake ninja-build libxtensor-dev libxtensor-blas-dev libx
                    nlohmann-json3-dev libcli11-dev)
 handgrad_test_packages=(libboost-test-dev)
 handgrad_page_packages=(node-d3 libjs-katex)  # ./labs/run open puts them into its page
+handgrad_page_test_packages=(chromium python3)
 
 handgrad_say() { printf '\n== %s\n' "$*" >&2; }
 
@@ -41,6 +42,12 @@ handgrad_install() {
   "${as_root[@]}" apt-get update -qq >&2
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2
+}
+
+# handgrad_install_optional PACKAGE…: the same for what tests can do without; where it fails, those that want them say
+# that they are skipped.
+handgrad_install_optional() {
+  (handgrad_install "$@") || handgrad_say "going on without; the tests that need them are skipped"
 }
 
 # handgrad_configure BUILD OPTION=VALUE…: configures BUILD unless it is, with these very options; ninja then sees for
