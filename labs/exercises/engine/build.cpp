@@ -108,8 +108,10 @@ std::string first_lines(const std::string& text, std::size_t count) {
   std::istringstream lines(text);
   std::string result;
   std::size_t n = 0;
-  for (std::string line; std::getline(lines, line); ++n)
-    if (n < count) result += "  " + line + "\n";
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("glue.cpp:") != std::string::npos) continue;  // ours, not the learner's
+    if (n++ < count) result += "  " + line + "\n";
+  }
   if (n > count) result += "  … " + std::to_string(n - count) + " lines more\n";
   return result;
 }

@@ -179,7 +179,8 @@ void print_verdict(std::ostream& out, const GradientReport& report, bool colour)
   for (const TensorReport& t : report.tensors) {
     const std::string shape = t.shape.rank() == 0 || t.analytic.numel() == 0 ? "" : " " + t.shape.str();
     std::string name = t.name + shape;
-    for (std::size_t width = name.size(); width < 22; ++width) name += ' ';
+    const auto width = std::count_if(name.begin(), name.end(), [](char c) { return (c & 0xC0) != 0x80; });  // UTF-8
+    if (width < 22) name.append(static_cast<std::size_t>(22 - width), ' ');
     if (t.verdict == Verdict::Pass) {
       out << "  " << name << paint("32", " ok    ") << (t.checked > 0 ? formatted(" error %.0e", t.worst_error()) : "")
           << '\n';

@@ -114,8 +114,8 @@ const std::vector<Function>& functions() {
     namespace f = formulas;
     std::vector<Function> all{
         elementwise("the identity", "1", f::Identity{}),
-        elementwise("σ", "y(1−y)", f::Sigmoid{}, "σ(y)(1−σ(y)), where y is σ(z) already", "z(1−z)"),
-        elementwise("tanh", "1 − y²", f::Tanh{}, "1 − tanh²(y), where y is tanh(z) already", "1 − z²"),
+        elementwise("σ", "y(1−y)", f::Sigmoid{}, "σ(y)(1−σ(y)) (but y is σ(z) already)", "z(1−z)"),
+        elementwise("tanh", "1 − y²", f::Tanh{}, "1 − tanh²(y) (but y is tanh(z) already)", "1 − z²"),
         elementwise("ReLU", "the mask [z > 0]", f::ReLU{}),
         elementwise("LeakyReLU", "1 or the slope", f::LeakyReLU{}),
         elementwise("ELU", "1 or eᶻ", f::ELU{}),
@@ -227,21 +227,21 @@ std::vector<Guess> wrong_guesses(const Stage& stage) {
   const bool tellable = ones.elements != stage.delta.elements;
   if (tellable)
     guesses.push_back({Cause::UpstreamIgnored, f.backward(stage.z, stage.y, ones),
-                       "the δ that comes from above is ignored", "with δ = 1 everywhere"});
+                       "the δ that comes from above is ignored", "δ = 1 everywhere"});
   if (f.name == "the identity") return guesses;
   if (tellable)
     guesses.push_back(
-        {Cause::UpstreamIgnored, ones, "the δ that comes from above is ignored, and φ′ too", "with 1 for both"});
+        {Cause::UpstreamIgnored, ones, "the δ that comes from above is ignored, and φ′ too", "1 for both"});
   guesses.push_back({Cause::DerivativeMissing, stage.delta,
                      "the derivative of " + f.name + " is missing: " + f.derivative,
-                     "with δ alone, without " + f.derivative});
+                     "δ alone, without " + f.derivative});
   guesses.push_back({Cause::ExtraDerivative, f.backward(stage.z, stage.y, right),
                      "the derivative of " + f.name + " is there twice: " + f.derivative,
-                     "with " + f.derivative + " applied twice"});
+                     f.derivative + " applied twice"});
   for (const Function::Wrong& wrong : f.wrong)
     guesses.push_back({Cause::WrongVariable, times(stage.delta, wrong.derivative(stage.z, stage.y)),
                        "the derivative of " + f.name + " is taken of the wrong variable; it is " + f.derivative,
-                       "with " + wrong.formula});
+                       wrong.formula});
   return guesses;
 }
 

@@ -1,0 +1,323 @@
+#include "handgrad/check/failure.hpp"
+
+namespace handgrad::detail {
+
+namespace {
+
+/// The mistakes that learners make, each with its repair.
+class Catalogue : Failure {
+ public:
+  using Failure::Failure;
+
+  Diagnosis operator()() {
+    chain_ = recognise(step_);
+    constants();
+    transposition();
+    unsummed();
+    model();
+    upstream();
+    dropout();
+    pairing();
+    extra_derivative();
+    logits();
+    weight_decay();
+    for (const KnownMistake& mistake : t_.mistakes)
+      if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
+    return choose();
+  }
+
+ private:
+  void constants() {
+    const double N = static_cast<double>(step_.batch), M = static_cast<double>(step_.x.numel());
+    const bool is_loss = step_.target.defined();
+    const std::string loss_place = is_loss ? "the loss is a mean, so its gradient carries the same 1/N"
+                                           : "who divides by N: the loss alone; everything below sums";
+    scaled(-1, Cause::Sign, "the sign of the " + subject_ + " is wrong", "the order of a difference, p − y");
+    scaled(2, Cause::Factor, "the " + subject_ + " is twice what it should be",
+           "a factor 2 too much, or a ½ forgotten");
+    scaled(0.5, Cause::Factor, "the " + subject_ + " is half of what it should be",
+           "(u²)′ = 2u·u′: a 2 was lost, or a ½ is too much");
+    std::vector<std::pair<double, std::string>> counts{{N, "rows of the batch"}};
+    if (is_loss && M != N) counts.push_back({M, "elements"}), counts.push_back({M / N, "columns"});
+    for (const auto& [count, of] : counts) {
+      if (count < 2) continue;
+      const std::string number = formatted("%.0f, the number of ", count) + of;
+      scaled(count, Cause::NotAveraged, "the " + subject_ + " is not averaged: it is too large by " + number,
+             loss_place);
+      if (is_bias() && !others_too(1 / count))
+        scaled(1 / count, Cause::BiasAveraged, "the " + subject_ + " is averaged over the batch, the weight's is not",
+               "db = Σₙ δₙ: a sum; δ has its 1/N from the loss already");
+      else
+        scaled(1 / count, Cause::AveragedTwice,
+               "the " + subject_ + " is divided once too often, by " + number +
+                   (is_loss ? "" : "; the loss has done that"),
+               "divide by N in one place, the loss");
+    }
+  }
+
+  void transposition() {
+    if (a_.rows < 2 || a_.columns < 2) return;
+    Grid t(a_.rows, a_.columns);  // the elements as those of the transpose
+    for (std::size_t i = 0; i < a_.rows; ++i)
+      for (std::size_t j = 0; j < a_.columns; ++j) t(i, j) = a_.elements[j * a_.rows + i];
+    consider(t, Cause::Transposed, "the " + subject_ + " is transposed", "taking its transpose gives",
+             "the order of the product: dW = δᵀ·x (out×in)");
+  }
+
+  /// Bias gradients that arrive as (N × out) are caught by their shape; here it is one row of δ.
+  void unsummed() {
+    if (!step_.dy.defined() || step_.batch < 2) return;
+    unsummed(Grid(step_.dy));
+  }
+  void unsummed(const Grid& delta) {
+    const Grid g = rows_like(delta);
+    if (g.columns != n_.elements.size() || g.rows < 2) return;
+    const Grid sum = column_sums(g);
+    if (!error(sum)) return;
+    for (std::size_t i = 0; i < g.rows; ++i) {
+      Grid row(1, g.columns);
+      for (std::size_t j = 0; j < g.columns; ++j) row(0, j) = g(i, j);
+      if (equal(row, a_))
+        find(Cause::BiasNotSummed, "the " + subject_ + " is not summed over the batch",
+             formatted("it is row %zu of δ alone; the sum of all %zu rows has ", i, g.rows) + error_text(sum),
+             "db = Σₙ δₙ: += in the loop over n");
+    }
+  }
+
+  void model() {
+    for (std::size_t i = 0; i < chain_.size(); ++i) {
+      const Stage& stage = chain_[i];
+      const auto role = role_in(stage, i);
+      if (!role) continue;
+      const Grid g = stage.function->backward(stage.z, stage.y, stage.delta);
+      const Grid right = assemble(stage, *role, g);
+      if (!error(right)) continue;  // not what this stage is
+      const bool plain = !stage.dense();
+      for (const Guess& guess : wrong_guesses(stage)) {
+        if (!equal(assemble(stage, *role, guess.g), a_)) continue;
+        const bool multiply = plain && guess.cause == Cause::DerivativeMissing && stage.function->elementwise;
+        find(guess.cause, guess.what,
+             multiply
+                 ? "multiplying your " + subject_ + " by " + stage.function->derivative + " gives " + error_text(right)
+                 : guess.formula + " gives exactly your " + subject_ + "; done right, " + error_text(right),
+             "dz = δ ∘ φ′(z), where y = " + stage.function->name + "(z)" +
+                 (guess.cause == Cause::DerivativeMissing ? "" : "; φ′ = " + stage.function->derivative));
+      }
+      if (*role == Role::Bias) unsummed(g);
+      const auto through_transpose = [&](const Stage& above, const Grid& g_above) {
+        return above.W.rows == above.W.columns ? product(g_above, transposed(above.W)) : Grid();
+      };
+      if (*role == Role::Input && stage.dense()) {
+        if (const Grid wrong = through_transpose(stage, g); !wrong.empty() && equal(wrong, a_))
+          find(Cause::Transposed, "the weight in the " + subject_ + " is transposed",
+               "δ·Wᵀ is what you have; δ·W has " + error_text(right), "y = x·Wᵀ + b, so dx = δ·W");
+      } else if (i + 1 < chain_.size()) {
+        const Stage& above = chain_[i + 1];
+        const Grid wrong = through_transpose(above, above.function->backward(above.z, above.y, above.delta));
+        if (!wrong.empty() && equal(assemble(stage, *role, stage.function->backward(stage.z, stage.y, wrong)), a_))
+          find(Cause::Transposed, "the weight through which δ comes down is transposed",
+               "with δ·Wᵀ one gets your " + subject_ + "; with δ·W it has " + error_text(right),
+               "y = x·Wᵀ + b, so dx = δ·W");
+      }
+    }
+  }
+
+  /// Any layer at all: the backward is linear in δ, so what it gives when it ignores δ are the differences of Σy.
+  void upstream() {
+    if (!t_.probes.numeric_of_ones.defined() || !step_.dy.defined()) return;
+    const Grid ones(t_.probes.numeric_of_ones), dy(step_.dy);
+    if (equal(ones, a_))
+      find(Cause::UpstreamIgnored, "the δ that comes from above is ignored",
+           "with δ = 1 everywhere the " + subject_ + " would be right",
+           "dx = δ ∘ …: every term of a backward has δ in it");
+    if (ones.elements.size() != dy.elements.size() || !is_input() || drops()) return;
+    Grid product = ones;
+    for (std::size_t i = 0; i < dy.elements.size(); ++i) product.elements[i] *= dy.elements[i];
+    if (error(product) && equal(dy, a_))
+      find(Cause::DerivativeMissing, "the derivative of the activation is missing",
+           "multiplying your " + subject_ + " by φ′, taken from differences, gives " + error_text(product),
+           "dz = δ ∘ φ′(z)");
+  }
+
+  /// y = s∘x with s = 0 or k, and not by the sign of x: what a dropout with its mask does.
+  struct Drop {
+    Grid s;
+    double k = 0;
+  };
+  std::optional<Drop> drops() const {
+    const Grid x(step_.x), y(step_.y);
+    if (x.elements.size() != y.elements.size() || x.empty() || !is_input()) return {};
+    Drop drop{x, 0};
+    bool by_sign = true;
+    std::size_t zeros = 0;
+    for (std::size_t i = 0; i < x.elements.size(); ++i) {
+      const double s = drop.s.elements[i] = x.elements[i] == 0 ? 0 : y.elements[i] / x.elements[i];
+      zeros += s == 0;
+      by_sign = by_sign && (s == 0) == (x.elements[i] <= 0);
+      if (s == 0) continue;
+      if (drop.k != 0 && std::abs(s - drop.k) > 1e-10 * drop.k) return {};
+      drop.k = s;
+    }
+    if (drop.k <= 0 || zeros == 0 || by_sign) return {};
+    return drop;
+  }
+
+  void dropout() {
+    const std::optional<Drop> drop = drops();
+    if (!drop || !step_.dy.defined()) return;
+    const Grid dy(step_.dy), right = times(dy, drop->s);
+    if (!error(right)) return;
+    Grid mask = drop->s, scale = dy;
+    for (double& s : mask.elements) s = s != 0;
+    for (double& d : scale.elements) d *= drop->k;
+    const std::string where = "y = x∘mask/keep, so dx = δ∘mask/keep, with the mask of the forward";
+    const std::string repaired =
+        formatted("multiplying your %s by mask/keep (keep = %.3g) gives ", subject_.c_str(), 1 / drop->k);
+    if (equal(dy, a_)) find(Cause::DropoutMask, "the dropout mask is missing", repaired + error_text(right), where);
+    if (equal(scale, a_))
+      find(Cause::DropoutMask, "the dropout mask is missing, only its 1/keep is there",
+           "multiplying your " + subject_ + " by the mask gives " + error_text(right), where);
+    if (drop->k != 1 && equal(times(dy, mask), a_))
+      find(Cause::DropoutMask, "the factor 1/keep of the dropout is missing",
+           formatted("multiplying your %s by %.4g gives ", subject_.c_str(), drop->k) + error_text(right), where);
+  }
+
+  /// In a loss: (N) against (N, 1), which broadcasting makes N×N.
+  void pairing() {
+    const GradientProbes& p = t_.probes;
+    if (p.numeric_by_rows.defined()) {
+      const Grid by_rows(p.numeric_by_rows), all_pairs(p.numeric_of_all_pairs);
+      const std::string where = "shapes (N) and (N, 1) broadcast to (N, N): give both the same shape";
+      if (p.pairs_everything || (step_.target.numel() == step_.x.numel() && equal(by_rows, a_) && !error(by_rows) &&
+                                 !(step_.target.shape() == step_.x.shape())))
+        find(Cause::Pairing, "the loss takes every prediction with every target: the forward is wrong first",
+             formatted("its value is %.6g; row by row it is %.6g", p.value, p.value_by_rows), where);
+      else if (equal(all_pairs, a_) && !error(all_pairs))
+        find(Cause::Pairing, "the " + subject_ + " takes every prediction with every target",
+             "it is the gradient of the loss over all N×N pairs", where);
+    }
+  }
+
+  /// In a loss: the derivative of the activation before it, which δ = p − y has in it already.
+  void extra_derivative() {
+    const Grid x(step_.x);
+    if (!step_.target.defined() || x.elements.size() != n_.elements.size()) return;
+    const std::string where = "∂L/∂z = p − y for the logits z has the activation's derivative in it, ∂L/∂p has not";
+    for (const Function& f : functions()) {
+      if (f.name != "σ" && f.name != "softmax" && f.name != "tanh") continue;
+      const Grid p = f.value(x);
+      const auto extra = [&](const Grid& wrong, const std::string& what) {
+        if (equal(wrong, a_))
+          find(Cause::ExtraDerivative, what, "dividing the " + f.name + "'s derivative out gives " + error_text(n_),
+               where);
+      };
+      extra(f.backward(x, p, n_), "the derivative of " + f.name + " is on top of δ, which has it already");
+      extra(f.backward(x, x, n_),
+            "δ has the derivative of " + f.name + " in it, and " + f.name + "'s own backward multiplies again");
+      if (!f.elementwise) {  // of the Jacobian the diagonal alone
+        Grid diagonal = n_;
+        for (std::size_t i = 0; i < p.elements.size(); ++i) diagonal.elements[i] *= p.elements[i] * (1 - p.elements[i]);
+        extra(diagonal, "p(1−p) is on top of δ = p − y, which has the derivative of " + f.name + " already");
+      }
+    }
+  }
+
+  /// In a loss on logits: z − y for φ(z) − y.
+  void logits() {
+    const Grid x(step_.x), y(step_.target);
+    if (!step_.target.defined() || y.elements.size() != x.elements.size()) return;
+    const double N = static_cast<double>(std::max<std::size_t>(step_.batch, 1)),
+                 M = static_cast<double>(x.elements.size());
+    for (const Function& f : functions()) {
+      if (f.name != "σ" && f.name != "softmax") continue;
+      const Grid p = f.value(x);
+      for (const double share : {1.0, 1 / N, 1 / M}) {
+        Grid right = x, wrong = x;
+        for (std::size_t i = 0; i < x.elements.size(); ++i) {
+          right.elements[i] = (p.elements[i] - y.elements[i]) * share;
+          wrong.elements[i] = (x.elements[i] - y.elements[i]) * share;
+        }
+        if (error(right) && equal(wrong, a_))
+          find(Cause::WrongVariable, "the logits are taken for probabilities: z − y",
+               "with p = " + f.name + "(z), p − y gives " + error_text(right),
+               "∂L/∂z = p − y with p = " + f.name + "(z)");
+      }
+    }
+  }
+
+  /// n − a = c·w: one free number, so it takes a few entries to say so.
+  void weight_decay() {
+    if (is_input() || step_.target.defined() || a_.elements.size() < 3) return;
+    const Grid w(t_.value);
+    if (w.elements.size() != a_.elements.size()) return;  // it is no tensor's gradient but a value
+    double above = 0, below = 0;
+    for (std::size_t i = 0; i < w.elements.size(); ++i) {
+      if (std::isnan(n_.elements[i])) return;
+      above += (n_.elements[i] - a_.elements[i]) * w.elements[i];
+      below += w.elements[i] * w.elements[i];
+    }
+    const double c = above / below;
+    Grid repaired = a_;
+    for (std::size_t i = 0; i < w.elements.size(); ++i) repaired.elements[i] += c * w.elements[i];
+    consider(repaired, Cause::WeightDecay,
+             c > 0 ? "the weight decay's part of the " + subject_ + " is missing, or too small"
+                   : "the weight decay's part of the " + subject_ + " is too large, or does not belong there",
+             formatted("adding %.6g·w gives", c), "the penalty λΣw² adds 2λ·w to dw");
+  }
+
+  // Findings -------------------------------------------------------------------------------------------------------
+
+  void find(Cause cause, const std::string& what, const std::string& evidence, const std::string& where) {
+    findings_.push_back({cause, place_, what, evidence, where});
+  }
+  void consider(const Grid& repaired, Cause cause, const std::string& what, const std::string& how,
+                const std::string& where) {
+    if (error(repaired)) find(cause, what, how + " " + error_text(repaired), where);
+  }
+  /// a = c·n.
+  void scaled(double c, Cause cause, const std::string& what, const std::string& where) {
+    const std::string how = c == -1 ? "changing its sign"
+                            : c > 1 ? formatted("dividing it by %.4g", c)
+                                    : formatted("multiplying it by %.4g", 1 / c);
+    consider(multiplied(a_, 1 / c), cause, what, how + " gives", where);
+  }
+
+  Diagnosis choose() const {
+    Diagnosis none{Cause::Inconclusive, place_, "none of the known mistakes explains the " + subject_, best_constant(),
+                   "the entries above: where do they agree, and where not?"};
+    if (findings_.empty()) return none;
+    for (const Diagnosis& finding : findings_) {
+      if (finding.cause == findings_.front().cause) continue;
+      none.what = "two mistakes would explain the " + subject_ + " alike: " + to_string(findings_.front().cause) +
+                  ", or " + to_string(finding.cause);
+      none.evidence = findings_.front().evidence + "; " + finding.evidence;
+      none.where = "check with other sizes, pairwise different primes, so that a factor names one of them";
+      return none;
+    }
+    return findings_.front();
+  }
+
+  std::string best_constant() const {
+    double an = 0, nn = 0, rest = 0;
+    for (std::size_t i = 0; i < n_.elements.size() && i < a_.elements.size(); ++i)
+      if (!std::isnan(n_.elements[i])) an += a_.elements[i] * n_.elements[i], nn += n_.elements[i] * n_.elements[i];
+    const double c = an / nn;
+    for (std::size_t i = 0; i < n_.elements.size() && i < a_.elements.size(); ++i)
+      if (!std::isnan(n_.elements[i])) rest += std::pow(a_.elements[i] - c * n_.elements[i], 2);
+    const double residual = std::sqrt(rest / nn);
+    return residual < 1e-6
+               ? formatted("it is %.6g times what it should be", c)
+               : formatted("it is not a multiple of what it should be: %.3g times it leaves %.2g of it over", c,
+                           residual);
+  }
+
+  std::vector<Diagnosis> findings_;
+};
+
+}  // namespace
+
+Diagnosis from_catalogue(const GradientReport& report, const TensorReport& tensor) {
+  return Catalogue(report, tensor)();
+}
+
+}  // namespace handgrad::detail
