@@ -4,7 +4,7 @@
 #include <functional>
 #include <utility>
 
-#include "common/gabor.hpp"
+#include "gabor/gabor.hpp"
 
 namespace handgrad::labs {
 
@@ -61,7 +61,7 @@ Lesson gabor() {
   const std::vector<float> xs = x.to_vector(), ys = y.to_vector();
   std::vector<float> xo, yo;
   for (std::size_t i : order) xo.push_back(xs[i]), yo.push_back(ys[i]);
-  Sequential net{Gabor(2, 14)};
+  Sequential net{Gabor<float>(2, 14)};
   auto optimizer = sgd(net, SGDOptions{.lr = 0.1});
   return {"gabor",
           "Fitting the two parameters of a Gabor filter",

@@ -80,7 +80,7 @@ std::vector<std::string> wrapped(const std::string& text, std::size_t columns, c
 }
 
 std::string coordinates(const Shape& shape, std::size_t flat) {
-  if (shape.rank() == 0) return "";
+  if (shape.numel() == 1) return "";
   if (shape.rank() == 1) return "[" + std::to_string(flat) + "]";
   return "[" + std::to_string(flat / shape.columns()) + "," + std::to_string(flat % shape.columns()) + "]";
 }
@@ -258,8 +258,11 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
     const std::size_t wide = array.shape.columns(), row = look / wide, column = look % wide;
     std::size_t top = row < rows ? 0 : row - rows / 2, left_column = column < columns ? 0 : column - columns + 1;
     if (which > 0 && which == view.focus) top = view.top, left_column = view.left;
-    const std::string title = shown[which].first + (updates && which == 0 ? " new " : " ") + array.shape.str() +
-                              (which == view.focus ? " ◂" : "");
+    const std::string title = shown[which].first +
+                              (updates && which == 0                       ? " new "
+                               : updates && shown[which].first == a.target ? " before "
+                                                                           : " ") +
+                              array.shape.str() + (which == view.focus ? " ◂" : "");
     auto cells = table(array, rows, columns, top, left_column, marked, chosen);
     const std::size_t block_width = std::max(width(title), gutter + columns * cell_width) + 2;
     block[0] = padded(block[0], used) + title;
@@ -287,8 +290,8 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   }
   while (lines.size() + 2 < view.height) lines.emplace_back();
   lines.push_back(cut(view.message, view.width));
-  lines.push_back(styled(
-      "7", cut("n next  b back  f l k u phase  e epoch  r run  ←↑↓→ cell  Tab table  ? help  q quit", view.width)));
+  lines.push_back(
+      styled("7", cut("n next  b back  f l k u phase  e epoch  r run  ←↑↓→ cell  Tab table  ? help", view.width)));
   return lines;
 }
 

@@ -17,6 +17,14 @@ class Gabor : public handgrad::Layer<T> {
 
   handgrad::Parameter<T> w1, w2;
 
+  handgrad::trace::Derivation derivation(const handgrad::Shape&) const override {
+    return {.forward = {"h = w1 + 0.06·w2·x", "y = sin(h)·exp(−h²/32)"},
+            .backward = {{"g = δ∘∂y/∂h", "g = δ·exp(−h²/32)·(cos(h) − h/16·sin(h))"},
+                         {"dw1 = Σ g", "dw1 = sum(i: g[i])"},
+                         {"dw2 = Σ g·0.06·x", "dw2 = sum(i: g[i]·0.06·x[i])"},
+                         "dx = g·0.06·w2"}};
+  }
+
  protected:
   using Tensor = handgrad::Tensor<T>;
 

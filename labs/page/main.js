@@ -23,7 +23,7 @@ const Page = (() => {
     Object.assign(state, change);
     settle();
     const fresh = state.frame !== before.frame || state.at !== before.at;
-    show(fresh, state.frame !== before.frame);
+    show(fresh, state.frame !== before.frame, fresh || state.example !== before.example || state.edges !== before.edges);
     clearTimeout(addressLater);
     addressLater = setTimeout(toAddress, 200);  // browsers do not want it at every move of the pointer
   }
@@ -38,7 +38,7 @@ const Page = (() => {
     Object.assign(state, {frame: number("frame"), at: number("at"), element: number("element"),
                           example: number("example"), edges: asked.edges || "weight"});
     settle();
-    show(true, true);
+    show(true, true, true);
   }
 
   const next = () => {
@@ -78,7 +78,7 @@ const Page = (() => {
   }
   function coordinates(value) {
     const c = Formula.columns(value);
-    return value.shape.length === 0 ? "" : value.shape.length === 1 ? `${state.element}`
+    return value.data.length === 1 ? "" : value.shape.length === 1 ? `${state.element}`
                                                                      : `${Math.floor(state.element / c)},${state.element % c}`;
   }
 
@@ -138,7 +138,7 @@ const Page = (() => {
       .attr("tabindex", -1).attr("title", ([, i]) => name(i)).attr("aria-label", ([, i]) => name(i)).on("click", ([, i]) => go({at: i}));
   }
 
-  function show(fresh, otherFrame) {
+  function show(fresh, otherFrame, otherDrawing) {
     const a = assignment(), frame = frames[state.frame];
     if (fresh) {
       byId("where").textContent = `epoch ${frame.epoch} · assignment ${state.at + 1} of ${trace().assignments.length}`;
@@ -160,6 +160,7 @@ const Page = (() => {
       const examples = Network.examples(trace());
       d3.select("#example").html("").selectAll("option").data(d3.range(examples)).enter().append("option").attr("value", (i) => i).text((i) => i);
     }
+    if (!otherDrawing) return;
     byId("example").value = state.example;
     byId("edges").value = state.edges;
     Network.show(trace(), state.at, state.example, state.edges);

@@ -82,15 +82,18 @@ const Tables = (() => {
     const read = new Set(reads.map(({symbol, flat}) => `${symbol} ${flat}`));
     cells("result").classed("chosen", (d) => d.flat === element).attr("aria-selected", (d) => d.flat === element);
     cells("input").classed("read", (d) => read.has(`${d.symbol} ${d.flat}`));
-    const first = d3.select("#tensors td.read").node();
-    for (const node of [d3.select("#tensors td.chosen").node(), first]) {
-      const scroller = node && node.closest(".scroller");
-      if (!scroller) continue;  // only within its own box: the page itself stays where it is
-      if (node.offsetTop < scroller.scrollTop + 24 || node.offsetTop > scroller.scrollTop + scroller.clientHeight - 24)
-        scroller.scrollTop = node.offsetTop - scroller.clientHeight / 2;
-      if (node.offsetLeft < scroller.scrollLeft + 30 || node.offsetLeft > scroller.scrollLeft + scroller.clientWidth - 60)
-        scroller.scrollLeft = node.offsetLeft - scroller.clientWidth / 2;
-    }
+    for (const scroller of document.querySelectorAll("#tensors .scroller"))
+      reveal(scroller, scroller.querySelector("td.chosen, td.read"));
+  }
+
+  /** Scrolls a table to a cell, within its own box: the page itself stays where it is. */
+  function reveal(box, cell) {
+    if (!cell) return;
+    const head = 26;  // the row and column numbers, which stay in sight
+    if (cell.offsetTop < box.scrollTop + head || cell.offsetTop + cell.offsetHeight > box.scrollTop + box.clientHeight)
+      box.scrollTop = cell.offsetTop - box.clientHeight / 2;
+    if (cell.offsetLeft < box.scrollLeft + head || cell.offsetLeft + cell.offsetWidth > box.scrollLeft + box.clientWidth)
+      box.scrollLeft = cell.offsetLeft - box.clientWidth / 2;
   }
 
   /** Lights the row and the column of a cell in its table. */
