@@ -84,13 +84,13 @@ const Page = (() => {
 
   function showFormula() {
     const a = assignment(), value = trace().values[a.value], sign = a.target in a.inputs ? "\\leftarrow" : "=";
-    const element = a.element && a.element.latex !== a.formula.latex ? `\\qquad\\qquad ${a.element.latex}` : "";
+    const element = a.element && a.element.latex !== a.formula.latex ? `\\qquad {${a.element.latex}}` : "";
     set("symbols", a.formula.latex + element);
     const inputs = Object.entries(a.inputs).filter(([s]) => s !== a.target).map(([s, v]) => [symbolTexOf(s), trace().values[v]]);
     const constants = inputs.filter(([, v]) => v.role === "constant" && v.data.length === 1);
     set("shapes", `${symbolTex(a)}:\\,${dimensions(value.shape)}` +
-        inputs.filter((input) => !constants.includes(input)).map(([s, v]) => `\\qquad ${s}:\\,${dimensions(v.shape)}`).join("") +
-        constants.map(([s, v]) => `\\qquad ${s} = ${Formula.texNumber(Formula.decode(v.data[0]), 6)}`).join(""));
+        inputs.filter((input) => !constants.includes(input)).map(([s, v]) => `\\qquad {${s}:\\,${dimensions(v.shape)}}`).join("") +
+        constants.map(([s, v]) => `\\qquad {${s} = ${Formula.texNumber(Formula.decode(v.data[0]), 6)}}`).join(""));
     showNumbers(a, value, sign);
   }
   const symbolTexOf = (symbol) => trace().symbols[symbol] || symbol;
