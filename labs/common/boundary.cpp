@@ -9,12 +9,13 @@ namespace handgrad::labs {
 
 Plot decision_boundary(const std::string& title, const Samples<float>& data,
                        const std::function<Tensor<float>(const Tensor<float>&)>& probability) {
+  const Tensor<float> x = data.x.cpu(), y = data.y.cpu();
   std::array<std::array<std::vector<float>, 2>, 2> points;  // class, coordinate
   std::array<std::vector<float>, 2> all;
-  for (std::size_t i = 0; i < data.x.size(0); ++i)
+  for (std::size_t i = 0; i < x.size(0); ++i)
     for (const std::size_t k : {0, 1}) {
-      points[data.y.item(i, 0) > 0.5f][k].push_back(data.x.item(i, k));
-      all[k].push_back(data.x.item(i, k));
+      points[y.item(i, 0) > 0.5f][k].push_back(x.item(i, k));
+      all[k].push_back(x.item(i, k));
     }
   constexpr std::size_t n = 100;
   std::array<Tensor<float>, 2> axes;

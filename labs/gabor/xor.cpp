@@ -31,8 +31,9 @@ Data draw_data() {
 hg::Sequential<float> classifier() { return hg::Sequential{hg::Linear(2, 4), hg::Tanh(), hg::Linear(4, 1)}; }
 
 /// A logit above 0 is a probability above 0.5.
-double accuracy(hg::Sequential<float>& model, const hg::Samples<float>& data) {
-  const Tensor<float> predicted = xt::cast<float>(model.forward(data.x).xt() > 0.f);
+double accuracy(hg::Sequential<float>& model, const hg::Samples<float>& data, hg::Device device) {
+  const Tensor<float> logits = model.forward(data.x.to(device)).cpu();
+  const Tensor<float> predicted = xt::cast<float>(logits.xt() > 0.f);
   return hg::accuracy_score(data.y, predicted);
 }
 
@@ -43,9 +44,12 @@ struct Run {
 };
 
 /// The notebook gives the model, the loss and the metric, and leaves the training to the reader.
-Run train(const Data& data, int epochs = 60) {
+Run train(const Data& data, hg::Device device, int epochs = 60) {
   Run run;
-  hg::DataLoader loader(hg::TensorDataset(data.train.x, data.train.y), {.batch_size = 50, .shuffle = true});
+  run.model.to(device);
+  const Tensor<float> val_x = data.val.x.to(device), val_y = data.val.y.to(device);
+  hg::DataLoader loader(hg::TensorDataset(data.train.x, data.train.y),
+                        {.batch_size = 50, .shuffle = true, .device = device});
   hg::BCEWithLogitsLoss loss_fn;
   hg::SGD optimizer(run.model.parameters(), {.lr = 0.1, .momentum = 0.9});
   auto best = run.model.state_dict();
@@ -58,7 +62,7 @@ Run train(const Data& data, int epochs = 60) {
       optimizer.step();
     }
     run.loss.push_back(loss / static_cast<double>(loader.size()));
-    run.val_loss.push_back(loss_fn.forward(run.model.forward(data.val.x), data.val.y).item());
+    run.val_loss.push_back(loss_fn.forward(run.model.forward(val_x), val_y).item());
     if (run.val_loss.back() > *std::min_element(run.val_loss.begin(), run.val_loss.end())) continue;
     best = run.model.state_dict();
     run.best_epoch = epoch;
@@ -105,10 +109,12 @@ void xor_classifier(Lab& lab) {
   two_formulas(lab);
 
   lab.section("5.5  Training: SGD with momentum 0.9, lr 0.1, batches of 50, 60 epochs");
-  Run run = train(data);
-  const double test = accuracy(run.model, data.test);
-  std::cout << "best epoch " << run.best_epoch << ": accuracy on training data " << accuracy(run.model, data.train)
-            << ", validation " << accuracy(run.model, data.val) << ", test " << test << '\n';
+  const hg::Device device = lab.options.device;
+  Run run = train(data, device);
+  const double test = accuracy(run.model, data.test, device);
+  std::cout << "best epoch " << run.best_epoch << ": accuracy on training data "
+            << accuracy(run.model, data.train, device) << ", validation " << accuracy(run.model, data.val, device)
+            << ", test " << test << '\n';
   const double wrong = std::erfc(2.5 / std::sqrt(2.0)) / 2;
   std::cout << "A cloud reaches over the border at distance 0.5 = 2.5σ with probability " << wrong
             << " in each coordinate:\nno classifier can expect more than " << (1 - wrong) * (1 - wrong) + wrong * wrong
@@ -123,8 +129,9 @@ void xor_classifier(Lab& lab) {
       .vertical(run.best_epoch, "best validation");
   hg::Sigmoid sigmoid;
   draw(lab, "xor",
-       {decision_boundary("XOR: the test data", data.test,
-                          [&](const Tensor<float>& x) { return sigmoid.forward(run.model.forward(x)); }),
+       {decision_boundary(
+            "XOR: the test data", data.test,
+            [&](const Tensor<float>& x) { return sigmoid.forward(run.model.forward(x.to(device))).cpu(); }),
         loss.log_y()},
        2);
 
@@ -132,8 +139,8 @@ void xor_classifier(Lab& lab) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     hg::manual_seed(seed);
     const Data other = draw_data();
-    Run again = train(other);
-    std::cout << ' ' << accuracy(again.model, other.test);
+    Run again = train(other, device);
+    std::cout << ' ' << accuracy(again.model, other.test, device);
   }
   std::cout << '\n';
 }

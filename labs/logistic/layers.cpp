@@ -41,24 +41,26 @@ struct Run {
 };
 
 /// Section 2 as it stands: Linear, Sigmoid, and the loss of probabilities.
-Run train(std::uint64_t seed, bool talk = false) {
+Run train(std::uint64_t seed, hg::Device device, bool talk = false) {
   hg::manual_seed(seed);
   const auto [x, y] = hg::apples(3);
-  hg::DataLoader train_dl(hg::TensorDataset(x, y), {.batch_size = 5, .shuffle = true});
+  hg::DataLoader train_dl(hg::TensorDataset(x, y), {.batch_size = 5, .shuffle = true, .device = device});
   hg::Sequential model{hg::Linear(3, 1), hg::Sigmoid()};
+  model.to(device);
+  const Tensor<float> rows = x.rows(0, 5).to(device);
   hg::BCELoss loss;
   hg::SGD opt(model.parameters(), {.lr = 1e-5});
   if (talk)
-    std::cout << model << "\nloss before training: " << loss.forward(model.forward(x), y).item()
-              << "\nprobabilities of the five distinct rows: " << model.forward(x.rows(0, 5)) << "\n\n";
+    std::cout << model << "\nloss before training: " << loss.forward(model.forward(x.to(device)), y.to(device)).item()
+              << "\nprobabilities of the five distinct rows: " << model.forward(rows) << "\n\n";
   Run run;
   run.losses = fit_return_loss(model, loss, opt, train_dl, talk);
-  run.probs = model.forward(x.rows(0, 5)).clone();
+  run.probs = model.forward(rows).cpu();
   return run;
 }
 
 /// The same with the sigmoid inside the loss, on inputs as they are or standardised.
-Run train_on_logits(std::uint64_t seed, bool standardised, double lr) {
+Run train_on_logits(std::uint64_t seed, hg::Device device, bool standardised, double lr) {
   hg::manual_seed(seed);
   auto [x, y] = hg::apples(3);
   if (standardised) {
@@ -66,13 +68,14 @@ Run train_on_logits(std::uint64_t seed, bool standardised, double lr) {
     scaler.fit(x);
     x = scaler.transform(x);
   }
-  hg::DataLoader train_dl(hg::TensorDataset(x, y), {.batch_size = 5, .shuffle = true});
+  hg::DataLoader train_dl(hg::TensorDataset(x, y), {.batch_size = 5, .shuffle = true, .device = device});
   hg::Sequential model{hg::Linear(3, 1)};
+  model.to(device);
   hg::BCEWithLogitsLoss loss;
   hg::SGD opt(model.parameters(), {.lr = lr});
   Run run;
   run.losses = fit_return_loss(model, loss, opt, train_dl, false);
-  run.probs = hg::Sigmoid().forward(model.forward(x.rows(0, 5))).clone();
+  run.probs = hg::Sigmoid().forward(model.forward(x.rows(0, 5).to(device))).cpu();
   return run;
 }
 
@@ -84,7 +87,7 @@ std::size_t right(const Run& run) {
   return count;
 }
 
-void spread(std::uint64_t first_seed) {
+void spread(std::uint64_t first_seed, hg::Device device) {
   std::cout
       << "The notebook seeds nothing here, and not every start gets there in 1000 epochs. Rows right of five, and\n"
       << "the loss of the last epoch:\n\n"
@@ -92,7 +95,8 @@ void spread(std::uint64_t first_seed) {
   constexpr std::uint64_t seeds = 10;
   std::size_t all[3] = {0, 0, 0};
   for (std::uint64_t seed = first_seed; seed < first_seed + seeds; ++seed) {
-    const Run runs[3] = {train(seed), train_on_logits(seed, false, 1e-5), train_on_logits(seed, true, 0.1)};
+    const Run runs[3] = {train(seed, device), train_on_logits(seed, device, false, 1e-5),
+                         train_on_logits(seed, device, true, 0.1)};
     std::cout << std::setw(5) << seed;
     const int widths[3] = {10, 14, 15};
     for (int i = 0; i < 3; ++i) {
@@ -129,7 +133,7 @@ void layers_section(Lab& lab) {
 
   lab.section("2.9  Linear(3, 1) and Sigmoid; SGD with lr 1e-5, 1000 epochs");
   std::cout << std::fixed << std::setprecision(4);
-  const Run run = train(seed, true);
+  const Run run = train(seed, lab.options.device, true);
   std::cout << "\nprobs = " << run.probs << "\ntargets = " << y.rows(0, 5) << '\n';
   lab.figures.reach("000.logreg.probs", run.probs, printed("0.4796 0.6554 0.9944 0.0032 0.9824"), right(run) == 5);
 
@@ -141,5 +145,5 @@ void layers_section(Lab& lab) {
   lab.figures.shape("000.logreg.curve");
 
   lab.section("2.12 From other seeds");
-  spread(seed);
+  spread(seed, lab.options.device);
 }

@@ -39,7 +39,8 @@ hg::Sequential<float> classification_nn_v3(std::uint64_t seed = 0) {
 }
 
 Tensor<float> predict(hg::Sequential<float>& model, const Tensor<float>& X) {
-  return xt::cast<float>(model.forward(X).xt() > 0.5f);
+  const Tensor<float> probability = model.forward(X).cpu();
+  return xt::cast<float>(probability.xt() > 0.5f);
 }
 
 double accuracy(hg::Sequential<float>& model, const hg::Samples<float>& data) {
@@ -48,6 +49,7 @@ double accuracy(hg::Sequential<float>& model, const hg::Samples<float>& data) {
 
 std::vector<double> fit(hg::Sequential<float>& model, const hg::Samples<float>& data, double rate, int iterations,
                         double momentum = 0) {
+  model.to(data.x.device());
   hg::SGD optimizer(model.parameters(), {.lr = rate, .momentum = momentum});
   hg::BCELoss loss;
   return fit_model(model, optimizer, loss, data.x, data.y, iterations);
@@ -72,7 +74,7 @@ std::vector<double> gradient_norms(hg::Sequential<float>& model, const hg::Sampl
   model.backward(loss.backward());
   std::vector<double> norms;
   for (auto& [name, parameter] : model.named_parameters())
-    if (name.ends_with("weight")) norms.push_back(std::sqrt(xt::sum(xt::square(parameter.grad().xt()))()));
+    if (name.ends_with("weight")) norms.push_back(std::sqrt(xt::sum(xt::square(parameter.grad().cpu().xt()))()));
   return norms;
 }
 
@@ -134,8 +136,9 @@ hg::Sequential<float> classify(Lab& lab, const hg::Samples<float>& data) {
     reached.push_back(accuracy(model, data));
     std::cout << version.id << ", " << version.title << ": loss " << history.front() << " → " << history.back() << '\n'
               << hg::classification_report(data.y, predict(model, data.x)) << '\n';
-    boundaries.push_back(decision_boundary(version.id + ": " + version.title, data,
-                                           [&](const Tensor<float>& x) { return model.forward(x); }));
+    boundaries.push_back(decision_boundary(version.id + ": " + version.title, data, [&](const Tensor<float>& x) {
+      return model.forward(x.to(data.x.device())).cpu();
+    }));
     losses.line(iterations(history.size()), history, version.id + ": " + version.title);
   }
   boundaries.push_back(losses.log_y());
@@ -174,7 +177,7 @@ bool refused(hg::Layer<float>& model, const std::vector<hg::NamedTensor<float>>&
 
 void save_and_load(Lab& lab, hg::Sequential<float>& model, const hg::Samples<float>& data) {
   lab.section("10   Saved and loaded");
-  const Tensor<float> prediction = model.forward(data.x).clone();
+  const Tensor<float> prediction = model.forward(data.x).clone().cpu();
   const std::string path = lab.out("moons_v3.safetensors");
   hg::write_safetensors(path, model.state_dict());
   const auto state = hg::read_safetensors(path).tensors;
@@ -183,7 +186,8 @@ void save_and_load(Lab& lab, hg::Sequential<float>& model, const hg::Samples<flo
 
   auto loaded = classification_nn_v3(1);  // other weights, until it is given the saved ones
   loaded.load_state_dict(state);
-  const Tensor<float>& again = loaded.forward(data.x);
+  loaded.to(data.x.device());
+  const Tensor<float> again = loaded.forward(data.x).cpu();
   std::size_t different = 0;
   for (std::size_t i = 0; i < prediction.numel(); ++i) different += prediction.data()[i] != again.data()[i];
   std::cout << different << " of " << prediction.numel() << " predictions of the loaded model differ.\n";
@@ -198,6 +202,7 @@ void save_and_load(Lab& lab, hg::Sequential<float>& model, const hg::Samples<flo
 
   auto sigmoids = classification_nn_v2();
   sigmoids.load_state_dict(state);
+  sigmoids.to(data.x.device());
   std::cout << "\nBut v2 has the same names and shapes. It takes v3's weights, and answers nonsense: accuracy "
             << accuracy(sigmoids, data)
             << ".\nAn activation has no parameters; a file of parameters is not the model.\n";
@@ -206,7 +211,8 @@ void save_and_load(Lab& lab, hg::Sequential<float>& model, const hg::Samples<flo
 }  // namespace
 
 void moons(Lab& lab) {
-  const hg::Samples<float> data = hg::make_moons({.n_samples = 1000, .noise = 0.1, .random_state = 0});
+  hg::Samples<float> data = hg::make_moons({.n_samples = 1000, .noise = 0.1, .random_state = 0});
+  data = {data.x.to(lab.options.device), data.y.to(lab.options.device)};
   auto v3 = classify(lab, data);
   save_and_load(lab, v3, data);
 }
