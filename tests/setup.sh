@@ -4,7 +4,6 @@ handgrad_packages=(g++ cmake ninja-build libxtensor-dev libxtensor-blas-dev libx
                    nlohmann-json3-dev libcli11-dev)
 handgrad_test_packages=(libboost-test-dev)
 handgrad_page_packages=(node-d3 libjs-katex)  # ./labs/run open puts them into its page
-handgrad_page_test_packages=(chromium python3)
 
 handgrad_say() { printf '\n== %s\n' "$*" >&2; }
 
