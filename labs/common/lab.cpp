@@ -33,7 +33,7 @@ std::string bold(const std::string& text) { return colours() ? "\x1b[1m" + text 
 
 /// Runs one lab; what it throws ends the lab, not the program.
 bool run_one(const Entry& entry, const Options& options, Figures& figures) {
-  std::cout << '\n' << bold("=== " + entry.name + ": " + entry.summary + " (notebook " + entry.notebook + ")") << '\n';
+  std::cout << '\n' << bold("=== " + entry.name + ": " + entry.summary + " (" + entry.source() + ")") << '\n';
   Lab lab{options, figures};
   try {
     entry.run(lab);
@@ -51,9 +51,11 @@ detail::Registration::Registration(const char* name, const char* notebook, const
   registry().push_back({name, notebook, summary, run});
 }
 
+std::string Entry::source() const { return notebook.empty() ? "beyond the notebooks" : "notebook " + notebook; }
+
 const std::vector<Entry>& labs() {
-  std::sort(registry().begin(), registry().end(),
-            [](const Entry& a, const Entry& b) { return std::tie(a.notebook, a.name) < std::tie(b.notebook, b.name); });
+  const auto place = [](const Entry& entry) { return std::tuple(entry.notebook.empty(), entry.notebook, entry.name); };
+  std::sort(registry().begin(), registry().end(), [&](const Entry& a, const Entry& b) { return place(a) < place(b); });
   return registry();
 }
 
@@ -61,12 +63,12 @@ bool colours() { return isatty(STDOUT_FILENO) && std::getenv("NO_COLOR") == null
 
 void Lab::section(const std::string& title) const { std::cout << '\n' << bold("--- " + title) << "\n\n"; }
 
-std::string Lab::data(const std::string& name) const {
-  if (!options.data)
-    throw IoError("needs the data set " + name +
-                  ": give the folder that holds it, with --data DIR or in HANDGRAD_DATA");
+std::optional<std::string> Lab::data(const std::string& name) const {
+  if (!options.data) return std::nullopt;
+  if (!std::filesystem::is_directory(*options.data))
+    throw IoError("the data folder " + *options.data + " is not there (--data DIR, or HANDGRAD_DATA)");
   const auto path = std::filesystem::path(*options.data) / name;
-  if (!std::filesystem::exists(path)) throw IoError("there is no " + name + " in the data folder " + *options.data);
+  if (!std::filesystem::exists(path)) return std::nullopt;
   return path.string();
 }
 

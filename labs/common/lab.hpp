@@ -26,21 +26,24 @@ struct Lab {
 
   /// The title of a step, above what it prints.
   void section(const std::string& title) const;
-  /// The path of a file or folder among the data sets. Throws IoError saying how to give the folder, when there is
-  /// none.
-  std::string data(const std::string& name) const;
+  /// The path of a file or folder among the data sets; nothing when no folder was given, or it lacks this one. Throws
+  /// IoError when the folder that was given is not there.
+  std::optional<std::string> data(const std::string& name) const;
   /// The path for a file to write, `OUT/from_scratch/fit.svg`; its folder is made.
   std::string out(const std::string& name) const;
 };
 
 struct Entry {
   std::string name;
-  std::string notebook;
+  std::string notebook;  // empty: beyond them
   std::string summary;
   void (*run)(Lab&);
+
+  /// `notebook 004`, or `beyond the notebooks`.
+  std::string source() const;
 };
 
-/// All labs, in the order of their notebooks.
+/// All labs, in the order of their notebooks; what goes beyond them comes last.
 const std::vector<Entry>& labs();
 
 /// Runs the named ones, each with its heading, and prints the table of all figures. Writes them to `json` after each

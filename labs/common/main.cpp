@@ -20,8 +20,8 @@ void list_labs() {
   std::size_t width = 0;
   for (const auto& entry : labs::labs()) width = std::max(width, entry.name.size());
   for (const auto& entry : labs::labs())
-    std::cout << entry.name << std::string(width - entry.name.size() + 2, ' ') << entry.summary << " (notebook "
-              << entry.notebook << ")\n";
+    std::cout << entry.name << std::string(width - entry.name.size() + 2, ' ') << entry.summary << " ("
+              << entry.source() << ")\n";
 }
 
 Device device_from(const std::string& text) {

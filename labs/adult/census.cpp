@@ -1,0 +1,151 @@
+// The data of notebook 003: read, cleaned, split and made into numbers, as the notebook does it and as it meant to.
+#include <cmath>
+#include <iomanip>
+#include <iostream>
+#include <span>
+#include <sstream>
+#include <utility>
+
+#include "adult/parts.hpp"
+#include "common/plot.hpp"
+#include "handgrad/io/files.hpp"
+
+namespace hg = handgrad;
+using namespace handgrad::labs;
+
+namespace {
+
+const std::vector<std::string> columns{
+    "age",          "workclass", "fnlwgt", "education",    "education-num", "marital-status", "occupation",
+    "relationship", "race",      "sex",    "capital-gain", "capital-loss",  "hours-per-week", "native-country",
+    "wage"};
+const std::vector<std::string> continuous{"age",          "fnlwgt",       "education-num",
+                                          "capital-gain", "capital-loss", "hours-per-week"};
+const std::vector<std::string> categorical{"workclass", "education", "marital-status", "occupation", "relationship",
+                                           "race",      "sex",       "native-country"};
+
+/// The made-up census in a file of the real one's form: from there on both go the same way.
+std::string write_census(const Lab& lab) {
+  const hg::Table table = hg::make_census();
+  std::ostringstream text;
+  for (std::size_t row = 0; row < table.rows(); ++row)
+    for (const std::string& name : columns)
+      (table.is_numeric(name) ? text << table.numbers(name)[row] : text << table.text(name)[row])
+          << (name == columns.back() ? "\n" : ",");
+  const std::string path = lab.out("census.csv");
+  hg::write_file(path, text.str());
+  return path;
+}
+
+/// The notebook's merging of categories.
+const std::vector<std::pair<std::string, std::string>> schooling{{"Preschool", "dropout"},
+                                                                 {"10th", "dropout"},
+                                                                 {"11th", "dropout"},
+                                                                 {"12th", "dropout"},
+                                                                 {"1st-4th", "dropout"},
+                                                                 {"5th-6th", "dropout"},
+                                                                 {"7th-8th", "dropout"},
+                                                                 {"9th", "dropout"},
+                                                                 {"HS-grad", "HighGrad"},
+                                                                 {"Some-college", "CommunityCollege"},
+                                                                 {"Assoc-acdm", "CommunityCollege"},
+                                                                 {"Assoc-voc", "CommunityCollege"},
+                                                                 {"Prof-school", "Masters"}};
+const std::vector<std::pair<std::string, std::string>> marriage{{"Never-married", "NotMarried"},
+                                                                {"Married-AF-spouse", "Married"},
+                                                                {"Married-civ-spouse", "Married"},
+                                                                {"Married-spouse-absent", "NotMarried"},
+                                                                {"Divorced", "Separated"}};
+
+void merge_categories(hg::Table& table) {
+  for (const auto& [from, to] : schooling) table.replace("education", from, to);
+  for (const auto& [from, to] : marriage) table.replace("marital-status", from, to);
+}
+
+hg::Tensor<float> targets(std::span<const long> labels) {
+  return hg::Tensor<float>({labels.size(), 1}, std::vector<float>(labels.begin(), labels.end()));
+}
+
+/// Two stratified splits, 80 to 20, and what scaler and encoder learn from the training rows.
+Census prepare(const hg::Table& table, const std::string& high_wage, bool real) {
+  const std::vector<long> labels = table.indicator("wage", high_wage);
+  const auto labels_of = [&](std::span<const std::size_t> rows) {
+    std::vector<long> taken;
+    for (const std::size_t row : rows) taken.push_back(labels[row]);
+    return taken;
+  };
+  const auto [rest, test] = hg::train_test_split(table.rows(), {.test_size = 0.2, .stratify = labels});
+  const auto inner = hg::train_test_split(rest.size(), {.test_size = 0.2, .stratify = labels_of(rest)});
+  std::vector<std::size_t> train, valid;
+  for (const std::size_t i : inner.train) train.push_back(rest[i]);
+  for (const std::size_t i : inner.test) valid.push_back(rest[i]);
+
+  hg::ColumnTransformer transformer({.standard = continuous, .one_hot = categorical});
+  transformer.fit(table.take(train));
+  const auto part = [&](std::span<const std::size_t> rows) {
+    return Split{transformer.transform<float>(table.take(rows)), targets(labels_of(rows))};
+  };
+  return {real, part(train), part(valid), part(test), hg::compute_class_weight("balanced", {0, 1}, labels)[1]};
+}
+
+}  // namespace
+
+Censuses census_section(Lab& lab) {
+  lab.section("2.1  The data");
+  const std::optional<std::string> file = lab.data("adult/adult.data");
+  if (!file)
+    std::cout
+        << "There is no adult/adult.data (--data DIR or HANDGRAD_DATA; labs/fetch-data gets it): everything below\n"
+        << "is about a MADE-UP CENSUS of the same columns, and its scores cannot be compared with the notebook's.\n";
+  const std::string path = file ? *file : write_census(lab);
+  hg::CsvOptions csv{.header = false, .names = columns};
+  const hg::Table as_read = hg::read_csv(path, csv);
+  csv.trim = true;
+  hg::Table intended = hg::read_csv(path, csv);
+  std::cout << path << ": " << as_read.rows() << " rows, " << as_read.columns() << " columns\n";
+  for (const std::string& remark : as_read.remarks) std::cout << "  " << remark << '\n';
+
+  lab.section("2.2  The spaces");
+  std::cout
+      << "The notebook merges categories, 'Preschool' and other early ends of school to 'dropout', and so on. pandas'\n"
+      << "replace says nothing when it finds nothing. Ours does:\n\n";
+  try {
+    hg::Table merged = as_read;
+    merge_categories(merged);
+  } catch (const hg::ValueError& error) {
+    std::cout << "  ValueError: " << error.what() << "\n\n";
+  }
+  merge_categories(intended);
+  Censuses result{prepare(as_read, " >50K", file.has_value()), prepare(intended, ">50K", file.has_value())};
+  const Census& census = result.as_read;
+  std::cout << "So no category was ever merged: education keeps " << as_read.unique("education").size()
+            << " values where " << intended.unique("education").size() << " were meant, marital status "
+            << as_read.unique("marital-status").size() << " instead of " << intended.unique("marital-status").size()
+            << ".\nAfter one-hot encoding there are " << census.columns() << " columns instead of "
+            << result.intended.columns() << ". The notebook's table is used up to task 8, where both are trained.\n";
+
+  lab.section("2.3  Training, validation and test data");
+  std::cout << "training    " << census.train.x.shape().str() << "\nvalidation  " << census.valid.x.shape().str()
+            << "\ntest        " << census.test.x.shape().str() << '\n';
+  const std::vector<std::size_t> shape{census.train.x.size(0), census.columns()};
+  if (census.real)
+    lab.figures.exact("003.adult.shape", shape, printed("20838 108"));
+  else
+    lab.figures.exact("003.adult.shape", shape);
+  const double positive = 100 * xt::mean(census.train.y.xt())();
+  std::cout << std::fixed << std::setprecision(2) << positive
+            << " % of the training rows earn more than 50K. Who always answers 'no' is right in " << 100 - positive
+            << " %:\naccuracy says little here, hence AUROC, precision, recall and F1.\n";
+  Plot balance("Class percentages", "", "% of the training rows");
+  balance.bars({"<= 50K", "> 50K"}, {std::round(100 * (100 - positive)) / 100, std::round(100 * positive) / 100});
+  draw(lab, "classes", {balance});
+  return result;
+}
+
+void reach(Lab& lab, const Census& census, const std::string& id, double here, const std::string& notebook,
+           bool reached) {
+  if (census.real)
+    lab.figures.reach(id, here, printed(notebook), reached);
+  else
+    lab.figures.reach(id, here);
+}

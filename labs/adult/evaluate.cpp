@@ -1,0 +1,84 @@
+// How a model is judged: task 5 of notebook 003.
+#include <algorithm>
+#include <array>
+#include <iomanip>
+#include <iostream>
+#include <sstream>
+#include <utility>
+
+#include "adult/parts.hpp"
+#include "common/plot.hpp"
+
+namespace hg = handgrad;
+using namespace handgrad::labs;
+using hg::Tensor;
+
+Tensor<float> predict_proba(hg::Sequential<float>& net, const Tensor<float>& x) {
+  net.eval();
+  return hg::Sigmoid().forward(net.forward(x)).clone();
+}
+
+Scores evaluate_model(hg::Sequential<float>& net, hg::Loss<float>& loss, const Split& data,
+                      std::optional<double> threshold) {
+  net.eval();
+  const double value = loss.forward(net.forward(data.x), data.y).item();
+  const Tensor<float> p = predict_proba(net, data.x);
+  if (!threshold) threshold = hg::optimal_threshold(hg::precision_recall_curve(data.y, p)).threshold;
+  const Tensor<float> y_hat = xt::cast<float>(p.xt() >= static_cast<float>(*threshold));
+  return {value,
+          hg::roc_auc_score(data.y, p),
+          *threshold,
+          hg::precision_score(data.y, y_hat),
+          hg::recall_score(data.y, y_hat),
+          hg::f1_score(data.y, y_hat)};
+}
+
+namespace {
+
+constexpr std::size_t name_width = 42;
+
+void print_row(const std::string& name, const std::array<double, 5>& values) {
+  // Unicode letters count by their bytes in setw: the width is made by hand.
+  const auto letters = std::count_if(name.begin(), name.end(), [](char c) { return (c & 0xC0) != 0x80; });
+  std::cout << name
+            << std::string(name_width - std::min<std::size_t>(name_width, static_cast<std::size_t>(letters)), ' ')
+            << std::fixed;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    std::cout << std::setprecision(i < 4 ? 2 : 4) << std::setw(i == 0 || i == 1 ? 8 : 11)
+              << (i < 4 ? 100 * values[i] : values[i]);
+  std::cout << '\n';
+}
+
+std::array<double, 5> row_of(const Scores& s) { return {s.auroc, s.f1, s.precision, s.recall, s.threshold}; }
+
+}  // namespace
+
+void print_scores_heading(const std::string& title) {
+  std::cout << title << std::string(name_width - std::min(name_width, title.size()), ' ')
+            << "   AUROC      F1  precision     recall  threshold\n";
+}
+
+void print_scores(const std::string& name, const Scores& scores) { print_row(name, row_of(scores)); }
+
+void print_spread(const std::vector<Scores>& runs) {
+  for (const auto& [name, share] : {std::pair{"  lowest of ", 0}, {"  median of ", 1}, {"  highest of ", 2}}) {
+    std::array<double, 5> row{};
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      std::vector<double> values;
+      for (const Scores& scores : runs) values.push_back(row_of(scores)[i]);
+      std::sort(values.begin(), values.end());
+      row[i] = values[static_cast<std::size_t>(share) * (values.size() - 1) / 2];
+    }
+    print_row(name + std::to_string(runs.size()) + " seeds", row);
+  }
+}
+
+Plot precision_recall_plot(const std::string& title, hg::Sequential<float>& net, const Split& valid) {
+  const hg::PrecisionRecallCurve curve = hg::precision_recall_curve(valid.y, predict_proba(net, valid.x));
+  const hg::OptimalThreshold best = hg::optimal_threshold(curve);
+  std::ostringstream label;
+  label << std::fixed << std::setprecision(2) << "threshold " << best.threshold << ", F1 " << best.f1;
+  Plot plot(title, "recall", "precision");
+  plot.line(curve.recall, curve.precision).marks({best.recall}, {best.precision}, label.str()).limits(0, 1, 0, 1.03);
+  return plot;
+}

@@ -1,0 +1,72 @@
+#pragma once
+#include <cstdint>
+#include <handgrad/handgrad.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/lab.hpp"
+#include "common/plot.hpp"
+
+namespace handgrad {
+struct History;
+}
+
+// What the sections of this lab share: the data (census.cpp), how a model is judged (evaluate.cpp), and one function
+// for each part of the notebook.
+
+struct Split {
+  handgrad::Tensor<float> x, y;  // (N, D), (N, 1)
+};
+
+/// The three parts of the census, as the notebook cuts them.
+struct Census {
+  bool real = false;  // the UCI file, or made up
+  Split train, valid, test;
+  double positive_weight = 0;  // "balanced", of the class > 50K: N/(2·N₁) over all rows, as the notebook computes it
+
+  std::size_t columns() const { return train.x.size(1); }
+};
+
+/// The file as it is, and with its spaces removed and the categories merged as the notebook meant to.
+struct Censuses {
+  Census as_read, intended;
+};
+Censuses census_section(handgrad::labs::Lab& lab);
+
+/// Records a figure that the notebook reached from an unseeded start: beside the notebook's number where the data is
+/// the notebook's, alone where it is made up.
+void reach(handgrad::labs::Lab& lab, const Census& census, const std::string& id, double here,
+           const std::string& notebook, bool reached);
+
+// ---- how a model is judged ----
+
+struct Scores {
+  double loss, auroc, threshold, precision, recall, f1;
+};
+
+/// The notebook's evaluate_model: in evaluation mode, with the threshold (a probability) that is given, or else with
+/// the one that is best for F1 on these very data.
+Scores evaluate_model(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, const Split& data,
+                      std::optional<double> threshold = {});
+/// σ(z) of the network's outputs.
+handgrad::Tensor<float> predict_proba(handgrad::Sequential<float>& net, const handgrad::Tensor<float>& x);
+
+/// A row under `print_scores_heading`: AUROC, F1, precision, recall in per cent, threshold.
+void print_scores_heading(const std::string& title);
+void print_scores(const std::string& name, const Scores& scores);
+/// Lowest, middle and highest of each, over several seeds.
+void print_spread(const std::vector<Scores>& runs);
+
+/// The precision-recall curve on the validation data, with the best threshold marked.
+handgrad::labs::Plot precision_recall_plot(const std::string& title, handgrad::Sequential<float>& net,
+                                           const Split& valid);
+/// Losses of a training over its epochs, the best epoch and the early stop marked.
+handgrad::labs::Plot loss_plot(const std::string& title, const handgrad::History& history);
+
+// ---- the notebook's parts ----
+
+void plain_section(handgrad::labs::Lab& lab, const Census& census);            // tasks 3 and 4
+void regularized_section(handgrad::labs::Lab& lab, const Census& census);      // tasks 5 to 7
+void normalizing_section(handgrad::labs::Lab& lab, const Censuses& censuses);  // task 8
+void tuning_section(handgrad::labs::Lab& lab, const Census& census);           // the last, optional task
