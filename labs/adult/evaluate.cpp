@@ -73,6 +73,19 @@ void print_spread(const std::vector<Scores>& runs) {
   }
 }
 
+void reach_scores(Lab& lab, const Census& census, const std::string& id, const Scores& here, const Reached& notebook) {
+  const auto text = [](double value) {
+    std::ostringstream out;
+    out << std::fixed << std::setprecision(4) << value;
+    return out.str();
+  };
+  const bool f1 = here.f1 >= notebook.f1;
+  reach(lab, census, id + ".auroc", here.auroc, text(notebook.auroc), here.auroc >= notebook.auroc);
+  reach(lab, census, id + ".f1", here.f1, text(notebook.f1), f1);
+  reach(lab, census, id + ".precision", here.precision, text(notebook.precision), f1);
+  reach(lab, census, id + ".recall", here.recall, text(notebook.recall), f1);
+}
+
 Plot precision_recall_plot(const std::string& title, hg::Sequential<float>& net, const Split& valid) {
   const hg::PrecisionRecallCurve curve = hg::precision_recall_curve(valid.y, predict_proba(net, valid.x));
   const hg::OptimalThreshold best = hg::optimal_threshold(curve);

@@ -6,4 +6,6 @@
 HANDGRAD_LAB(adult, "003, second part", "the census: from logistic regression to a tuned network") {
   const Censuses censuses = census_section(lab);
   plain_section(lab, censuses.as_read);
+  regularized_section(lab, censuses.as_read);
+  normalizing_section(lab, censuses);
 }

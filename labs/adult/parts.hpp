@@ -8,10 +8,6 @@
 #include "common/lab.hpp"
 #include "common/plot.hpp"
 
-namespace handgrad {
-struct History;
-}
-
 // What the sections of this lab share: the data (census.cpp), how a model is judged (evaluate.cpp), and one function
 // for each part of the notebook.
 
@@ -39,7 +35,7 @@ Censuses census_section(handgrad::labs::Lab& lab);
 void reach(handgrad::labs::Lab& lab, const Census& census, const std::string& id, double here,
            const std::string& notebook, bool reached);
 
-// ---- how a model is judged ----
+// ---- how a model is judged (evaluate.cpp) ----
 
 struct Scores {
   double loss, auroc, threshold, precision, recall, f1;
@@ -58,11 +54,42 @@ void print_scores(const std::string& name, const Scores& scores);
 /// Lowest, middle and highest of each, over several seeds.
 void print_spread(const std::vector<Scores>& runs);
 
+/// Records .auroc, .f1, .precision and .recall. Precision and recall, of which one can be had for the other, are
+/// reached when F1 is, which weighs both.
+struct Reached {
+  double auroc, f1, precision, recall;  // by the notebook
+};
+void reach_scores(handgrad::labs::Lab& lab, const Census& census, const std::string& id, const Scores& here,
+                  const Reached& notebook);
+
 /// The precision-recall curve on the validation data, with the best threshold marked.
 handgrad::labs::Plot precision_recall_plot(const std::string& title, handgrad::Sequential<float>& net,
                                            const Split& valid);
-/// Losses of a training over its epochs, the best epoch and the early stop marked.
+
+// ---- training with early stopping (regularized.cpp) ----
+
+struct TrainingOptions {
+  int epochs, patience;
+  std::size_t batch_size;
+  int talk_every = 0;  // epochs between two lines
+};
+struct Training {
+  handgrad::History history;
+  std::vector<handgrad::NamedTensor<float>> last_weights;  // beside the best ones, which the network has
+};
+/// Batches in order, as in the notebook. The network has its best weights in the end.
+Training train(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, handgrad::Optimizer<float>& optimizer,
+               const Census& census, const TrainingOptions& options);
+double best_validation_loss(const handgrad::History& history);
+void print_end(const handgrad::History& history);
+/// Losses over the epochs, the best epoch and the early stop marked.
 handgrad::labs::Plot loss_plot(const std::string& title, const handgrad::History& history);
+
+struct Judged {
+  Scores valid, test;
+  Scores leaked;  // on the test data with the threshold that is best there
+};
+Judged judge(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, const Census& census);
 
 // ---- the notebook's parts ----
 
