@@ -8,4 +8,6 @@ HANDGRAD_LAB(adult, "003, second part", "the census: from logistic regression to
   plain_section(lab, censuses.as_read);
   regularized_section(lab, censuses.as_read);
   normalizing_section(lab, censuses);
+  tuning_section(lab, censuses.as_read);
+  lab.figures.shape("003.curves");
 }
