@@ -4,12 +4,14 @@
 #include <sstream>
 #include <string>
 
+#include "handgrad/check/testing.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/random.hpp"
+#include "handgrad/xtensor.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"
@@ -154,4 +156,21 @@ BOOST_AUTO_TEST_CASE(after_a_forward_that_failed_there_is_nothing_to_go_back_thr
   Sequential net{Linear(2, 3), Tanh(), Linear(4, 1)};  // 3 does not fit 4
   BOOST_CHECK_THROW(net.forward(ones({1, 2})), ShapeError);
   BOOST_CHECK_THROW(net.backward(ones({1, 1})), StateError);
+}
+
+// A user's class may derive from an activation and compute something else: it is not run as what it derives from.
+struct Square : Tanh<double> {
+  void forward_into(const Tensor<double>& z, Tensor<double>& y) override { y.xt() = z.xt() * z.xt(); }
+  void backward_into(const Tensor<double>& z, const Tensor<double>&, const Tensor<double>& dy,
+                     Tensor<double>& dz) override {
+    dz.xt() = 2 * dy.xt() * z.xt();
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_class_derived_from_an_activation_computes_its_own) {
+  Sequential<double> net{Linear<double>(3, 5), Square()};
+  HANDGRAD_CHECK_GRADIENTS(net, randn<double>({7, 3}));
+  const Tensor<double> x = randn<double>({2, 3}), z = net[0].forward(x).clone();
+  const Tensor<double> expected = z.xt() * z.xt();
+  BOOST_TEST(allclose(net.forward(x), expected, 1e-12));
 }

@@ -74,12 +74,16 @@ const Tensor<T>& Sequential<T>::propagate(const Tensor<T>& x) {
 
 template <class T>
 void Sequential<T>::find_fusions() {
+  // By the exact type: a class that a user derives from one of these may compute something else, or need z.
+  const auto is_linear = [](const Layer<T>& layer) { return typeid(layer) == typeid(Linear<T>); };
+  const auto needs_output_only = [](const Layer<T>& layer) {
+    for (const std::type_info* type :
+         {&typeid(Identity<T>), &typeid(Threshold<T>), &typeid(Sigmoid<T>), &typeid(Tanh<T>), &typeid(ReLU<T>)})
+      if (typeid(layer) == *type) return true;
+    return false;
+  };
   fusions_.assign(size(), false);
-  for (std::size_t i = 0; i + 1 < size(); ++i) {
-    const auto* activation = dynamic_cast<ActivationLayer<T>*>(&(*this)[i + 1]);
-    fusions_[i] = typeid((*this)[i]) == typeid(Linear<T>) && activation &&  // not a user's own kind of Linear
-                  std::visit([](const auto& f) { return f.from_output; }, activation->formula());
-  }
+  for (std::size_t i = 0; i + 1 < size(); ++i) fusions_[i] = is_linear((*this)[i]) && needs_output_only((*this)[i + 1]);
   fusions_known_ = true;
 }
 
