@@ -120,6 +120,27 @@ BOOST_AUTO_TEST_CASE(a_gradient_is_fresh_or_accumulated) {
   check_formulas(trace);
 }
 
+BOOST_AUTO_TEST_CASE(a_penalty_is_part_of_the_step) {
+  XOR model;
+  L2Penalty<float> penalty({model.net.parameters()[0], model.net.parameters()[2]}, 0.1);
+  trace::Recorder recorder;
+  model.loss.forward(model.net.forward(x), y);
+  penalty.forward();
+  model.net.zero_grad();
+  model.net.backward(model.loss.backward());
+  penalty.backward();
+  model.sgd.step();
+  const Trace trace = recorder.stop();
+  BOOST_TEST(names(trace) ==
+             "0 y, 1.0 y, 1.1 y, loss p, loss s, loss ℓ, loss L, penalty s1, penalty s2, penalty P, loss dz, 1.1 dW, "
+             "1.1 db, 1.1 dx, 1.0 dz, 0 dW, 0 db, 0 dW, 1.1 dW, 0 W, 0 b, 1.1 W, 1.1 b");
+  check_formulas(trace);
+  const std::size_t added = 17;  // 0 dW of the penalty, upon 0 dW of the layer; read by the update of 0 W
+  BOOST_TEST((trace.assignments[added].gradient == Assignment::Gradient::Accumulated));
+  BOOST_TEST(trace.uses(added) == std::vector<std::size_t>{15}, boost::test_tools::per_element());
+  BOOST_TEST(trace.uses(19) == std::vector<std::size_t>{added}, boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(a_step_computes_the_same_with_a_recorder_and_without) {
   XOR plain, traced;
   for (int i = 0; i < 5; ++i) {

@@ -1,6 +1,7 @@
 #include "handgrad/losses/l2_penalty.hpp"
 
 #include "handgrad/errors.hpp"
+#include "handgrad/trace/recorder.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {
@@ -23,15 +24,19 @@ const Tensor<T>& L2Penalty<T>::forward() {
     k.sum_of_squares(w, lambda_, part_);
     k.add(value_, T(1), part_);
   }
+  if (trace::Recorder* recorder = trace::recorder()) recorder->penalty(weights_, static_cast<double>(lambda_), value_);
   return value_;
 }
 
 template <class T>
 void L2Penalty<T>::backward() {
   for (Parameter<T>& w : weights_) {
+    trace::Recorder* recorder = trace::recorder();
+    if (recorder) recorder->before_penalty(w);
     auto [grad, beta] = w.accumulate();
     if (beta == T(0)) grad.fill(T(0));
     kernels::backend<T>(grad.device()).add(grad, 2 * lambda_, w);  // dw += 2λ·w
+    if (recorder) recorder->penalty(w, static_cast<double>(lambda_));
   }
 }
 

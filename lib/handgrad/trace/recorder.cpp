@@ -342,6 +342,45 @@ Recorder::Owner Recorder::owner(const void* address, std::size_t i, const Deriva
 }
 
 template <class T>
+void Recorder::penalty(const std::vector<Parameter<T>>& weights, double lambda, const Tensor<T>& value) {
+  Scope scope{{"λ", value_of({nullptr, constant(lambda), false}, "λ", Role::Constant)}};
+  const Frame frame{Phase::Loss, "penalty", "L2Penalty", {{"P", source(value)}}, {}};
+  std::vector<Equation> equations;
+  std::string sum;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const std::string number = std::to_string(i + 1), symbol = "W" + number, part = "s" + number;
+    const auto [place, own] = owner(weights[i].value().data(), i, {});
+    scope[symbol] = value_of(source(weights[i].value()), place + "." + own, Role::Parameter);
+    equations.emplace_back(part + " = Σ " + symbol + "²", part + " = sum(i: " + symbol + "[i]²)");
+    sum += (i > 0 ? " + " : "") + part;
+  }
+  equations.emplace_back(("P = λ·(" + sum + ")").c_str());
+  write(scope, frame, equations);
+}
+
+template <class T>
+void Recorder::before_penalty(const Parameter<T>& weight) {
+  before_.clear();
+  if (weight.has_grad()) before_["w"] = value_of(source(weight.grad()), "dw", Role::Input);
+}
+
+template <class T>
+void Recorder::penalty(const Parameter<T>& weight, double lambda) {
+  const auto [place, own] = owner(weight.value().data(), 0, {});
+  const std::string gradient = "d" + own;
+  Scope scope{{"λ", value_of({nullptr, constant(lambda), false}, "λ", Role::Constant)},
+              {own, value_of(source(weight.value()), place + "." + own, Role::Parameter)}};
+  Equation equation(("d" + own + " = 2·λ·" + own).c_str());
+  Frame frame{Phase::Backward, place, "L2Penalty", {{gradient, source(weight.grad())}}, {{gradient, Gradient::Fresh}}};
+  if (before_.contains("w")) {
+    frame.gradients[gradient] = Gradient::Accumulated;
+    scope[gradient + "_old"] = before_["w"];
+    add_old(equation);
+  }
+  write(scope, frame, {equation});
+}
+
+template <class T>
 void Recorder::before_step(const Optimizer<T>& optimizer) {
   updates_.clear();
   update_scopes_.clear();
@@ -390,6 +429,9 @@ void Recorder::step(const Optimizer<T>& optimizer) {
   template void Recorder::forward(const Loss<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&);  \
   template void Recorder::backward(const Loss<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&,  \
                                    const Tensor<T>*, const Tensor<T>&);                                   \
+  template void Recorder::penalty(const std::vector<Parameter<T>>&, double, const Tensor<T>&);            \
+  template void Recorder::before_penalty(const Parameter<T>&);                                            \
+  template void Recorder::penalty(const Parameter<T>&, double);                                           \
   template void Recorder::before_step(const Optimizer<T>&);                                               \
   template void Recorder::step(const Optimizer<T>&);
 HANDGRAD_INSTANTIATE(float)

@@ -18,6 +18,8 @@ template <class T>
 class Loss;
 template <class T>
 class Optimizer;
+template <class T>
+class Parameter;
 
 namespace trace {
 
@@ -69,6 +71,13 @@ class Recorder {
   template <class T>
   void backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>& value,
                 const Tensor<T>* upstream, const Tensor<T>& dp);
+  /// λ·Σ W² over weights, and its gradient for one of them.
+  template <class T>
+  void penalty(const std::vector<Parameter<T>>& weights, double lambda, const Tensor<T>& value);
+  template <class T>
+  void before_penalty(const Parameter<T>& weight);
+  template <class T>
+  void penalty(const Parameter<T>& weight, double lambda);
   template <class T>
   void before_step(const Optimizer<T>& optimizer);
   template <class T>
