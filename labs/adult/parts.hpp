@@ -71,13 +71,14 @@ handgrad::labs::Plot precision_recall_plot(const std::string& title, handgrad::S
 struct TrainingOptions {
   int epochs, patience;
   std::size_t batch_size;
-  int talk_every = 0;  // epochs between two lines
+  bool shuffle = false;  // the notebook's loader takes the rows in order
+  int talk_every = 0;    // epochs between two lines
 };
 struct Training {
   handgrad::History history;
   std::vector<handgrad::NamedTensor<float>> last_weights;  // beside the best ones, which the network has
 };
-/// Batches in order, as in the notebook. The network has its best weights in the end.
+/// The network has its best weights in the end.
 Training train(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, handgrad::Optimizer<float>& optimizer,
                const Census& census, const TrainingOptions& options);
 double best_validation_loss(const handgrad::History& history);

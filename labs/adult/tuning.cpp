@@ -47,7 +47,7 @@ struct Found {
 /// falls behind the median of those before it.
 double auroc_of(hg::Trial& trial, const Settings& settings, const Census& census, std::uint64_t seed,
                 hg::Sequential<float>& net) {
-  hg::manual_seed(seed);
+  hg::manual_seed(seed);  // the same for every trial: what differs are the settings
   net = model(census.columns(), settings);
   hg::BCEWithLogitsLoss loss;
   hg::Adam adam(net.parameters(), {.lr = settings.lr, .weight_decay = settings.weight_decay});
@@ -119,7 +119,7 @@ Plot history_plot(const std::vector<Found>& searches) {
       high = std::max(high, trial.value);
     }
     last = std::max(last, numbers.back());
-    plot.line(numbers, found.best_values, found.name + ", best so far").points(at, values, "completed");
+    plot.line(numbers, found.best_values, found.name + ", best so far").points(at, values, found.name + ", completed");
   }
   const double margin = 0.05 * (high - low) + 1e-4;
   return plot.limits(0, last + 1, low - margin, high + margin);
@@ -133,13 +133,15 @@ void tuning_section(Lab& lab, const Census& census) {
   lab.section("9    Search for N, learning rate, batch size, weight decay and dropout: " + std::to_string(trials) +
               " trials each");
   if (trials < wanted) std::cout << "(Quick form: " << trials << " trials. In full there are " << wanted << ".)\n";
-  std::cout << "columns-N-N/2-1, Adam, at most 300 epochs, patience 10. A trial that is behind the median of those "
-               "before it\n"
-               "is pruned. Both searches begin with the same ten trials: until then TPE draws at random, too.\n";
+  std::cout
+      << "columns-N-N/2-1, Adam, at most 300 epochs, patience 10. A trial that is behind the median of those before "
+         "it\nis pruned.";
+  if (trials <= 10) std::cout << " TPE's first ten trials are random ones, too.";
+  std::cout << '\n';
   const std::uint64_t seed = lab.options.seed;
   std::vector<Found> searches;
   searches.push_back(search("TPE", std::make_shared<hg::TPESampler>(), census, seed, trials));
-  searches.push_back(search("Random", std::make_shared<hg::RandomSampler>(), census, seed, trials));
+  searches.push_back(search("Random", std::make_shared<hg::RandomSampler>(), census, seed + 1, trials));
 
   hg::BCEWithLogitsLoss loss;
   print_scores_heading("\nThe best of each, on the test data");
