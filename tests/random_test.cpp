@@ -3,6 +3,7 @@
 
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "handgrad/errors.hpp"
@@ -107,6 +108,28 @@ BOOST_AUTO_TEST_CASE(generators_do_not_disturb_each_other) {
   manual_seed(0);
   Generator other(1);
   rand({3}, other);
+  BOOST_TEST((rand({5}) == alone));
+}
+
+BOOST_AUTO_TEST_CASE(a_guard_gives_a_thread_a_default_generator_of_its_own) {
+  manual_seed(0);
+  const Tensor<float> alone = rand({5});
+  manual_seed(0);
+  Generator own;
+  {
+    const GeneratorGuard guard(own);
+    manual_seed(7);
+    BOOST_TEST(own.initial_seed() == 7u);
+    Generator inner(3);
+    {
+      const GeneratorGuard nested(inner);
+      BOOST_TEST(&default_generator() == &inner);
+    }
+    BOOST_TEST(&default_generator() == &own);
+    Generator* elsewhere = nullptr;
+    std::thread([&] { elsewhere = &default_generator(); }).join();
+    BOOST_TEST((elsewhere != &own && elsewhere != nullptr));
+  }
   BOOST_TEST((rand({5}) == alone));
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 #include <sstream>
+#include <utility>
 
 #include "handgrad/errors.hpp"
 
@@ -66,10 +67,17 @@ void Generator::set_state(const std::string& state) {
   if (kept) kept_normal_ = std::strtod(number.c_str(), nullptr);
 }
 
+namespace {
+constinit thread_local Generator* in_its_place = nullptr;
+}  // namespace
+
 Generator& default_generator() {
   static Generator generator;
-  return generator;
+  return in_its_place ? *in_its_place : generator;
 }
+
+GeneratorGuard::GeneratorGuard(Generator& generator) : before_(std::exchange(in_its_place, &generator)) {}
+GeneratorGuard::~GeneratorGuard() { in_its_place = before_; }
 
 void manual_seed(std::uint64_t seed) { default_generator().manual_seed(seed); }
 

@@ -43,10 +43,33 @@ class Generator {
   std::optional<double> kept_normal_;
 };
 
-/// The generator that everything random uses unless it is given another: one per process, as in PyTorch.
+/// The generator that everything random uses unless it is given another: one per process, as in PyTorch, except where a
+/// GeneratorGuard of this thread has put another in its place. Not to be used by two threads at once.
 Generator& default_generator();
 /// Seeds the default generator.
 void manual_seed(std::uint64_t seed);
+
+/// While it lives, `generator` is the default generator of the thread that made it. So several networks can be trained
+/// side by side, and each gets the numbers that it would get alone:
+///
+///     std::thread other([&] {
+///       Generator own;
+///       const GeneratorGuard guard(own);
+///       manual_seed(1);  // seeds `own`
+///       …
+///     });
+///
+/// Guards nest. `generator` has to outlive it.
+class GeneratorGuard {
+ public:
+  explicit GeneratorGuard(Generator& generator);
+  ~GeneratorGuard();
+  GeneratorGuard(const GeneratorGuard&) = delete;
+  GeneratorGuard& operator=(const GeneratorGuard&) = delete;
+
+ private:
+  Generator* before_;
+};
 
 /// xᵢ ~ U[low, high), in place.
 template <class T>

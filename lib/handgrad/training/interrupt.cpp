@@ -2,37 +2,36 @@
 
 #include <atomic>
 #include <csignal>
+#include <mutex>
 
 namespace handgrad {
 
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
+std::mutex changing;
 std::atomic<int> guards{0};
+struct sigaction before;  // what SIGINT did without them
 
 extern "C" void remember_interrupt(int) { interrupted = 1; }
 
 }  // namespace
 
-struct InterruptGuard::Before {
-  struct sigaction action;
-};
-
 InterruptGuard::InterruptGuard() {
+  const std::lock_guard lock(changing);
   if (guards++ > 0) return;
   interrupted = 0;
-  before_ = std::make_unique<Before>();
   struct sigaction action {};
   action.sa_handler = remember_interrupt;
   sigemptyset(&action.sa_mask);
   // Once: the second Ctrl-C ends a program that does not react. A file being written is written on.
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(SIGINT, &action, &before_->action);
+  sigaction(SIGINT, &action, &before);
 }
 
 InterruptGuard::~InterruptGuard() {
-  --guards;
-  if (before_) sigaction(SIGINT, &before_->action, nullptr);
+  const std::lock_guard lock(changing);
+  if (--guards == 0) sigaction(SIGINT, &before, nullptr);
 }
 
 bool InterruptGuard::requested() { return guards > 0 && interrupted != 0; }

@@ -1,11 +1,9 @@
 #pragma once
-#include <memory>
-
 namespace handgrad {
 
 /// While one lives, Ctrl-C (SIGINT) does not end the program but is remembered: loops look at `requested()` between
-/// two steps and end in order. The second Ctrl-C does what it did before. Guards nest, a `fit` inside of a study: all
-/// see the same request, which is forgotten when the outermost guard begins.
+/// two steps and end in order. The second Ctrl-C does what it did before. Guards nest, a `fit` inside of a study, and
+/// several threads may have some: all see the same request, which is forgotten when the first of them begins.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -14,10 +12,6 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
   static bool requested();
-
- private:
-  struct Before;
-  std::unique_ptr<Before> before_;  // of the outermost: what SIGINT did
 };
 
 }  // namespace handgrad
