@@ -1,11 +1,13 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <handgrad/handgrad.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/lab.hpp"
+#include "common/later.hpp"
 #include "common/plot.hpp"
 
 // What the sections of this lab share: the data (census.cpp), how a model is judged (evaluate.cpp), and one function
@@ -82,6 +84,9 @@ struct Training {
 Training train(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, handgrad::Optimizer<float>& optimizer,
                const Census& census, const TrainingOptions& options);
 double best_validation_loss(const handgrad::History& history);
+/// One line, and all of them.
+void print_epoch(const handgrad::EpochResult& epoch);
+void print_epochs(const handgrad::History& history);
 void print_end(const handgrad::History& history);
 /// Losses over the epochs, the best epoch and the early stop marked.
 handgrad::labs::Plot loss_plot(const std::string& title, const handgrad::History& history);
@@ -93,8 +98,11 @@ struct Judged {
 Judged judge(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, const Census& census);
 
 // ---- the notebook's parts ----
+//
+// Each begins what it runs beside the trainings that it shows, from other seeds and with other settings
+// (common/later.hpp), so that a second thread has something to do from the first part on, and returns the part itself.
 
-void plain_section(handgrad::labs::Lab& lab, const Census& census);            // tasks 3 and 4
-void regularized_section(handgrad::labs::Lab& lab, const Census& census);      // tasks 5 to 7
-void normalizing_section(handgrad::labs::Lab& lab, const Censuses& censuses);  // task 8
-void tuning_section(handgrad::labs::Lab& lab, const Census& census);           // the last, optional task
+std::function<void()> plain_part(handgrad::labs::Lab& lab, const Census& census);            // tasks 3 and 4
+std::function<void()> regularized_part(handgrad::labs::Lab& lab, const Census& census);      // tasks 5 to 7
+std::function<void()> normalizing_part(handgrad::labs::Lab& lab, const Censuses& censuses);  // task 8
+std::function<void()> tuning_part(handgrad::labs::Lab& lab, const Census& census);           // the last, optional task

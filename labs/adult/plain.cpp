@@ -10,6 +10,7 @@
 
 #include "adult/parts.hpp"
 #include "common/plot.hpp"
+#include "handgrad/training/interrupt.hpp"
 
 namespace hg = handgrad;
 using namespace handgrad::labs;
@@ -31,15 +32,17 @@ struct Run {
   std::vector<double> epochs, losses;  // in the notebook's steps of 1e-3
 };
 
-/// The notebook's loop, on all rows at once. `chain(x, y)` runs forward and backward and returns the loss.
+/// The notebook's loop, on all rows at once. `chain()` runs forward and backward and returns the loss.
 template <class Chain>
 Run descend(const Pace& pace, hg::Sequential<float>& net, Chain&& chain, int talk_every) {
   hg::SGD sgd(net.parameters(), {.lr = pace.lr()});
+  const hg::InterruptGuard guard;
   Run run;
   for (int i = 0; i < pace.epochs; i += pace.stride) {
     sgd.zero_grad();
     run.loss = chain();
     sgd.step();
+    if (hg::InterruptGuard::requested()) throw Interrupted();
     run.epochs.push_back(i);
     run.losses.push_back(run.loss);
     if (talk_every > 0 && i % talk_every == 0)
@@ -51,7 +54,7 @@ Run descend(const Pace& pace, hg::Sequential<float>& net, Chain&& chain, int tal
 }
 
 /// Task 3: Linear, then Sigmoid, then the loss of probabilities.
-Run logistic(const Census& census, hg::Sequential<float>& net, const Pace& pace, int talk_every = 0) {
+Run logistic(const Census& census, hg::Sequential<float>& net, const Pace& pace, int talk_every) {
   hg::Sigmoid activation;
   hg::BCELoss loss;
   Run run = descend(
@@ -69,17 +72,25 @@ Run logistic(const Census& census, hg::Sequential<float>& net, const Pace& pace,
 
 hg::Sequential<float> logistic_model(std::size_t columns) { return hg::Sequential{hg::Linear(columns, 1)}; }
 
-/// Task 4: 108-256-128-1 with ReLU, and the loss of logits.
-Run mlp(const Census& census, hg::Sequential<float>& net, const Pace& pace, int talk_every = 0) {
-  hg::BCEWithLogitsLoss loss;
+/// Task 4: 108-256-128-1 with ReLU, and the loss of logits. The gradient of all rows is the sum of the gradients of
+/// blocks of them, and gradients accumulate until zero_grad(): what a block of 256 rows computes stays in the
+/// processor's cache, what all rows compute at once does not.
+Run mlp(const Census& census, hg::Sequential<float>& net, const Pace& pace, int talk_every) {
+  const float N = static_cast<float>(census.train.y.numel());
+  hg::BCEWithLogitsLoss<float> share({.weight = hg::Tensor<float>{1 / N}, .reduction = hg::Reduction::Sum});
+  hg::DataLoader blocks(hg::TensorDataset(census.train.x, census.train.y), {.batch_size = 256});
   Run run = descend(
       pace, net,
       [&] {
-        const double value = loss.forward(net.forward(census.train.x), census.train.y).item();
-        net.backward(loss.backward());
+        double value = 0;
+        for (const auto& [x, y] : blocks) {
+          value += share.forward(net.forward(x), y).item();
+          net.backward(share.backward());
+        }
         return value;
       },
       talk_every);
+  hg::BCEWithLogitsLoss loss;
   run.test = evaluate_model(net, loss, census.test, evaluate_model(net, loss, census.valid).threshold);
   return run;
 }
@@ -88,18 +99,26 @@ hg::Sequential<float> mlp_model(std::size_t columns) {
   return hg::Sequential{hg::Linear(columns, 256), hg::ReLU(), hg::Linear(256, 128), hg::ReLU(), hg::Linear(128, 1)};
 }
 
-/// Four more seeds beside the run that was shown, in large steps.
+/// Four more seeds beside the run that is shown, in large steps.
 template <class Model, class Train>
-void spread(const Run& shown, std::uint64_t first_seed, const Census& census, int epochs, Model&& model,
-            Train&& train) {
+std::vector<Later<Run>> other_seeds(std::uint64_t first_seed, const Census& census, int epochs, Model model,
+                                    Train train) {
+  std::vector<Later<Run>> runs;
+  for (std::uint64_t seed = first_seed + 1; seed < first_seed + seeds; ++seed)
+    runs.push_back(later([=, &census] {
+      hg::manual_seed(seed);
+      auto net = model(census.columns());
+      return train(census, net, Pace{epochs, 40}, 0);
+    }));
+  return runs;
+}
+
+void print_spread(const Run& shown, const std::vector<Later<Run>>& others) {
   std::vector<Scores> scores{shown.test};
   std::vector<double> losses{shown.loss};
-  for (std::uint64_t seed = first_seed + 1; seed < first_seed + seeds; ++seed) {
-    hg::manual_seed(seed);
-    auto net = model(census.columns());
-    const Run run = train(census, net, Pace{epochs, 40}, 0);
-    scores.push_back(run.test);
-    losses.push_back(run.loss);
+  for (const Later<Run>& other : others) {
+    scores.push_back(other.get().test);
+    losses.push_back(other.get().loss);
   }
   print_spread(scores);
   std::cout << "final losses:" << std::setprecision(4);
@@ -129,35 +148,39 @@ void argmax_section(const Lab& lab, const Census& census, hg::Sequential<float>&
             << " are.\n";
 }
 
-}  // namespace
+/// The starts decide much here, as the spread shows. These are such as the notebook's unknown ones.
+struct Starts {
+  std::uint64_t logistic, mlp;
+  explicit Starts(const Options& options) : logistic(options.seed + 6), mlp(options.seed + 3) {}
+};
 
-void plain_section(Lab& lab, const Census& census) {
+void plain_section(Lab& lab, const Census& census, const std::vector<Later<Run>>& logistic_runs,
+                   const std::vector<Later<Run>>& mlp_runs) {
   const bool quick = lab.options.quick;
   const int stride = quick ? 40 : 1;
-  // The starts decide much here, as the spread shows. These are such as the notebook's unknown ones.
-  const std::uint64_t seed = lab.options.seed + 6, mlp_seed = lab.options.seed + 3;
+  const Starts starts(lab.options);
 
   lab.section("3    Logistic regression, full batch: " + pace_text({3000, stride}));
   if (quick)
     std::cout << "(Quick form: forty steps of the notebook's in one, here and below. The path is the same, see "
                  "README.md, 3.)\n";
-  hg::manual_seed(seed);
+  hg::manual_seed(starts.logistic);
   auto line = logistic_model(census.columns());
   const Run first = logistic(census, line, {3000, stride}, 300);
   print_scores_heading("\ntest");
   print_scores("logistic regression", first.test);
-  if (!quick) spread(first, seed, census, 3000, logistic_model, logistic);
+  if (!quick) print_spread(first, logistic_runs);
   reach(lab, census, "003.logistic.loss", first.loss, "0.4372", first.loss < 0.43725);
   reach(lab, census, "003.logistic.auroc", first.test.auroc, "0.8487", first.test.auroc >= 0.8487);
 
   lab.section("4    108-256-128-1 with ReLU, full batch: " + pace_text({2000, stride}));
-  hg::manual_seed(mlp_seed);
+  hg::manual_seed(starts.mlp);
   auto net = mlp_model(census.columns());
   std::cout << net << '\n';
   const Run second = mlp(census, net, {2000, stride}, 200);
   print_scores_heading("\ntest");
   print_scores("network", second.test);
-  if (!quick) spread(second, mlp_seed, census, 2000, mlp_model, mlp);
+  if (!quick) print_spread(second, mlp_runs);
   reach(lab, census, "003.mlp.loss", second.loss, "0.5638", second.loss < 0.56385);
   reach(lab, census, "003.mlp.auroc", second.test.auroc, "0.7589", second.test.auroc >= 0.7589);
   std::cout
@@ -172,4 +195,16 @@ void plain_section(Lab& lab, const Census& census) {
         precision_recall_plot("Network, validation data", net, census.valid)},
        2);
   argmax_section(lab, census, net, second.test.threshold);
+}
+
+}  // namespace
+
+std::function<void()> plain_part(Lab& lab, const Census& census) {
+  const Starts starts(lab.options);
+  std::vector<Later<Run>> logistic_runs, mlp_runs;
+  if (!lab.options.quick) {
+    logistic_runs = other_seeds(starts.logistic, census, 3000, logistic_model, logistic);
+    mlp_runs = other_seeds(starts.mlp, census, 2000, mlp_model, mlp);
+  }
+  return [&lab, &census, logistic_runs, mlp_runs] { plain_section(lab, census, logistic_runs, mlp_runs); };
 }

@@ -24,19 +24,26 @@ Training train(hg::Sequential<float>& net, hg::Loss<float>& loss, hg::Optimizer<
       .early_stopping = hg::EarlyStoppingOptions{.patience = options.patience},
   };
   fit.callbacks.push_back([&](const hg::EpochResult& result) {
-    if (options.talk_every > 0 && (result.epoch - 1) % options.talk_every == 0)
-      std::cout << "epoch " << std::setw(3) << result.epoch << "  training loss " << std::fixed << std::setprecision(4)
-                << result.loss << "  validation loss " << result.validation_loss.value_or(0) << std::endl;
+    if (options.talk_every > 0 && (result.epoch - 1) % options.talk_every == 0) print_epoch(result);
     training.last_weights = net.state_dict();
     return true;
   });
   training.history = hg::fit(net, loss, optimizer, rows, fit);
-  if (training.history.end == hg::History::End::Interrupted) throw hg::StateError("interrupted");
+  if (training.history.end == hg::History::End::Interrupted) throw Interrupted();
   return training;
 }
 
 double best_validation_loss(const hg::History& history) {
   return history.epochs.at(static_cast<std::size_t>(history.best_epoch) - 1).validation_loss.value_or(0);
+}
+
+void print_epoch(const hg::EpochResult& epoch) {
+  std::cout << "epoch " << std::setw(3) << epoch.epoch << "  training loss " << std::fixed << std::setprecision(4)
+            << epoch.loss << "  validation loss " << epoch.validation_loss.value_or(0) << std::endl;
+}
+
+void print_epochs(const hg::History& history) {
+  for (const hg::EpochResult& epoch : history.epochs) print_epoch(epoch);
 }
 
 Judged judge(hg::Sequential<float>& net, hg::Loss<float>& loss, const Census& census) {
@@ -84,14 +91,14 @@ std::pair<Training, hg::Sequential<float>> regularized(const Census& census, std
   return {std::move(training), std::move(net)};
 }
 
-}  // namespace
+/// A start like the notebook's unknown one, see the spread.
+std::uint64_t start(const Options& options) { return options.seed + 6; }
 
-void regularized_section(Lab& lab, const Census& census) {
+void regularized_section(Lab& lab, const Census& census, const std::vector<Later<Scores>>& others) {
   const int stride = lab.options.quick ? 6 : 1;
-  const std::uint64_t seed = lab.options.seed + 6;  // a start like the notebook's unknown one, see the spread
   lab.section("5 - 7  Dropout 0.5, weight decay 1e-4, batches of 128, patience 4");
   if (lab.options.quick) std::cout << "(Quick form: 50 epochs with lr 6e-3 for the notebook's 300 with lr 1e-3.)\n";
-  auto [training, net] = regularized(census, seed, stride, 30 / stride);
+  auto [training, net] = regularized(census, start(lab.options), stride, 30 / stride);
   print_end(training.history);
   hg::BCEWithLogitsLoss loss;
   const Judged scores = judge(net, loss, census);
@@ -106,10 +113,7 @@ void regularized_section(Lab& lab, const Census& census) {
          "what the model does on new data, for the choice has seen the answers.\n";
   if (!lab.options.quick) {
     std::vector<Scores> runs{scores.test};
-    for (std::uint64_t next = seed + 1; next < seed + 5; ++next) {
-      auto [other, other_net] = regularized(census, next, 10, 0);
-      runs.push_back(judge(other_net, loss, census).test);
-    }
+    for (const Later<Scores>& other : others) runs.push_back(other.get());
     std::cout << '\n';
     print_spread(runs);
   }
@@ -120,4 +124,18 @@ void regularized_section(Lab& lab, const Census& census) {
   const double best = best_validation_loss(training.history);
   reach(lab, census, "003.regularized.loss", best, "0.3258", best < 0.32585);
   reach_scores(lab, census, "003.regularized", scores.test, {0.9023, 0.6886, 0.6333, 0.7545});
+}
+
+}  // namespace
+
+std::function<void()> regularized_part(Lab& lab, const Census& census) {
+  std::vector<Later<Scores>> others;
+  const std::uint64_t first = start(lab.options);
+  for (std::uint64_t seed = first + 1; seed < first + 5 && !lab.options.quick; ++seed)
+    others.push_back(later([=, &census] {
+      auto [training, net] = regularized(census, seed, 10, 0);
+      hg::BCEWithLogitsLoss loss;
+      return judge(net, loss, census).test;
+    }));
+  return [&lab, &census, others] { regularized_section(lab, census, others); };
 }

@@ -3,6 +3,7 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,33 +69,33 @@ double auroc_of(hg::Trial& trial, const Settings& settings, const Census& census
     return !trial.should_prune();
   });
   const hg::History history = hg::fit(net, loss, adam, rows, options);
-  if (history.end == hg::History::End::Interrupted) throw hg::StateError("interrupted");
+  if (history.end == hg::History::End::Interrupted) throw Interrupted();
   if (history.end == hg::History::End::Callback) throw hg::TrialPruned();
   return best;
 }
 
+/// `out` gets a line for each trial.
 Found search(const std::string& name, std::shared_ptr<hg::Sampler> sampler, const Census& census, std::uint64_t seed,
-             int trials) {
-  std::cout << '\n' << name << "\n  trial     N  batch        lr   weight decay  dropout   AUROC, validation\n";
+             int trials, std::ostream& out) {
+  out << '\n' << name << "\n  trial     N  batch        lr   weight decay  dropout   AUROC, validation\n";
   hg::Study study({.maximize = true, .sampler = std::move(sampler), .pruner = hg::MedianPruner{5, 2}, .seed = seed});
   Found found{name, {}, {}, {}, {}};
   double best = 0;
   study.optimize(
       [&](hg::Trial& trial) {
         const Settings s = suggest(trial);
-        std::cout << std::setw(7) << trial.number() + 1 << std::setw(6) << s.n << std::setw(7) << s.batch_size
-                  << std::scientific << std::setprecision(1) << std::setw(10) << s.lr << std::setw(15) << s.weight_decay
-                  << std::fixed << std::setprecision(2) << std::setw(9) << s.dropout << std::flush;
+        out << std::setw(7) << trial.number() + 1 << std::setw(6) << s.n << std::setw(7) << s.batch_size
+            << std::scientific << std::setprecision(1) << std::setw(10) << s.lr << std::setw(15) << s.weight_decay
+            << std::fixed << std::setprecision(2) << std::setw(9) << s.dropout << std::flush;
         hg::Sequential<float> net;
         try {
           const double auroc = auroc_of(trial, s, census, seed, net);
-          std::cout << std::setprecision(4) << std::setw(10) << auroc << (auroc > best ? "  best so far" : "")
-                    << std::endl;
+          out << std::setprecision(4) << std::setw(10) << auroc << (auroc > best ? "  best so far" : "") << std::endl;
           if (auroc > best) found.net = std::move(net);
           best = std::max(best, auroc);
           return auroc;
         } catch (const hg::TrialPruned&) {
-          std::cout << "    pruned" << std::endl;
+          out << "    pruned" << std::endl;
           throw;
         }
       },
@@ -105,12 +106,12 @@ Found search(const std::string& name, std::shared_ptr<hg::Sampler> sampler, cons
   return found;
 }
 
-Plot history_plot(const std::vector<Found>& searches) {
+Plot history_plot(const std::vector<Found*>& searches) {
   Plot plot("Search for hyperparameters", "trial", "validation AUROC");
   double low = 1, high = 0, last = 1;
-  for (const Found& found : searches) {
+  for (const Found* found : searches) {
     std::vector<double> numbers, at, values;
-    for (const hg::TrialRecord& trial : found.trials) {
+    for (const hg::TrialRecord& trial : found->trials) {
       numbers.push_back(trial.number + 1);
       if (trial.state != hg::TrialRecord::State::Complete) continue;
       at.push_back(trial.number + 1);
@@ -119,40 +120,60 @@ Plot history_plot(const std::vector<Found>& searches) {
       high = std::max(high, trial.value);
     }
     last = std::max(last, numbers.back());
-    plot.line(numbers, found.best_values, found.name + ", best so far").points(at, values, found.name + ", completed");
+    plot.line(numbers, found->best_values, found->name + ", best so far")
+        .points(at, values, found->name + ", completed");
   }
   const double margin = 0.05 * (high - low) + 1e-4;
   return plot.limits(0, last + 1, low - margin, high + margin);
 }
 
-}  // namespace
+/// A search that prints nothing before it is over.
+struct Silent {
+  std::string text;
+  Found found;
+};
 
-void tuning_section(Lab& lab, const Census& census) {
-  const int wanted = static_cast<int>(std::min<std::size_t>(lab.options.trials, 10000));
-  const int trials = lab.options.quick ? std::min(wanted, 5) : wanted;
+int trials_of(const Options& options) {
+  const int wanted = static_cast<int>(std::min<std::size_t>(options.trials, 10000));
+  return options.quick ? std::min(wanted, 5) : wanted;
+}
+
+void tuning_section(Lab& lab, const Census& census, const Later<Silent>& random) {
+  const int trials = trials_of(lab.options);
   lab.section("9    Search for N, learning rate, batch size, weight decay and dropout: " + std::to_string(trials) +
               " trials each");
-  if (trials < wanted) std::cout << "(Quick form: " << trials << " trials. In full there are " << wanted << ".)\n";
+  if (lab.options.quick)
+    std::cout << "(Quick form: " << trials << " trials. In full there are " << lab.options.trials << ".)\n";
   std::cout
       << "columns-N-N/2-1, Adam, at most 300 epochs, patience 10. A trial that is behind the median of those before "
          "it\nis pruned.";
   if (trials <= 10) std::cout << " TPE's first ten trials are random ones, too.";
   std::cout << '\n';
-  const std::uint64_t seed = lab.options.seed;
-  std::vector<Found> searches;
-  searches.push_back(search("TPE", std::make_shared<hg::TPESampler>(), census, seed, trials));
-  searches.push_back(search("Random", std::make_shared<hg::RandomSampler>(), census, seed + 1, trials));
+  Found tpe = search("TPE", std::make_shared<hg::TPESampler>(), census, lab.options.seed, trials, std::cout);
+  std::cout << random.get().text << std::flush;
+  const std::vector<Found*> searches{&tpe, &random.get().found};
 
   hg::BCEWithLogitsLoss loss;
   print_scores_heading("\nThe best of each, on the test data");
-  for (Found& found : searches) print_scores(found.name, judge(found.net, loss, census).test);
-  for (const Found& found : searches) {
-    std::cout << found.name << ": validation AUROC " << std::setprecision(4) << found.best.value << " in trial "
-              << found.best.number + 1 << " with";
-    for (const auto& [name, value] : found.best.parameters) std::cout << "  " << name << " " << found.best.text(name);
+  for (Found* found : searches) print_scores(found->name, judge(found->net, loss, census).test);
+  for (const Found* found : searches) {
+    std::cout << found->name << ": validation AUROC " << std::setprecision(4) << found->best.value << " in trial "
+              << found->best.number + 1 << " with";
+    for (const auto& [name, value] : found->best.parameters) std::cout << "  " << name << " " << found->best.text(name);
     std::cout << '\n';
   }
   draw(lab, "tuning", {history_plot(searches)});
-  lab.figures.reach("003.tuning.tpe", searches[0].best.value);
-  lab.figures.reach("003.tuning.random", searches[1].best.value);
+  lab.figures.reach("003.tuning.tpe", tpe.best.value);
+  lab.figures.reach("003.tuning.random", random.get().found.best.value);
+}
+
+}  // namespace
+
+std::function<void()> tuning_part(Lab& lab, const Census& census) {
+  const Later<Silent> random = later([&census, seed = lab.options.seed + 1, trials = trials_of(lab.options)] {
+    std::ostringstream text;
+    Found found = search("Random", std::make_shared<hg::RandomSampler>(), census, seed, trials, text);
+    return Silent{text.str(), std::move(found)};
+  });
+  return [&lab, &census, random] { tuning_section(lab, census, random); };
 }

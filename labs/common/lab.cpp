@@ -84,16 +84,23 @@ int run_labs(const std::vector<std::string>& names, const Options& options, cons
   std::vector<const Entry*> chosen;
   for (const std::string& name : names) chosen.push_back(&find(name));
 
-  bool whole = true;
+  bool whole = true, interrupted = false;
   std::vector<Figures> done;
   for (const Entry* entry : chosen) {
     done.emplace_back(entry->name);
-    whole &= run_one(*entry, options, done.back());
+    try {
+      whole &= run_one(*entry, options, done.back());
+    } catch (const Interrupted&) {
+      std::cout << std::flush;
+      std::cerr << "\nlab " << entry->name << " was interrupted" << std::endl;
+      interrupted = true;
+    }
     if (!json.empty()) write_file(json, to_json(done));
+    if (interrupted) break;
   }
   std::cout << '\n';
   print_table(std::cout, done, colours());
-  return whole && all_exact_agree(done) ? 0 : 1;
+  return interrupted ? 130 : whole && all_exact_agree(done) ? 0 : 1;
 }
 
 }  // namespace handgrad::labs

@@ -33,6 +33,9 @@ struct Lab {
   std::string out(const std::string& name) const;
 };
 
+/// Thrown by a lab whose training Ctrl-C has ended. No further lab is run.
+struct Interrupted {};
+
 struct Entry {
   std::string name;
   std::string notebook;  // empty: beyond them
@@ -48,7 +51,8 @@ const std::vector<Entry>& labs();
 
 /// Runs the named ones, each with its heading, and prints the table of all figures. Writes them to `json` after each
 /// lab, if it is not empty. A lab that throws is reported, and the next one runs. Returns the exit status: 0 when every
-/// lab came to its end and no exact figure disagrees, else 1. Throws ValueError for a name that no lab has.
+/// lab came to its end and no exact figure disagrees, 130 after Ctrl-C, else 1. Throws ValueError for a name that no
+/// lab has.
 int run_labs(const std::vector<std::string>& names, const Options& options, const std::string& json);
 
 /// Is standard output a terminal that wants colours?

@@ -144,7 +144,7 @@ HANDGRAD_LAB(mnist, "", "handwritten digits: a softmax over ten classes") {
               << result.loss << std::setprecision(2) << "  test accuracy " << 100 * accuracy << " %" << std::endl;
     return true;
   });
-  hg::fit(net, loss, adamw, train, options);
+  if (hg::fit(net, loss, adamw, train, options).end == hg::History::End::Interrupted) throw Interrupted();
 
   lab.section("3  What it takes for what");
   const std::vector<long> predicted = predict(net, data.x_test);

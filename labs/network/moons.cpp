@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/boundary.hpp"
+#include "common/later.hpp"
 #include "common/plot.hpp"
 #include "network/parts.hpp"
 
@@ -66,6 +67,51 @@ const std::vector<Version>& versions() {
   return all;
 }
 
+// ---- beside what is shown: the same from other seeds ----
+
+struct Outcome {
+  double loss, accuracy;
+};
+using Outcomes = std::vector<Later<Outcome>>;
+
+struct Setting {
+  double rate = lr;
+  int iterations = n_iter;
+  double momentum = 0;
+  double start = 0;  // weights from N(0, start²) instead of PyTorch's
+};
+
+/// A second thread, where there is one, works on them meanwhile (common/later.hpp).
+Outcomes outcomes(const hg::Samples<float>& data, hg::Sequential<float> (*make)(std::uint64_t), std::uint64_t first,
+                  std::uint64_t last, const Setting& setting = {}) {
+  Outcomes all;
+  for (std::uint64_t seed = first; seed <= last; ++seed)
+    all.push_back(later(
+        [=, &data] {
+          auto model = make(seed);
+          if (setting.start > 0)
+            for (auto& parameter : model.parameters()) hg::normal_(parameter.value(), 0, setting.start);
+          const double loss = fit(model, data, setting.rate, setting.iterations, setting.momentum).back();
+          return Outcome{loss, accuracy(model, data)};
+        },
+        data.x.device()));
+  return all;
+}
+
+struct Beside {
+  Outcomes v1, v2, v3;     // from seeds 1 to 4
+  Outcomes v2_faster;      // ten times the rate
+  Outcomes v1_momentum;    // and momentum
+  Outcomes v1_wide_start;  // large weights
+  explicit Beside(const hg::Samples<float>& data)
+      : v1(outcomes(data, classification_nn, 1, 4)),
+        v2(outcomes(data, classification_nn_v2, 1, 4)),
+        v3(outcomes(data, classification_nn_v3, 1, 4)),
+        v2_faster(outcomes(data, classification_nn_v2, 0, 4, {.rate = 10 * lr})),
+        v1_momentum(outcomes(data, classification_nn, 0, 4, {.rate = 10 * lr, .iterations = 5000, .momentum = 0.9})),
+        v1_wide_start(outcomes(data, classification_nn, 0, 9, {.rate = 10 * lr, .iterations = 4000, .start = 4})) {}
+};
+
 /// ‖dW‖ of each Linear, from a fresh backward.
 std::vector<double> gradient_norms(hg::Sequential<float>& model, const hg::Samples<float>& data) {
   hg::BCELoss loss;
@@ -78,7 +124,7 @@ std::vector<double> gradient_norms(hg::Sequential<float>& model, const hg::Sampl
   return norms;
 }
 
-void why(const hg::Samples<float>& data) {
+void why(const hg::Samples<float>& data, const Beside& beside) {
   std::cout << "\n‖dW‖ of the layers of v2 and v3, from the first to the last, before training and on the way:\n\n"
             << "iteration          v2: 2→20      20→20       20→1          v3: 2→20      20→20       20→1\n";
   auto v2 = classification_nn_v2(), v3 = classification_nn_v3();
@@ -96,35 +142,27 @@ void why(const hg::Samples<float>& data) {
   std::cout
       << "\nv2: each sigmoid multiplies δ by σ′ ≤ 1/4, so that little is left of it at the first layer. And σ is near\n"
       << "1/2, not near 0: the hidden neurons all answer alike, and the network is a constant at first and a line\n"
-      << "then. That is a matter of time. With ten times the rate:\n\n";
-  auto faster = classification_nn_v2();
-  fit(faster, data, 10 * lr, n_iter);
-  std::cout << "v2, lr " << 10 * lr << ": accuracy " << accuracy(faster, data) << "\n\n";
-
-  std::cout << "v1: ten times the rate does not help, nor does momentum on top of it. Loss and accuracy after 5000\n"
-            << "iterations with lr 1 and momentum 0.9, from five seeds:\n\n  ";
-  for (std::uint64_t seed = 0; seed < 5; ++seed) {
-    auto model = classification_nn(seed);
-    const double loss = fit(model, data, 10 * lr, 5000, 0.9).back();
-    std::cout << "  " << loss << " (" << accuracy(model, data) << ")";
-  }
+      << "then. That is a matter of time. Accuracy with ten times the rate, from five seeds:\n\nv2, lr " << 10 * lr;
+  for (const auto& outcome : beside.v2_faster) std::cout << "  " << outcome.get().accuracy;
+  std::cout
+      << "\n\nv1: ten times the rate does not help, nor does momentum on top of it. Loss and accuracy after 5000\n"
+      << "iterations with lr 1 and momentum 0.9, from five seeds:\n\n  ";
+  for (const auto& outcome : beside.v1_momentum)
+    std::cout << "  " << outcome.get().loss << " (" << outcome.get().accuracy << ")";
   std::cout
       << "\n\nAll end in the same place: one hidden neuron draws the line, the other bends it once, and every small\n"
       << "change makes that worse. It is a local minimum, not the network's limit. From weights drawn from\n"
       << "N(0, 4²) instead, lr 1, 4000 iterations, ten seeds:\n\n  ";
-  for (std::uint64_t seed = 0; seed < 10; ++seed) {
-    auto model = classification_nn(seed);
-    for (auto& parameter : model.parameters()) hg::normal_(parameter.value(), 0, 4);
-    fit(model, data, 10 * lr, 4000);
-    std::cout << "  " << accuracy(model, data) << (seed == 4 ? "\n  " : "");
-  }
+  for (std::size_t i = 0; i < beside.v1_wide_start.size(); ++i)
+    std::cout << "  " << beside.v1_wide_start[i].get().accuracy << (i == 4 ? "\n  " : "");
   std::cout
       << "\n\nNine numbers can separate the moons, but hardly any way down leads there. More neurons make more ways:\n"
-      << "v2 and v3 get there from every seed. v1 lacks a way, v2 lacks gradient, v3 has both.\n";
+      << "v2 (with its rate) and v3 get there from every seed. v1 lacks a way, v2 lacks gradient, v3 has both.\n";
 }
 
 /// Returns v3, trained.
 hg::Sequential<float> classify(Lab& lab, const hg::Samples<float>& data) {
+  const Beside beside(data);
   lab.section("9    Two moons: three classifiers, 2000 iterations with lr 0.1");
   std::vector<Plot> boundaries;
   Plot losses("Two moons, lr 0.1", "iteration", "binary cross-entropy");
@@ -145,16 +183,13 @@ hg::Sequential<float> classify(Lab& lab, const hg::Samples<float>& data) {
   draw(lab, "moons", boundaries, 2);
 
   std::cout << "\nAccuracy from five seeds:\n";
+  const Outcomes* others[] = {&beside.v1, &beside.v2, &beside.v3};
   for (std::size_t v = 0; v < versions().size(); ++v) {
     std::cout << versions()[v].id << "   " << reached[v];
-    for (std::uint64_t seed = 1; seed < 5; ++seed) {
-      auto other = versions()[v].make(seed);
-      fit(other, data, lr, n_iter);
-      std::cout << "  " << accuracy(other, data);
-    }
+    for (const auto& outcome : *others[v]) std::cout << "  " << outcome.get().accuracy;
     std::cout << '\n';
   }
-  why(data);
+  why(data, beside);
   // The notebook prints no number, but says what it saw: v1 and v2 do not separate the moons, v3 does.
   lab.figures.reach("001.moons.v1", reached[0]);
   lab.figures.reach("001.moons.v2", reached[1]);
