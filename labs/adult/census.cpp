@@ -8,6 +8,7 @@
 
 #include "adult/parts.hpp"
 #include "common/plot.hpp"
+#include "common/text.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace hg = handgrad;
@@ -94,35 +95,39 @@ Censuses census_section(Lab& lab) {
   lab.section("2.1  The data");
   const std::optional<std::string> file = lab.data("adult/adult.data");
   if (!file)
-    std::cout
-        << "There is no adult/adult.data (--data DIR or HANDGRAD_DATA; labs/fetch-data gets it): everything below\n"
-        << "is about a MADE-UP CENSUS of the same columns, and its scores cannot be compared with the notebook's.\n";
+    std::cout << "There is no adult/adult.data (--data DIR or HANDGRAD_DATA; labs/fetch-data gets it): everything\n"
+                 "below is about a MADE-UP CENSUS of the same columns, and its scores cannot be compared with the\n"
+                 "notebook's.\n";
   const std::string path = file ? *file : write_census(lab);
   hg::CsvOptions csv{.header = false, .names = columns};
   const hg::Table as_read = hg::read_csv(path, csv);
   csv.trim = true;
   hg::Table intended = hg::read_csv(path, csv);
   std::cout << path << ": " << as_read.rows() << " rows, " << as_read.columns() << " columns\n";
-  for (const std::string& remark : as_read.remarks) std::cout << "  " << remark << '\n';
+  if (!as_read.remarks.empty()) {
+    const std::string& first = as_read.remarks.front();
+    std::cout << wrapped(first.starts_with(path + ", ") ? first.substr(path.size() + 2) : first, 2) << '\n';
+    if (const std::size_t more = as_read.remarks.size() - 1)
+      std::cout << "  and likewise in " << more << " columns more\n";
+  }
 
   lab.section("2.2  The spaces");
-  std::cout
-      << "The notebook merges categories, 'Preschool' and other early ends of school to 'dropout', and so on. pandas'\n"
-      << "replace says nothing when it finds nothing. Ours does:\n\n";
+  std::cout << "The notebook merges categories, 'Preschool' and other early ends of school to 'dropout', and so\n"
+               "on. pandas' replace says nothing when it finds nothing. Ours does:\n\n";
   try {
     hg::Table merged = as_read;
     merge_categories(merged);
   } catch (const hg::ValueError& error) {
-    std::cout << "  ValueError: " << error.what() << "\n\n";
+    std::cout << wrapped(std::string("ValueError: ") + error.what(), 2) << "\n\n";
   }
   merge_categories(intended);
   Censuses result{prepare(as_read, " >50K", file.has_value()), prepare(intended, ">50K", file.has_value())};
   const Census& census = result.as_read;
   std::cout << "So no category was ever merged: education keeps " << as_read.unique("education").size()
-            << " values where " << intended.unique("education").size() << " were meant, marital status "
+            << " values where " << intended.unique("education").size() << " were meant, marital status\n"
             << as_read.unique("marital-status").size() << " instead of " << intended.unique("marital-status").size()
-            << ".\nAfter one-hot encoding there are " << census.columns() << " columns instead of "
-            << result.intended.columns() << ". The notebook's table is used up to task 8, where both are trained.\n";
+            << ". After one-hot encoding there are " << census.columns() << " columns instead of "
+            << result.intended.columns() << ". The notebook's table is used up\nto task 8, where both are trained.\n";
 
   lab.section("2.3  Training, validation and test data");
   std::cout << "training    " << census.train.x.shape().str() << "\nvalidation  " << census.valid.x.shape().str()

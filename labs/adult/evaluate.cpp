@@ -8,6 +8,7 @@
 
 #include "adult/parts.hpp"
 #include "common/plot.hpp"
+#include "common/text.hpp"
 
 namespace hg = handgrad;
 using namespace handgrad::labs;
@@ -38,11 +39,7 @@ namespace {
 constexpr std::size_t name_width = 42;
 
 void print_row(const std::string& name, const std::array<double, 5>& values) {
-  // Unicode letters count by their bytes in setw: the width is made by hand.
-  const auto letters = std::count_if(name.begin(), name.end(), [](char c) { return (c & 0xC0) != 0x80; });
-  std::cout << name
-            << std::string(name_width - std::min<std::size_t>(name_width, static_cast<std::size_t>(letters)), ' ')
-            << std::fixed;
+  std::cout << padded(name, name_width) << std::fixed;
   for (std::size_t i = 0; i < values.size(); ++i)
     std::cout << std::setprecision(i < 4 ? 2 : 4) << std::setw(i == 0 || i == 1 ? 8 : 11)
               << (i < 4 ? 100 * values[i] : values[i]);
@@ -54,7 +51,8 @@ std::array<double, 5> row_of(const Scores& s) { return {s.auroc, s.f1, s.precisi
 }  // namespace
 
 void print_scores_heading(const std::string& title) {
-  std::cout << title << std::string(name_width - std::min(name_width, title.size()), ' ')
+  const std::size_t last_line = title.rfind('\n') + 1;
+  std::cout << title.substr(0, last_line) << padded(title.substr(last_line), name_width)
             << "   AUROC      F1  precision     recall  threshold\n";
 }
 

@@ -62,11 +62,12 @@ Run normalizing(const Census& census, std::uint64_t seed, Norm norm, Weight kind
 void weight_section(const Lab& lab, const Census& census) {
   lab.section("8a   weight and pos_weight");
   const double w = census.positive_weight;
-  std::cout << std::fixed << std::setprecision(4)
-            << "compute_class_weight('balanced') gives the positive class the weight N/(2·N₁) = " << w
-            << ". The notebook passes it on as\n`weight`, which scales every row alike. `pos_weight` scales the "
-               "positive rows only. δ of both:\n\n"
-            << "     z    y    unweighted        weight    pos_weight\n";
+  std::cout
+      << std::fixed << std::setprecision(4)
+      << "compute_class_weight('balanced') gives the positive class the weight N/(2·N₁) = " << w
+      << ". The notebook\npasses it on as `weight`, which scales every row alike. `pos_weight` scales the positive "
+         "rows only.\nδ of both:\n\n"
+      << "     z    y    unweighted        weight    pos_weight\n";
   const Tensor<float> z{{-2}, {0}, {2}, {-2}, {0}, {2}}, y{{0}, {0}, {0}, {1}, {1}, {1}};
   hg::BCEWithLogitsLoss plain(hg::Reduction::Sum);
   auto both = weighted_loss(Weight::Both, w, hg::Reduction::Sum);
@@ -84,8 +85,8 @@ void weight_section(const Lab& lab, const Census& census) {
     std::cout << '\n';
   }
   std::cout << "\nWith `weight` all gradients are " << w
-            << " times as large: a larger learning rate, which AdamW then divides out\n"
-            << "again. The balance of the classes is what it was.\n";
+            << " times as large: a larger learning rate, which AdamW then\n"
+            << "divides out again. The balance of the classes is what it was.\n";
 }
 
 /// One of the four ways.
@@ -121,13 +122,11 @@ void variants_section(const Lab& lab, const Census& census, const std::vector<Va
          << 100 * half.precision << " %" << std::setw(12) << 100 * half.recall << " %\n";
     at_half += line.str();
   }
-  std::cout
-      << "\nAt the threshold 0.5           precision       recall\n"
-      << at_half
-      << "\npos_weight moves the probabilities of the positive class up, so that 0.5 is a useful threshold. Where the\n"
-         "threshold is chosen anyway, as here, the weight is nearly undone by the choice. The notebook's order and "
-         "its\n"
-         "text's differ little on this data.\n";
+  std::cout << "\nAt the threshold 0.5           precision       recall\n"
+            << at_half
+            << "\npos_weight moves the probabilities of the positive class up, so that 0.5 is a useful threshold.\n"
+               "Where the threshold is chosen anyway, as here, the weight is nearly undone by the choice. The\n"
+               "notebook's order and its text's differ little on this data.\n";
 }
 
 struct Runs {
@@ -159,9 +158,9 @@ void normalizing_section(Lab& lab, const Censuses& censuses, const Runs& runs) {
   print_scores("test, last weights, leaked threshold", of_last.leaked);
   std::cout << "\n`best_model = model` keeps no copy. The notebook's best model is the last one, "
             << run.training.history.epochs.size() - static_cast<std::size_t>(run.training.history.best_epoch)
-            << " epochs past the best:\nits AUROC on the test data is " << std::setprecision(4)
+            << " epochs past the\nbest: its AUROC on the test data is " << std::setprecision(2)
             << 100 * of_last.test.auroc << " % instead of " << 100 * run.scores.test.auroc
-            << " %. The last row is what the notebook would print.\n";
+            << " %. The last row is what the\nnotebook would print.\n";
 
   lab.section("8d   The table as it was meant");
   print_scores_heading("test");
@@ -175,9 +174,8 @@ void normalizing_section(Lab& lab, const Censuses& censuses, const Runs& runs) {
     for (const Later<Scores>& other : runs.other_seeds) scores.push_back(other.get());
     print_scores_heading("test");
     print_spread(scores);
-    std::cout << "\nThe notebook's 70.17 % is the F1 of a threshold chosen on the test data. With one chosen on the "
-                 "validation\n"
-                 "data few starts reach it; the one above was picked for that.\n";
+    std::cout << "\nThe notebook's 70.17 % is the F1 of a threshold chosen on the test data. With one chosen on the\n"
+                 "validation data few starts reach it; the one above was picked for that.\n";
   }
   draw(lab, "normalizing",
        {loss_plot("Batch norm, pos_weight, AdamW", run.training.history),

@@ -120,8 +120,9 @@ void print_spread(const Run& shown, const std::vector<Later<Run>>& others) {
     scores.push_back(other.get().test);
     losses.push_back(other.get().loss);
   }
+  std::cout << "\nFive seeds, the other four in steps forty times as large (README.md, 3):\n";
   print_spread(scores);
-  std::cout << "final losses:" << std::setprecision(4);
+  std::cout << "  final losses:" << std::setprecision(4);
   for (const double loss : losses) std::cout << ' ' << loss;
   std::cout << '\n';
 }
@@ -134,7 +135,7 @@ std::string pace_text(const Pace& pace) {
 
 /// errata: argmax over a single column.
 void argmax_section(const Lab& lab, const Census& census, hg::Sequential<float>& net, double threshold) {
-  lab.section("2.4b The notebook's predict()");
+  lab.section("4b   The notebook's predict()");
   const hg::Tensor<float> p = predict_proba(net, census.test.x);
   std::ptrdiff_t ones = 0;
   for (std::size_t i = 0; i < p.size(0); ++i) {
@@ -144,8 +145,7 @@ void argmax_section(const Lab& lab, const Census& census, hg::Sequential<float>&
   const hg::Tensor<float> above = xt::cast<float>(p.xt() >= static_cast<float>(threshold));
   std::cout << "torch.argmax(p, dim=1) over a single column is always 0, whatever p is: " << ones << " of " << p.numel()
             << " rows are\npredicted to earn more than 50K. With p >= " << std::setprecision(4) << threshold
-            << ", the threshold chosen on the validation data, " << std::setprecision(0) << xt::sum(above.xt())()
-            << " are.\n";
+            << ", the threshold of the validation data, " << std::setprecision(0) << xt::sum(above.xt())() << " are.\n";
 }
 
 /// The starts decide much here, as the spread shows. These are such as the notebook's unknown ones.
@@ -162,7 +162,7 @@ void plain_section(Lab& lab, const Census& census, const std::vector<Later<Run>>
 
   lab.section("3    Logistic regression, full batch: " + pace_text({3000, stride}));
   if (quick)
-    std::cout << "(Quick form: forty steps of the notebook's in one, here and below. The path is the same, see "
+    std::cout << "(Quick form: forty steps of the notebook's in one, here and below. The path is the same, see\n"
                  "README.md, 3.)\n";
   hg::manual_seed(starts.logistic);
   auto line = logistic_model(census.columns());
@@ -183,9 +183,8 @@ void plain_section(Lab& lab, const Census& census, const std::vector<Later<Run>>
   if (!quick) print_spread(second, mlp_runs);
   reach(lab, census, "003.mlp.loss", second.loss, "0.5638", second.loss < 0.56385);
   reach(lab, census, "003.mlp.auroc", second.test.auroc, "0.7589", second.test.auroc >= 0.7589);
-  std::cout
-      << "\nWorse than the line? Only slower: its loss is still falling (see the picture). The gradient of the first\n"
-         "layer passes two layers of small weights, and 1e-3 is far too small a rate for it.\n";
+  std::cout << "\nWorse than the line? Only slower: its loss is still falling (see the picture). The gradient of the\n"
+               "first layer passes two layers of small weights, and 1e-3 is far too small a rate for it.\n";
 
   Plot losses("Full-batch descent, lr 1e-3", "epoch", "training loss");
   losses.line(first.epochs, first.losses, "logistic regression").line(second.epochs, second.losses, "network");

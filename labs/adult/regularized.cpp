@@ -106,15 +106,13 @@ void regularized_section(Lab& lab, const Census& census, const std::vector<Later
   print_scores("validation", scores.valid);
   print_scores("test, threshold of the validation data", scores.test);
   print_scores("test, threshold chosen there anew", scores.leaked);
-  std::cout
-      << "\nThe last row is what the notebook prints: it looks for \"treshold\" among its results, where it is called\n"
-         "\"optimal threshold\", finds nothing, and so chooses the threshold on the test data. That F1 is no estimate "
-         "of\n"
-         "what the model does on new data, for the choice has seen the answers.\n";
+  std::cout << "\nThe last row is what the notebook prints: it looks for \"treshold\" among its results, where it is\n"
+               "called \"optimal threshold\", finds nothing, and so chooses the threshold on the test data. That F1\n"
+               "is no estimate of what the model does on new data, for the choice has seen the answers.\n";
   if (!lab.options.quick) {
     std::vector<Scores> runs{scores.test};
     for (const Later<Scores>& other : others) runs.push_back(other.get());
-    std::cout << '\n';
+    std::cout << "\nOn the test data from five seeds, the other four in steps ten times as large (README.md, 3):\n";
     print_spread(runs);
   }
   draw(lab, "regularized",

@@ -144,9 +144,8 @@ void tuning_section(Lab& lab, const Census& census, const Later<Silent>& random)
               " trials each");
   if (lab.options.quick)
     std::cout << "(Quick form: " << trials << " trials. In full there are " << lab.options.trials << ".)\n";
-  std::cout
-      << "columns-N-N/2-1, Adam, at most 300 epochs, patience 10. A trial that is behind the median of those before "
-         "it\nis pruned.";
+  std::cout << "columns-N-N/2-1, Adam, at most 300 epochs, patience 10. A trial that is behind the median of those\n"
+               "before it is pruned.";
   if (trials <= 10) std::cout << " TPE's first ten trials are random ones, too.";
   std::cout << '\n';
   Found tpe = search("TPE", std::make_shared<hg::TPESampler>(), census, lab.options.seed, trials, std::cout);
@@ -157,9 +156,14 @@ void tuning_section(Lab& lab, const Census& census, const Later<Silent>& random)
   print_scores_heading("\nThe best of each, on the test data");
   for (Found* found : searches) print_scores(found->name, judge(found->net, loss, census).test);
   for (const Found* found : searches) {
-    std::cout << found->name << ": validation AUROC " << std::setprecision(4) << found->best.value << " in trial "
-              << found->best.number + 1 << " with";
-    for (const auto& [name, value] : found->best.parameters) std::cout << "  " << name << " " << found->best.text(name);
+    std::cout << found->name << ", trial " << found->best.number + 1 << ": validation AUROC " << std::setprecision(4)
+              << found->best.value;
+    for (const auto& [name, value] : found->best.parameters) {
+      std::ostringstream number;
+      number << std::setprecision(2) << value;
+      const bool whole = found->best.distributions.at(name).kind != hg::Distribution::Kind::Float;
+      std::cout << ", " << name << ' ' << (whole ? found->best.text(name) : number.str());
+    }
     std::cout << '\n';
   }
   draw(lab, "tuning", {history_plot(searches)});

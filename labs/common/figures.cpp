@@ -8,6 +8,7 @@
 #include <ostream>
 #include <sstream>
 
+#include "common/text.hpp"
 #include "handgrad/errors.hpp"
 
 namespace handgrad::labs {
@@ -63,7 +64,7 @@ std::string number(double value, int decimals) {
 
 /// As many numbers as fit into a column, and how many there are when not all do.
 std::string row(const std::vector<double>& values, const std::vector<int>& decimals) {
-  constexpr std::size_t width = 36;
+  constexpr std::size_t width = 25;  // so that the whole table fits into 100
   std::string text;
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::string next = (i ? " " : "") + number(values[i], i < decimals.size() ? decimals[i] : -1);
@@ -75,11 +76,6 @@ std::string row(const std::vector<double>& values, const std::vector<int>& decim
   return text.empty() ? "-" : text;
 }
 
-std::string padded(std::string text, std::size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
-  return text;
-}
-
 std::string verdict(const Figure& figure) {
   if (!figure.agrees) return "-";
   if (figure.kind == Kind::Reach) return *figure.agrees ? "reached" : "NOT REACHED";
@@ -88,6 +84,13 @@ std::string verdict(const Figure& figure) {
 
 std::string counted(std::size_t n, std::size_t of, const std::string& what) {
   return std::to_string(n) + " of " + std::to_string(of) + " " + what;
+}
+
+/// Of a bound such as 0.22 the printed digits are not those that matter.
+Notebook in_four_decimals(Notebook notebook) {
+  for (int& decimals : notebook.decimals)
+    if (decimals >= 0) decimals = std::max(decimals, 4);
+  return notebook;
 }
 
 }  // namespace
@@ -121,16 +124,16 @@ void Figures::add(Figure figure) {
 }
 
 void Figures::exact(const std::string& id, const Numbers& here, const Notebook& notebook) {
-  exact(id, here, notebook, agree(here.values(), notebook));
+  add({id, Kind::Exact, notebook, here.values(), agree(here.values(), notebook)});
 }
 void Figures::exact(const std::string& id, const Numbers& here) {
   add({id, Kind::Exact, std::nullopt, here.values(), std::nullopt});
 }
 void Figures::exact(const std::string& id, const Numbers& here, const Notebook& notebook, bool holds) {
-  add({id, Kind::Exact, notebook, here.values(), holds});
+  add({id, Kind::Exact, in_four_decimals(notebook), here.values(), holds});
 }
 void Figures::reach(const std::string& id, const Numbers& here, const Notebook& notebook, bool reached) {
-  add({id, Kind::Reach, notebook, here.values(), reached});
+  add({id, Kind::Reach, in_four_decimals(notebook), here.values(), reached});
 }
 void Figures::reach(const std::string& id, const Numbers& here) {
   add({id, Kind::Reach, std::nullopt, here.values(), std::nullopt});

@@ -87,10 +87,9 @@ void derivative_section(const Lab& lab, const Data& data) {
   lab.section("2  What a derivative is");
   const double a = data.a, b = data.b, loss = mse(data, a, b);
   const auto [da, db] = gradient(data, a, b);
-  std::cout
-      << "The notebook approximates it by (f(x) − f(x+ε))/ε, and finds it negative where f grows. It is the other\n"
-      << "way round: f′(x) = lim (f(x+ε) − f(x))/ε. For L as a function of a:\n\n"
-      << "        ε    (L(a+ε) − L(a))/ε    (L(a+ε) − L(a−ε))/2ε    ∂L/∂a by the formula\n";
+  std::cout << "The notebook approximates it by (f(x) − f(x+ε))/ε, and finds it negative where f grows. It is the\n"
+               "other way round: f′(x) = lim (f(x+ε) − f(x))/ε. For L as a function of a:\n\n"
+               "        ε    (L(a+ε) − L(a))/ε    (L(a+ε) − L(a−ε))/2ε    ∂L/∂a by the formula\n";
   for (const double step : {1e-1, 1e-3, 1e-5, 1e-9, 1e-13}) {
     const double ahead = mse(data, a + step, b), behind = mse(data, a - step, b);
     std::cout << std::scientific << std::setprecision(0) << std::setw(9) << step << std::fixed << std::setprecision(12)
@@ -108,14 +107,13 @@ void derivative_section(const Lab& lab, const Data& data) {
   const Tensor<double> y_hat = line.forward(data.x);
   const double n = static_cast<double>(data.x.numel());
   const double as_printed = -2 / n * xt::sum((data.y.xt() - y_hat.xt()) * -data.x.xt())();
-  std::cout
-      << std::setprecision(9) << "                                  ∂L/∂a          ∂L/∂b\n"
-      << "by the formulas            " << std::setw(13) << da << std::setw(15) << db << '\n'
-      << "Linear and MSELoss         " << std::setw(13) << line.weight.grad().item() << std::setw(15)
-      << line.bias.grad().item() << "\n\n"
-      << "The notebook's update is a + α·(−2/N Σ(y − ŷ)·(−x)). Here the bracket comes to " << as_printed << ":\n"
-      << "minus the gradient. The minus before x is one too many, the plus before α another mistake, and together\n"
-      << "they go downhill all the same. As it should read: a ← a − α·∂L/∂a.\n";
+  std::cout << std::setprecision(9) << "                                  ∂L/∂a          ∂L/∂b\n"
+            << "by the formulas            " << std::setw(13) << da << std::setw(15) << db << '\n'
+            << "Linear and MSELoss         " << std::setw(13) << line.weight.grad().item() << std::setw(15)
+            << line.bias.grad().item() << "\n\n"
+            << "The notebook's update is a + α·(−2/N Σ(y − ŷ)·(−x)). Here the bracket comes to " << as_printed << ":\n"
+            << "minus the gradient. The minus before x is one too many, the plus before α another mistake, and\n"
+               "together they go downhill all the same. As it should read: a ← a − α·∂L/∂a.\n";
 }
 
 void descent_section(Lab& lab, const Data& data) {

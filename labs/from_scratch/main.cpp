@@ -113,18 +113,17 @@ void losses(Lab& lab) {
   const Tensor<float> exps = xt::exp(xt::cast<double>(logits.xt()));
   const Tensor<float> p_batch = exps.xt() / xt::sum(exps.xt(), 0);
   const Tensor<float> loss_batch = cce.forward(p_batch, first_class).clone();
-  std::cout
-      << "The notebook's Softmax() takes dimension 0. Then the probabilities of a class sum to 1 over the batch:\n"
-      << p_batch << "\n  sums of the rows: " << Tensor<float>(xt::sum(p_batch.xt(), 1))
-      << "\n  loss of each row: " << loss_batch << '\n';
+  std::cout << "The notebook's Softmax() takes dimension 0. Then it is over the batch that the probabilities of a\n"
+               "class sum to 1:\n"
+            << p_batch << "\n  sums of the rows: " << Tensor<float>(xt::sum(p_batch.xt(), 1))
+            << "\n  loss of each row: " << loss_batch << '\n';
   lab.figures.exact("004.cce", loss_batch, printed("9.0918e+00 1.1272e-04 1.5679e+01"));
   hg::Softmax over_batch(0), over_classes(1);
-  std::cout << "\nThe second loss is known to 6e-8 only: that far apart are two floats at p = 0.99989, and the last "
-               "rounding\n"
-               "decides between them. With the maximum subtracted first it may be the other one. CrossEntropyLoss, on "
-               "logits,\n"
-               "knows no such trouble.\n"
-            << "  loss of each row: " << cce.forward(over_batch.forward(logits), first_class) << '\n';
+  std::cout << "\nThe second loss is known to 6e-8 only: that far apart are two floats at p = 0.99989, and the last\n"
+               "rounding decides between them. With the maximum subtracted first it may be the other one.\n"
+               "CrossEntropyLoss, on logits, knows no such trouble.\n"
+               "  loss of each row: "
+            << cce.forward(over_batch.forward(logits), first_class) << '\n';
   const Tensor<float> p_classes = over_classes.forward(logits);
   std::cout << "\nOver dimension 1 the probabilities of an example sum to 1, as meant:\n"
             << p_classes << "\n  sums of the rows: " << Tensor<float>(xt::sum(p_classes.xt(), 1))

@@ -237,9 +237,8 @@ void gabor_fit(Lab& lab) {
             << "\nTest Loss: " << mean_squared_error(model, data.test) << " (the noise alone: 0.3² = 0.09)\n";
 
   lab.section("4.7  The descent had not arrived: the same 200 epochs with momentum 0.9");
-  std::cout
-      << "The best epoch is the last one: the loss was still falling, along the bottom of a long valley (see the\n"
-      << "picture), where a plain step hardly moves. Momentum adds up the steps that agree.\n\n";
+  std::cout << "The best epoch is the last one: the loss was still falling, along the bottom of a long valley (see\n"
+               "the picture), where a plain step hardly moves. Momentum adds up the steps that agree.\n\n";
   const Run run = train(data, {.momentum = 0.9});
   print_epochs(run);
   model = best_model(run);

@@ -73,10 +73,9 @@ Run train(const Data& data, hg::Device device, int epochs = 60) {
 
 void two_formulas(Lab& lab) {
   lab.section("5.3  The loss, and the sign in the notebook's formula");
-  std::cout
-      << "The notebook writes −[y ln p − (1−y) ln(1−p)]. With that minus, an example of class 0 costs +ln(1−p), less\n"
-      << "and less the surer the network is of class 1. Right is −[y ln p + (1−y) ln(1−p)]:\n\n"
-      << "   p      y = 1     y = 0    y = 0 with the minus\n";
+  std::cout << "The notebook writes −[y ln p − (1−y) ln(1−p)]. With that minus, an example of class 0 costs\n"
+               "+ln(1−p), less and less the surer the network is of class 1. Right is −[y ln p + (1−y) ln(1−p)]:\n\n"
+               "   p      y = 1     y = 0    y = 0 with the minus\n";
   hg::BCELoss bce;
   for (const float p : {0.1f, 0.5f, 0.9f, 0.99f}) {
     const Tensor<float> probability{{p}};

@@ -88,10 +88,9 @@ std::size_t right(const Run& run) {
 }
 
 void spread(std::uint64_t first_seed, hg::Device device) {
-  std::cout
-      << "The notebook seeds nothing here, and not every start gets there in 1000 epochs. Rows right of five, and\n"
-      << "the loss of the last epoch:\n\n"
-      << " seed    Sigmoid + BCELoss    BCEWithLogitsLoss    the same, standardised, lr 0.1\n";
+  std::cout << "The notebook seeds nothing here, and not every start gets there in 1000 epochs. Rows right of\n"
+               "five, and the loss of the last epoch:\n\n"
+               " seed    Sigmoid + BCELoss    BCEWithLogitsLoss    the same, standardised, lr 0.1\n";
   constexpr std::uint64_t seeds = 10;
   std::size_t all[3] = {0, 0, 0};
   for (std::uint64_t seed = first_seed; seed < first_seed + seeds; ++seed) {
@@ -107,12 +106,12 @@ void spread(std::uint64_t first_seed, hg::Device device) {
   }
   std::cout << "\nAll five right: from " << all[0] << ", " << all[1] << " and " << all[2] << " of " << seeds
             << " seeds.\n"
-            << "Linear(3, 1) draws weights up to 1/√3 for inputs near 100, so that most starts are in the saturated\n"
-            << "part of the sigmoid. Where p is 0 or 1 in a float, BCELoss passes on nothing: a loss of 20, 40 or 60\n"
-            << "stays there, 100 (PyTorch's bound of the logarithm) for each wrong row of five. The loss on logits\n"
-            << "always moves, but at lr 1e-5 the bias, whose gradient is a hundred times smaller than those of the\n"
-            << "weights, hardly does. On standardised inputs all gradients are of one size, the rate can be 0.1, and\n"
-            << "every start arrives.\n";
+            << "Linear(3, 1) draws weights up to 1/√3 for inputs near 100, so that most starts are in the\n"
+               "saturated part of the sigmoid. Where p is 0 or 1 in a float, BCELoss passes on nothing: a loss of\n"
+               "20, 40 or 60 stays there, 100 (PyTorch's bound of the logarithm) for each wrong row of five. The\n"
+               "loss on logits always moves, but at lr 1e-5 the bias, whose gradient is a hundred times smaller\n"
+               "than those of the weights, hardly does. On standardised inputs all gradients are of one size, the\n"
+               "rate can be 0.1, and every start arrives.\n";
 }
 
 }  // namespace

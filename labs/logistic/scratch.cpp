@@ -3,9 +3,11 @@
 #include <handgrad/handgrad.hpp>
 #include <iomanip>
 #include <iostream>
+#include <tuple>
 #include <vector>
 
 #include "common/plot.hpp"
+#include "common/text.hpp"
 #include "logistic/parts.hpp"
 
 namespace hg = handgrad;
@@ -87,7 +89,7 @@ void saturated(Lab& lab, const Tensor<float>& x, const Tensor<float>& y) {
   try {
     bce.forward(p, y);
   } catch (const hg::ShapeError& error) {
-    std::cout << "  ShapeError: " << error.what() << "\n\n";
+    std::cout << wrapped(std::string("ShapeError: ") + error.what(), 2) << "\n\n";
   }
   const BroadcastLoss faulty = broadcast_loss(p, y);
   std::cout << "PyTorch repeats both to (5, 5) without a word. Row i, column j is the loss of prediction j against\n"
@@ -110,11 +112,10 @@ void saturated(Lab& lab, const Tensor<float>& x, const Tensor<float>& y) {
               << std::setw(17) << std::exp(-double(zi)) << std::fixed << std::setprecision(8) << std::setw(19) << sum
               << std::setw(14) << pi << std::setw(18) << pi * (1 - pi) << '\n';
   }
-  std::cout
-      << "\nThe inputs are near 100 and the weights near 1, so z is near 100. A float holds 24 bits: beside 1, what\n"
-      << "is below 2⁻²⁴ = 6.0e-08 is lost, so that p is exactly 1 from z = 16.6 on. Two factors of the chain\n"
-      << "dL/dz = ∂L/∂p · σ′(z) then are 0: σ′ = p(1−p), and ∂L/∂p behind the clamp at 1 − 1e-7.\n"
-      << "The sigmoid is saturated: nothing can be learnt from here, although two of five predictions are wrong.\n";
+  std::cout << "\nThe inputs are near 100 and the weights near 1, so z is near 100. A float holds 24 bits: beside 1,\n"
+               "what is below 2⁻²⁴ = 6.0e-08 is lost, so that p is exactly 1 from z = 16.6 on. Two factors of the\n"
+               "chain dL/dz = ∂L/∂p · σ′(z) then are 0: σ′ = p(1−p), and ∂L/∂p behind the clamp at 1 − 1e-7. The\n"
+               "sigmoid is saturated: nothing can be learnt from here, although two of five predictions are wrong.\n";
 
   lab.section("1.5b The loss on logits does not saturate");
   const Tensor<float> labels = y.reshape({y.numel()});
@@ -178,21 +179,22 @@ void from_scratch_section(Lab& lab) {
 
   print_epochs(faulty_losses, fixed_losses);
   const Tensor<float> p_faulty = faulty.net.forward(x).clone(), p_fixed = fixed.net.forward(x).clone();
-  std::cout << "\nafter 1000 epochs           of the table           of the predictions\n"
-            << "w       " << faulty.w.value() << "   " << fixed.w.value() << "\nb       " << faulty.b.value() << "   "
-            << fixed.b.value() << "\nprobs   " << p_faulty << "   " << p_fixed << "\npreds   " << threshold(p_faulty)
-            << "   " << threshold(p_fixed) << "\nlabels  " << labels << "   " << labels << '\n';
+  for (const auto& [title, model, p] :
+       {std::tuple{"of the table", &faulty, p_faulty}, {"of the predictions", &fixed, p_fixed}})
+    std::cout << "\nafter 1000 epochs " << title << "\n  w       " << model->w.value() << "\n  b       "
+              << model->b.value() << "\n  probs   " << p << "\n  preds   " << threshold(p) << "\n  labels  " << labels
+              << '\n';
   const double mean = xt::mean(labels.xt())();
   std::cout << std::setprecision(4)
-            << "\nIn the table each prediction meets all five labels, so that all are pulled to the labels' mean, "
-            << mean << ".\nThe best the model can do is to answer " << mean << " everywhere, which costs "
+            << "\nIn the table each prediction meets all five labels, so that all are pulled to the labels' mean,\n"
+            << mean << ". The best the model can do is to answer " << mean << " everywhere, which costs "
             << -(mean * std::log(mean) + (1 - mean) * std::log(1 - mean))
-            << ": the notebook's loss ends\nthere, and the notebook concludes that 1000 epochs are too many. "
+            << ":\nthe notebook's loss ends there, and the notebook concludes that 1000 epochs are too many.\n"
             << "With equal shapes the same descent learns";
   int trained = 1000;
   for (; trained < 100000 && !(threshold(fixed.net.forward(x)) == labels); trained += 100)
     descend(fixed, x, fixed_step, 100);
-  std::cout << ":\nafter " << trained << " epochs all five are right.\n";
+  std::cout << ": after " << trained << " epochs all five are right.\n";
   const std::vector<std::string> printed_losses{"0.6857479810714722", "0.6780029535293579", "0.6753175854682922",
                                                 "0.6742188334465027", "0.6737637519836426", "0.6735718250274658",
                                                 "0.6734099388122559", "0.6733264923095703"};

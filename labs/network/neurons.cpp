@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/plot.hpp"
+#include "common/text.hpp"
 #include "network/parts.hpp"
 
 namespace hg = handgrad;
@@ -56,9 +57,8 @@ void activations(Lab& lab) {
                                 activation("ReLU: max(z, 0)", relu, z).limits(-10, 10, -1, 10),
                                 activation("threshold: 1 where z > 0", step, z)};
   draw(lab, "activations", plots, 2);
-  std::cout
-      << "\nA δ that comes to a neuron is multiplied by f′: at most 1/4 for the sigmoid, at most 1 for tanh, 1 or 0\n"
-      << "for ReLU, and always 0 for the threshold, behind which nothing can learn.\n";
+  std::cout << "\nA δ that comes to a neuron is multiplied by f′: at most 1/4 for the sigmoid, at most 1 for tanh, 1\n"
+               "or 0 for ReLU, and always 0 for the threshold, behind which nothing can learn.\n";
   lab.figures.shape("001.activations");
 }
 
@@ -103,20 +103,17 @@ void delta_rule(Lab& lab) {
                                         slope([&](double w) { return J_of_z_h(w * c.x); }, c.w_h)};
 
   const char* names[] = {"δ_o = ∂J/∂z_o", "δ_h = ∂J/∂z_h", "∂J/∂w_o = δ_o·a_h", "∂J/∂w_h = δ_h·x"};
-  const int widths[] = {20, 20, 20, 20};
   std::cout << "                        delta rule      written out      differences\n" << std::setprecision(10);
   double apart = 0;
   for (std::size_t i = 0; i < rule.size(); ++i) {
-    const std::string name = names[i];
-    const auto letters = std::count_if(name.begin(), name.end(), [](char b) { return (b & 0xC0) != 0x80; });
-    std::cout << name << std::string(static_cast<std::size_t>(widths[i] - letters), ' ') << std::setw(14) << rule[i]
-              << std::setw(17) << expanded[i] << std::setw(17) << differences[i] << '\n';
+    std::cout << padded(names[i], 20) << std::setw(14) << rule[i] << std::setw(17) << expanded[i] << std::setw(17)
+              << differences[i] << '\n';
     apart = std::max({apart, std::abs(rule[i] - expanded[i]), std::abs(rule[i] - differences[i])});
   }
   std::cout << "\nThe three differ by " << std::scientific << std::setprecision(1) << apart << std::fixed
             << std::setprecision(4)
-            << " at most. The notebook differentiates (y − a)² to −(y − a): without the factor 2\n"
-            << "its δ_o would be " << rule[0] / 2 << ", and the differences say " << differences[0] << ".\n";
+            << " at most. The notebook differentiates (y − a)² to −(y − a): without the\nfactor 2 its δ_o would be "
+            << rule[0] / 2 << ", and the differences say " << differences[0] << ".\n";
   if (!(apart <= 1e-8)) throw hg::ValueError("001.delta: the three ways to the gradient differ by more than 1e-8");
   lab.figures.exact("001.delta", rule);
 }

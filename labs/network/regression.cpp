@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/plot.hpp"
+#include "common/text.hpp"
 #include "network/parts.hpp"
 
 namespace hg = handgrad;
@@ -60,7 +61,7 @@ void line(Lab& lab, const Data& data) {
   try {
     loss_op.forward(model.forward(data.X), data.y.reshape({100}));
   } catch (const hg::ShapeError& error) {
-    std::cout << "ShapeError: " << error.what() << '\n';
+    std::cout << wrapped(std::string("ShapeError: ") + error.what()) << '\n';
   }
 
   hg::SGD optimizer(model.parameters(), {.lr = 0.01});
@@ -73,8 +74,9 @@ void line(Lab& lab, const Data& data) {
   model = create_model();
   hg::SGD again(model.parameters(), {.lr = 0.01});
   const std::vector<double> history = fit_model(model, again, loss_op, data.X, data.y, 100);
-  std::cout << "loss at the last of 100 iterations: " << history.back() << "; w = " << model.weight.value()
-            << ", b = " << model.bias.value() << '\n';
+  std::cout << "loss at the last of 100 iterations: " << history.back()
+            << " (the notebook asserts: below 0.22)\nw = " << model.weight.value() << ", b = " << model.bias.value()
+            << '\n';
   lab.figures.exact("001.line.loss_last", history.back(), printed("0.22"), history.back() < 0.22);
 
   const Tensor<float> x_new{{2}};
@@ -102,9 +104,9 @@ void learning_rates(Lab& lab, const Data& data) {
   }
   const double x2 = xt::mean(xt::square(data.X.xt()))(), x1 = xt::mean(data.X.xt())();
   const double h = x2 + 1 + std::sqrt((x2 - 1) * (x2 - 1) + 4 * x1 * x1);
-  std::cout << "The largest eigenvalue of the loss's second derivative is " << h << ": descent needs a rate below 2/"
+  std::cout << "The largest eigenvalue of the loss's second derivative is " << h << ": descent needs a rate below\n2/"
             << h << " = " << 2 / h
-            << ".\nAt 0.1 a step goes past the minimum by more than what it came from: the loss grows without end.\n";
+            << ". At 0.1 a step goes past the minimum by more than what it came from: the loss grows\nwithout end.\n";
   draw(lab, "learning_rates", {plot.log_y()});
   lab.figures.shape("001.line.lr_sweep");
 }

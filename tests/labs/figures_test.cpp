@@ -101,7 +101,7 @@ BOOST_AUTO_TEST_CASE(the_table_ends_with_how_many_agree) {
              "id    kind   notebook       here           agrees\n"
              "a.id  exact  1.2346 2.0000  1.2346 2.0000  yes\n"
              "b     exact  2.0            1.0            NO\n"
-             "c     reach  2.0            1.0            reached\n"
+             "c     reach  2.0000         1.0000         reached\n"
              "d     shape  -              -              -\n"
              "\n"
              "1 of 2 exact figures agree, 1 of 1 reached, 1 without a number in the notebook\n");
