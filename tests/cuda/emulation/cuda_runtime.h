@@ -6,12 +6,13 @@
 // their documentation says.
 //
 // What it watches over:
-//   - "device memory" can be touched by kernels and copies of its own device only: anything else is a segmentation
-//   fault
+//   - "device memory" can be touched by kernels and copies of its own device only: anything else is a segmentation fault
 //   - fresh device memory holds NaN; behind each allocation lie bytes that must not change
 //   - the threads of a block run in ascending order in one launch and in descending order in the next, each as far as
-//   its
-//     next barrier: a missing barrier changes results
+//     its next barrier: a missing barrier changes results
+//   - work waits in its stream until somebody waits for it; streams beside the first run now as late, now as early as
+//     events allow: a missing event changes results
+//   - transfers need pinned memory of the host: others would make it wait
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -106,6 +107,7 @@ cudaError_t cudaFree(void*);
 cudaError_t cudaMemGetInfo(std::size_t*, std::size_t*);
 constexpr unsigned cudaHostAllocDefault = 0;
 cudaError_t cudaHostAlloc(void**, std::size_t, unsigned);
+cudaError_t cudaFreeHost(void*);
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 
 typedef struct EmulatedStream* cudaStream_t;
@@ -117,7 +119,9 @@ struct cudaGraphEdgeData {};
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2;
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned);
 cudaError_t cudaStreamSynchronize(cudaStream_t);
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned = 0);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t*, unsigned);
+cudaError_t cudaEventDestroy(cudaEvent_t);
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventSynchronize(cudaEvent_t);
 cudaError_t cudaMemcpyAsync(void*, const void*, std::size_t, cudaMemcpyKind, cudaStream_t);

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -146,30 +147,101 @@ struct EmulatedGraph {
   std::vector<std::shared_ptr<EmulatedNode>> nodes;
 };
 struct EmulatedGraphExec {
-  int device;
-  std::map<EmulatedNode*, EmulatedNode> copies;
-  std::vector<EmulatedNode*> order;
+  std::map<EmulatedNode*, std::size_t> places;
+  std::vector<std::shared_ptr<EmulatedNode>> nodes;  // never changed but replaced: a launch that waits has its own
+};
+/// A place in a stream: passed when all before it is done.
+struct Mark {
+  cudaStream_t stream;
+  bool passed = false;
+};
+struct EmulatedEvent {
+  std::shared_ptr<Mark> recorded;
 };
 struct EmulatedStream {
+  struct Work {
+    std::function<void()> run;         // on the device
+    std::shared_ptr<Mark> wait, pass;  // or one of these
+  };
   int device;
-  std::unique_ptr<EmulatedGraph> capturing;
+  bool first;  // of its device
+  std::unique_ptr<EmulatedGraph> capturing = nullptr;
   cudaGraphNode_t last = nullptr;
+  std::deque<Work> queue = {};
+  bool waiting = false;
 };
-struct EmulatedEvent {};
 
 namespace {
 
+// Work waits in its stream's queue. A device's first stream does it when the host waits for it, no sooner. The others
+// take turns, from one cudaStreamSynchronize to the next: now as late, only when it is waited for, now as early as
+// events allow. So what is not ordered by an event comes in the wrong order.
+std::deque<EmulatedStream> streams;
+bool early = false;
+
+int opened = -1;  // the device whose memory is open
+void open_only(int device) {
+  if (opened == device) return;
+  if (opened >= 0) memory(opened).open(false);
+  if (device >= 0) memory(device).open(true);
+  opened = device;
+}
+
+void hasten(EmulatedStream& stream);
+
+// The first of what is in the queue.
+void advance(EmulatedStream& stream) {
+  const EmulatedStream::Work work = std::move(stream.queue.front());
+  stream.queue.pop_front();
+  if (work.wait) {
+    stream.waiting = true;
+    while (!work.wait->passed) advance(*work.wait->stream);
+    stream.waiting = false;
+  } else if (work.pass) {
+    work.pass->passed = true;
+  } else {
+    open_only(stream.device);
+    work.run();
+  }
+  if (stream.first)
+    for (EmulatedStream& other : streams) hasten(other);
+}
+
+// As far as events allow, when that is its turn.
+void hasten(EmulatedStream& stream) {
+  const auto free = [&] { return !stream.queue.front().wait || stream.queue.front().wait->passed; };
+  while (early && !stream.first && !stream.waiting && !stream.queue.empty() && free()) advance(stream);
+}
+
+void finish(EmulatedStream& stream) {
+  while (!stream.queue.empty()) advance(stream);
+  open_only(-1);
+}
+
+cudaError_t enqueue(EmulatedStream& stream, EmulatedStream::Work work) {
+  const std::lock_guard lock(mutex);
+  stream.queue.push_back(std::move(work));
+  hasten(stream);
+  open_only(-1);
+  return cudaSuccess;
+}
+
 cudaError_t run_or_capture(cudaStream_t stream, EmulatedNode node) {
   const std::lock_guard lock(mutex);
-  if (stream->capturing) {
-    stream->capturing->nodes.push_back(std::make_shared<EmulatedNode>(std::move(node)));
-    stream->last = stream->capturing->nodes.back().get();
-    return cudaSuccess;
-  }
-  memory(stream->device).open(true);
-  node.run();
-  memory(stream->device).open(false);
+  auto shared = std::make_shared<EmulatedNode>(std::move(node));
+  if (!stream->capturing) return enqueue(*stream, {[shared] { shared->run(); }, nullptr, nullptr});
+  stream->capturing->nodes.push_back(shared);
+  stream->last = shared.get();
   return cudaSuccess;
+}
+
+std::map<const char*, std::size_t> pinned;  // memory of the host that a device reads and writes by itself
+bool is_pinned(const void* address, std::size_t bytes) {
+  const auto* begin = static_cast<const char*>(address);
+  auto block = pinned.upper_bound(begin);
+  if (block == pinned.begin()) return false;
+  --block;
+  return begin + bytes <= block->first + block->second;
 }
 
 }  // namespace
@@ -225,6 +297,7 @@ cudaError_t cudaMalloc(void** address, std::size_t bytes) {
 }
 cudaError_t cudaFree(void* address) {
   const std::lock_guard lock(mutex);
+  for (EmulatedStream& stream : streams) finish(stream);
   for (int device = 0; device < devices; ++device)
     if (memory(device).release(address)) return cudaSuccess;
   return result(cudaErrorInvalidValue);
@@ -236,28 +309,64 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** address, std::size_t bytes, unsigned) {
-  *address = std::malloc(bytes);
-  return result(*address ? cudaSuccess : cudaErrorMemoryAllocation);
+  const std::lock_guard lock(mutex);
+  *address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (*address == MAP_FAILED) return result(cudaErrorMemoryAllocation);
+  std::memset(*address, fresh, bytes);
+  pinned[static_cast<const char*>(*address)] = bytes;
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* address) {
+  const std::lock_guard lock(mutex);
+  const auto block = pinned.find(static_cast<const char*>(address));
+  if (block == pinned.end()) return result(cudaErrorInvalidValue);
+  munmap(address, block->second);  // a transfer that still comes from there is a segmentation fault
+  pinned.erase(block);
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new EmulatedStream{current, nullptr};
+  const std::lock_guard lock(mutex);
+  bool first = true;
+  for (const EmulatedStream& other : streams) first = first && other.device != current;
+  *stream = &streams.emplace_back(EmulatedStream{current, first});
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const std::lock_guard lock(mutex);
   if (stream->capturing) return result(cudaErrorStreamCaptureUnsupported);
+  finish(*stream);
   memory(stream->device).check_all();
+  early = !early;
   return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (stream->capturing) return result(cudaErrorStreamCaptureUnsupported);
+  return event->recorded ? enqueue(*stream, {{}, event->recorded, nullptr}) : cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new EmulatedEvent;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (stream->capturing) return result(cudaErrorStreamCaptureUnsupported);
+  event->recorded = std::make_shared<Mark>(Mark{stream});
+  return enqueue(*stream, {{}, nullptr, event->recorded});
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const std::lock_guard lock(mutex);
+  while (event->recorded && !event->recorded->passed) advance(*event->recorded->stream);
+  open_only(-1);
+  return cudaSuccess;
+}
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (kind != cudaMemcpyDeviceToDevice && !is_pinned(kind == cudaMemcpyHostToDevice ? from : to, bytes))
+    fail("a transfer from or to memory that is not pinned: the host would wait for it");
   return on_stream(stream, [=] { std::memcpy(to, from, bytes); });
 }
 cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes, cudaStream_t stream) {
@@ -292,25 +401,25 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatu
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  *executable = new EmulatedGraphExec{current, {}, {}};
-  for (const auto& node : graph->nodes) {
-    (*executable)->copies[node.get()] = *node;
-    (*executable)->order.push_back(node.get());
-  }
+  *executable = new EmulatedGraphExec{{}, graph->nodes};
+  for (std::size_t i = 0; i < graph->nodes.size(); ++i) (*executable)->places[graph->nodes[i].get()] = i;
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  return on_stream(stream, [=] {
-    for (EmulatedNode* node : executable->order) executable->copies[node].run();
+  return on_stream(stream, [nodes = executable->nodes] {
+    for (const auto& node : nodes) node->run();
   });
 }
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t executable, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* parameters) {
-  const auto copy = executable->copies.find(node);
-  if (copy == executable->copies.end() || copy->second.kernel != parameters->func) return result(cudaErrorInvalidValue);
-  copy->second.grid = parameters->gridDim;
-  copy->second.block = parameters->blockDim;
-  copy->second.set_arguments(parameters->kernelParams);
+  const auto place = executable->places.find(node);
+  if (place == executable->places.end() || executable->nodes[place->second]->kernel != parameters->func)
+    return result(cudaErrorInvalidValue);
+  auto changed = std::make_shared<EmulatedNode>(*executable->nodes[place->second]);
+  changed->grid = parameters->gridDim;
+  changed->block = parameters->blockDim;
+  changed->set_arguments(parameters->kernelParams);
+  executable->nodes[place->second] = std::move(changed);
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
