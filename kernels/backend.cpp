@@ -106,6 +106,9 @@ template Backend<double>& backend<double>(Device);
 std::unique_ptr<StepGraph> step_graph(Device device) {
   return device.is_cpu() ? nullptr : module_for(device).step_graph(device.index());
 }
+std::unique_ptr<Staging> staging(Device device, std::size_t bytes) {
+  return device.is_cpu() ? nullptr : module_for(device).staging(device.index(), bytes);
+}
 
 }  // namespace kernels
 

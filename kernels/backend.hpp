@@ -83,6 +83,8 @@ class Backend {
   /// Row i of y times the i-th element of x; x has as many elements as y has rows when all dimensions of y beyond those
   /// of x are taken as columns. For x of the shape of y, element by element.
   virtual void multiply_rows(Tensor<T>& y, const Tensor<T>& x) = 0;
+  /// Row i of y = row rows[i] of x
+  virtual void gather_rows(const Tensor<T>& x, const Tensor<double>& rows, Tensor<T>& y) = 0;
   /// value (shape ()) = a·Σx²
   virtual void sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) = 0;
 
@@ -171,6 +173,24 @@ class Memory {
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
 };
 
+/// Memory of the host from which a device copies by itself, while it computes. What it copies to belongs to one such:
+/// with two of them, and two buffers of the device, in turn, one batch arrives while the one before is computed with.
+class Staging {
+ public:
+  virtual ~Staging() = default;
+  struct Transfer {
+    void* to;          // in the device's memory
+    const void* from;  // in the staging memory
+    std::size_t bytes;
+  };
+  /// The memory, to be written. Waits for what was sent from it before.
+  virtual void* host() = 0;
+  /// Does not wait. What the device is given to do from now on comes after it; it comes after the last `release`.
+  virtual void send(std::span<const Transfer> transfers) = 0;
+  /// All that reads what was sent before has been given to the device.
+  virtual void release() = 0;
+};
+
 /// A sequence of operations that is run many times: recorded by the device where it can be, and replayed then without
 /// the cost of each launch. The operations are called every time, between `begin` and `end`; what they come to never
 /// depends on whether they were recorded.
@@ -192,6 +212,7 @@ template <class T>
 Backend<T>& backend(Device device);
 /// Null on the CPU, where there is nothing to gain.
 std::unique_ptr<StepGraph> step_graph(Device device);
+std::unique_ptr<Staging> staging(Device device, std::size_t bytes);
 
 // The CPU's, in kernels/cpu.
 Memory& cpu_memory();

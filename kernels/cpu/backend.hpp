@@ -14,6 +14,7 @@ class CpuBackend final : public Backend<T> {
   void scale(Tensor<T>& y, T a) override;
   void add(Tensor<T>& y, T a, const Tensor<T>& x) override;
   void multiply_rows(Tensor<T>& y, const Tensor<T>& x) override;
+  void gather_rows(const Tensor<T>& x, const Tensor<double>& rows, Tensor<T>& y) override;
   void sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) override;
 
   void matmul(const Tensor<T>& a, bool transpose_a, const Tensor<T>& b, bool transpose_b, T beta,

@@ -42,6 +42,13 @@ void CpuBackend<T>::multiply_rows(Tensor<T>& y, const Tensor<T>& x) {
 }
 
 template <class T>
+void CpuBackend<T>::gather_rows(const Tensor<T>& x, const Tensor<double>& rows, Tensor<T>& y) {
+  const std::size_t columns = y.numel() / rows.numel();
+  for (std::size_t i = 0; i < rows.numel(); ++i)
+    std::copy_n(x.data() + static_cast<std::size_t>(rows.data()[i]) * columns, columns, y.data() + i * columns);
+}
+
+template <class T>
 void CpuBackend<T>::sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) {
   *value.data() = static_cast<T>(static_cast<double>(a) * sum<T>(
                                                               x.numel(), [](Batch<T> v) { return v * v; }, x.data()));
@@ -52,12 +59,13 @@ void CpuBackend<T>::matmul(const Tensor<T>& a, bool ta, const Tensor<T>& b, bool
   gemm(ta, tb, c.size(0), c.size(1), a.size(ta ? 0 : 1), a.data(), b.data(), beta, c.data());
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                 \
-  template void CpuBackend<T>::fill(Tensor<T>&, T);                             \
-  template void CpuBackend<T>::scale(Tensor<T>&, T);                            \
-  template void CpuBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);            \
-  template void CpuBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);     \
-  template void CpuBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&); \
+#define HANDGRAD_INSTANTIATE(T)                                                                  \
+  template void CpuBackend<T>::fill(Tensor<T>&, T);                                              \
+  template void CpuBackend<T>::scale(Tensor<T>&, T);                                             \
+  template void CpuBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);                             \
+  template void CpuBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);                      \
+  template void CpuBackend<T>::gather_rows(const Tensor<T>&, const Tensor<double>&, Tensor<T>&); \
+  template void CpuBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);                  \
   template void CpuBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

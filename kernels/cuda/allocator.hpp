@@ -7,8 +7,9 @@
 
 namespace handgrad::kernels::cuda {
 
-/// Device memory that is kept when it is given back. All work of a device is on one stream, so a block may be handed
-/// out again at once: whoever gets it next queues behind whoever had it. cudaMalloc and cudaFree, which wait for the
+/// Device memory that is kept when it is given back. All work of a device is on one stream (what is copied beside it is
+/// tied to it by events, staging.hpp), so a block may be handed out again at once: whoever gets it next queues behind
+/// whoever had it. cudaMalloc and cudaFree, which wait for the
 /// device, are called only while a program finds its sizes.
 class Allocator {
  public:

@@ -58,6 +58,11 @@ std::unique_lock<std::recursive_mutex> Context::use() {
   return lock;
 }
 
+cudaStream_t Context::copies() {
+  if (!copies_) copies_ = new_stream(index_);
+  return copies_;
+}
+
 void* Context::scratch_bytes(std::size_t bytes) {
   if (bytes > scratch_size_) {
     if (scratch_) allocator_.deallocate(scratch_, scratch_size_);

@@ -31,6 +31,8 @@ class Context final : public Memory {
 
   int index() const { return index_; }
   cudaStream_t stream() const { return stream_; }
+  /// For transfers that go on beside the other stream: made when first asked for.
+  cudaStream_t copies();
   Recorder& recorder() { return recorder_; }
   Products& products() { return *products_; }
   Allocator& allocator() { return allocator_; }
@@ -80,7 +82,7 @@ class Context final : public Memory {
 
   int index_;
   std::recursive_mutex mutex_;
-  cudaStream_t stream_ = nullptr;
+  cudaStream_t stream_ = nullptr, copies_ = nullptr;
   unsigned most_blocks_ = 1;
   Recorder recorder_;
   Allocator allocator_;

@@ -28,6 +28,16 @@ struct TimesRow {
   std::size_t columns;
   __device__ T operator()(std::size_t i) const { return y[i] * x[place_of(i, columns).row]; }
 };
+template <class T>
+struct RowTaken {
+  const T* x;
+  const double* rows;
+  std::size_t columns;
+  __device__ T operator()(std::size_t i) const {
+    const auto [row, column] = place_of(i, columns);
+    return x[static_cast<std::size_t>(rows[row]) * columns + column];
+  }
+};
 struct Product2 {
   template <class T>
   __device__ T operator()(T a, T b) const {
@@ -74,6 +84,12 @@ void CudaBackend<T>::multiply_rows(Tensor<T>& y, const Tensor<T>& x) {
 }
 
 template <class T>
+void CudaBackend<T>::gather_rows(const Tensor<T>& x, const Tensor<double>& rows, Tensor<T>& y) {
+  const auto guard = context_.use();
+  map_index(context_, y.numel(), y.data(), RowTaken<T>{x.data(), rows.data(), y.numel() / rows.numel()});
+}
+
+template <class T>
 void CudaBackend<T>::sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) {
   const auto guard = context_.use();
   sum(context_, x.numel(), Square<T>{x.data()}, StoreScaled<T>{value.data(), static_cast<double>(a)});
@@ -88,6 +104,7 @@ void round_to_bfloat16(Context& context, std::size_t n, const float* x, unsigned
   template void CudaBackend<T>::scale(Tensor<T>&, T);                        \
   template void CudaBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);        \
   template void CudaBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&); \
+  template void CudaBackend<T>::gather_rows(const Tensor<T>&, const Tensor<double>&, Tensor<T>&); \
   template void CudaBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

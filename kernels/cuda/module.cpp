@@ -7,6 +7,7 @@
 #include "handgrad/errors.hpp"
 #include "kernels/cuda/backend.hpp"
 #include "kernels/cuda/context.hpp"
+#include "kernels/cuda/staging.hpp"
 
 namespace handgrad::kernels::cuda {
 
@@ -107,6 +108,9 @@ class CudaModule final : public Module {
   Backend<double>& backend(int index, double) override { return of(double_, index); }
   std::unique_ptr<StepGraph> step_graph(int index) override {
     return std::make_unique<CudaStepGraph>(Context::of(index));
+  }
+  std::unique_ptr<Staging> staging(int index, std::size_t bytes) override {
+    return std::make_unique<CudaStaging>(Context::of(index), bytes);
   }
 
  private:

@@ -26,6 +26,7 @@ class Module {
   virtual Backend<float>& backend(int index, float) = 0;
   virtual Backend<double>& backend(int index, double) = 0;
   virtual std::unique_ptr<StepGraph> step_graph(int index) = 0;
+  virtual std::unique_ptr<Staging> staging(int index, std::size_t bytes) = 0;
 };
 
 /// The library and the module are built apart: they fit together only when both saw the same declarations, of which

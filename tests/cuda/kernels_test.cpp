@@ -72,6 +72,9 @@ HANDGRAD_TEST_CUDA(elements) {
     both.agree("add", {x, y}, {}, [](K& k, V& in, V&) { k.add(in[0], T(0.5), in[1]); });
     both.agree("multiply_rows, same shape", {x, y}, {}, [](K& k, V& in, V&) { k.multiply_rows(in[0], in[1]); });
     both.agree("multiply_rows", {random<T>({n, 7}), x}, {}, [](K& k, V& in, V&) { k.multiply_rows(in[0], in[1]); });
+    both.agree("gather_rows", {random<T>({9, n})}, {{4, n}}, [](K& k, V& in, V& out) {
+      k.gather_rows(in[0], Tensor<double>{8, 0, 3, 3}.to(in[0].device()), out[0]);
+    });
     both.agree("sum_of_squares", {x}, {{}}, [](K& k, V& in, V& out) { k.sum_of_squares(in[0], T(0.5), out[0]); });
     // A view that does not begin at 16 bytes
     both.agree("add to rows", {random<T>({n + 1, 1}), random<T>({n + 1, 1})}, {}, [&](K& k, V& in, V&) {

@@ -8,6 +8,7 @@
 #include "handgrad/errors.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
+#include "support/typed.hpp"
 
 using namespace handgrad;
 using handgrad::test::check_close;
@@ -145,17 +146,114 @@ BOOST_AUTO_TEST_CASE(a_batch_larger_than_the_data_is_the_data) {
   for (auto& [x, y] : loader) BOOST_TEST(x.size(0) == 3u);
 }
 
-BOOST_AUTO_TEST_CASE(batches_are_brought_to_a_device, *boost::unit_test::precondition([](auto) {
-                       return boost::test_tools::assertion_result(cuda_available());
-                     })) {
-  DataLoader loader(numbered(7), {.batch_size = 3, .shuffle = true, .device = Device::cuda()});
-  std::vector<float> seen;
+namespace {
+
+/// All batches of an epoch, copied where they lie by work that waits in the device's queue like any other: x, then y.
+template <class T>
+std::vector<T> epoch(DataLoader<T>& loader, std::size_t most_batches = 1000) {
+  const std::size_t n = loader.dataset().size(), columns = loader.dataset().x_shape().numel();
+  Tensor<T> all;
+  std::size_t from = 0;
   for (auto& [x, y] : loader) {
-    BOOST_TEST((x.device() == Device::cuda() && y.device() == Device::cuda()));
-    for (float value : column(x.cpu(), 0)) seen.push_back(value);
+    if (!all.defined()) all = zeros<T>({n * (columns + 1)}, x.device());
+    const std::size_t to = from + x.size(0);
+    all.rows(from * columns, to * columns).copy_from(x.reshape({x.numel()}));
+    all.rows(n * columns + from, n * columns + to).copy_from(y.reshape({y.numel()}));
+    from = to;
+    if (--most_batches == 0) break;
   }
-  std::sort(seen.begin(), seen.end());
-  check_close(seen, std::vector<float>{0, 1, 2, 3, 4, 5, 6}, 0, "rows");
+  return all.to_vector();  // the first time that anybody waits
+}
+
+template <class T>
+TensorDataset<T> samples(std::size_t n, Device device = Device::cpu()) {
+  Generator generator(5);
+  Tensor<T> x = Tensor<T>::empty({n, 3}), y = Tensor<T>::empty({n, 1});
+  uniform_(x, T(-1), T(1), generator);
+  uniform_(y, T(-1), T(1), generator);
+  return {x.to(device), y.to(device)};
+}
+
+/// What cannot be read when it is asked for.
+template <class T>
+class Broken : public TensorDataset<T> {
+ public:
+  using TensorDataset<T>::TensorDataset;
+  std::size_t broken = 7;
+  void get(std::size_t index, std::span<T> x, std::span<T> y) const override {
+    if (index == broken) throw ValueError("broken");
+    TensorDataset<T>::get(index, x, y);
+  }
+  std::optional<Batch<T>> view(std::size_t, std::size_t) const override { return std::nullopt; }
+};
+
+}  // namespace
+
+// Wherever the data lies and however it comes: the same batches as on the CPU, though nobody waits between them.
+HANDGRAD_TEST_CUDA(batches_on_a_device_are_those_of_the_cpu) {
+  using T = typename Place::T;
+  const Device device = Place::device();
+  for (const bool shuffle : {false, true})
+    for (const bool drop_last : {false, true})
+      for (const Device data : {Device::cpu(), device}) {
+        Generator here(1), there(1);
+        DataLoaderOptions options{.batch_size = 4, .shuffle = shuffle, .drop_last = drop_last, .generator = &here};
+        DataLoader<T> expected(samples<T>(30), options);
+        options.generator = &there;
+        options.device = device;
+        DataLoader<T> loader(samples<T>(30, data), options);
+        std::size_t free = 0;
+        for (int i = 0; i < 6; ++i) {
+          BOOST_TEST(epoch(loader) == epoch(expected), boost::test_tools::per_element());
+          if (i == 2) BOOST_TEST(epoch(loader, 3) == epoch(expected, 3), boost::test_tools::per_element());
+          if (i == 0) free = device_memory(device).free;
+        }
+        BOOST_TEST(device_memory(device).free == free);  // nothing was allocated after the first epoch
+        BOOST_TEST(here.state() == there.state());
+        for (auto& [x, y] : loader) BOOST_TEST((x.device() == device && y.device() == device));
+      }
+}
+
+HANDGRAD_TEST_CUDA(data_on_a_device_can_be_wanted_on_the_cpu) {
+  using T = typename Place::T;
+  manual_seed(1);
+  DataLoader<T> expected(samples<T>(10), {.batch_size = 4, .shuffle = true});
+  const auto there = epoch(expected);
+  manual_seed(1);
+  DataLoader<T> loader(samples<T>(10, Place::device()), {.batch_size = 4, .shuffle = true, .device = Device::cpu()});
+  BOOST_TEST(epoch(loader) == there, boost::test_tools::per_element());
+}
+
+// The first batch is copied to memory in which the device still computes for somebody else.
+HANDGRAD_TEST_CUDA(memory_that_was_just_given_back_is_waited_for) {
+  using T = typename Place::T;
+  const Device device = Place::device();
+  const auto data = samples<T>(8);
+  DataLoader<T> expected(data, {.batch_size = 4});
+  for (int i = 0; i < 4; ++i) {
+    full<T>({4, 3}, T(7), device), full<T>({4, 1}, T(7), device);
+    DataLoader<T> loader(data, {.batch_size = 4, .device = device});
+    BOOST_TEST(epoch(loader) == epoch(expected), boost::test_tools::per_element());
+  }
+}
+
+HANDGRAD_TEST_EVERYWHERE(an_error_comes_with_its_batch) {
+  using T = typename Place::T;
+  const auto data = samples<T>(12);
+  Broken<T> broken(data.x(), data.y());
+  DataLoader<T> loader(std::make_shared<Broken<T>>(broken), {.batch_size = 3, .device = Place::device()});
+  for (int i = 0; i < 3; ++i) {
+    std::size_t seen = 0;
+    const auto count = [&] {
+      for (auto& [x, y] : loader) seen += x.size(0);
+    };
+    BOOST_CHECK_THROW(count(), ValueError);
+    BOOST_TEST(seen == 6u);
+  }
+  broken.broken = 12;
+  DataLoader<T> whole(std::make_shared<Broken<T>>(broken), {.batch_size = 3, .device = Place::device()});
+  DataLoader<T> expected(data, {.batch_size = 3});
+  BOOST_TEST(epoch(whole) == epoch(expected), boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(misuse_is_refused) {

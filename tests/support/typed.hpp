@@ -9,6 +9,7 @@
 // The CUDA instances are skipped, by name and with the reason, where there is no CUDA.
 #include <boost/mp11/list.hpp>
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
 #include <string>
 #include <type_traits>
 
@@ -30,10 +31,12 @@ struct CUDADouble : Where<double, true> {};
 using Everywhere = boost::mp11::mp_list<CPUFloat, CPUDouble, CUDAFloat, CUDADouble>;
 using OnCUDA = boost::mp11::mp_list<CUDAFloat, CUDADouble>;
 
-/// A precondition: CUDA is there, or the test does not need it.
+/// A precondition: CUDA is there, or the test does not need it. Where HANDGRAD_TEST_CUDA_NEEDED is set, nothing is
+/// skipped: what lacks a device fails.
 inline boost::test_tools::assertion_result device_present(boost::unit_test::test_unit_id id) {
   const std::string name = boost::unit_test::framework::get(id, boost::unit_test::TUT_ANY).p_name;
-  boost::test_tools::assertion_result result(name.find("CUDA") == std::string::npos || cuda_available());
+  boost::test_tools::assertion_result result(name.find("CUDA") == std::string::npos || cuda_available() ||
+                                             std::getenv("HANDGRAD_TEST_CUDA_NEEDED"));
   if (!result) {
     result.message() << cuda_unavailable_reason();
     BOOST_TEST_MESSAGE("skipped: " << name << ": " << cuda_unavailable_reason());

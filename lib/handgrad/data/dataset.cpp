@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "handgrad/errors.hpp"
+#include "kernels/backend.hpp"
 
 namespace handgrad {
 namespace {
@@ -15,6 +16,11 @@ void copy_row(const Tensor<T>& from, std::size_t row, std::span<T> to) {
 }
 
 }  // namespace
+
+template <class T>
+void Dataset<T>::gather(const Tensor<double>&, Batch<T>&) const {
+  throw DeviceError("Dataset: gather(), which shuffled data on " + device().str() + " needs, is not overridden");
+}
 
 template <class T>
 TensorDataset<T>::TensorDataset(Tensor<T> x, Tensor<T> y) : x_(std::move(x)), y_(std::move(y)) {
@@ -41,12 +47,21 @@ template <class T>
 void TensorDataset<T>::get(std::size_t index, std::span<T> x, std::span<T> y) const {
   if (!x_.device().is_cpu()) {
     throw DeviceError("TensorDataset: single examples of tensors on " + x_.device().str() +
-                      "; keep the data on the CPU and set DataLoaderOptions::device");
+                      "; there it gives whole batches, by view() and gather()");
   }
   copy_row(x_, index, x);
   copy_row(y_, index, y);
 }
 
+template <class T>
+void TensorDataset<T>::gather(const Tensor<double>& rows, Batch<T>& batch) const {
+  auto& backend = kernels::backend<T>(x_.device());
+  backend.gather_rows(x_, rows, batch.x);
+  backend.gather_rows(y_, rows, batch.y);
+}
+
+template class Dataset<float>;
+template class Dataset<double>;
 template class TensorDataset<float>;
 template class TensorDataset<double>;
 

@@ -27,9 +27,13 @@ class Dataset {
   /// The shapes of one example's input and target, without the dimension of the batch.
   virtual Shape x_shape() const = 0;
   virtual Shape y_shape() const = 0;
-  /// Writes example `index` to x and y, which have as many elements as these shapes.
+  /// Writes example `index` to x and y, on the CPU, which have as many elements as these shapes.
   virtual void get(std::size_t index, std::span<T> x, std::span<T> y) const = 0;
 
+  /// Where the examples lie. Those on a GPU are taken in order as views, and shuffled by `gather`.
+  virtual Device device() const { return Device::cpu(); }
+  /// Writes example rows[i] to row i of the batch, everything on device(). Throws DeviceError unless overridden.
+  virtual void gather(const Tensor<double>& rows, Batch<T>& batch) const;
   /// Examples i to j−1 as views without a copy, where there are such.
   virtual std::optional<Batch<T>> view(std::size_t i, std::size_t j) const {
     static_cast<void>(i), static_cast<void>(j);
@@ -47,8 +51,10 @@ class TensorDataset : public Dataset<T> {
   std::size_t size() const override { return x_.size(0); }
   Shape x_shape() const override;
   Shape y_shape() const override;
-  /// Throws DeviceError for tensors on a GPU: there whole batches are taken in order, as views.
+  /// Throws DeviceError for tensors on a GPU: there whole batches are taken.
   void get(std::size_t index, std::span<T> x, std::span<T> y) const override;
+  Device device() const override { return x_.device(); }
+  void gather(const Tensor<double>& rows, Batch<T>& batch) const override;
   std::optional<Batch<T>> view(std::size_t i, std::size_t j) const override {
     return Batch<T>{x_.rows(i, j), y_.rows(i, j)};
   }

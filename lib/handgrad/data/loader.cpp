@@ -1,10 +1,11 @@
 #include "handgrad/data/loader.hpp"
 
 #include <algorithm>
-#include <numeric>
+#include <array>
 #include <string>
 
 #include "handgrad/errors.hpp"
+#include "kernels/backend.hpp"
 
 namespace handgrad {
 namespace {
@@ -25,6 +26,17 @@ Batch<T> part(const Batch<T>& buffer, std::size_t rows) {
 }
 
 }  // namespace
+
+/// Where batches arrive on a GPU. Copies of a loader share it, and with it whose turn it is.
+template <class T>
+struct DataLoader<T>::Turns {
+  struct Turn {
+    Batch<T> batch;
+    std::unique_ptr<kernels::Staging> staging;
+  };
+  std::array<Turn, 2> turns;
+  std::size_t now = 0;
+};
 
 template <class T>
 DataLoader<T>::DataLoader(std::shared_ptr<const Dataset<T>> dataset, DataLoaderOptions options)
@@ -54,6 +66,10 @@ typename DataLoader<T>::Iterator DataLoader<T>::begin() {
     Generator own(generator.random64() & low_63_bits);
     order_ = randperm(dataset_->size(), own);
   }
+  if (options_.shuffle && dataset_->device().is_cuda()) {
+    order_there_.reserve({order_.size()}, dataset_->device());
+    order_there_.copy_from(Tensor<double>({order_.size()}, {order_.begin(), order_.end()}));
+  }
   return Iterator(this);
 }
 
@@ -68,17 +84,15 @@ void DataLoader<T>::load(std::size_t index) {
   const std::size_t last = std::min(first + options_.batch_size, dataset_->size());
 
   auto view = order_.empty() ? dataset_->view(first, last) : std::nullopt;
+  const Device from = view ? view->x.device() : dataset_->device(), to = options_.device.value_or(from);
+  if (from.is_cpu() && to.is_cuda()) return send(first, last, view, to);
   if (view) {
     batch_ = std::move(*view);
   } else {
     gather(first, last);
   }
-  if (!options_.device || batch_.x.device() == *options_.device) return;
-  if (!moved_.x.defined()) {
-    const std::size_t rows = std::min(options_.batch_size, dataset_->size());
-    moved_.x = Tensor<T>::empty(with_rows(rows, dataset_->x_shape()), *options_.device);
-    moved_.y = Tensor<T>::empty(with_rows(rows, dataset_->y_shape()), *options_.device);
-  }
+  if (batch_.x.device() == to) return;
+  if (!moved_.x.defined()) moved_ = room(to);
   Batch<T> moved = part(moved_, last - first);
   moved.x.copy_from(batch_.x);
   moved.y.copy_from(batch_.y);
@@ -86,19 +100,57 @@ void DataLoader<T>::load(std::size_t index) {
 }
 
 template <class T>
+Batch<T> DataLoader<T>::room(Device device) const {
+  const std::size_t rows = std::min(options_.batch_size, dataset_->size());
+  return {Tensor<T>::empty(with_rows(rows, dataset_->x_shape()), device),
+          Tensor<T>::empty(with_rows(rows, dataset_->y_shape()), device)};
+}
+
+template <class T>
 void DataLoader<T>::gather(std::size_t first, std::size_t last) {
-  if (!gathered_.x.defined()) {
-    const std::size_t rows = std::min(options_.batch_size, dataset_->size());
-    gathered_.x = Tensor<T>::empty(with_rows(rows, dataset_->x_shape()));
-    gathered_.y = Tensor<T>::empty(with_rows(rows, dataset_->y_shape()));
-  }
+  if (!gathered_.x.defined()) gathered_ = room(dataset_->device());
   batch_ = part(gathered_, last - first);
-  const std::size_t x_size = batch_.x.numel() / (last - first), y_size = batch_.y.numel() / (last - first);
-  for (std::size_t i = first; i < last; ++i) {
-    T* x = batch_.x.data() + (i - first) * x_size;
-    T* y = batch_.y.data() + (i - first) * y_size;
-    dataset_->get(order_.empty() ? i : order_[i], {x, x_size}, {y, y_size});
+  if (batch_.x.device().is_cpu()) {
+    write(first, last, batch_.x.data(), batch_.y.data());
+  } else if (order_.empty()) {
+    throw DeviceError("DataLoader: a data set on " + dataset_->device().str() +
+                      " without view() cannot be read in order");
+  } else {
+    dataset_->gather(order_there_.rows(first, last), batch_);
   }
+}
+
+/// The examples one after the other, on the CPU.
+template <class T>
+void DataLoader<T>::write(std::size_t first, std::size_t last, T* x, T* y) const {
+  const std::size_t x_size = dataset_->x_shape().numel(), y_size = dataset_->y_shape().numel();
+  for (std::size_t i = first; i < last; ++i, x += x_size, y += y_size)
+    dataset_->get(order_.empty() ? i : order_[i], {x, x_size}, {y, y_size});
+}
+
+template <class T>
+void DataLoader<T>::send(std::size_t first, std::size_t last, const std::optional<Batch<T>>& view, Device device) {
+  if (!turns_) turns_ = std::make_shared<Turns>();
+  // Whoever asks for a batch has given the GPU all that it is to do with the last one.
+  if (auto& before = turns_->turns[turns_->now].staging) before->release();
+  turns_->now = 1 - turns_->now;
+  auto& [full, staging] = turns_->turns[turns_->now];
+  if (!staging) {
+    full = room(device);
+    staging = kernels::staging(device, (full.x.numel() + full.y.numel()) * sizeof(T));
+  }
+  T *x = static_cast<T*>(staging->host()), *y = x + full.x.numel();
+  Batch<T> batch = part(full, last - first);
+  if (view) {
+    std::copy_n(view->x.data(), batch.x.numel(), x);
+    std::copy_n(view->y.data(), batch.y.numel(), y);
+  } else {
+    write(first, last, x, y);
+  }
+  const kernels::Staging::Transfer transfers[] = {{batch.x.data(), x, batch.x.numel() * sizeof(T)},
+                                                  {batch.y.data(), y, batch.y.numel() * sizeof(T)}};
+  staging->send(transfers);
+  batch_ = std::move(batch);
 }
 
 template class DataLoader<float>;

@@ -18,7 +18,7 @@ struct DataLoaderOptions {
   bool shuffle = false;               ///< a new random order for each epoch
   bool drop_last = false;             ///< leave out a last batch that is not full
   Generator* generator = nullptr;     ///< draws the order; null: the default generator gives a seed for it
-  std::optional<Device> device = {};  ///< where the batches are wanted; by default where the data is
+  std::optional<Device> device = {};  ///< where the batches are wanted; by default where the data lies
 };
 
 /// Cuts a data set into batches, an epoch for each loop over it:
@@ -30,8 +30,12 @@ struct DataLoaderOptions {
 /// drops them; shuffled, the default generator draws 64 more, which seed a generator of its own for randperm. A
 /// generator that is given makes the permutation itself, and another one, unused, when the epoch is over.
 ///
-/// In order, batches are views of the data set where it has views. Otherwise examples are gathered into one buffer, so
+/// In order, batches are views of the data set where it has views. Otherwise examples are gathered into a buffer, so
 /// that nothing is allocated from batch to batch: the next batch overwrites it, and whoever keeps one keeps a clone().
+///
+/// Data on a GPU is shuffled there: of all ways the fastest, for what fits. From the CPU to a GPU, batches go through
+/// two buffers in turn: the GPU still computes with one batch when the host asks for the next, which is gathered into
+/// pinned memory and copied meanwhile. (A loop that waits for each batch, by `item()`, has nothing of that.)
 template <class T>
 class DataLoader {
  public:
@@ -76,14 +80,20 @@ class DataLoader {
   std::default_sentinel_t end() const { return std::default_sentinel; }
 
  private:
+  struct Turns;
   void load(std::size_t index);
+  void write(std::size_t first, std::size_t last, T* x, T* y) const;
   void gather(std::size_t first, std::size_t last);
+  void send(std::size_t first, std::size_t last, const std::optional<Batch<T>>& view, Device device);
+  Batch<T> room(Device device) const;
 
   std::shared_ptr<const Dataset<T>> dataset_;
   DataLoaderOptions options_;
   std::vector<std::size_t> order_;  // empty: as they come
-  Batch<T> gathered_;               // a full batch's room on the CPU
-  Batch<T> moved_;                  // the same on another device, where one is asked for
+  Tensor<double> order_there_;      // the same on the GPU where the data lies
+  Batch<T> gathered_;               // a full batch's room where the data lies
+  Batch<T> moved_;                  // the same on another device, for data on a GPU
+  std::shared_ptr<Turns> turns_;    // from the CPU to a GPU
   Batch<T> batch_;                  // the current one: a part of these, or a view of the data set
 };
 
