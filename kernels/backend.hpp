@@ -201,8 +201,9 @@ class StepGraph {
   virtual void end() = 0;
   /// Instead of `end`, when an exception left the sequence: what came before it is carried out.
   virtual void abandon() noexcept = 0;
+  /// Was the last sequence recorded, or replayed?
   virtual bool captured() const = 0;
-  /// Why not, when it is not.
+  /// Why not, when it was not.
   virtual std::string reason() const = 0;
 };
 

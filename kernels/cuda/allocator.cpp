@@ -15,6 +15,21 @@ std::size_t Allocator::block_size(std::size_t bytes) {
 
 void* Allocator::allocate(std::size_t bytes) {
   const std::size_t size = block_size(bytes);
+  void* address = find_or_make(size);
+  if (!address) {
+    trim();
+    address = find_or_make(size);
+  }
+  if (!address) {
+    std::size_t free = 0, total = 0;
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
+    throw DeviceError("out of memory on " + device_ + ": cudaMalloc of " + std::to_string(size) + " bytes, " +
+                      std::to_string(free) + " of " + std::to_string(total) + " are free");
+  }
+  return address;
+}
+
+void* Allocator::find_or_make(std::size_t size) {
   const std::lock_guard lock(mutex_);
   std::vector<void*>& kept = kept_[size];
   if (!kept.empty()) {
@@ -23,21 +38,13 @@ void* Allocator::allocate(std::size_t bytes) {
     return address;
   }
   void* address = nullptr;
-  cudaError_t status = cudaMalloc(&address, size);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // else the next call would report it
-    trim_locked();
-    status = cudaMalloc(&address, size);
+  const cudaError_t status = cudaMalloc(&address, size);
+  if (status != cudaErrorMemoryAllocation) {
+    check(status, "cudaMalloc");
+    return address;
   }
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    std::size_t free = 0, total = 0;
-    if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
-    throw DeviceError("out of memory on " + device_ + ": cudaMalloc of " + std::to_string(size) + " bytes, " +
-                      std::to_string(free) + " of " + std::to_string(total) + " are free");
-  }
-  check(status, "cudaMalloc");
-  return address;
+  cudaGetLastError();  // else the next call would report it
+  return nullptr;
 }
 
 void Allocator::deallocate(void* address, std::size_t bytes) noexcept {
@@ -51,11 +58,8 @@ void Allocator::deallocate(void* address, std::size_t bytes) noexcept {
 }
 
 void Allocator::trim() {
+  before_trim_();
   const std::lock_guard lock(mutex_);
-  trim_locked();
-}
-
-void Allocator::trim_locked() {
   for (auto& [size, addresses] : kept_) {
     for (void* address : addresses) cudaFree(address);  // waits for what still uses it
     addresses.clear();

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -13,7 +14,9 @@ namespace handgrad::kernels::cuda {
 /// device, are called only while a program finds its sizes.
 class Allocator {
  public:
-  explicit Allocator(std::string device) : device_(std::move(device)) {}
+  /// `before_trim` is called before memory goes back to the device: what uses it must have been given to the device.
+  Allocator(std::string device, std::function<void()> before_trim)
+      : device_(std::move(device)), before_trim_(std::move(before_trim)) {}
   /// Throws DeviceError, saying how much was wanted and how much there is, when the device has too little, also after
   /// all kept blocks were given back to it. The program can go on then.
   void* allocate(std::size_t bytes);
@@ -25,8 +28,9 @@ class Allocator {
   static std::size_t block_size(std::size_t bytes);
 
  private:
-  void trim_locked();
+  void* find_or_make(std::size_t size);  // null: out of memory
   std::string device_;
+  std::function<void()> before_trim_;
   std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> kept_;  // by size
 };

@@ -41,7 +41,7 @@ Context::Context(int index)
     : index_(index),
       stream_(new_stream(index)),
       recorder_(stream_),
-      allocator_(name_of(index)),
+      allocator_(name_of(index), [this] { recorder_.leave("the device's memory ran out within the step"); }),
       products_(std::make_unique<Products>(*this)) {
   int processors = 1;
   HANDGRAD_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, index));

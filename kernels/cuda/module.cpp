@@ -13,8 +13,8 @@ namespace handgrad::kernels::cuda {
 
 namespace {
 
-/// First the step as it is, which allocates all it needs; then it is recorded; then replayed. Twice each, in turn: a
-/// network's output takes turns between two buffers while a loss still holds the last one.
+/// First the step as it is, which allocates all it needs; then it is recorded; then replayed. Twice each, in turn
+/// (recorder.hpp).
 class CudaStepGraph final : public StepGraph {
  public:
   explicit CudaStepGraph(Context& context) : context_(context) {}
@@ -22,10 +22,11 @@ class CudaStepGraph final : public StepGraph {
   void begin() override {
     lock_ = context_.use();
     in_step_ = true;
-    Recorder::Recording& recording = recordings_[runs_ % turns];
+    captured_ = false;
+    Recorder::Recording &recording = recordings_[turn_], &other = recordings_[1 - turn_];
     if (recording.executable)
-      context_.recorder().begin_replay(recording);
-    else if (runs_ >= turns && losses_in_a_row_ < patience)
+      context_.recorder().begin_replay(recording, other);
+    else if (runs_ >= recordings_.size() && losses_in_a_row_ < patience)
       context_.recorder().begin_recording(recording);
     else
       direct_ = true;
@@ -33,7 +34,13 @@ class CudaStepGraph final : public StepGraph {
   }
 
   void end() override {
-    if (!direct_) settle(context_.recorder().end());
+    if (!direct_) {
+      turn_ = context_.recorder().recording() == &recordings_[1];
+      reason_ = context_.recorder().end();
+      captured_ = reason_.empty();
+      losses_in_a_row_ = captured_ ? 0 : losses_in_a_row_ + 1;
+    }
+    turn_ = 1 - turn_;
     leave();
   }
 
@@ -46,29 +53,24 @@ class CudaStepGraph final : public StepGraph {
     leave();
   }
 
-  bool captured() const override { return recordings_[0].executable || recordings_[1].executable; }
+  bool captured() const override { return captured_; }
   std::string reason() const override { return reason_; }
 
  private:
   // A step that cannot be recorded several times in a row will not be recorded ever.
   static constexpr int patience = 4;
-  static constexpr std::size_t turns = 2;
-  void settle(std::string why) {
-    losses_in_a_row_ = why.empty() ? 0 : losses_in_a_row_ + 1;
-    reason_ = std::move(why);
-  }
   void leave() {
     direct_ = in_step_ = false;
     lock_.unlock();
   }
 
   Context& context_;
-  std::array<Recorder::Recording, turns> recordings_;
+  std::array<Recorder::Recording, 2> recordings_;
   std::unique_lock<std::recursive_mutex> lock_;
   std::string reason_ = "not recorded yet";
-  std::size_t runs_ = 0;
+  std::size_t runs_ = 0, turn_ = 0;
   int losses_in_a_row_ = 0;
-  bool direct_ = false, in_step_ = false;
+  bool direct_ = false, in_step_ = false, captured_ = false;
 };
 
 class CudaModule final : public Module {

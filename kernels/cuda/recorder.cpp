@@ -1,5 +1,6 @@
 #include "kernels/cuda/recorder.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -65,8 +66,9 @@ void Recorder::begin_recording(Recording& recording) {
   mode_ = Mode::Record;
 }
 
-void Recorder::begin_replay(Recording& recording) {
-  recording_ = &recording;
+void Recorder::begin_replay(Recording& expected, Recording& other) {
+  recording_ = &expected;
+  other_ = other.executable ? &other : nullptr;
   why_.clear();
   next_ = 0;
   mode_ = Mode::Replay;
@@ -76,18 +78,11 @@ void Recorder::launch(const Launch& launch) {
   using Entry = Recording::Entry;
   if (mode_ == Mode::Replay) {
     bool arguments_differ = false;
-    if (next_ < recording_->entries.size() && same(recording_->entries[next_], launch, arguments_differ)) {
+    if (goes_on([&](const Entry& entry) { return same(entry, launch, arguments_differ = false); })) {
       Entry& entry = recording_->entries[next_++];
       if (!arguments_differ) return;
       store_arguments(entry, launch);
-      auto at = addresses(entry);
-      cudaKernelNodeParams parameters{};
-      parameters.func = const_cast<void*>(entry.kernel);
-      parameters.gridDim = entry.grid;
-      parameters.blockDim = entry.block;
-      parameters.kernelParams = at.data();
-      HANDGRAD_CUDA(cudaGraphExecKernelNodeSetParams(recording_->executable, entry.node, &parameters));
-      return;
+      return update(*recording_, entry);
     }
     stop("the step launched another kernel than when it was recorded");
   }
@@ -106,6 +101,40 @@ void Recorder::launch(const Launch& launch) {
   recording_->entries.push_back(std::move(entry));
 }
 
+void Recorder::update(Recording& recording, Recording::Entry& entry) {
+  auto at = addresses(entry);
+  cudaKernelNodeParams parameters{};
+  parameters.func = const_cast<void*>(entry.kernel);
+  parameters.gridDim = entry.grid;
+  parameters.blockDim = entry.block;
+  parameters.kernelParams = at.data();
+  HANDGRAD_CUDA(cudaGraphExecKernelNodeSetParams(recording.executable, entry.node, &parameters));
+}
+
+// Does the recording go on with the work at hand? Or the other one, which has all that came before too?
+template <class F>
+bool Recorder::goes_on(F&& same_work) {
+  using Entry = Recording::Entry;
+  if (next_ < recording_->entries.size() && same_work(recording_->entries[next_])) return true;
+  if (!other_ || next_ >= other_->entries.size() || !same_work(other_->entries[next_])) return false;
+  const auto equal = [](const Entry& a, const Entry& b) {
+    const auto same_size = [](dim3 u, dim3 v) { return u.x == v.x && u.y == v.y && u.z == v.z; };
+    return a.kernel == b.kernel && (a.kernel || a.bytes == b.bytes) && same_size(a.grid, b.grid) &&
+           same_size(a.block, b.block);
+  };
+  auto& before = recording_->entries;
+  const auto end = before.begin() + static_cast<std::ptrdiff_t>(next_);
+  if (!std::equal(before.begin(), end, other_->entries.begin(), equal)) return false;
+  for (std::size_t i = 0; i < next_; ++i) {
+    Entry& entry = other_->entries[i];
+    if (entry.bytes == before[i].bytes) continue;
+    entry.bytes = before[i].bytes;
+    update(*other_, entry);
+  }
+  std::swap(recording_, other_);
+  return true;
+}
+
 bool Recorder::same(const Recording::Entry& entry, const Launch& launch, bool& arguments_differ) const {
   const auto equal = [](dim3 a, dim3 b) { return a.x == b.x && a.y == b.y && a.z == b.z; };
   if (entry.kernel != launch.kernel || !entry.node || !equal(entry.grid, launch.grid) ||
@@ -121,12 +150,12 @@ bool Recorder::same(const Recording::Entry& entry, const Launch& launch, bool& a
 
 void Recorder::issue(const void* key, std::size_t key_bytes, std::function<void()> issue) {
   if (mode_ == Mode::Replay) {
-    if (next_ < recording_->entries.size()) {
-      const Recording::Entry& entry = recording_->entries[next_];
-      if (!entry.kernel && entry.bytes.size() == key_bytes && std::memcmp(entry.bytes.data(), key, key_bytes) == 0) {
-        ++next_;
-        return;
-      }
+    if (goes_on([&](const Recording::Entry& entry) {
+          return !entry.kernel && entry.bytes.size() == key_bytes &&
+                 std::memcmp(entry.bytes.data(), key, key_bytes) == 0;
+        })) {
+      ++next_;
+      return;
     }
     stop("a product or a copy had other operands than when the step was recorded");
   }

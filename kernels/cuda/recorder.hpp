@@ -7,6 +7,10 @@
 // 0.1 µs each, instead of the 2 µs of a launch). An argument that differs is written into the graph. A launch that
 // differs in more ends the replay: what was compared so far is carried out for real, then the rest, and the graph is
 // made anew in the next step. So a step gives the same numbers with and without a graph, whatever it does.
+//
+// There are two graphs of a step, for a network's output takes turns between two buffers while a loss holds the last
+// one. Which of them it is shows only when the output is written, so the comparison may go over from the one to the
+// other.
 #include <cuda_runtime.h>
 
 #include <cstddef>
@@ -57,7 +61,9 @@ class Recorder {
 
   /// The work up to `end` is recorded into the graph, or compared with it.
   void begin_recording(Recording& recording);
-  void begin_replay(Recording& recording);
+  void begin_replay(Recording& expected, Recording& other);
+  /// The one that the step at hand is recorded into, or was found to be.
+  const Recording* recording() const { return recording_; }
   /// Runs the graph. Returns why there is none, or nothing.
   std::string end();
   /// As `end`, but what came is carried out without a graph: after an exception in the middle of a step.
@@ -67,11 +73,14 @@ class Recorder {
   enum class Mode { Direct, Record, Replay };
   void stop(std::string why);
   void issue_recorded(std::size_t count);
+  void update(Recording& recording, Recording::Entry& entry);
+  template <class F>
+  bool goes_on(F&& same_work);
   bool same(const Recording::Entry& entry, const Launch& launch, bool& arguments_differ) const;
 
   cudaStream_t stream_;
   Mode mode_ = Mode::Direct;
-  Recording* recording_ = nullptr;
+  Recording *recording_ = nullptr, *other_ = nullptr;
   std::size_t next_ = 0;  // of the entries to compare with
   std::string why_;       // the graph was left
 };

@@ -65,6 +65,27 @@ HANDGRAD_TEST_CUDA(out_of_memory_is_an_error_after_which_all_goes_on) {
   BOOST_TEST(full<T>({quarter + quarter / 2}, T(2), device).rows(7, 8).item() == T(2));
 }
 
+HANDGRAD_TEST_CUDA(a_batch_that_finds_no_memory) {
+  using T = typename Place::T;
+  const Device device = Place::device();
+  const std::size_t rows = (std::size_t{4} << 20) / sizeof(T);
+  const Tensor<T> x = randn<T>({rows, 1});
+  DataLoader<T> loader(TensorDataset<T>(x, x), {.batch_size = rows, .device = device});
+  {
+    std::vector<Tensor<T>> held;
+    for (std::size_t size = device_memory(device).total / 2; size >= std::size_t{2} << 20;) {
+      try {
+        held.push_back(Tensor<T>::empty({size / sizeof(T)}, device));
+      } catch (const DeviceError&) {
+        size /= 2;
+      }
+    }
+    for (int i = 0; i < 2; ++i) BOOST_CHECK_THROW(loader.begin(), DeviceError);
+  }
+  for (int epoch = 0; epoch < 2; ++epoch)
+    for (auto& batch : loader) BOOST_TEST((batch.x == x && batch.y == x));
+}
+
 HANDGRAD_TEST_CUDA(two_devices) {
   using T = typename Place::T;
   if (device_count() < 2) return;

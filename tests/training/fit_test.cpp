@@ -20,6 +20,7 @@
 #include "handgrad/training/checkpoint.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"
+#include "support/typed.hpp"
 
 using namespace handgrad;
 using handgrad::test::check_throws;
@@ -283,4 +284,39 @@ BOOST_AUTO_TEST_CASE(a_monitor_that_is_not_there_is_refused) {
   run.options.early_stopping.reset();
   run.options.best_weights = "never written";
   check_throws<ValueError>([&] { run.run(); }, {"best_weights", "auroc", "early_stopping"});
+}
+
+// With recorded steps, and batches that come from the CPU in each of the two ways.
+HANDGRAD_TEST_CUDA(on_a_device_it_is_the_same_training) {
+  using T = typename Place::T;
+  const auto trained = [](Device device, std::optional<Device> batches) {
+    manual_seed(7);
+    Sequential<T> net{Linear<T>(3, 17, false), BatchNorm1d<T>(17), ReLU<T>(), Dropout<T>(0.3), Linear<T>(17, 1)};
+    const Tensor<T> x = randn<T>({90, 3}), y = randint<T>(0, 2, {90, 1});
+    net.to(device);
+    BCEWithLogitsLoss<T> loss;
+    AdamW<T> adamw(net.parameters(), {.lr = 0.02});
+    StepLR schedule(adamw, 2, 0.5);
+    DataLoader<T> train(TensorDataset<T>(x, y), {.batch_size = 16, .shuffle = true, .device = batches});
+    DataLoader<T> valid(TensorDataset<T>(x, y), {.batch_size = 32, .device = batches});
+    const History history =
+        fit<T>(net, loss, adamw, train,
+               {.epochs = 6,
+                .validation = &valid,
+                .metrics = {{"auroc", [](const auto& z, const auto& t) { return roc_auc_score(t, z); }}},
+                .early_stopping = EarlyStoppingOptions{.patience = 100},
+                .schedulers = {&schedule},
+                .max_grad_norm = 0.2});
+    std::vector<double> numbers{double(history.best_epoch)};
+    for (const EpochResult& e : history.epochs) {
+      numbers.insert(numbers.end(), {e.loss, *e.validation_loss, e.metrics[0], e.lr});
+    }
+    for (const auto& [name, value] : net.state_dict())
+      for (const T v : value.to_vector()) numbers.push_back(double(v));
+    return numbers;
+  };
+  const auto cpu = trained(Device::cpu(), {}), gpu = trained(Place::device(), Place::device()),
+             over = trained(Place::device(), {});
+  BOOST_TEST(gpu == over, boost::test_tools::per_element());
+  handgrad::test::check_close(gpu, cpu, std::is_same_v<T, double> ? 1e-10 : 2e-3, "GPU");
 }

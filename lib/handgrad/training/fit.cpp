@@ -13,6 +13,7 @@
 #include "handgrad/training/checkpoint.hpp"
 #include "handgrad/training/interrupt.hpp"
 #include "handgrad/training/progress.hpp"
+#include "handgrad/training/training_step.hpp"
 
 namespace handgrad {
 
@@ -54,7 +55,7 @@ class MeanLoss {
   std::vector<std::size_t> rows_;
 };
 
-/// The predictions of all batches in one tensor.
+/// The predictions of all batches in one tensor, where they are computed: a GPU need not be waited for.
 template <class T>
 class Gathered {
  public:
@@ -63,12 +64,12 @@ class Gathered {
     if (!all_.defined()) {
       Shape shape = part.shape();
       shape[0] = total_;
-      all_ = Tensor<T>::empty(shape);
+      all_ = Tensor<T>::empty(shape, part.device());
     }
     all_.rows(rows_, rows_ + part.size(0)).copy_from(part);
     rows_ += part.size(0);
   }
-  Tensor<T> get() const { return all_.rows(0, rows_); }
+  Tensor<T> get() const { return all_.rows(0, rows_).cpu(); }
 
  private:
   std::size_t total_, rows_ = 0;
@@ -131,6 +132,7 @@ class Run {
         train_(train),
         options_(options),
         mean_(loss, train.size()),
+        step_(net, loss, optimizer, clipping()),
         stopping_(options.early_stopping.value_or(EarlyStoppingOptions{.restore_best = false})),
         state_{net, &optimizer, options.schedulers, &stopping_} {
     if (train.generator()) state_.generators.push_back(train.generator());
@@ -172,13 +174,7 @@ class Run {
     net_.train();
     mean_.clear();
     for (auto& [x, y] : train_) {
-      const Tensor<T>& value = loss_.forward(net_.forward(x), y);
-      optimizer_.zero_grad();
-      net_.backward(loss_.backward());
-      if (std::isfinite(options_.max_grad_norm))
-        clip_grad_norm_(optimizer_.parameters(), options_.max_grad_norm, 2, grad_norm_);
-      optimizer_.step();
-      mean_.add(value, x.size(0));
+      mean_.add(step_(x, y), x.size(0));
       progress.batch(x.size(0), [&] { return mean_.so_far(); });
       if (InterruptGuard::requested()) {
         history_.end = History::End::Interrupted;
@@ -207,6 +203,11 @@ class Run {
     if (!options_.checkpoint.empty()) save();
   }
 
+  std::function<void()> clipping() {
+    if (!std::isfinite(options_.max_grad_norm)) return {};
+    return [this] { clip_grad_norm_(optimizer_.parameters(), options_.max_grad_norm, 2, grad_norm_); };
+  }
+
   void save() {
     state_.notes = {{"history", text_of(history_.epochs)}, {"end", std::to_string(static_cast<int>(history_.end))}};
     save_checkpoint(options_.checkpoint, state_);
@@ -226,6 +227,7 @@ class Run {
   DataLoader<T>& train_;
   const FitOptions<T>& options_;
   MeanLoss<T> mean_;
+  TrainingStep<T> step_;
   EarlyStopping<T> stopping_;
   TrainingState<T> state_;
   std::optional<std::size_t> monitored_;  // the metric; none: the loss
@@ -240,11 +242,13 @@ std::pair<double, std::vector<double>> evaluate(Layer<T>& net, Loss<T>& loss, Da
                                                 const std::vector<Metric<T>>& metrics) {
   const ModeGuard<T> mode(net);
   net.eval();
+  const std::vector<Parameter<T>> parameters = net.parameters();
   MeanLoss<T> mean(loss, data.size());
   Gathered<T> predictions(data.dataset().size()), targets(data.dataset().size());
   for (auto& [x, y] : data) {
-    const Tensor<T>& prediction = net.forward(x);
-    mean.add(loss.forward(prediction, y), x.size(0));
+    const Device device = parameters.empty() ? x.device() : parameters.front().value().device();
+    const Tensor<T>& prediction = net.forward(x.to(device));
+    mean.add(loss.forward(prediction, y.to(device)), x.size(0));
     if (metrics.empty()) continue;
     predictions.add(prediction);
     targets.add(y);

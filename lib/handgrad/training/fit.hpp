@@ -63,6 +63,9 @@ struct FitOptions {
 };
 
 /// Trains: for each epoch and batch  L(f(x), y) → backward → optimizer.step(), then validation, schedules, callbacks.
+/// On a GPU the steps are recorded (training_step.hpp), and nothing waits for the device before the epoch's end.
+/// Batches from the CPU are brought there; a loader with DataLoaderOptions::device does it while the GPU computes.
+///
 /// Ctrl-C ends it after the batch that runs. With early stopping, the weights at the end are the best ones, however it
 /// ended (unless restore_best is off). The network is left in the mode in which it came.
 ///

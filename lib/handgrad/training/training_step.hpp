@@ -36,7 +36,7 @@ class TrainingStep {
   /// The loss before the update. `.item()` waits for the device: to be called now and then only.
   const Tensor<T>& operator()(const Tensor<T>& x, const Tensor<T>& y);
 
-  /// Was the last step's shape of batch recorded? If not, `reason()` says why.
+  /// Was the last step recorded, or replayed? If not, `reason()` says why.
   bool captured() const;
   std::string reason() const;
 
