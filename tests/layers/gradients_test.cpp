@@ -15,6 +15,7 @@
 #include "handgrad/sequential.hpp"
 #include "support/factory.hpp"
 #include "support/reference.hpp"
+#include "support/typed.hpp"
 
 using namespace handgrad;
 using handgrad::test::make_layer;
@@ -38,16 +39,16 @@ bool is_flat(const Tensor<double>& dx) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(every_layer) {
+HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(every_layer) {
   std::size_t passed = 0;
   for (const Reference reference : Reference::file("layers")["cases"]) {
-    const auto layer = make_layer<double>(reference, Device::cpu());
+    const auto layer = make_layer<double>(reference, Place::device());
     for (const Reference step : reference["steps"]) {
       const Tensor<double> x = step["x"].tensor<double>();
       if (extreme(x)) continue;
       layer->train(step.flag("train", reference["args"].flag("train", true)));
       const bool flat = is_flat(step["dx"].tensor<double>());
-      const GradientReport report = check_gradients(*layer, x);
+      const GradientReport report = check_gradients(*layer, x.to(Place::device()));
       BOOST_TEST(report.tolerance == 1e-7);
       BOOST_TEST((report.verdict() == (flat ? Verdict::Inconclusive : Verdict::Pass)), report);
       passed += report.passed();
@@ -70,17 +71,19 @@ BOOST_AUTO_TEST_CASE(a_layer_too_large_to_be_compared_entry_by_entry) {
   HANDGRAD_CHECK_GRADIENTS(layer, randn<double>({11, 53}));
 }
 
-BOOST_AUTO_TEST_CASE(networks_with_their_loss) {
+HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(networks_with_their_loss) {
+  const Device device = Place::device();
   manual_seed(3);
   Sequential net{Linear<double>(3, 7), Tanh<double>(), Linear<double>(7, 2)};
+  net.to(device);
   MSELoss<double> mse;
   BCEWithLogitsLoss<double> bce;
   CrossEntropyLoss<double> cross_entropy(Reduction::Sum);
   for (const std::size_t rows : {1u, 5u}) {
-    const Tensor<double> x = randn<double>({rows, 3});
-    HANDGRAD_CHECK_GRADIENTS(net, mse, x, randn<double>({rows, 2}));
-    HANDGRAD_CHECK_GRADIENTS(net, bce, x, randint<double>(0, 2, {rows, 2}));
-    HANDGRAD_CHECK_GRADIENTS(net, cross_entropy, x, randint<double>(0, 2, {rows}));
+    const Tensor<double> x = randn<double>({rows, 3}).to(device);
+    HANDGRAD_CHECK_GRADIENTS(net, mse, x, randn<double>({rows, 2}).to(device));
+    HANDGRAD_CHECK_GRADIENTS(net, bce, x, randint<double>(0, 2, {rows, 2}).to(device));
+    HANDGRAD_CHECK_GRADIENTS(net, cross_entropy, x, randint<double>(0, 2, {rows}).to(device));
   }
 }
 

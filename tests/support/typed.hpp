@@ -29,6 +29,7 @@ struct CPUDouble : Where<double, false> {};
 struct CUDAFloat : Where<float, true> {};
 struct CUDADouble : Where<double, true> {};
 using Everywhere = boost::mp11::mp_list<CPUFloat, CPUDouble, CUDAFloat, CUDADouble>;
+using EverywhereInDouble = boost::mp11::mp_list<CPUDouble, CUDADouble>;
 using OnCUDA = boost::mp11::mp_list<CUDAFloat, CUDADouble>;
 
 /// A precondition: CUDA is there, or the test does not need it. Where HANDGRAD_TEST_CUDA_NEEDED is set, nothing is
@@ -49,6 +50,11 @@ inline boost::test_tools::assertion_result device_present(boost::unit_test::test
 #define HANDGRAD_TEST_EVERYWHERE(name)                                                  \
   BOOST_TEST_DECORATOR(*boost::unit_test::precondition(handgrad::test::device_present)) \
   BOOST_AUTO_TEST_CASE_TEMPLATE(name, Place, handgrad::test::Everywhere)
+
+/// For what asks for double: gradient checks.
+#define HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(name)                                        \
+  BOOST_TEST_DECORATOR(*boost::unit_test::precondition(handgrad::test::device_present)) \
+  BOOST_AUTO_TEST_CASE_TEMPLATE(name, Place, handgrad::test::EverywhereInDouble)
 
 /// For what only a GPU does, or what is compared with the CPU.
 #define HANDGRAD_TEST_CUDA(name)                                                        \
