@@ -93,13 +93,21 @@ class Backend {
                       Tensor<T>& c) = 0;
 
   // Linear: x (N×in), W (out×in), b (out), y (N×out); N is all dimensions but the last
-  /// y = f(x·Wᵀ + b); b may be null, f too
-  virtual void linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const formulas::Activation* f,
-                              Tensor<T>& y) = 0;
+  /// y = f(x·Wᵀ + b); b may be null, f too. In `mask`, which may be null and has `mask_size` elements, what f′ needs is
+  /// left for activation_linear_backward, in a form of the device's own; says whether it was.
+  virtual bool linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const formulas::Activation* f,
+                              Tensor<T>& y, Tensor<T>* mask = nullptr) = 0;
+  /// 0 where y itself serves as well.
+  virtual std::size_t mask_size(const formulas::Activation& f, const Tensor<T>& y) const = 0;
   /// dx = dy·W
   virtual void linear_backward_input(const Tensor<T>& dy, const Tensor<T>& W, Tensor<T>& dx) = 0;
   /// dW = dyᵀ·x,  db = Σᵢ dyᵢ
   virtual void linear_backward_parameters(const Tensor<T>& x, const Tensor<T>& dy, Accumulator<T> dW,
+                                          Accumulator<T> db) = 0;
+  /// Back through a Linear and the activation before it, x = f(z), to what z came from, a Linear with bias b:
+  /// dz = (dy·W)∘f′(z),  db = Σᵢ dzᵢ. `mask` is what that Linear's forward left, or null.
+  virtual void activation_linear_backward(const Tensor<T>& dy, const Tensor<T>& W, const formulas::Activation& f,
+                                          const Tensor<T>& z, const Tensor<T>& x, const Tensor<T>* mask, Tensor<T>& dz,
                                           Accumulator<T> db) = 0;
 
   // Activations: y = f(z), dz = dy·f′(z). dz may be dy

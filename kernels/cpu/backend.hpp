@@ -20,10 +20,14 @@ class CpuBackend final : public Backend<T> {
   void matmul(const Tensor<T>& a, bool transpose_a, const Tensor<T>& b, bool transpose_b, T beta,
               Tensor<T>& c) override;
 
-  void linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const A* f, Tensor<T>& y) override;
+  bool linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const A* f, Tensor<T>& y,
+                      Tensor<T>* mask) override;
+  std::size_t mask_size(const A&, const Tensor<T>&) const override { return 0; }
   void linear_backward_input(const Tensor<T>& dy, const Tensor<T>& W, Tensor<T>& dx) override;
   void linear_backward_parameters(const Tensor<T>& x, const Tensor<T>& dy, Accumulator<T> dW,
                                   Accumulator<T> db) override;
+  void activation_linear_backward(const Tensor<T>& dy, const Tensor<T>& W, const A& f, const Tensor<T>& z,
+                                  const Tensor<T>& x, const Tensor<T>* mask, Tensor<T>& dz, Accumulator<T> db) override;
 
   void activation_forward(const A& f, const Tensor<T>& z, Tensor<T>& y) override;
   void activation_backward(const A& f, const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy,

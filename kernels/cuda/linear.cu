@@ -43,6 +43,28 @@ struct Outer {
   }
 };
 
+// dzᵢⱼ = (δ·W)ᵢⱼ·f′(zᵢⱼ), where dz holds the product, or for a single output neuron δᵢ·wⱼ·f′(zᵢⱼ); x = f(z). As a term
+// of a sum over columns it is stored on the way.
+template <class F, class T>
+struct Through {
+  F f;
+  const T *dy, *w, *z, *x;
+  T* dz;
+  std::size_t columns;
+  __device__ T value(std::size_t i, std::size_t row, std::size_t column) const {
+    return (w ? dy[row] * w[column] : dz[i]) * f.derivative(z[i], x[i]);
+  }
+  __device__ T operator()(std::size_t i) const {
+    const Place p = place_of(i, columns);
+    return value(i, p.row, p.column);
+  }
+  __device__ Sums<1> operator()(std::size_t row, std::size_t column) const {
+    const std::size_t i = row * columns + column;
+    dz[i] = value(i, row, column);
+    return {{static_cast<double>(dz[i])}};
+  }
+};
+
 // dwⱼ = Σᵢ δᵢ·xᵢⱼ
 template <class T>
 struct WeightedRows {
@@ -84,8 +106,8 @@ void CudaBackend<T>::matmul(const Tensor<T>& a, bool ta, const Tensor<T>& b, boo
 
 // y = f(x·Wᵀ + b): bias and ReLU in the product where cuBLASLt can, the rest in one pass over y.
 template <class T>
-void CudaBackend<T>::linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const A* f,
-                                    Tensor<T>& y) {
+bool CudaBackend<T>::linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const A* f,
+                                    Tensor<T>& y, Tensor<T>* mask) {
   const auto guard = context_.use();
   const std::size_t out = W.size(0), in = W.size(1), rows = x.numel() / in;
   const A activation = f ? *f : A(formulas::Identity{});
@@ -96,31 +118,37 @@ void CudaBackend<T>::linear_forward(const Tensor<T>& x, const Tensor<T>& W, cons
                           in, x.data(), W.data(), b ? b->data() : nullptr, g, y.data());
         },
         activation);
-    return;
+    return false;
   }
-  Product<T> product{false, true, rows, out, in, x.data(), W.data(), T(0), y.data()};
-  bool bias_done = !b, f_done = !f;
-  if (b) {
-    product.bias = const_cast<T*>(b->data());
-    product.epilogue = f && std::holds_alternative<formulas::ReLU>(*f) ? Epilogue::ReLUBias : Epilogue::Bias;
-    if (context_.products().run(product)) {
-      bias_done = true;
-      f_done = f_done || product.epilogue == Epilogue::ReLUBias;
-    }
+  const auto product = [&](Epilogue epilogue, const T* bias, void* bits) {
+    return context_.products().run(Product<T>{false, true, rows, out, in, x.data(), W.data(), T(0), y.data(), epilogue,
+                                              const_cast<T*>(bias), bits});
+  };
+  const T* bias = b ? b->data() : nullptr;
+  if (std::holds_alternative<formulas::ReLU>(activation)) {
+    if (mask && product(Epilogue::ReLUMask, bias, mask->data())) return true;
+    if (product(Epilogue::ReLU, bias, nullptr)) return false;
   }
-  if (!b || !bias_done) {
-    product.epilogue = Epilogue::None;
-    product.bias = nullptr;
-    context_.products().run(product);
-  }
-  if (bias_done && f_done) return;
-  std::visit(
-      [&](const auto& g) {
-        using F = std::decay_t<decltype(g)>;
-        map_index(context_, y.numel(), y.data(),
-                  BiasActivation<F, T>{g, y.data(), bias_done ? nullptr : b->data(), out});
-      },
-      activation);
+  if (bias && product(Epilogue::Bias, bias, nullptr))
+    bias = nullptr;  // done
+  else
+    product(Epilogue::None, nullptr, nullptr);
+  if (bias || f)
+    std::visit(
+        [&](const auto& g) {
+          map_index(context_, y.numel(), y.data(),
+                    BiasActivation<std::decay_t<decltype(g)>, T>{g, y.data(), bias, out});
+        },
+        activation);
+  return false;
+}
+
+// ReLU's bits, which cuBLASLt writes beside y and reads again in the product δ·W.
+template <class T>
+std::size_t CudaBackend<T>::mask_size(const A& f, const Tensor<T>& y) const {
+  const std::size_t out = y.shape()[-1];
+  const bool masks = std::holds_alternative<formulas::ReLU>(f) && out > 1;
+  return masks ? y.numel() / out * mask_columns(out) / (8 * sizeof(T)) : 0;
 }
 
 // dx = δ·W
@@ -162,13 +190,55 @@ void CudaBackend<T>::linear_backward_parameters(const Tensor<T>& x, const Tensor
     column_sums<1>(context_, rows, out, Elements<T>{dy.data(), out}, Accumulate<T>{db.grad->data(), db.beta});
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                                \
-  template void CudaBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);         \
-  template void CudaBackend<T>::linear_forward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, const A*, \
-                                               Tensor<T>&);                                                    \
-  template void CudaBackend<T>::linear_backward_input(const Tensor<T>&, const Tensor<T>&, Tensor<T>&);         \
-  template void CudaBackend<T>::linear_backward_parameters(const Tensor<T>&, const Tensor<T>&, Accumulator<T>, \
-                                                           Accumulator<T>);
+// dz = (δ·W)∘f′(z),  db = Σᵢ dzᵢ: in the product where cuBLASLt can, else in one pass after it.
+template <class T>
+void CudaBackend<T>::activation_linear_backward(const Tensor<T>& dy, const Tensor<T>& W, const A& f, const Tensor<T>& z,
+                                                const Tensor<T>& x, const Tensor<T>* mask, Tensor<T>& dz,
+                                                Accumulator<T> db) {
+  const auto guard = context_.use();
+  const std::size_t out = W.size(0), in = W.size(1), rows = dy.numel() / out;
+  const T* weights = nullptr;  // of a single output neuron, whose product is done in the pass
+  if (out == 1) {
+    weights = W.data();
+  } else {
+    Product<T> product{false, false, rows, in, out, dy.data(), W.data(), T(0), dz.data()};
+    if (mask) {
+      const bool overwrites = db.grad && db.beta == T(0);  // as the epilogue does
+      product.epilogue = Epilogue::ReLUGradient;
+      product.mask = const_cast<T*>(mask->data());
+      product.bias = overwrites ? db.grad->data() : nullptr;
+      if (context_.products().run(product)) {
+        if (db.grad && !overwrites)
+          column_sums<1>(context_, rows, in, Elements<T>{dz.data(), in}, Accumulate<T>{db.grad->data(), db.beta});
+        return;
+      }
+      product.epilogue = Epilogue::None;
+      product.mask = product.bias = nullptr;
+    }
+    context_.products().run(product);
+  }
+  std::visit(
+      [&](const auto& g) {
+        const Through<std::decay_t<decltype(g)>, T> through{g, dy.data(), weights, z.data(), x.data(), dz.data(), in};
+        if (db.grad)
+          column_sums<1>(context_, rows, in, through, Accumulate<T>{db.grad->data(), db.beta});
+        else
+          map_index(context_, dz.numel(), dz.data(), through);
+      },
+      f);
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                                                  \
+  template void CudaBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);           \
+  template bool CudaBackend<T>::linear_forward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, const A*,   \
+                                               Tensor<T>&, Tensor<T>*);                                          \
+  template std::size_t CudaBackend<T>::mask_size(const A&, const Tensor<T>&) const;                              \
+  template void CudaBackend<T>::linear_backward_input(const Tensor<T>&, const Tensor<T>&, Tensor<T>&);           \
+  template void CudaBackend<T>::linear_backward_parameters(const Tensor<T>&, const Tensor<T>&, Accumulator<T>,   \
+                                                           Accumulator<T>);                                      \
+  template void CudaBackend<T>::activation_linear_backward(const Tensor<T>&, const Tensor<T>&, const A&,         \
+                                                           const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, \
+                                                           Tensor<T>&, Accumulator<T>);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)
 #undef HANDGRAD_INSTANTIATE

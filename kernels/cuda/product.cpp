@@ -25,12 +25,16 @@ void check(cublasStatus_t status, const char* call) {
 }
 #define HANDGRAD_CUBLAS(call) check(call, #call)
 
-cublasLtEpilogue_t epilogue_of(Epilogue epilogue) {
+cublasLtEpilogue_t epilogue_of(Epilogue epilogue, bool bias) {
   switch (epilogue) {
     case Epilogue::Bias:
       return CUBLASLT_EPILOGUE_BIAS;
-    case Epilogue::ReLUBias:
-      return CUBLASLT_EPILOGUE_RELU_BIAS;
+    case Epilogue::ReLU:
+      return bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
+    case Epilogue::ReLUMask:
+      return bias ? CUBLASLT_EPILOGUE_RELU_AUX_BIAS : CUBLASLT_EPILOGUE_RELU_AUX;
+    case Epilogue::ReLUGradient:
+      return bias ? CUBLASLT_EPILOGUE_DRELU_BGRAD : CUBLASLT_EPILOGUE_DRELU;
     case Epilogue::BiasGradient:
       return CUBLASLT_EPILOGUE_BGRADB;  // our A is cuBLASLt's B
     case Epilogue::None:
@@ -42,6 +46,12 @@ cublasLtEpilogue_t epilogue_of(Epilogue epilogue) {
 template <class V>
 void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t attribute, V value) {
   HANDGRAD_CUBLAS(cublasLtMatmulDescSetAttribute(operation, attribute, &value, sizeof value));
+}
+
+template <class T>
+void set_addresses(cublasLtMatmulDesc_t operation, const Product<T>& p) {
+  if (p.bias) set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<void*>(p.bias));
+  if (p.mask) set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.mask);
 }
 
 // A row-major rows×columns buffer, as cuBLASLt sees it.
@@ -72,9 +82,10 @@ void Products::make(Plan& plan, const Product<T>& p, const PlanKey& key) {
   // Operands change places: cuBLASLt's A is our B.
   set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-  set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue));
-  // The heuristic looks at the bias, so the address must be there before it is asked.
-  if (p.epilogue != Epilogue::None) set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<void*>(p.bias));
+  set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue, p.bias != nullptr));
+  // The heuristic looks at bias and mask, so the addresses must be there before it is asked.
+  set_addresses(plan.operation, p);
+  if (p.mask) set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, static_cast<std::int64_t>(mask_columns(p.n)));
   const cudaDataType_t factor = halves ? CUDA_R_16BF : type;
   plan.a = p.transpose_b ? layout(factor, p.n, p.k) : layout(factor, p.k, p.n);
   plan.b = p.transpose_a ? layout(factor, p.k, p.m) : layout(factor, p.m, p.k);
@@ -118,7 +129,8 @@ Products::Plan& Products::plan(const Product<T>& p) {
                     used,
                     halves ? 256 : alignment_of(p.a),
                     halves ? 256 : alignment_of(p.b),
-                    alignment_of(p.c)};
+                    alignment_of(p.c),
+                    alignment_of(p.bias)};
   const auto [entry, is_new] = plans_.try_emplace(key);
   if (is_new) {
     try {
@@ -135,14 +147,14 @@ template <class T>
 void Products::issue(Plan& plan, const Product<T>& p, const void* a, const void* b) {
   // What a graph compares: two equal keys do the same.
   struct Key {
-    const void *plan, *a, *b, *c, *bias;
+    const void *plan, *a, *b, *c, *bias, *mask;
     double beta;
-  } const key{&plan, a, b, p.c, p.bias, static_cast<double>(p.beta)};
-  context_.recorder().issue(&key, sizeof key, [this, &plan, a, b, c = p.c, bias = p.bias, beta = p.beta] {
+  } const key{&plan, a, b, p.c, p.bias, p.mask, static_cast<double>(p.beta)};
+  context_.recorder().issue(&key, sizeof key, [this, &plan, a, b, p] {
     const T one(1);
-    if (bias) set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<void*>(bias));
-    HANDGRAD_CUBLAS(cublasLtMatmul(handle_, plan.operation, &one, b, plan.a, a, plan.b, &beta, c, plan.c, c, plan.c,
-                                   &plan.algorithm, workspace_, workspace_bytes, context_.stream()));
+    set_addresses(plan.operation, p);
+    HANDGRAD_CUBLAS(cublasLtMatmul(handle_, plan.operation, &one, b, plan.a, a, plan.b, &p.beta, p.c, plan.c, p.c,
+                                   plan.c, &plan.algorithm, workspace_, workspace_bytes, context_.stream()));
   });
 }
 

@@ -14,10 +14,17 @@ class Context;
 /// What cuBLASLt does to a product on its way out.
 enum class Epilogue {
   None,
-  Bias,      // C = op(A)·op(B) + b,  b a row (n)
-  ReLUBias,  // C = max(op(A)·op(B) + b, 0)
+  Bias,          // C = op(A)·op(B) + b,  b a row (n)
+  ReLU,          // C = max(op(A)·op(B) + b, 0),  b a row (n) or null
+  ReLUMask,      // the same, and where it is positive the mask's bit is 1
+  ReLUGradient,  // C = op(A)·op(B)∘mask,  and, unless it is null, b (n) = Σᵢ Cᵢ: for δ·W this is db of the Linear
+                 // before
   BiasGradient,  // C = op(A)·op(B), and b (m) = Σ over the inner dimension of op(A): for dW = δᵀ·x this is db = Σᵢ δᵢ
 };
+
+/// Columns of the bit mask of a product with n columns: cuBLASLt wants a multiple of 128. In which order the bits lie
+/// is its own affair.
+constexpr std::size_t mask_columns(std::size_t n) { return (n + 127) / 128 * 128; }
 
 /// C (m×n) = op(A)·op(B) + β·C, row-major; op(A) (m×k), op(B) (k×n). β = 0 does not read C.
 template <class T>
@@ -28,7 +35,8 @@ struct Product {
   T beta;
   T* c;
   Epilogue epilogue = Epilogue::None;
-  T* bias = nullptr;  // read or written, by the epilogue
+  T* bias = nullptr;     // read or written, by the epilogue
+  void* mask = nullptr;  // likewise: m rows of mask_columns(n) bits
 };
 
 /// What determines how a product is computed: a plan is made once for each.
@@ -37,7 +45,7 @@ struct PlanKey {
   std::size_t m, n, k;
   Epilogue epilogue;
   MatmulPrecision precision;
-  unsigned alignment_a, alignment_b, alignment_c;
+  unsigned alignment_a, alignment_b, alignment_c, alignment_bias;  // the last is 0 without a bias
   auto operator<=>(const PlanKey&) const = default;
 };
 
@@ -54,7 +62,13 @@ __host__ __device__
 }
 
 /// Products through cuBLASLt on one device. cuBLASLt stores by columns: a row-major (r×c) buffer is to it a
-/// column-major c×r one, so that Cᵀ = op(B)ᵀ·op(A)ᵀ is asked for, and nothing is transposed in memory.
+/// column-major c×r one, so that Cᵀ = op(B)ᵀ·op(A)ᵀ is asked for, and nothing is transposed in memory. Its rows are
+/// our columns: a bias, and the sums of a ReLUGradient, run along them.
+///
+/// The heuristic's first choice is taken as it is. It follows from the key, so the same step gives the same bits in
+/// every run; to time several candidates would make the choice, and the rounding, a matter of chance. Where an
+/// algorithm splits the inner dimension, cuBLASLt adds up the parts one after the other or in a step of their own, in a
+/// workspace that is ours alone: no floating-point atomics (cublasLtReductionScheme_t).
 class Products {
  public:
   explicit Products(Context& context) : context_(context) {}

@@ -64,13 +64,18 @@ void Layer<T>::accept(const Tensor<T>& x) {
 }
 
 template <class T>
-const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
+void Layer<T>::accept_gradient(const Tensor<T>& dy) const {
   if (!x_.defined() || !y_.defined()) throw StateError(label() + ": backward before any forward");
   if (!(dy.shape() == y_.shape()))
     throw ShapeError(label() + ": the gradient of an output of shape " + y_.shape().str() +
                      " was expected, one of shape " + dy.shape().str() + " came");
   if (dy.device() != y_.device())
     throw DeviceError(label() + ": the gradient is on " + dy.device().str() + ", the output on " + y_.device().str());
+}
+
+template <class T>
+const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
+  accept_gradient(dy);
   dx_.reserve(x_.shape(), x_.device());
   trace::Recorder* recorder = trace::recorder();
   if (recorder) recorder->before_backward(*this);

@@ -124,6 +124,8 @@ class Layer {
   friend class Sequential;
   /// What comes before forward_into: checks x, keeps it, sizes y.
   void accept(const Tensor<T>& x);
+  /// What comes before backward_into: checks dy.
+  void accept_gradient(const Tensor<T>& dy) const;
   template <class F>
   void for_each(const std::string& prefix, F&& visit) const;
 

@@ -124,6 +124,42 @@ HANDGRAD_TEST_CUDA(products) {
       }
 }
 
+// Back through a Linear and the activation before it, to the Linear before that: with and without what its forward
+// noted for it. z = x·Wᵀ + b of small whole numbers and ½ is exact, and on the same side of 0 on both devices.
+HANDGRAD_TEST_CUDA(back_through_an_activation) {
+  using T = typename Place::T;
+  using K = kernels::Backend<T>;
+  using V = std::vector<Tensor<T>>;
+  Both<T> both{Place::device()};
+  both.tolerance *= 10;  // sums over 300 floats, in two orders
+  const auto whole = [](const Shape& shape) { return randint<T>(-3, 4, shape); };
+  for (const std::size_t rows : {1, 33, 300})
+    for (const std::size_t width : {1, 31, 129})
+      for (const std::size_t out : {1, 7})
+        for (const formulas::Activation& f :
+             {formulas::Activation(formulas::ReLU{}), {formulas::Tanh{}}, {formulas::LeakyReLU{0.2}}})
+          for (const bool bias : {false, true})
+            for (const bool masked : {false, true})
+              for (const T beta : {T(0), T(1)})
+                both.agree("activation_linear_backward",
+                           {whole({rows, 5}), whole({width, 5}), full<T>({width}, T(0.5)), random<T>({out, width}),
+                            random<T>({rows, out}), random<T>({width})},
+                           {{rows, width}, {rows, width}, {rows, width}}, [&](K& k, V& v, V& o) {
+                             Tensor<T>&z = o[0], &y = o[1], &dz = o[2];
+                             k.linear_forward(v[0], v[1], &v[2], nullptr, z);
+                             Tensor<T> mask;
+                             if (const std::size_t size = masked ? k.mask_size(f, y) : 0)
+                               mask = full<T>({size}, T(-1), z.device());
+                             const bool written =
+                                 k.linear_forward(v[0], v[1], &v[2], &f, y, mask.defined() ? &mask : nullptr);
+                             if (mask.defined() && device_name(z.device()).starts_with("emulation"))
+                               BOOST_TEST(written == (std::is_same_v<T, float>));
+                             k.activation_linear_backward(
+                                 v[4], v[3], f, z, y, written ? &mask : nullptr, dz,
+                                 bias ? kernels::Accumulator<T>{&v[5], beta} : kernels::Accumulator<T>{});
+                           });
+}
+
 HANDGRAD_TEST_CUDA(lines) {
   using T = typename Place::T;
   using K = kernels::Backend<T>;

@@ -70,6 +70,14 @@ Sequential<T> network() {
                        Linear<T>(9, 5), Shrinking<T>(),    Linear<T>(5, 2)};
 }
 
+/// One that is fused from end to end.
+template <class T>
+Sequential<T> chain() {
+  manual_seed(4);
+  return Sequential<T>{Linear<T>(6, 33), ReLU<T>(), Linear<T>(33, 9, false), ReLU<T>(), Linear<T>(9, 5), ReLU<T>(),
+                       Linear<T>(5, 4),  GELU<T>(), Linear<T>(4, 2)};
+}
+
 template <class T>
 struct Data {
   Tensor<T> x = randn<T>({23, 6}), y = randint<T>(0, 2, {23, 1}), two = randint<T>(0, 2, {23, 2});
@@ -81,8 +89,8 @@ HANDGRAD_TEST_EVERYWHERE(a_step_is_the_five_calls) {
   using T = typename Place::T;
   const Device device = Place::device();
   const Data<T> data;
-  const auto train = [&](bool recorded) {
-    auto net = network<T>();
+  const auto train = [&](Sequential<T> (*make)(), bool recorded) {
+    auto net = make();
     net.to(device);
     BCEWithLogitsLoss<T> loss;
     AdamW<T> adam(net.parameters(), {.lr = 0.01});
@@ -113,10 +121,12 @@ HANDGRAD_TEST_EVERYWHERE(a_step_is_the_five_calls) {
       for (const T v : value.to_vector()) weights.push_back(v);
     return std::pair(losses, weights);
   };
-  const auto [plain_losses, plain_weights] = train(false);
-  const auto [losses, weights] = train(true);
-  BOOST_TEST(losses == plain_losses, boost::test_tools::per_element());
-  BOOST_TEST(weights == plain_weights, boost::test_tools::per_element());
+  for (const auto make : {network<T>, chain<T>}) {
+    const auto [plain_losses, plain_weights] = train(make, false);
+    const auto [losses, weights] = train(make, true);
+    BOOST_TEST(losses == plain_losses, boost::test_tools::per_element());
+    BOOST_TEST(weights == plain_weights, boost::test_tools::per_element());
+  }
 }
 
 HANDGRAD_TEST_CUDA(what_cannot_be_recorded_is_run_as_it_is) {
@@ -216,8 +226,8 @@ HANDGRAD_TEST_CUDA(evaluation_between_steps_changes_nothing) {
   const Data<T> data;
   const Device device = Place::device();
   const Tensor<T> x = data.x.to(device), y = data.two.to(device);
-  const auto train = [&](bool recorded) {
-    auto net = network<T>();
+  const auto train = [&](Sequential<T> (*make)(), bool recorded) {
+    auto net = make();
     net.to(device);
     BCEWithLogitsLoss<T> loss;
     RMSprop<T> rule(net.parameters());
@@ -240,5 +250,6 @@ HANDGRAD_TEST_CUDA(evaluation_between_steps_changes_nothing) {
     }
     return seen;
   };
-  BOOST_TEST(train(true) == train(false), boost::test_tools::per_element());
+  for (const auto make : {network<T>, chain<T>})
+    BOOST_TEST(train(make, true) == train(make, false), boost::test_tools::per_element());
 }

@@ -1,6 +1,7 @@
 // D = α·op(A)·op(B) + β·C by columns, with the epilogues that kernels/cuda asks for.
 #include <algorithm>
 #include <map>
+#include <vector>
 
 #include "cublasLt.h"
 #include "internal.hpp"
@@ -14,6 +15,9 @@ struct EmulatedMatmul {
   cublasOperation_t a = CUBLAS_OP_N, b = CUBLAS_OP_N;
   cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
   void* bias = nullptr;
+  void* aux = nullptr;
+  std::int64_t aux_leading = 0;  // in bits
+  bool has(int bits) const { return (epilogue & bits) == bits; }
 };
 struct EmulatedLayout {
   cudaDataType_t type;
@@ -22,6 +26,9 @@ struct EmulatedLayout {
 };
 
 namespace {
+
+// What makes up an epilogue. BGRADA and BGRADB stand alone.
+constexpr int relu = 2, bias_term = 4, relu_gradient = 8, bias_gradient = 16, auxiliary = 128;
 
 // An element of op(M), as the multiplier sees it.
 double element(const void* data, const EmulatedLayout& layout, cublasOperation_t op, cublasComputeType_t compute,
@@ -46,6 +53,9 @@ void multiply(const EmulatedMatmul& op, const void* a, const EmulatedLayout& la,
               const EmulatedLayout& lb, T beta, T* d, const EmulatedLayout& ld) {
   const std::uint64_t k = op.a == CUBLAS_OP_N ? la.columns : la.rows;
   auto* bias = static_cast<T*>(op.bias);
+  // One bit for each element of D, by columns as everything.
+  auto* bits = static_cast<unsigned char*>(op.aux);
+  std::vector<double> sums(op.has(bias_gradient) ? ld.rows : 0);  // of the rows of D
   for (std::uint64_t j = 0; j < ld.columns; ++j) {
     for (std::uint64_t i = 0; i < ld.rows; ++i) {
       double sum = 0;
@@ -54,8 +64,14 @@ void multiply(const EmulatedMatmul& op, const void* a, const EmulatedLayout& la,
       T& out = d[j * static_cast<std::uint64_t>(ld.leading) + i];
       T value = static_cast<T>(sum);
       if (beta != T(0)) value += beta * out;
-      if (op.epilogue & CUBLASLT_EPILOGUE_BIAS) value += bias[i];
-      if ((op.epilogue & CUBLASLT_EPILOGUE_RELU) && value < T(0)) value = T(0);
+      if (op.has(bias_term)) value += bias[i];
+      const std::uint64_t bit = j * static_cast<std::uint64_t>(op.aux_leading) + i;
+      const auto in_byte = static_cast<unsigned char>(1u << bit % 8);
+      if (op.has(relu | auxiliary))
+        bits[bit / 8] = static_cast<unsigned char>(value > T(0) ? bits[bit / 8] | in_byte : bits[bit / 8] & ~in_byte);
+      if (op.has(relu) && value < T(0)) value = T(0);
+      if (op.has(relu_gradient) && !(bits[bit / 8] & in_byte)) value = T(0);
+      if (op.has(bias_gradient)) sums[i] += static_cast<double>(value);
       out = value;
     }
     if (op.epilogue == CUBLASLT_EPILOGUE_BGRADB) {
@@ -64,6 +80,19 @@ void multiply(const EmulatedMatmul& op, const void* a, const EmulatedLayout& la,
       bias[j] = static_cast<T>(sum);
     }
   }
+  for (std::uint64_t i = 0; i < sums.size(); ++i) bias[i] = static_cast<T>(sums[i]);
+}
+
+// Is everything there that the epilogue reads or writes?
+void check_epilogue(const EmulatedMatmul& op, const EmulatedLayout& d) {
+  const bool bgrad_of_operand = op.epilogue >= 256;
+  if ((bgrad_of_operand || op.has(bias_term) || op.has(bias_gradient)) && !op.bias)
+    emulation::fail("an epilogue without the address of its bias");
+  if (bgrad_of_operand || !op.has(auxiliary)) return;
+  if (!op.aux) emulation::fail("an epilogue without the address of its auxiliary matrix");
+  if (op.aux_leading % 128 != 0 || op.aux_leading < static_cast<std::int64_t>(d.rows))
+    emulation::fail("a bit mask whose leading dimension is not a multiple of 128, or less than the rows of D");
+  if (reinterpret_cast<std::uintptr_t>(op.aux) % 16 != 0) emulation::fail("a bit mask at an odd address");
 }
 
 }  // namespace
@@ -94,6 +123,10 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t operation, cu
       return take(operation->epilogue);
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
       return take(operation->bias);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
+      return take(operation->aux);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
+      return take(operation->aux_leading);
   }
   return CUBLAS_STATUS_INVALID_VALUE;
 }
@@ -126,10 +159,10 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   const std::uint64_t kb = op->b == CUBLAS_OP_N ? b->rows : b->columns, n = op->b == CUBLAS_OP_N ? b->columns : b->rows;
   if (k != kb || d->rows != m || d->columns != n || c->rows != m || c->columns != n)
     emulation::fail("a product of layouts that do not fit together");
+  check_epilogue(*op, *d);
   // No epilogue for doubles: so that the unfused way is taken too.
   *found = d->type == CUDA_R_64F && op->epilogue != CUBLASLT_EPILOGUE_DEFAULT ? 0 : 1;
   *result = {{1}, 0, CUBLAS_STATUS_SUCCESS};
-  if (op->epilogue != CUBLASLT_EPILOGUE_DEFAULT && !op->bias) *found = 0;
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -138,6 +171,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const v
                               const void* c, cublasLtMatrixLayout_t, void* d, cublasLtMatrixLayout_t ld,
                               const cublasLtMatmulAlgo_t* algorithm, void*, std::size_t, cudaStream_t stream) {
   if (algorithm->id != 1 || c != d) return CUBLAS_STATUS_INVALID_VALUE;
+  check_epilogue(*op, *ld);
   // Copies: the descriptor may be changed before a captured product runs.
   const EmulatedMatmul copy = *op;
   if (ld->type == CUDA_R_64F) {
