@@ -5,10 +5,12 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "handgrad/handgrad.hpp"
 #include "handgrad/training/training_step.hpp"
+#include "kernels/backend.hpp"
 
 using namespace handgrad;
 
@@ -76,13 +78,22 @@ void wide() {
     return Sequential<float>{Linear<float>(n, n), ReLU<float>(), Linear<float>(n, n),      ReLU<float>(),
                              Linear<float>(n, n), ReLU<float>(), Linear<float>(n, classes)};
   };
-  const Tensor<float> a = randn<float>({n, n}).to(gpu), b = randn<float>({n, classes}).to(gpu);
+  const auto matrix = [](std::size_t rows, std::size_t columns) { return randn<float>({rows, columns}).to(gpu); };
+  const Tensor<float> x = matrix(n, n), W = matrix(n, n), delta = matrix(n, n), last_W = matrix(classes, n),
+                      last_delta = matrix(n, classes);
+  Tensor<float> square = matrix(n, n), y = matrix(n, classes), last_dW = matrix(classes, n);
+  auto& k = kernels::backend<float>(gpu);
   for (const auto& [name, precision] :
        {std::pair{"FP32", MatmulPrecision::FP32}, {"TF32", MatmulPrecision::TF32}, {"BF16", MatmulPrecision::BF16}}) {
     set_matmul_precision(gpu, precision);
-    const double square = microseconds([&] { matmul(a, a); }, 5), last = microseconds([&] { matmul(a, b); }, 5);
-    // Three layers of n by n: forward, dW, and dx for all but the first; then the last layer, three times
-    const double products = 8 * square + 3 * last;
+    // Each as the step has it, into memory that is there. In BF16 its factors are rounded first, here too.
+    const auto time = [&](const Tensor<float>& a, bool ta, const Tensor<float>& b, bool tb, Tensor<float>& c) {
+      return microseconds([&] { k.matmul(a, ta, b, tb, 0, c); }, 5);
+    };
+    const double products =
+        3 * time(x, false, W, true, square) + time(x, false, last_W, true, y) +                     // y = x·Wᵀ
+        3 * time(delta, true, x, false, square) + time(last_delta, true, x, false, last_dW) +       // dW = δᵀ·x
+        2 * time(delta, false, W, false, square) + time(last_delta, false, last_W, false, square);  // dx = δ·W
     const double step = step_time(n, n, classes, net(), true, 5);
     char what[80];
     std::snprintf(what, sizeof what, "step 4096-4096-4096-4096-1000, %s", name);
@@ -98,18 +109,24 @@ void bandwidth() {
   Tensor<float> y = Tensor<float>::empty({rows, columns}, gpu);
   const double copy = 2 * bytes / microseconds([&] { y.copy_from(x); }, 10);
   std::printf("%-44s %10.0f GB/s\n", "copy on the device (read and write)", copy / 1e3);
-  const auto layer = [&](const char* name, auto&& l, double passes) {
+  // A forward reads x and writes y, a backward reads δ and x or y and writes dx. A norm makes two passes over its
+  // operands where sums over columns must be complete before they are used: BatchNorm's mean, then its variance, then
+  // y; the sums for dγ and dβ, then dx.
+  const auto layer = [&](const std::string& name, auto&& l, double forward, double backward) {
     l.to(gpu);
-    const double us = microseconds([&] { l.forward(x); }, 10);
-    row(name, us, "target 0.85, of the copy's bandwidth", passes * bytes / us / copy);
+    const auto print = [&](const std::string& what, double us, double passes) {
+      row((name + what).c_str(), us, "target 0.85, of the copy's bandwidth", passes * bytes / us / copy);
+    };
+    print(" forward", microseconds([&] { l.forward(x); }, 10), forward);
+    print(" backward", microseconds([&] { l.backward(y); }, 10), backward);
   };
-  layer("ReLU forward, 16384 x 4096", ReLU<float>(), 2);
-  layer("Sigmoid forward", Sigmoid<float>(), 2);
-  layer("GELU forward", GELU<float>(), 2);
-  layer("Softmax forward", Softmax<float>(1), 2);
-  layer("LayerNorm forward", LayerNorm<float>({columns}), 2);
-  layer("BatchNorm1d forward (reads x three times)", BatchNorm1d<float>(columns), 4);
-  layer("Dropout forward", Dropout<float>(0.5), 2);
+  layer("ReLU, 16384 x 4096,", ReLU<float>(), 2, 3);
+  layer("Sigmoid", Sigmoid<float>(), 2, 3);
+  layer("GELU", GELU<float>(), 2, 3);
+  layer("Softmax", Softmax<float>(1), 2, 3);
+  layer("LayerNorm", LayerNorm<float>({columns}), 2, 5);
+  layer("BatchNorm1d", BatchNorm1d<float>(columns), 4, 5);
+  layer("Dropout", Dropout<float>(0.5), 2, 2);
 }
 
 }  // namespace
