@@ -174,7 +174,7 @@ void print_table(std::ostream& out, const std::vector<Figures>& labs, bool colou
   }
 
   const bool good = counts[0] == counts[1];
-  std::string summary = counted(counts[0], counts[1], "exact figures agree");
+  std::string summary = counts[1] ? counted(counts[0], counts[1], "exact figures agree") : "no exact figures";
   if (counts[3]) summary += ", " + counted(counts[2], counts[3], "reached");
   if (counts[4]) summary += ", " + std::to_string(counts[4]) + " without a number in the notebook";
   out << '\n' << coloured(good ? "1;32" : "1;31", summary) << std::endl;

@@ -65,8 +65,6 @@ void Lab::section(const std::string& title) const { std::cout << '\n' << bold("-
 
 std::optional<std::string> Lab::data(const std::string& name) const {
   if (!options.data) return std::nullopt;
-  if (!std::filesystem::is_directory(*options.data))
-    throw IoError("the data folder " + *options.data + " is not there (--data DIR, or HANDGRAD_DATA)");
   const auto path = std::filesystem::path(*options.data) / name;
   if (!std::filesystem::exists(path)) return std::nullopt;
   return path.string();
@@ -84,6 +82,8 @@ int run_labs(const std::vector<std::string>& names, const Options& options, cons
   std::vector<const Entry*> chosen;
   for (const std::string& name : names) chosen.push_back(&find(name));
 
+  // Now rather than after minutes, if the file cannot be written.
+  if (!json.empty()) write_file(json, to_json({}));
   bool whole = true, interrupted = false;
   std::vector<Figures> done;
   for (const Entry* entry : chosen) {

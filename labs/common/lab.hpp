@@ -26,8 +26,7 @@ struct Lab {
 
   /// The title of a step, above what it prints.
   void section(const std::string& title) const;
-  /// The path of a file or folder among the data sets; nothing when no folder was given, or it lacks this one. Throws
-  /// IoError when the folder that was given is not there.
+  /// The path of a file or folder among the data sets; nothing when no folder was given, or it lacks this one.
   std::optional<std::string> data(const std::string& name) const;
   /// The path for a file to write, `OUT/from_scratch/fit.svg`; its folder is made.
   std::string out(const std::string& name) const;

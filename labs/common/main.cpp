@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -30,12 +31,17 @@ Device device_from(const std::string& text) {
   return device;
 }
 
-/// The labs to run: those named, or all of them.
-std::vector<std::string> expand(std::vector<std::string> names) {
-  if (!names.empty() && names != std::vector<std::string>{"all"}) return names;
-  names.clear();
-  for (const auto& entry : labs::labs()) names.push_back(entry.name);
-  return names;
+/// The labs to run: those named, each once, or all of them.
+std::vector<std::string> expand(const std::vector<std::string>& names) {
+  const auto named = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::vector<std::string> chosen;
+  if (names.empty() || named("all"))
+    for (const auto& entry : labs::labs()) chosen.push_back(entry.name);
+  for (const std::string& name : names)
+    if (name != "all" && std::find(chosen.begin(), chosen.end(), name) == chosen.end()) chosen.push_back(name);
+  return chosen;
 }
 
 }  // namespace
@@ -59,8 +65,9 @@ int main(int argc, char** argv) {
   app.add_option("--out", options.out, "the folder for pictures")->capture_default_str();
   app.add_option("--trials", options.trials, "trials of a search for hyperparameters")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 10000));
   app.add_flag("--quick", options.quick, "short forms of what takes longer than a minute");
+  app.fallthrough();  // `open xor --out DIR`: options may come behind a subcommand too
   CLI::App* list = app.add_subcommand("list", "name the labs");
   std::string lesson;
   bool plain = false;
@@ -69,7 +76,11 @@ int main(int argc, char** argv) {
   step->add_flag("--plain", plain, "as text, line by line: for a pipe or a screen reader");
   CLI::App* open = app.add_subcommand("open", "the same as a page for a browser, with pictures");
   open->add_option("LAB", lesson, "which")->required()->check(CLI::IsMember(labs::lesson_names()));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;  // 0: --help
+  }
 
   try {
     if (list->parsed()) {
@@ -83,6 +94,8 @@ int main(int argc, char** argv) {
     }
     options.device = device_from(device);
     if (!data.empty()) options.data = data;
+    if (options.data && !std::filesystem::is_directory(*options.data))
+      throw IoError("the data folder " + *options.data + " is not there (--data DIR, or HANDGRAD_DATA)");
     options.quick |= names.empty();
     return labs::run_labs(expand(names), options, json);
   } catch (const std::exception& error) {

@@ -138,6 +138,11 @@ Plot& Plot::limits(double x_low, double x_high, double y_low, double y_high) {
   return *this;
 }
 
+Plot& Plot::bare() {
+  bare_ = true;
+  return *this;
+}
+
 Plot& Plot::log_x() {
   log_x_ = true;
   return *this;
@@ -264,6 +269,7 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
       drawn.push_back("$" + id + "c with lines lc rgb '" +
                       (surface.scale == Scale::Sequential ? "#FFFFFF" : "#000000") + "' lw 0.9 notitle");
   }
+  if (bare_) set += "unset tics\nunset border\nunset colorbox\nset size ratio -1\n";
   std::vector<std::string> known;
   const auto first_of = [&](const std::string& label) {
     const bool first = std::find(known.begin(), known.end(), label) == known.end();

@@ -44,6 +44,8 @@ class Plot {
 
   /// The axes' range; without it, that of the values.
   Plot& limits(double x_low, double x_high, double y_low, double y_high);
+  /// An image: no axes, no colour bar, and pixels as high as they are wide.
+  Plot& bare();
   Plot& log_x();
   Plot& log_y();
 
@@ -84,7 +86,7 @@ class Plot {
   std::vector<Surface> surface_;  // none or one
   std::vector<double> levels_;
   std::vector<double> limits_;  // empty, or x_low, x_high, y_low, y_high
-  bool log_x_ = false, log_y_ = false;
+  bool log_x_ = false, log_y_ = false, bare_ = false;
 
   friend void draw(const Lab&, const std::string&, const std::vector<Plot>&, std::size_t);
 };

@@ -206,8 +206,8 @@ void pace_section(const Lab& lab, const Data& data) {
   Plot valley("The loss, and the way down: across the valley, then along it", "a", "b");
   valley.surface(as, bs, surface, "log₁₀ L", Plot::Scale::Sequential)
       .contours({-1.9, -1.7, -1.5, -1.25, -1, -0.75, -0.5, -0.25})
-      .marks({a}, {b}, "minimum")
-      .line(path_a, path_b, "1000 steps");
+      .line(path_a, path_b, "1000 steps")
+      .marks({a}, {b}, "minimum");
   draw(lab, "valley", {valley});
 }
 

@@ -38,7 +38,7 @@ Run train(std::uint64_t seed, bool talk) {
     if (talk && epoch % 200 == 0) {
       std::cout << "epoch " << epoch << " mean loss " << run.loss << '\n';
       run.fits.push_back(Plot("epoch " + std::to_string(epoch)));
-      run.fits.back().points(X, y, "data").line(X, out, "network").limits(-1.05, 1.05, -0.25, 1.25);
+      run.fits.back().points(X, y, "data").line(X, out, "network").limits(-1.05, 1.05, -0.75, 1.25);
     }
     sgd.zero_grad();
     net.backward(loss.backward());

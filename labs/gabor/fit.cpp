@@ -244,7 +244,8 @@ void gabor_fit(Lab& lab) {
   model = best_model(run);
   std::cout << "of epoch " << run.best_epoch << ":\n";
   print_parameters(model);
-  std::cout << "Test Loss: " << mean_squared_error(model, data.test) << '\n';
+  std::cout << "Test Loss: " << mean_squared_error(model, data.test)
+            << " (from 100 points: 0.09 ± 0.013 for the truth itself)\n";
   lab.figures.reach("002.gabor.fit", {model.w1.value().item(), model.w2.value().item()}, printed("3.00 15.00"),
                     reached(model));
   pictures(lab, data, plain, run);

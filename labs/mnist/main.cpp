@@ -113,7 +113,7 @@ void draw_digits(const Lab& lab, const Digits& data, const std::vector<long>& pr
       for (std::size_t column = 0; column < side; ++column) image.push_back(data.x_test.item(i, row * side + column));
     const long is = static_cast<long>(data.y_test.item(i));
     plots.push_back(Plot("a " + std::to_string(is) + ", taken for " + std::to_string(predicted[i])));
-    plots.back().surface(axis, axis, image, "", Plot::Scale::Sequential);
+    plots.back().surface(axis, axis, image, "", Plot::Scale::Sequential).bare();
   }
   draw(lab, "digits", plots, 4);
 }

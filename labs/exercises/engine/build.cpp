@@ -138,7 +138,7 @@ Result check_file(const Exercise& exercise, const std::string& file, bool colour
   const Outcome built =
       run_command(compile_command(source, library,
                                   {"-O0", "-g1", "-Wall", "-Wextra", "-Wshadow", "-Wno-unused-parameter",
-                                   "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+                                   "-Wno-sign-compare", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
                                    "-fdiagnostics-color=" + std::string(colour ? "always" : "never")}),
                   60);
   if (built.timed_out) return {false, "the compiler took longer than a minute\n"};
