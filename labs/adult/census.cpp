@@ -127,7 +127,7 @@ Censuses census_section(Lab& lab) {
             << " values where " << intended.unique("education").size() << " were meant, marital status\n"
             << as_read.unique("marital-status").size() << " instead of " << intended.unique("marital-status").size()
             << ". After one-hot encoding there are " << census.columns() << " columns instead of "
-            << result.intended.columns() << ". The notebook's table is used up\nto task 8, where both are trained.\n";
+            << result.intended.columns() << ". The notebook's table is\nused up to task 8, where both are trained.\n";
 
   lab.section("2.3  Training, validation and test data");
   std::cout << "training    " << census.train.x.shape().str() << "\nvalidation  " << census.valid.x.shape().str()

@@ -157,12 +157,12 @@ void tuning_section(Lab& lab, const Census& census, const Later<Silent>& random)
   for (Found* found : searches) print_scores(found->name, judge(found->net, loss, census).test);
   for (const Found* found : searches) {
     std::cout << found->name << ", trial " << found->best.number + 1 << ": validation AUROC " << std::setprecision(4)
-              << found->best.value;
+              << found->best.value << "\n   ";
     for (const auto& [name, value] : found->best.parameters) {
       std::ostringstream number;
       number << std::setprecision(2) << value;
       const bool whole = found->best.distributions.at(name).kind != hg::Distribution::Kind::Float;
-      std::cout << ", " << name << ' ' << (whole ? found->best.text(name) : number.str());
+      std::cout << ' ' << name << ' ' << (whole ? found->best.text(name) : number.str());
     }
     std::cout << '\n';
   }

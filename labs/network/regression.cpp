@@ -106,7 +106,7 @@ void learning_rates(Lab& lab, const Data& data) {
   const double h = x2 + 1 + std::sqrt((x2 - 1) * (x2 - 1) + 4 * x1 * x1);
   std::cout << "The largest eigenvalue of the loss's second derivative is " << h << ": descent needs a rate below\n2/"
             << h << " = " << 2 / h
-            << ". At 0.1 a step goes past the minimum by more than what it came from: the loss grows\nwithout end.\n";
+            << ". At 0.1 a step goes past the minimum by more than what it came from: the loss\ngrows without end.\n";
   draw(lab, "learning_rates", {plot.log_y()});
   lab.figures.shape("001.line.lr_sweep");
 }
