@@ -9,6 +9,7 @@
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/neuron.hpp"
 #include "handgrad/layers/softmax.hpp"
+#include "handgrad/optim/sgd.hpp"
 #include "handgrad/random.hpp"
 #include "handgrad/sequential.hpp"
 #include "handgrad/xtensor.hpp"
@@ -121,8 +122,67 @@ BOOST_AUTO_TEST_CASE(after_a_refusal_the_layer_goes_on) {
   const Tensor<double> x{{1, 1}};
   layer.forward(x);
   check_throws<ShapeError>([&] { layer.forward(Tensor<double>{{1, 2, 3}}); }, {});
+  check_throws<StateError>([&] { layer.backward(Tensor<double>{{2}}); }, {"Linear(2 → 1)", "forward"});
   BOOST_TEST((layer.forward(x) == Tensor<double>{{6}}));
   BOOST_TEST((layer.backward(Tensor<double>{{2}}) == Tensor<double>{{2, 4}}));
+}
+
+BOOST_AUTO_TEST_CASE(what_a_layer_was_moved_from_holds_its_parameters_still) {
+  Linear<double> linear(Tensor<double>{{1, 2}}, Tensor<double>{3});
+  Sequential<double> net{std::move(linear)};
+  net.forward(Tensor<double>{{1, 1}});
+  net.backward(Tensor<double>{{1}});
+  BOOST_TEST(linear.weight.same_as(net.parameters()[0]));
+  BOOST_TEST((linear.weight.grad() == Tensor<double>{{1, 1}}));
+  BOOST_TEST((linear.forward(Tensor<double>{{1, 1}}) == Tensor<double>{{6}}));
+}
+
+BOOST_AUTO_TEST_CASE(a_tensor_assigned_to_a_parameter_gives_it_its_values) {
+  Linear<double> linear(2, 1);
+  const std::vector<Parameter<double>> held = linear.parameters();
+  const Tensor<double> W{{1, 2}};
+  linear.weight = W;
+  linear.bias = Tensor<double>{3};
+  BOOST_TEST((held[0].value() == W));
+  BOOST_TEST(!held[0].value().shares_with(W));
+  BOOST_TEST((linear.forward(Tensor<double>{{1, 1}}) == Tensor<double>{{6}}));
+  check_throws<ShapeError>([&] { linear.weight = Tensor<double>{1, 2}; }, {"(1, 2)", "(2,)"});
+  Linear<double> without(2, 1, false);
+  check_throws<ShapeError>([&] { without.bias = Tensor<double>{1}; }, {"(0,)", "(1,)"});
+  Scale<double> scale;
+  scale.calls = Tensor<double>{7};
+  BOOST_TEST((scale.named_buffers()[0].second.value() == Tensor<double>{7}));
+}
+
+BOOST_AUTO_TEST_CASE(a_parameter_keeps_its_shape) {
+  Linear<double> linear(2, 1);
+  const Tensor<double> x = ones<double>({4, 2});
+  SGD<double> sgd(linear.parameters());
+  linear.backward(linear.forward(x));
+  linear.weight.value() = ones<double>({300, 2});
+  check_throws<ShapeError>([&] { linear.forward(x); }, {"weight", "another shape", "(300, 2)"});
+  check_throws<ShapeError>([&] { sgd.step(); }, {"SGD", "parameter 0", "(300, 2)"});
+  linear.weight.value() = ones<double>({1, 2});
+  linear.forward(x);
+}
+
+BOOST_AUTO_TEST_CASE(a_layer_has_one_place) {
+  const auto tanh = std::make_shared<Tanh<float>>();
+  const auto inner = std::make_shared<Sequential<float>>(), net = std::make_shared<Sequential<float>>();
+  inner->push_back(tanh);
+  net->push_back(inner);
+  check_throws<ValueError>([&] { net->push_back(tanh); }, {"Sequential", "Tanh()", "twice"});
+  check_throws<ValueError>([&] { net->push_back(inner); }, {"twice"});
+  check_throws<ValueError>([&] { net->push_back(net); }, {"twice"});
+  BOOST_TEST(net->size() == 1u);
+  Sequential<float> other;  // in two networks, run one after the other, it may be
+  other.push_back(tanh);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_temporary_computes_outlives_it) {
+  const auto& y = Tanh<double>().forward(zeros<double>({2}));
+  const Tensor<double> other = full<double>({2}, 5);  // into the memory that would be free
+  BOOST_TEST((y == Tensor<double>{0, 0}));
 }
 
 BOOST_AUTO_TEST_CASE(parameters_that_do_not_fit_are_refused) {

@@ -133,6 +133,7 @@ void CpuBackend<T>::row_loss_backward(RowLoss loss, const Tensor<T>& p, const Te
   const Targets<T> targets(p, y, w);
   const T a = T(1) / *divisor.data();
   for (std::size_t i = 0; i < rows; ++i) {
+    targets.check(i);  // again: it may have been changed since, and would be an index
     const T* row = p.data() + i * columns;
     T* d = dp.data() + i * columns;
     if (loss == RowLoss::CrossEntropy) {  // dzᵢ = softmax(z)ᵢ·Σⱼ wⱼyⱼ − wᵢyᵢ

@@ -24,7 +24,7 @@ std::string class_name(const std::type_info& type) {
 }
 
 template <class T>
-const Tensor<T>& Layer<T>::forward(const Tensor<T>& x) {
+const Tensor<T>& Layer<T>::forward(const Tensor<T>& x) & {
   x_ = x;
   if (trace::Recorder* recorder = trace::recorder()) recorder->enter(*this);
   return propagate(x_);
@@ -38,7 +38,12 @@ const Tensor<T>& Layer<T>::backward(const Tensor<T>& dy) {
 template <class T>
 const Tensor<T>& Layer<T>::propagate(const Tensor<T>& x) {
   accept(x);
-  forward_into(x_, y_);
+  try {
+    forward_into(x_, y_);
+  } catch (...) {
+    x_ = Tensor<T>();
+    throw;
+  }
   if (trace::Recorder* recorder = trace::recorder()) recorder->forward(*this, x_, y_);
   return y_;
 }
@@ -46,6 +51,22 @@ const Tensor<T>& Layer<T>::propagate(const Tensor<T>& x) {
 template <class T>
 void Layer<T>::accept(const Tensor<T>& x) {
   if (&x != &x_) x_ = x;
+  try {
+    check(x_);
+  } catch (...) {  // with an x that does not fit, a backward would write where it must not
+    x_ = Tensor<T>();
+    throw;
+  }
+  if (!y_.is_unshared()) std::swap(y_, other_y_);
+  y_.reserve(checked_output_, x_.device());
+}
+
+template <class T>
+void Layer<T>::check(const Tensor<T>& x) {
+  for (const auto& [name, parameter] : parameters_)
+    if (!parameter.fits())
+      throw ShapeError(label() + ": " + name + " was replaced by a tensor of another shape, " +
+                       parameter.shape().str());
   if (!checked_ || !(checked_input_ == x.shape())) {
     if (x.numel() == 0) throw ShapeError(label() + ": input is empty (shape " + x.shape().str() + ")");
     try {
@@ -59,8 +80,6 @@ void Layer<T>::accept(const Tensor<T>& x) {
   }
   if (x.device() != device_ && !parameters_.empty())
     throw DeviceError(label() + ": input is on " + x.device().str() + ", the parameters are on " + device_.str());
-  if (!y_.is_unshared()) std::swap(y_, other_y_);
-  y_.reserve(checked_output_, x.device());
 }
 
 template <class T>
@@ -235,6 +254,13 @@ Buffer<T> Layer<T>::register_buffer(std::string name, Tensor<T> value) {
 template <class T>
 void Layer<T>::register_child(std::string name, std::shared_ptr<Layer> layer) {
   if (!layer) throw ValueError(this->name() + ": a layer expected, a null pointer came");
+  layer->for_each("", [&](const std::string&, const Layer& added) {
+    for_each("", [&](const std::string&, const Layer& present) {
+      if (&added == &present)
+        throw ValueError(this->name() + ": the same " + added.label() +
+                         " twice; a layer keeps one forward for its backward, so each place needs a layer of its own");
+    });
+  });
   children_.emplace_back(std::move(name), std::move(layer));
   invalidate();
 }

@@ -40,13 +40,18 @@ class Layer {
   using value_type = T;
   virtual ~Layer() = default;
   Layer() = default;
+  Layer(const Layer&) = delete;  // a second one with the same values: make it anew, then load_state_dict(state_dict())
+  Layer& operator=(const Layer&) = delete;
   Layer(Layer&&) = default;
   Layer& operator=(Layer&&) = default;
 
   /// y = f(x). The result is the layer's buffer: the next forward writes it anew, unless somebody still holds a handle
   /// (`auto y = net.forward(x)` keeps its values). x is kept for the backward and must not be changed before it.
-  /// Throws ShapeError for a wrong shape or an empty batch, DeviceError when x is not where the parameters are.
-  const Tensor<T>& forward(const Tensor<T>& x);
+  /// Throws ShapeError for a wrong shape or an empty batch, DeviceError when x is not where the parameters are; there
+  /// is no forward to go back through then.
+  const Tensor<T>& forward(const Tensor<T>& x) &;
+  /// The same for a temporary, `Softmax().forward(z)`, whose buffer goes with it: a handle.
+  Tensor<T> forward(const Tensor<T>& x) && { return forward(x); }
   /// Given δ = dy = ∂L/∂y, adds ∂L/∂θ to the gradient of each parameter θ and returns dx = ∂L/∂x. Refers to the last
   /// forward. Throws StateError before any, ShapeError when dy has not the shape of y. See `requires_input_grad`.
   const Tensor<T>& backward(const Tensor<T>& dy);
@@ -117,6 +122,7 @@ class Layer {
 
   Parameter<T> register_parameter(std::string name, Tensor<T> value);
   Buffer<T> register_buffer(std::string name, Tensor<T> value);
+  /// Throws ValueError for a layer that is here already: it keeps what the backward needs of one forward only.
   void register_child(std::string name, std::shared_ptr<Layer> layer);
 
  private:
@@ -124,6 +130,7 @@ class Layer {
   friend class Sequential;
   /// What comes before forward_into: checks x, keeps it, sizes y.
   void accept(const Tensor<T>& x);
+  void check(const Tensor<T>& x);
   /// What comes before backward_into: checks dy.
   void accept_gradient(const Tensor<T>& dy) const;
   template <class F>

@@ -9,17 +9,18 @@
 namespace handgrad {
 
 template <class T>
-const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& target) {
+const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& target) & {
+  p_ = y_ = Tensor<T>();  // after a forward that fails there is nothing to go back through
   if (prediction.numel() == 0)
     throw ShapeError(name() + ": prediction is empty (shape " + prediction.shape().str() + ")");
   if (prediction.device() != target.device())
     throw DeviceError(name() + ": prediction is on " + prediction.device().str() + ", target on " +
                       target.device().str());
   losses_shape_ = losses_shape(prediction.shape(), target.shape());
+  value_.reserve(reduction_ == Reduction::None ? losses_shape_ : Shape(), prediction.device());
+  forward_into(prediction, target, value_);
   p_ = prediction;
   y_ = target;
-  value_.reserve(reduction_ == Reduction::None ? losses_shape_ : Shape(), prediction.device());
-  forward_into(p_, y_, value_);
   if (trace::Recorder* recorder = trace::recorder()) recorder->forward(*this, p_, y_, value_);
   return value_;
 }
@@ -41,7 +42,7 @@ const Tensor<T>& Loss<T>::backward(const Tensor<T>& upstream) {
 
 template <class T>
 const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
-  if (!value_.defined()) throw StateError(name() + ": backward before any forward");
+  if (!p_.defined()) throw StateError(name() + ": backward before any forward");
   if (upstream && !(upstream->shape() == value_.shape()))
     throw ShapeError(name() + ": the gradient of a loss of shape " + value_.shape().str() +
                      " was expected, one of shape " + upstream->shape().str() + " came");

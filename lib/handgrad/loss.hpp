@@ -27,10 +27,12 @@ class Loss {
   virtual ~Loss() = default;
 
   /// The loss: of shape () for Mean and Sum, one value per element (or per row, see the loss) for None. `value.item()`
-  /// brings the number over. Prediction and target are kept for the backward. Throws ShapeError when their shapes do
-  /// not fit together (nothing is broadcast), DeviceError when they lie on two devices, ValueError for a target that no
-  /// prediction can mean (a class that does not exist).
-  const Tensor<T>& forward(const Tensor<T>& prediction, const Tensor<T>& target);
+  /// brings the number over. Prediction and target are kept for the backward and must not be changed before it. Throws
+  /// ShapeError when their shapes do not fit together (nothing is broadcast), DeviceError when they lie on two devices,
+  /// ValueError for a target that no prediction can mean (a class that does not exist).
+  const Tensor<T>& forward(const Tensor<T>& prediction, const Tensor<T>& target) &;
+  /// The same for a temporary, `MSELoss().forward(p, y)`, whose buffer goes with it: a handle.
+  Tensor<T> forward(const Tensor<T>& prediction, const Tensor<T>& target) && { return forward(prediction, target); }
   /// δ = ∂L/∂p, of the prediction's shape. With Reduction::None give the gradient of what was made of the losses,
   /// `upstream`, of their shape: δ = upstream ∘ ∂ℓ/∂p. Throws StateError before any forward, or when it is missing.
   const Tensor<T>& backward();

@@ -16,7 +16,21 @@ template <class T>
 class Parameter {
  public:
   Parameter() : Parameter(Tensor<T>()) {}
-  Parameter(Tensor<T> value) : state_(std::make_shared<State>()) { state_->value = std::move(value); }
+  Parameter(Tensor<T> value) : state_(std::make_shared<State>()) {
+    state_->shape = value.shape();
+    state_->value = std::move(value);
+  }
+  // Moved from, it is a handle still: after `Sequential net{std::move(linear)}`, linear.weight is the network's.
+  // Assigned another Parameter, this handle refers to that one, of which a layer that registered the former knows
+  // nothing.
+  Parameter(const Parameter&) = default;
+  Parameter& operator=(const Parameter&) = default;
+  /// `linear.weight = W` gives this parameter, which others hold too, the values of W. Throws ShapeError for another
+  /// shape.
+  Parameter& operator=(const Tensor<T>& values) {
+    state_->value.copy_from(values);
+    return *this;
+  }
 
   Tensor<T>& value() { return state_->value; }
   const Tensor<T>& value() const { return state_->value; }
@@ -63,10 +77,13 @@ class Parameter {
     if (state_->grad.defined()) state_->grad = state_->grad.to(device);
   }
   bool same_as(const Parameter& other) const { return state_ == other.state_; }
+  /// Has the value still the shape that it began with?
+  bool fits() const { return state_->value.shape() == state_->shape; }
 
  private:
   struct State {
     Tensor<T> value, grad;
+    Shape shape;
     bool written = false;  // by a backward since zero_grad()
     bool zero = false;     // filled with zeros since zero_grad(), because somebody looked
   };
@@ -83,6 +100,12 @@ class Buffer {
  public:
   Buffer() : Buffer(Tensor<T>()) {}
   Buffer(Tensor<T> value) : value_(std::make_shared<Tensor<T>>(std::move(value))) {}
+  Buffer(const Buffer&) = default;  // moved from, it is a handle still
+  Buffer& operator=(const Buffer&) = default;
+  Buffer& operator=(const Tensor<T>& values) {
+    value_->copy_from(values);
+    return *this;
+  }
   Tensor<T>& value() { return *value_; }
   const Tensor<T>& value() const { return *value_; }
   operator const Tensor<T>&() const { return *value_; }

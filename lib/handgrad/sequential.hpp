@@ -25,10 +25,15 @@ class Sequential : public Layer<T> {
  public:
   Sequential() { this->requires_input_grad(false); }
   template <class... L>
-  requires(sizeof...(L) > 0 && (std::derived_from<std::remove_cvref_t<L>, Layer<T>> && ...) &&
-           (!std::is_lvalue_reference_v<L> && ...)) explicit Sequential(L&&... layers)
+  requires(sizeof...(L) > 1 ||
+           !(std::same_as<std::remove_cvref_t<L>, Sequential> && ...)) explicit Sequential(L&&... layers)
       : Sequential() {
-    (push_back(std::make_shared<L>(std::move(layers))), ...);
+    static_assert(
+        (std::derived_from<std::remove_cvref_t<L>, Layer<T>> && ...),
+        "all layers of a Sequential are of one number type: Sequential{Linear<double>(2, 4), Tanh<double>()}");
+    static_assert((!std::is_lvalue_reference_v<L> && ...),
+                  "a Sequential takes its layers over: Sequential{std::move(layer)}, or push_back of a shared_ptr");
+    (push_back(std::make_shared<std::remove_cvref_t<L>>(std::move(layers))), ...);
   }
 
   void push_back(std::shared_ptr<Layer<T>> layer);

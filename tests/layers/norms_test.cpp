@@ -101,6 +101,7 @@ BOOST_AUTO_TEST_CASE(wrong_shapes_and_numbers_are_refused) {
   BatchNorm1d batch(3);
   check_throws<ShapeError>([&] { batch.forward(Tensor<float>{{1, 2}, {3, 4}}); }, {"2 columns", "3 expected"});
   check_throws<ShapeError>([&] { batch.forward(Tensor<float>{1, 2, 3}); }, {"BatchNorm1d(3)", "(3,)"});
+  check_throws<ShapeError>([&] { batch.forward(zeros<float>({2, 3, 5})); }, {"(2, 3, 5)", "(N, C, L)", "(N·L, C)"});
   LayerNorm row(Shape{2, 3});
   check_throws<ShapeError>([&] { row.forward(zeros<float>({3, 2})); }, {"LayerNorm(2, 3)", "(3, 2)"});
   check_throws<ShapeError>([&] { row.forward(zeros<float>({3})); }, {"LayerNorm(2, 3)", "(3,)"});

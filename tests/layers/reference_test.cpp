@@ -4,6 +4,12 @@
 #include <limits>
 #include <string>
 
+#include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/dropout.hpp"
+#include "handgrad/layers/layer_norm.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "handgrad/layers/softmax.hpp"
+#include "handgrad/random.hpp"
 #include "support/check.hpp"
 #include "support/factory.hpp"
 #include "support/reference.hpp"
@@ -110,4 +116,58 @@ HANDGRAD_TEST_EVERYWHERE(nan_never_passes_unseen) {
     x.fill(static_cast<T>(not_a_number));
     for (const T y : layer->forward(x).to_vector()) BOOST_TEST(std::isnan(y), reference.where());
   }
+}
+
+// Of more or fewer dimensions than PyTorch's values above: the same numbers in another shape.
+HANDGRAD_TEST_EVERYWHERE(a_tensor_of_any_rank_is_rows) {
+  using T = typename Place::T;
+  Generator generator(5);
+  const auto same = [&](Layer<T>& layer, const Shape& shape, Layer<T>& other, const Shape& as) {
+    BOOST_TEST_CONTEXT(layer.label() << " of " << shape.str()) {
+      layer.to(Place::device());
+      other.to(Place::device());
+      const Tensor<T> x = randn<T>(shape, generator).to(Place::device());
+      const Tensor<T> y = layer.forward(x).clone();
+      const Tensor<T> dy = randn<T>(y.shape(), generator).to(Place::device());
+      BOOST_TEST((y == other.forward(x.reshape(as)).reshape(y.shape())));
+      layer.zero_grad();
+      const Tensor<T> dx = layer.backward(dy).clone();
+      std::vector<Tensor<T>> gradients;
+      for (const auto& parameter : layer.parameters()) gradients.push_back(parameter.grad().clone());
+      other.zero_grad();
+      const Tensor<T> y_as = other.forward(x.reshape(as));
+      BOOST_TEST((dx.reshape(as) == other.backward(dy.reshape(y_as.shape()))));
+      const auto parameters = other.parameters();
+      for (std::size_t i = 0; i < gradients.size(); ++i) BOOST_TEST((parameters[i].grad() == gradients[i]));
+    }
+  };
+  const auto itself = [&](Layer<T>& layer, const Shape& shape, const Shape& as) { same(layer, shape, layer, as); };
+  Linear<T> linear(5, 4);
+  itself(linear, {2, 1, 3, 5}, {6, 5});
+  itself(linear, {5}, {1, 5});
+  LayerNorm<T> norm(5), two(Shape{3, 5});
+  itself(norm, {2, 1, 3, 5}, {6, 5});
+  itself(norm, {5}, {1, 5});
+  itself(two, {2, 2, 3, 5}, {4, 3, 5});
+  itself(two, {3, 5}, {1, 3, 5});
+  Sigmoid<T> sigmoid;
+  ELU<T> elu;
+  GELU<T> gelu;
+  for (Layer<T>* layer :
+       {static_cast<Layer<T>*>(&sigmoid), static_cast<Layer<T>*>(&elu), static_cast<Layer<T>*>(&gelu)}) {
+    itself(*layer, {2, 1, 3, 5}, {30});
+    itself(*layer, {}, {1});
+  }
+  Dropout<T> dropout(0.5);
+  dropout.forward(ones<T>({1}).to(Place::device()));
+  dropout.repeat_random(true);
+  itself(dropout, {2, 1, 3, 5}, {6, 5});
+  Softmax<T> last(3), third(2), second(1), middle(1), first(-4), column(0);
+  LogSoftmax<T> log_third(2), log_middle(1);
+  same(last, {2, 1, 3, 5}, middle, {6, 5});
+  same(third, {2, 3, 5, 2}, middle, {6, 5, 2});
+  same(second, {2, 3, 5, 2}, middle, {2, 3, 10});
+  same(first, {2, 3, 5, 2}, column, {2, 30});
+  same(log_third, {2, 3, 5, 2}, log_middle, {6, 5, 2});
+  same(log_middle, {2, 3, 5, 2}, log_middle, {2, 3, 10});
 }

@@ -140,12 +140,52 @@ BOOST_AUTO_TEST_CASE(calls_out_of_order_are_refused) {
   BOOST_TEST((each.backward(Tensor<double>{1, 10}) == Tensor<double>{2, 40}));
 }
 
+BOOST_AUTO_TEST_CASE(after_a_forward_that_failed_there_is_nothing_to_go_back_through) {
+  CrossEntropyLoss<double> loss;
+  const Tensor<double> z{{0.1, 0.2, 0.3}};
+  loss.forward(z, Tensor<double>{1});
+  check_throws<ValueError>([&] { loss.forward(z, Tensor<double>{1e6}); }, {"target 0"});
+  check_throws<StateError>([&] { loss.backward(); }, {"CrossEntropyLoss", "forward"});
+  loss.forward(z, Tensor<double>{1});
+  check_throws<ShapeError>([&] { loss.forward(z, Tensor<double>{1, 2}); }, {"(2,)"});
+  check_throws<StateError>([&] { loss.backward(); }, {"forward"});
+
+  Tensor<double> y{1};  // a target that becomes no class before the backward is no index either
+  loss.forward(z, y);
+  y.fill(1e6);
+  check_throws<ValueError>([&] { loss.backward(); }, {"CrossEntropyLoss", "target 0"});
+}
+
+BOOST_AUTO_TEST_CASE(what_a_temporary_computes_outlives_it) {
+  const auto& value = MSELoss<double>().forward(Tensor<double>{3}, Tensor<double>{1});
+  const Tensor<double> other = full<double>({}, 5);  // into the memory that would be free
+  BOOST_TEST(value.item() == 4);
+}
+
+BOOST_AUTO_TEST_CASE(options_alone_make_a_loss_of_floats) {
+  BCEWithLogitsLoss logits({.pos_weight = Tensor<float>{2}});
+  CrossEntropyLoss cross_entropy({.weight = Tensor<float>{1, 2}});
+  NLLLoss nll({.weight = Tensor<float>{1, 2}});
+  BOOST_TEST((logits.forward(Tensor<float>{{0}}, Tensor<float>{{1}}).item() == 2 * std::log(2.f)));
+  BOOST_TEST((nll.forward(Tensor<float>{{-1, -2}}, Tensor<float>{1}).item() == 2));
+}
+
 BOOST_AUTO_TEST_CASE(the_notebooks_clamp_holds_probabilities_and_stops_their_gradient) {
   BCELoss<double> loss({.clamp = 1e-7, .reduction = Reduction::None});
   const Tensor<double> p{0, 1, 0.25, 1e-9}, y{1, 1, 0, 1};
   const double edge = -std::log(1e-7);
   check_close(loss.forward(p, y), Tensor<double>{edge, -std::log(1 - 1e-7), -std::log(0.75), edge}, 1e-12, "clamped");
   check_close(loss.backward(full<double>({4}, 1)), Tensor<double>{0, 0, 1 / 0.75, 0}, 1e-12, "gradient");
+  for (const Reduction reduction : {Reduction::Mean, Reduction::Sum, Reduction::None}) {
+    BCELoss<double> wide({.clamp = 0.1, .reduction = reduction});
+    HANDGRAD_CHECK_GRADIENTS(wide, (Tensor<double>{{0.02, 0.3}, {0.5, 0.8}, {0.95, 0.2}}),
+                             (Tensor<double>{{1, 0}, {0.3, 1}, {0, 1}}));
+  }
+  // In floats 1 − 1e-12 is 1, and log(1 − p̂) would be −∞ again.
+  for (const double wrong : {-1.0, 0.5, 1e-12, not_a_number})
+    check_throws<ValueError>([&] { BCELoss<float>({.clamp = wrong}); }, {"BCELoss", "clamp"});
+  BCELoss<float> least({.clamp = 6e-8});
+  BOOST_TEST(std::isfinite(least.forward(Tensor<float>{1}, Tensor<float>{0}).item()));
 }
 
 BOOST_AUTO_TEST_CASE(a_single_example_is_a_row_without_a_batch) {

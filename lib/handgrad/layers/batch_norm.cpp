@@ -61,7 +61,8 @@ BatchNorm1d<T>::BatchNorm1d(std::size_t num_features, BatchNormOptions options)
 template <class T>
 Shape BatchNorm1d<T>::output_shape(const Shape& input) const {
   if (input.rank() != 2)
-    throw ShapeError("an input of shape (rows, columns) expected, one of shape " + input.str() + " came");
+    throw ShapeError("an input of shape (rows, columns) expected, one of shape " + input.str() + " came" +
+                     (input.rank() == 3 ? "; (N, C, L) is not implemented, bring it to (N·L, C)" : ""));
   if (input.columns() != num_features_)
     throw ShapeError("input has " + std::to_string(input.columns()) + " columns, " + std::to_string(num_features_) +
                      " expected (shape " + input.str() + ")");

@@ -28,7 +28,8 @@ struct BatchNormOptions {
 /// constant is added to x or x is scaled. In evaluation the statistics are constants, and dx = γ·s·δ.
 ///
 /// Parameters weight, bias; buffers running_mean, running_var, num_batches_tracked. Throws ShapeError unless the input
-/// is N×C and, where the batch's own variance is needed, has at least 2 rows.
+/// is N×C and, where the batch's own variance is needed, has at least 2 rows. PyTorch's takes (N, C, L), too, signals
+/// of length L with one µ for each channel; for that, bring the channels to the end and the rest into rows: (N·L, C).
 template <class T = float>
 class BatchNorm1d : public Layer<T> {
  public:

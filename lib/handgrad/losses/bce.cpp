@@ -1,5 +1,7 @@
 #include "handgrad/losses/bce.hpp"
 
+#include <limits>
+
 #include "handgrad/format.hpp"
 #include "kernels/formulas/losses.hpp"
 
@@ -42,6 +44,15 @@ void expand(const char* what, const Tensor<T>& weight, const Tensor<T>& like, Te
 }
 
 }  // namespace
+
+template <class T>
+BCELoss<T>::BCELoss(BCELossOptions options) : ElementLoss<T>(options.reduction), clamp_(options.clamp) {
+  // Below that 1 − clamp is 1, and the logarithm of 0 no smaller for it.
+  const double least = std::numeric_limits<T>::epsilon() / 2;
+  if (clamp_ != 0 && !(clamp_ >= least && clamp_ < 0.5))
+    throw ValueError("BCELoss: clamp = " + format_number(clamp_) + ", 0 or a number in [" + format_number(least) +
+                     ", 0.5) expected");
+}
 
 template <class T>
 formulas::ElementLoss BCELoss<T>::formula() const {

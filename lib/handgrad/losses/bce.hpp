@@ -18,7 +18,8 @@ struct BCELossOptions {
 template <class T = float>
 class BCELoss : public ElementLoss<T> {
  public:
-  explicit BCELoss(BCELossOptions options = {}) : ElementLoss<T>(options.reduction), clamp_(options.clamp) {}
+  /// Throws ValueError for a clamp that is neither 0 nor in [ε/2, ½), with ε what T can tell from 1.
+  explicit BCELoss(BCELossOptions options = {});
   explicit BCELoss(Reduction reduction) : ElementLoss<T>(reduction), clamp_(0) {}
   formulas::ElementLoss formula() const override;
 
@@ -66,5 +67,6 @@ BCELoss(BCELossOptions)->BCELoss<float>;
 BCELoss(Reduction)->BCELoss<float>;
 BCEWithLogitsLoss()->BCEWithLogitsLoss<float>;
 BCEWithLogitsLoss(Reduction)->BCEWithLogitsLoss<float>;
+BCEWithLogitsLoss(BCEWithLogitsLossOptions<float>)->BCEWithLogitsLoss<float>;
 
 }  // namespace handgrad

@@ -36,9 +36,14 @@ void RowLoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>&
 
 template <class T>
 void RowLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) {
-  kernels::backend<T>(p.device())
-      .row_loss_backward(static_cast<kernels::RowLoss>(kind()), p, y, weight_.defined() ? &weight_ : nullptr, divisor_,
-                         dp);
+  try {
+    kernels::backend<T>(p.device())
+        .row_loss_backward(static_cast<kernels::RowLoss>(kind()), p, y, weight_.defined() ? &weight_ : nullptr,
+                           divisor_, dp);
+  } catch (Error& error) {
+    error.prepend(this->name() + ": ");
+    throw;
+  }
 }
 
 template <class T>

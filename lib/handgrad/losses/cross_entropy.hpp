@@ -72,9 +72,12 @@ class CategoricalCrossEntropyLoss : public RowLoss<T> {
 
 CrossEntropyLoss()->CrossEntropyLoss<float>;
 CrossEntropyLoss(Reduction)->CrossEntropyLoss<float>;
+CrossEntropyLoss(ClassLossOptions<float>)->CrossEntropyLoss<float>;
 NLLLoss()->NLLLoss<float>;
 NLLLoss(Reduction)->NLLLoss<float>;
+NLLLoss(ClassLossOptions<float>)->NLLLoss<float>;
 CategoricalCrossEntropyLoss()->CategoricalCrossEntropyLoss<float>;
 CategoricalCrossEntropyLoss(Reduction)->CategoricalCrossEntropyLoss<float>;
+CategoricalCrossEntropyLoss(ClassLossOptions<float>)->CategoricalCrossEntropyLoss<float>;
 
 }  // namespace handgrad
