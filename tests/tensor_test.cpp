@@ -137,6 +137,20 @@ BOOST_AUTO_TEST_CASE(wrong_shapes_and_indices_are_refused) {
   check_throws<ShapeError>([&] { x.copy_from(Tensor<float>{1, 2}); }, {"(2, 3)", "(2,)"});
   check_throws<ShapeError>([&] { allclose(x, Tensor<float>{1}); }, {"(2, 3)", "(1,)"});
   check_throws<ShapeError>([&] { full<float>({}, 1).rows(0, 1); }, {});
+  // Products of sizes that wrap around: 2⁶⁴ + 4 is 4, and 2⁶⁴ is 0.
+  check_throws<ShapeError>([] { Tensor<float>{1, 2, 3, 4}.reshape({4, (std::size_t{1} << 62) + 1}); }, {"memory"});
+  check_throws<ShapeError>([] { Tensor<float>().reshape({std::size_t{1} << 32, std::size_t{1} << 32}); }, {"memory"});
+  check_throws<ShapeError>([] { zeros<float>({std::size_t{1} << 40, std::size_t{1} << 40}); }, {"memory"});
+}
+
+BOOST_AUTO_TEST_CASE(rows_may_be_copied_onto_their_neighbours) {
+  std::vector<float> numbers(3000);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i);
+  for (const std::size_t to : {0u, 1u, 2u}) {
+    Tensor<float> x({1000, 3}, numbers);
+    x.rows(to, to + 998).copy_from(x.rows(1, 999));
+    BOOST_TEST((x.rows(to, to + 998) == Tensor<float>({1000, 3}, numbers).rows(1, 999)));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_device_that_is_not_there_is_refused) {

@@ -1,5 +1,6 @@
 #include "handgrad/tensor.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -45,9 +46,10 @@ void flatten(const std::vector<Nested>& list, const Shape& shape, std::size_t de
 }
 
 std::size_t checked_bytes(const Shape& shape, std::size_t element) {
+  if (std::find(shape.begin(), shape.end(), 0u) != shape.end()) return 0;
   std::size_t bytes = element;
   for (std::size_t size : shape) {
-    if (size != 0 && bytes > std::numeric_limits<std::ptrdiff_t>::max() / size)
+    if (bytes > std::numeric_limits<std::ptrdiff_t>::max() / size)
       throw ShapeError("shape " + shape.str() + " has more elements than memory can hold");
     bytes *= size;
   }
@@ -145,6 +147,7 @@ Tensor<T> Tensor<T>::rows(std::size_t i, std::size_t j) const {
 
 template <class T>
 Tensor<T> Tensor<T>::reshape(const Shape& shape) const {
+  detail::checked_bytes(shape, sizeof(T));  // a product that wraps could be numel_
   if (shape.numel() != numel_)
     throw ShapeError("reshape to " + shape.str() + " (" + std::to_string(shape.numel()) +
                      " elements) of a tensor of shape " + shape_.str() + " (" + std::to_string(numel_) + " elements)");

@@ -70,6 +70,16 @@ BOOST_AUTO_TEST_CASE(missing_cells_are_what_the_caller_says) {
   check_throws<ValueError>([&] { read(content).numbers("a"); }, {"line 3", "\"?\"", "text"});
 }
 
+BOOST_AUTO_TEST_CASE(what_is_a_number) {
+  for (const char* number : {"5", " 5", "5\t", "+5", "5.", "5e0", "0005", "50E-1"})
+    BOOST_TEST(read(std::string("a\n") + number + "\n").numbers("a")[0] == 5, number);
+  for (const char* none : {"0x5", "5 5", "1e999", "+-5", "+", ".", "5,0x", "\xD9\xA5"}) {  // the last: an Arabic 5
+    CsvOptions semicolons{.delimiter = ';', .numeric = {"a"}};
+    check_throws<ParseError>([&] { read(std::string("a\n") + none + "\n", semicolons); }, {"line 2", none});
+  }
+  BOOST_TEST(std::isnan(read("a\nnan\n").numbers("a")[0]));
+}
+
 BOOST_AUTO_TEST_CASE(types_can_be_demanded) {
   check_text(read("zip\n01234\n", {.text = {"zip"}}), "zip", {"01234"});
   check_throws<ParseError>([] { read("a,b\n1,2\n3,four\n", {.numeric = {"b"}}); },
@@ -88,6 +98,7 @@ BOOST_AUTO_TEST_CASE(malformed_files_are_refused_with_their_place) {
   check_throws<ParseError>([] { read("a,b\n1,\"2\n3,4\n"); }, {"line 2, column 2", "never ends"});
   check_throws<ParseError>([] { read("a,b\n1,\"2\"3\n"); }, {"line 2, column 2", "closing quote"});
   check_throws<ParseError>([] { read("a,a\n1,2\n"); }, {"line 1, column 1", "\"a\" occurs twice"});
+  check_throws<ParseError>([] { read("\n\na,a\n1,2\n"); }, {"line 3, column 1"});
   check_throws<ParseError>([] { read(std::string("a,b\n1,\0\n", 8)); }, {"line 2, column 2", "NUL"});
   check_throws<ValueError>([] { read("a,b\n1,2\n", {.names = {"x"}}); }, {"1 names", "2 columns"});
   check_throws<ValueError>([] { read("a\n1\n", {.delimiter = '"'}); }, {"delimiter"});

@@ -147,4 +147,9 @@ BOOST_AUTO_TEST_CASE(misuse_is_refused) {
     check_throws<ParseError>([&] { StandardScaler::from_json(damaged); }, {"StandardScaler"});
   }
   check_throws<ParseError>([] { ColumnTransformer::from_json("{\"columns\":3}"); }, {"ColumnTransformer"});
+  for (const char* scale : {"0", "-1", "null", "\"1\"", "1e999"})
+    check_throws<ParseError>([&] { StandardScaler::from_json(R"({"mean":[1],"scale":[)" + std::string(scale) + "]}"); },
+                             {"StandardScaler"});
+  check_throws<ParseError>([] { MinMaxScaler::from_json(R"({"low":1,"high":0,"min":[0],"max":[1]})"); }, {"low"});
+  check_throws<ParseError>([] { MinMaxScaler::from_json(R"({"low":0,"high":1,"min":[2],"max":[1]})"); }, {"min"});
 }

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <csignal>
 
 #include "handgrad/errors.hpp"
@@ -14,6 +15,16 @@ using namespace handgrad;
 using handgrad::test::check_throws;
 using handgrad::test::TemporaryFolder;
 using namespace std::string_literals;
+
+namespace {
+bool no_room = false;
+}
+
+// Instead of the C library's: a disk that is full only sometimes.
+extern "C" int fsync(int) {
+  errno = ENOSPC;
+  return no_room ? -1 : 0;
+}
 
 namespace {
 
@@ -110,6 +121,9 @@ BOOST_AUTO_TEST_CASE(errors_say_what_is_wrong) {
   check_throws<ParseError>(shape("(4294967296, 4294967296)"), {"does not fit"});   // 2⁶⁴ elements, 0 when it wraps
   check_throws<ParseError>(shape("(3, 12297829382473034411)"), {"does not fit"});  // 2⁶⁵ + 1: 1 when it wraps
   check_throws<ParseError>(shape("(18446744073709551615,)"), {"does not fit"});
+  const std::string none = "(4611686018427387904, 4611686018427387904, 0)";  // no elements, whatever the others are
+  BOOST_TEST(read_npy(folder.file("none", npy("{'descr': '<f4', 'fortran_order': False, 'shape': " + none + ", }", "")))
+                 .numel() == 0u);
   check_throws<ParseError>(shape("(99999999999999999999,)"), {"size expected"});
   check_throws<ParseError>(read(npy("{'descr': '<f4', 'shape': (1,), }", "1234")), {"fortran_order"});
   check_throws<ParseError>(read(npy("{'descr': '<f4', 'descr': '<f4'}", "1234")), {"once each"});
@@ -139,6 +153,12 @@ BOOST_AUTO_TEST_CASE(writing_replaces_a_file_whole_or_not_at_all) {
   setrlimit(RLIMIT_FSIZE, &small);
   check_throws<IoError>([&] { write_file(path, std::string(100000, 'x')); }, {path.c_str(), "cannot be written"});
   setrlimit(RLIMIT_FSIZE, &before);
+  BOOST_TEST(read_file(path) == "through the link");
+
+  // A disk or a quota that turns out to be full only when all is flushed to it.
+  no_room = true;
+  check_throws<IoError>([&] { write_file(path, "lost"); }, {path.c_str(), "cannot be written", "No space"});
+  no_room = false;
   BOOST_TEST(read_file(path) == "through the link");
 
   std::size_t files = 0;

@@ -155,6 +155,7 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
   bool more = records.next(record);
 
   std::vector<std::string> names = options.names;
+  const std::size_t header_line = record.line;
   if (more && options.header) {
     if (!names.empty() && names.size() != record.fields.size()) {
       throw ValueError("read_csv: " + std::to_string(names.size()) + " names for the " +
@@ -169,7 +170,7 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (std::count(names.begin(), names.end(), names[i]) > 1) {
-      throw ParseError(at(path, 1) + ", column " + std::to_string(i + 1) + ": the name \"" + names[i] +
+      throw ParseError(at(path, header_line) + ", column " + std::to_string(i + 1) + ": the name \"" + names[i] +
                        "\" occurs twice");
     }
   }

@@ -65,8 +65,8 @@ std::string dumped(const json& stored, int indent = -1) {
   }
 }
 
-void check_stored(const char* what, bool consistent) {
-  if (!consistent) throw ParseError(std::string(what) + "::from_json: its parts have different sizes");
+void check_stored(const char* what, bool consistent, const char* wrong = "its parts have different sizes") {
+  if (!consistent) throw ParseError(std::string(what) + "::from_json: " + wrong);
 }
 
 }  // namespace
@@ -117,6 +117,7 @@ StandardScaler StandardScaler::from_json(const std::string& text) {
     stored.at("mean").get_to(scaler.mean_);
     stored.at("scale").get_to(scaler.scale_);
     check_stored("StandardScaler", scaler.mean_.size() == scaler.scale_.size());
+    for (const double scale : scaler.scale_) check_stored("StandardScaler", scale > 0, "a scale that is not above 0");
     return scaler;
   });
 }
@@ -163,10 +164,14 @@ std::string MinMaxScaler::to_json() const {
 
 MinMaxScaler MinMaxScaler::from_json(const std::string& text) {
   return parsed("MinMaxScaler", text, [](const json& stored) {
-    MinMaxScaler scaler(stored.at("low").get<double>(), stored.at("high").get<double>());
+    const double low = stored.at("low"), high = stored.at("high");
+    check_stored("MinMaxScaler", low < high, "low is not below high");
+    MinMaxScaler scaler(low, high);
     stored.at("min").get_to(scaler.min_);
     stored.at("max").get_to(scaler.max_);
     check_stored("MinMaxScaler", scaler.min_.size() == scaler.max_.size());
+    for (std::size_t c = 0; c < scaler.min_.size(); ++c)
+      check_stored("MinMaxScaler", scaler.min_[c] <= scaler.max_[c], "a min above its max");
     return scaler;
   });
 }

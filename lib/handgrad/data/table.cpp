@@ -1,11 +1,11 @@
 #include "handgrad/data/table.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 
 #include "handgrad/errors.hpp"
+#include "handgrad/format.hpp"
 
 namespace handgrad {
 namespace {
@@ -31,8 +31,7 @@ bool detail::parse_number(std::string_view cell, double& number) {
   while (!cell.empty() && is_space(cell.front())) cell.remove_prefix(1);
   while (!cell.empty() && is_space(cell.back())) cell.remove_suffix(1);
   if (cell.size() > 1 && cell.front() == '+' && cell[1] != '-') cell.remove_prefix(1);
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), number);
-  return !cell.empty() && error == std::errc() && end == cell.data() + cell.size();
+  return read_number(cell, number);
 }
 
 void Table::add(const std::string& name, Numbers numbers) {

@@ -83,7 +83,8 @@ class Table {
 };
 
 namespace detail {
-/// A whole cell as a number, spaces around it allowed. Returns false when it is none.
+/// A whole cell as a number, spaces around it allowed; "nan" and "inf" are numbers. Returns false when it is none, or
+/// beyond double's range (1e999).
 bool parse_number(std::string_view cell, double& number);
 }  // namespace detail
 

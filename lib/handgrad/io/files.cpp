@@ -29,7 +29,10 @@ void write_to(const fs::path& path, std::string_view content, const std::string&
   if (!file) fail(asked_for, "cannot be opened for writing");
   const bool written = std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
   if (!written || std::fflush(file.get()) != 0) fail(asked_for, "cannot be written");
-  ::fsync(::fileno(file.get()));  // a pipe or terminal refuses it, and does not need it
+  // A full disk or quota may show only here, and what was there before must not be replaced then. A pipe or a terminal
+  // knows no fsync, and does not need it.
+  if (::fsync(::fileno(file.get())) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
+    fail(asked_for, "cannot be written");
 }
 
 }  // namespace
