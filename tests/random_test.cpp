@@ -93,12 +93,33 @@ BOOST_AUTO_TEST_CASE(a_state_that_was_kept_goes_on_where_it_was) {
   BOOST_TEST(other.random() == generator.random());
 }
 
+// The program's locale may group digits and write decimals with a comma.
+BOOST_AUTO_TEST_CASE(a_state_is_the_same_in_every_locale) {
+  struct Comma : std::numpunct<char> {
+    char do_decimal_point() const override { return ','; }
+    char do_thousands_sep() const override { return '.'; }
+    std::string do_grouping() const override { return "\3"; }
+  };
+  Generator generator(123456), other(1);
+  generator.normal();
+  const std::string state = generator.state();
+  const std::locale before = std::locale::global(std::locale(std::locale::classic(), new Comma));
+  const std::string here = generator.state();
+  other.set_state(state);
+  std::locale::global(before);
+  BOOST_TEST(here == state);
+  BOOST_TEST(other.state() == state);
+}
+
 BOOST_AUTO_TEST_CASE(a_state_that_state_did_not_write_is_refused) {
   Generator generator(3);
   const std::uint32_t next = Generator(3).random();
   check_throws<ParseError>([&] { generator.set_state(""); }, {"state"});
   check_throws<ParseError>([&] { generator.set_state("3 0 0x0p+0 1 2 3"); }, {"state"});
   check_throws<ParseError>([&] { generator.set_state("nonsense"); }, {"state"});
+  std::string damaged = generator.state();
+  damaged.replace(damaged.find("0x0p+0"), 6, "0x1,8p");
+  check_throws<ParseError>([&] { generator.set_state(damaged); }, {"state"});
   BOOST_TEST(generator.random() == next);  // as it was
 }
 

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "handgrad/errors.hpp"
+
 namespace handgrad {
 
 std::string format_number(double number) {
@@ -13,6 +15,18 @@ std::string format_number(double number) {
   std::string shortest(text, std::to_chars(text, text + sizeof text, number, format).ptr);
   if (std::isfinite(number) && shortest.find_first_of(".e") == std::string::npos) shortest += ".0";
   return shortest;
+}
+
+bool read_number(std::string_view text, double& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return !text.empty() && error == std::errc() && end == text.data() + text.size();
+}
+
+std::int64_t whole_number(const std::string& name, double number, std::int64_t most) {
+  if (!(number >= 0 && number <= static_cast<double>(most) && number == std::floor(number)))
+    throw ValueError(name + " is " + format_number(number) + ", a whole number from 0 to " + std::to_string(most) +
+                     " expected");
+  return static_cast<std::int64_t>(number);
 }
 
 }  // namespace handgrad

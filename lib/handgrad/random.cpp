@@ -1,6 +1,8 @@
 #include "handgrad/random.hpp"
 
+#include <charconv>
 #include <cmath>
+#include <locale>
 #include <numbers>
 #include <sstream>
 #include <utility>
@@ -44,8 +46,23 @@ double Generator::normal() {
   return r * std::cos(theta);
 }
 
+namespace {
+
+// 0x1.8p+1, as std::hexfloat writes it.
+bool read_hexfloat(std::string_view text, double& number) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (!text.starts_with("0x")) return false;
+  const auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), number, std::chars_format::hex);
+  if (negative) number = -number;
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace
+
 std::string Generator::state() const {
   std::ostringstream out;
+  out.imbue(std::locale::classic());  // the program's may group digits
   out << seed_ << ' ' << streams_ << ' ' << kept_normal_.has_value() << ' ' << std::hexfloat << kept_normal_.value_or(0)
       << ' ' << engine_;
   return out.str();
@@ -53,18 +70,20 @@ std::string Generator::state() const {
 
 void Generator::set_state(const std::string& state) {
   std::istringstream in(state);
+  in.imbue(std::locale::classic());
   std::uint64_t seed = 0;
   std::uint32_t streams = 0;
   bool kept = false;
   std::string number;
   std::mt19937 engine;
-  if (!(in >> seed >> streams >> kept >> number >> engine))
+  double normal = 0;
+  if (!(in >> seed >> streams >> kept >> number >> engine) || !read_hexfloat(number, normal))
     throw ParseError("Generator::set_state: not a state that state() wrote");
   seed_ = seed;
   streams_ = streams;
   engine_ = engine;
   kept_normal_.reset();
-  if (kept) kept_normal_ = std::strtod(number.c_str(), nullptr);
+  if (kept) kept_normal_ = normal;
 }
 
 namespace {

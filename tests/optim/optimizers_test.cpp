@@ -169,6 +169,16 @@ BOOST_AUTO_TEST_CASE(a_state_that_does_not_fit_is_refused_and_nothing_changes) {
   auto more = before;
   more.numbers.emplace_back("7.step", 1);
   check_throws<ValueError>([&] { sgd.load_state_dict(more); }, {"another optimizer"});
+  for (const double wrong : {double(NAN), 1e300, -1.0, 0.5}) {
+    auto damaged = before;
+    for (auto& [name, number] : damaged.numbers)
+      if (name == "0.step") number = wrong;
+    check_throws<ValueError>([&] { sgd.load_state_dict(damaged); }, {"0.step", "whole number"});
+  }
+  auto damaged = before;
+  for (auto& [name, number] : damaged.numbers)
+    if (name == "groups.0.lr") number = NAN;
+  check_throws<ValueError>([&] { sgd.load_state_dict(damaged); }, {"lr", "nan"});
   BOOST_TEST(sgd.lr() == 0.5);
   BOOST_TEST((sgd.state_dict().tensors[0].second == before.tensors[0].second));
 }
@@ -183,4 +193,7 @@ BOOST_AUTO_TEST_CASE(options_that_cannot_be_meant_are_refused) {
   check_throws<ValueError>([&] { RMSprop<float>(w, {.alpha = 1}); }, {"RMSprop", "alpha"});
   check_throws<ValueError>([&] { SGD<float>(std::vector<Parameter<float>>{}); }, {"without parameters"});
   check_throws<ValueError>([&] { SGD<float>({w[0], w[0]}); }, {"twice"});
+  SGD<float> sgd(w);
+  check_throws<ValueError>([&] { sgd.set_lr(0.1, 1); }, {"SGD", "group 1 of 1"});
+  check_throws<ValueError>([&] { sgd.lr(7); }, {"group 7"});
 }

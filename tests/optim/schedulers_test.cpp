@@ -109,6 +109,16 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_meant_is_refused) {
   check_throws<ValueError>([&] { ReduceLROnPlateau(sgd).step(); }, {"metric"});
   check_throws<ValueError>([&] { SequentialLR({std::make_shared<StepLR>(sgd, 1)}, {3}); }, {"2 schedules"});
   check_throws<ValueError>([&] { StepLR(sgd, 1).load_state_dict({}); }, {"epoch"});
+  for (const double wrong : {double(NAN), 1e300, -1.0}) {
+    StepLR step(sgd, 1);
+    check_throws<ValueError>([&] { step.load_state_dict({{"epoch", wrong}, {"initial_lr.0", 1}}); }, {"epoch"});
+    ReduceLROnPlateau plateau(sgd);
+    check_throws<ValueError>(
+        [&] {
+          plateau.load_state_dict({{"best", 1}, {"bad_epochs", wrong}, {"cooldown", 0}});
+        },
+        {"bad_epochs"});
+  }
 }
 
 BOOST_AUTO_TEST_CASE(nan_is_no_improvement) {

@@ -170,6 +170,31 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_something_else_is_refused) {
   check_throws<ValueError>([&] { load_checkpoint(folder / "weights", weights); }, {"weights", "epoch"});
 }
 
+BOOST_AUTO_TEST_CASE(numbers_of_a_checkpoint_that_cannot_be_are_refused) {
+  const TemporaryFolder folder;
+  Training run(1, folder / "run");
+  run.run();
+  const Safetensors<float> file = read_safetensors<float>(folder / "run");
+  for (const char* name : {"epoch", "optimizer.0.step", "optimizer.groups.0.lr", "early_stopping.epoch"})
+    for (const char* wrong : {"nan", "1e300", "-1.0", "0.5x", "0,5", ""}) {
+      auto metadata = file.metadata;
+      BOOST_TEST_REQUIRE(metadata.contains(name));
+      if (name == std::string("optimizer.groups.0.lr") && wrong == std::string("1e300")) continue;
+      metadata[name] = wrong;
+      write_safetensors(folder / "damaged", file.tensors, metadata);
+      Training other(1, folder / "damaged");
+      const std::string key = std::string(name).substr(std::string(name).find('.') + 1);
+      try {
+        other.run();
+        BOOST_ERROR(name << " = '" << wrong << "' was taken");
+      } catch (const Error& error) {
+        BOOST_TEST(std::string(error.what()).find("damaged") != std::string::npos, error.what());
+        BOOST_TEST(std::string(error.what()).find(key == "groups.0.lr" ? "lr" : key) != std::string::npos,
+                   error.what());
+      }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(early_stopping_restores_the_best_weights_as_a_copy) {
   Sequential<double> net{Linear<double>(1, 1)};
   EarlyStopping<double> stopping({.patience = 2});

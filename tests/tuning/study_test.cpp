@@ -217,6 +217,8 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_meant_is_refused) {
   refused([](Trial& t) { return t.suggest_float("x", 1, 0); }, {"suggest_float", "x", "[1.0, 0.0]"});
   refused([](Trial& t) { return t.suggest_float("x", 0, 1, true); }, {"x", "logarithmic"});
   refused([](Trial& t) { return t.suggest_float("x", 0, INFINITY); }, {"x", "inf"});
+  refused([](Trial& t) { return t.suggest_float("x", -1.7e308, 1.7e308); }, {"x", "no such range"});  // its width is ∞
+  refused([](Trial& t) { return t.report(1, -1), 0; }, {"report", "-1"});
   refused([](Trial& t) { return t.suggest_int("n", 0, 4, true); }, {"suggest_int", "n"});
   refused([](Trial& t) { return t.suggest_categorical("c", {}).size(); }, {"suggest_categorical", "c"});
   refused([](Trial& t) { return t.suggest_float("x", 0, 1) + t.suggest_float("x", 0, 2); }, {"x", "another range"});
@@ -238,4 +240,31 @@ BOOST_AUTO_TEST_CASE(files_that_are_no_study_of_ours) {
     check_throws<ParseError>([&] { read(path); }, {"damaged"});
   }
   handgrad::test::check_damage(folder, content, read);
+  const auto refused = [&](const std::string& was, const std::string& now, std::initializer_list<const char*> texts) {
+    std::string damaged = content;
+    BOOST_TEST_REQUIRE(damaged.find(was) != std::string::npos, was);
+    damaged.replace(damaged.find(was), was.size(), now);
+    const std::string path = folder.file("damaged", damaged);
+    try {
+      read(path);
+      BOOST_ERROR(now << " was taken");
+    } catch (const Error& error) {
+      for (const char* text : texts)
+        BOOST_TEST(std::string(error.what()).find(text) != std::string::npos, error.what());
+    }
+  };
+  refused("\"number\": 0", "\"number\": 1e300", {"damaged", "number", "1e+300"});
+  refused(
+      "\"state\": \"complete\",\n   \"value\": ", "\"state\": \"complete\", \"value\": \"1,5\", \"was\": ", {"1,5"});
+  refused("\"low\": 1.0", "\"low\": 1e300", {"damaged", "range"});
+  refused("\"high\": 50.0", "\"high\": -1e300", {"damaged", "range"});
+}
+
+BOOST_AUTO_TEST_CASE(a_place_that_cannot_be_written_to_is_found_before_the_first_trial) {
+  const TemporaryFolder folder;
+  check_throws<IoError>([&] { Study({.file = folder / "no/such/folder"}); }, {"no/such/folder"});
+  check_throws<IoError>([&] { Study({.file = folder / ""}); }, {"directory"});
+  check_throws<IoError>([&] { Study({.file = folder / std::string(5000, 'x')}); }, {"xxx"});
+  const Study study({.file = folder / "new"});
+  BOOST_TEST(Study({.file = folder / "new"}).trials().empty());
 }

@@ -1,6 +1,7 @@
 #include "handgrad/optim/optimizer.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <typeinfo>
 
 #include "handgrad/errors.hpp"
@@ -61,6 +62,9 @@ void Optimizer<T>::update() {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Parameter<T>& w = parameters_[i];
     if (!w.has_grad()) continue;
+    if (!w.fits())
+      throw ShapeError(name() + ": parameter " + std::to_string(i) + " was replaced by a tensor of another shape, " +
+                       w.shape().str());
     Slot& slot = slots_[i];
     kernels::Update<T> update{&w.value(), &w.grad(), {}, rule(slot.group, ++slot.step)};
     const auto states = static_cast<std::size_t>(std::visit([](const auto& r) { return r.states(); }, update.rule));
@@ -114,7 +118,7 @@ void Optimizer<T>::load_state_dict(const OptimizerState<T>& state) {
   for (std::size_t i = 0; i < loaded.size(); ++i) {
     Slot& slot = loaded[i];
     const std::string place = std::to_string(i) + ".";
-    slot.step = static_cast<std::int64_t>(taken(state.numbers, place + "step"));
+    slot.step = whole_number("optimizer: " + place + "step", taken(state.numbers, place + "step"));
     slot.state = {};
     if (slot.step == 0) continue;
     const std::vector<std::string> names = state_names(slot.group);
@@ -128,8 +132,10 @@ void Optimizer<T>::load_state_dict(const OptimizerState<T>& state) {
     }
   }
   std::vector<double> rates;
-  for (std::size_t g = 0; g < groups(); ++g)
+  for (std::size_t g = 0; g < groups(); ++g) {
     rates.push_back(taken(state.numbers, "groups." + std::to_string(g) + ".lr"));
+    detail::require_rates("optimizer", {{"lr", rates.back(), std::numeric_limits<double>::infinity()}});
+  }
   if (state.numbers.size() != numbers || state.tensors.size() != tensors)
     throw ValueError("optimizer: the state to be loaded is of another optimizer: it has " +
                      std::to_string(state.numbers.size()) + " numbers and " + std::to_string(state.tensors.size()) +

@@ -90,7 +90,7 @@ class Optimizer : public LearningRates {
 
   OptimizerState<T> state_dict() const;
   /// Goes on from a state of an optimizer of the same kind over parameters of the same shapes. Throws ValueError for a
-  /// name that is missing or unknown, ShapeError for another shape; nothing is changed then.
+  /// name that is missing or unknown or a number that cannot be, ShapeError for another shape; nothing is changed then.
   void load_state_dict(const OptimizerState<T>& state);
 
   /// The class's name, `SGD`; found from the type unless overridden.
@@ -138,8 +138,9 @@ class GroupOptimizer : public Optimizer<T> {
 
   std::size_t groups() const override { return options_.size(); }
   double lr(std::size_t group = 0) const override { return options(group).lr; }
-  void set_lr(double lr, std::size_t group) override { options_.at(group).lr = lr; }
-  const Options& options(std::size_t group = 0) const { return options_.at(group); }
+  void set_lr(double lr, std::size_t group) override { options_[checked(group)].lr = lr; }
+  /// As `lr` and `set_lr`, throws ValueError for a group that is not there.
+  const Options& options(std::size_t group = 0) const { return options_[checked(group)]; }
 
  protected:
   explicit GroupOptimizer(std::vector<Group> groups) {
@@ -151,6 +152,11 @@ class GroupOptimizer : public Optimizer<T> {
   }
 
  private:
+  std::size_t checked(std::size_t group) const {
+    if (group >= options_.size())
+      throw ValueError(this->name() + ": group " + std::to_string(group) + " of " + std::to_string(options_.size()));
+    return group;
+  }
   std::vector<Options> options_;
 };
 

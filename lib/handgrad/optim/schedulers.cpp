@@ -42,11 +42,11 @@ std::vector<std::pair<std::string, double>> EpochScheduler::state_dict() const {
 }
 
 void EpochScheduler::load_state_dict(const std::vector<std::pair<std::string, double>>& state) {
-  const double epoch = taken(state, "epoch");
+  const std::int64_t epoch = whole_number("scheduler: epoch", taken(state, "epoch"));
   std::vector<double> initial;
   for (std::size_t i = 0; i < initial_.size(); ++i) initial.push_back(taken(state, "initial_lr." + std::to_string(i)));
   initial_ = std::move(initial);
-  set(static_cast<std::int64_t>(epoch));
+  set(epoch);
 }
 
 StepLR::StepLR(LearningRates& optimizer, std::int64_t step_size, double gamma)
@@ -121,7 +121,7 @@ std::vector<std::pair<std::string, double>> SequentialLR::state_dict() const {
 
 void SequentialLR::load_state_dict(const std::vector<std::pair<std::string, double>>& state) {
   for (auto& schedule : schedules_) schedule->load_state_dict(state);
-  set(static_cast<std::int64_t>(taken(state, "epoch")));
+  set(whole_number("scheduler: epoch", taken(state, "epoch")));
 }
 
 ReduceLROnPlateau::ReduceLROnPlateau(LearningRates& optimizer, ReduceLROnPlateauOptions options)
@@ -164,10 +164,15 @@ std::vector<std::pair<std::string, double>> ReduceLROnPlateau::state_dict() cons
 }
 
 void ReduceLROnPlateau::load_state_dict(const std::vector<std::pair<std::string, double>>& state) {
-  const double best = taken(state, "best"), bad = taken(state, "bad_epochs"), cooldown = taken(state, "cooldown");
+  const auto count = [&](const char* name) {
+    return static_cast<int>(
+        whole_number(std::string("scheduler: ") + name, taken(state, name), std::numeric_limits<int>::max()));
+  };
+  const double best = taken(state, "best");
+  const int bad_epochs = count("bad_epochs"), cooldown = count("cooldown");
   best_ = best;
-  bad_epochs_ = static_cast<int>(bad);
-  cooldown_ = static_cast<int>(cooldown);
+  bad_epochs_ = bad_epochs;
+  cooldown_ = cooldown;
 }
 
 }  // namespace handgrad

@@ -18,7 +18,8 @@ class Scheduler {
   virtual ~Scheduler() = default;
   /// To the next epoch. ReduceLROnPlateau needs the metric that it watches, the others pass it over.
   virtual void step(std::optional<double> metric = std::nullopt) = 0;
-  /// What a resumed run needs, as numbers by name. Throws ValueError for a name that is missing.
+  /// What a resumed run needs, as numbers by name. Throws ValueError for a name that is missing, or an epoch that is
+  /// none.
   virtual std::vector<std::pair<std::string, double>> state_dict() const = 0;
   virtual void load_state_dict(const std::vector<std::pair<std::string, double>>& state) = 0;
 };

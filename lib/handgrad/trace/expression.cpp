@@ -1,8 +1,8 @@
 #include "handgrad/trace/expression.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 
 #include "handgrad/errors.hpp"
@@ -135,7 +135,9 @@ class Parser {
         take("+");
       run();
     }
-    return number(std::strtod(token.c_str(), nullptr));
+    double value = 0;
+    std::from_chars(token.data(), token.data() + token.size(), value);
+    return number(value);
   }
   static bool part_of_name(unsigned char c) { return std::isalnum(c) || c == '_'; }
   std::string name() {

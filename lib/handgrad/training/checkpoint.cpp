@@ -1,6 +1,7 @@
 #include "handgrad/training/checkpoint.hpp"
 
-#include <cstdlib>
+#include <limits>
+#include <locale>
 #include <sstream>
 
 #include "handgrad/errors.hpp"
@@ -21,9 +22,8 @@ void put(Metadata& metadata, const std::string& prefix, const Numbers& numbers) 
 }
 
 double number_of(const std::string& name, const std::string& text) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0') throw ParseError(name + ": '" + text + "' is no number");
+  double value = 0;
+  if (!read_number(text, value)) throw ParseError(name + ": '" + text + "' is no number");
   return value;
 }
 
@@ -101,12 +101,14 @@ void save_checkpoint(const std::string& path, const TrainingState<T>& state) {
 template <class T>
 static void load(const Safetensors<T>& file, TrainingState<T>& state) {
   const Metadata& metadata = file.metadata;
-  const double epoch = number_of("epoch", taken(metadata, "epoch"));
+  const auto epoch =
+      whole_number("epoch", number_of("epoch", taken(metadata, "epoch")), std::numeric_limits<int>::max());
   state.net.load_state_dict(tensors_under(file.tensors, "net."));
   const auto dropouts = dropouts_of(state.net);
   for (std::size_t i = 0; i < dropouts.size(); ++i) {
     const std::string name = "dropout." + std::to_string(i);
     std::istringstream in(taken(metadata, name));
+    in.imbue(std::locale::classic());
     typename Dropout<T>::State mask;
     if (!(in >> mask.seed >> mask.stream >> mask.step))
       throw ParseError(name + ": three numbers expected, '" + in.str() + "' came");

@@ -1,5 +1,9 @@
 #include "handgrad/training/early_stopping.hpp"
 
+#include <limits>
+
+#include "handgrad/format.hpp"
+
 namespace handgrad {
 
 template <class T>
@@ -32,10 +36,13 @@ void EarlyStopping<T>::load_state_dict(const std::vector<std::pair<std::string, 
       if (key == name) return value;
     throw ValueError("EarlyStopping: the state to be loaded lacks " + name);
   };
-  const double epoch = taken("epoch"), best_epoch = taken("best_epoch"), best = taken("best");
-  epoch_ = static_cast<int>(epoch);
-  best_epoch_ = static_cast<int>(best_epoch);
-  best_ = best;
+  const auto count = [&](const std::string& name) {
+    return static_cast<int>(whole_number("EarlyStopping: " + name, taken(name), std::numeric_limits<int>::max()));
+  };
+  const int epoch = count("epoch"), best_epoch = count("best_epoch");
+  best_ = taken("best");
+  epoch_ = epoch;
+  best_epoch_ = best_epoch;
   best_state_ = std::move(best_state);
 }
 

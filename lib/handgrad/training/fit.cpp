@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <sstream>
 
 #include "handgrad/errors.hpp"
@@ -110,8 +111,13 @@ std::vector<EpochResult> epochs_of(const std::string& text) {
     std::vector<std::string> words;
     for (std::string word; in >> word;) words.push_back(word);
     if (words.size() < 5) throw ParseError("notes.history: '" + line + "' is no epoch");
-    const auto number = [&](std::size_t i) { return std::strtod(words[i].c_str(), nullptr); };
-    EpochResult e{static_cast<int>(number(0)), number(1)};
+    const auto number = [&](std::size_t i) {
+      double value = 0;
+      if (!read_number(words[i], value)) throw ParseError("notes.history: '" + words[i] + "' is no number");
+      return value;
+    };
+    EpochResult e{static_cast<int>(whole_number("notes.history: epoch", number(0), std::numeric_limits<int>::max())),
+                  number(1)};
     e.lr = number(2);
     e.seconds = number(3);
     if (words[4] != "-") e.validation_loss = number(4);

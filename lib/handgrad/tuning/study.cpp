@@ -1,5 +1,6 @@
 #include "handgrad/tuning/study.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -31,7 +32,14 @@ int number_of(const char* const (&names)[N], const std::string& name) {
 // JSON has no NaN and no infinity: these are written as text.
 json number(double value) { return std::isfinite(value) ? json(value) : json(format_number(value)); }
 double number(const json& value) {
-  return value.is_string() ? std::strtod(value.get<std::string>().c_str(), nullptr) : value.get<double>();
+  if (!value.is_string()) return value.get<double>();
+  const auto text = value.get<std::string>();
+  double number = 0;
+  if (!read_number(text, number)) throw ParseError("'" + text + "' is no number");
+  return number;
+}
+int whole(const std::string& what, const json& value) {
+  return static_cast<int>(whole_number(what, value.get<double>(), std::numeric_limits<int>::max()));
 }
 
 json to_json(const TrialRecord& t) {
@@ -52,8 +60,8 @@ json to_json(const TrialRecord& t) {
 }
 
 TrialRecord trial_of(const json& j) {
-  TrialRecord t{j.at("number").get<int>(), static_cast<State>(number_of(state_names, j.at("state").get<std::string>())),
-                number(j.at("value"))};
+  TrialRecord t{whole("a trial's number", j.at("number")),
+                static_cast<State>(number_of(state_names, j.at("state").get<std::string>())), number(j.at("value"))};
   t.seconds = j.at("seconds").get<double>();
   for (const json& p : j.at("parameters")) {
     const std::string name = p.at("name").get<std::string>();
@@ -67,11 +75,14 @@ TrialRecord trial_of(const json& j) {
       d.low = p.at("low").get<double>();
       d.high = p.at("high").get<double>();
       d.log = p.at("log").get<bool>();
+      const bool whole = d.kind == Distribution::Kind::Int;
+      if (!(value >= d.low && value <= d.high) || (whole && value != static_cast<int>(std::clamp(value, -2e9, 2e9))))
+        throw ParseError(name + ": " + format_number(value) + " is not in its range");
     }
     t.parameters.emplace_back(name, value);
     t.distributions[name] = std::move(d);
   }
-  for (const json& r : j.at("reported")) t.reported[r.at(0).get<int>()] = number(r.at(1));
+  for (const json& r : j.at("reported")) t.reported[whole("a step", r.at(0))] = number(r.at(1));
   return t;
 }
 
@@ -118,7 +129,7 @@ double Trial::suggest(const std::string& name, const Distribution& d) {
 }
 
 double Trial::suggest_float(const std::string& name, double low, double high, bool log) {
-  if (!(low <= high) || !std::isfinite(low) || !std::isfinite(high) || (log && low <= 0))
+  if (!(low <= high) || !std::isfinite(high - low) || (log && low <= 0))
     throw ValueError("suggest_float: " + name + " in [" + format_number(low) + ", " + format_number(high) + "]" +
                      (log ? " on a logarithmic scale" : "") + ": no such range");
   return suggest(name, {Distribution::Kind::Float, low, high, log});
@@ -137,7 +148,10 @@ std::string Trial::suggest_categorical(const std::string& name, const std::vecto
   return choices[static_cast<std::size_t>(suggest(name, {Distribution::Kind::Categorical, 0, 0, false, choices}))];
 }
 
-void Trial::report(double value, int step) { record_.reported.emplace(step, value); }
+void Trial::report(double value, int step) {
+  if (step < 0) throw ValueError("report: step " + std::to_string(step) + ", 0 or more expected");
+  record_.reported.emplace(step, value);
+}
 
 bool Trial::should_prune() const {
   const StudyOptions& options = study_.options_;
@@ -146,7 +160,12 @@ bool Trial::should_prune() const {
 
 Study::Study(StudyOptions options) : options_(std::move(options)) {
   if (!options_.sampler) throw ValueError("Study: no sampler");
-  if (!options_.file.empty() && std::filesystem::exists(options_.file)) load();
+  if (options_.file.empty()) return;
+  std::error_code unknown;
+  if (std::filesystem::exists(options_.file, unknown))
+    load();
+  else
+    save();  // a place that cannot be written to is found before the first trial, not after it
 }
 
 void Study::optimize(const std::function<double(Trial&)>& objective, int trials) {

@@ -102,6 +102,7 @@ class Trial {
   std::string suggest_categorical(const std::string& name, const std::vector<std::string>& choices);
 
   /// What is known after so many steps (epochs), for the pruner. Of a step reported twice the first value stays.
+  /// Throws ValueError for a step below 0.
   void report(double value, int step);
   bool should_prune() const;
   int number() const { return record_.number; }
@@ -119,7 +120,8 @@ struct StudyOptions {
   std::shared_ptr<Sampler> sampler = std::make_shared<TPESampler>();
   std::optional<MedianPruner> pruner = {};
   std::uint64_t seed = 0;
-  /// The trials are kept here (JSON), written anew after each; what is there at the beginning is gone on from.
+  /// The trials are kept here (JSON), written anew after each; what is there at the beginning is gone on from. Study
+  /// throws IoError for a place that cannot be written to, ParseError for a file that is no study.
   std::string file = "";
 };
 
