@@ -1,0 +1,17 @@
+#include "handgrad/data/csv.hpp"
+
+#include "fuzz/fuzz.hpp"
+
+// As tables are used: every column as numbers or as text, missing cells dropped.
+static void read(const std::string& path) {
+  for (const bool trim : {false, true}) {
+    const handgrad::Table table = handgrad::read_csv(path, {.header = trim, .missing = {"?", ""}, .trim = trim});
+    const handgrad::Table whole = table.drop_missing();
+    for (const std::string& name : table.names())
+      if (table.is_numeric(name))
+        table.numbers(name);
+      else
+        whole.unique(name);
+  }
+}
+HANDGRAD_FUZZ_READER(read)
