@@ -79,7 +79,7 @@ hg::Sequential<float> model() {
 /// The class with the largest logit of each row: softmax keeps the order.
 std::vector<long> predict(hg::Sequential<float>& net, const Tensor<float>& x) {
   net.eval();
-  const Tensor<float> z = net.forward(x);
+  const Tensor<float> z = net.forward(x.to(net.parameters()[0].value().device())).cpu();
   std::vector<long> classes;
   for (std::size_t i = 0; i < z.size(0); ++i) {
     const float* row = z.data() + i * digits;
@@ -127,11 +127,15 @@ HANDGRAD_LAB(mnist, "", "handwritten digits: a softmax over ten classes") {
   lab.section("2  784-256-128-10, cross-entropy, AdamW, batches of 128, " + std::to_string(epochs) + " epochs");
   hg::manual_seed(lab.options.seed);
   auto net = model();
+  const hg::Device device = lab.options.device;
+  net.to(device);
   std::cout << net << "\n\n";
   hg::CrossEntropyLoss loss;
   hg::AdamW adamw(net.parameters(), {.lr = 1e-3});
   hg::CosineAnnealingLR schedule(adamw, epochs);
-  hg::DataLoader train(hg::TensorDataset(data.x_train, data.y_train), {.batch_size = 128, .shuffle = true});
+  // All digits at once to where the network is: they fit into any GPU, and are shuffled there.
+  hg::DataLoader train(hg::TensorDataset(data.x_train.to(device), data.y_train.to(device)),
+                       {.batch_size = 128, .shuffle = true});
   std::vector<double> numbers, losses, test_errors;
   hg::FitOptions<float> options{.epochs = epochs, .schedulers = {&schedule}};
   options.callbacks.push_back([&](const hg::EpochResult& result) {
