@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
@@ -120,6 +121,12 @@ std::string device_name(Device device) { return kernels::module_for(device).devi
 DeviceMemory device_memory(Device device) { return kernels::module_for(device).device_memory(device.index()); }
 void synchronize(Device device) {
   if (device.is_cuda()) kernels::module_for(device).synchronize(device.index());
+}
+double seconds_on(Device device, const std::function<void()>& work) {
+  if (device.is_cuda()) return kernels::module_for(device).seconds_of(device.index(), work);
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 void set_matmul_precision(Device device, MatmulPrecision precision) {
   kernels::module_for(device).set_matmul_precision(device.index(), precision);

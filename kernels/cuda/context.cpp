@@ -150,6 +150,28 @@ void Context::synchronize() {
   HANDGRAD_CUDA(cudaStreamSynchronize(stream_));
 }
 
+double Context::seconds_of(const std::function<void()>& work) {
+  struct Event {
+    cudaEvent_t event = nullptr;
+    Event() { HANDGRAD_CUDA(cudaEventCreateWithFlags(&event, cudaEventDefault)); }
+    ~Event() { cudaEventDestroy(event); }
+  };
+  use();
+  Event begin, end;
+  const auto mark = [&](const Event& event) {
+    const auto guard = use();
+    recorder_.leave("the step was timed");
+    HANDGRAD_CUDA(cudaEventRecord(event.event, stream_));
+  };
+  mark(begin);
+  work();
+  mark(end);
+  HANDGRAD_CUDA(cudaEventSynchronize(end.event));
+  float milliseconds = 0;
+  HANDGRAD_CUDA(cudaEventElapsedTime(&milliseconds, begin.event, end.event));
+  return static_cast<double>(milliseconds) / 1000;
+}
+
 unsigned long long* Context::class_error(std::size_t classes) {
   if (!class_errors_) {
     const std::size_t bytes = most_class_errors * sizeof(unsigned long long);

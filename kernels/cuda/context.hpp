@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -69,6 +70,8 @@ class Context final : public Memory {
   void download(void* host, const void* device, std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
   void synchronize();
+  /// What the device takes for the work that `work` puts on its stream.
+  double seconds_of(const std::function<void()>& work);
 
   /// A kernel cannot throw. One that meets a class that does not exist writes (row, class) here, and the next download
   /// throws ValueError. One word for each number of classes in use; the lowest row wins.

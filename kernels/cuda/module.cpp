@@ -100,6 +100,9 @@ class CudaModule final : public Module {
     return memory;
   }
   void synchronize(int index) override { Context::of(index).synchronize(); }
+  double seconds_of(int index, const std::function<void()>& work) override {
+    return Context::of(index).seconds_of(work);
+  }
   void set_matmul_precision(int index, MatmulPrecision precision) override {
     Context::of(index).products().precision = precision;
   }

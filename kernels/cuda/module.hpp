@@ -1,6 +1,7 @@
 #pragma once
 // What libhandgrad_cuda.so offers to the library. It is loaded when a CUDA device is first asked for, so that a program
 // that uses none does not load CUDA's libraries. It refers to no symbol of the library, which may be static or shared.
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,7 @@ class Module {
   virtual std::string device_name(int index) = 0;
   virtual DeviceMemory device_memory(int index) = 0;
   virtual void synchronize(int index) = 0;
+  virtual double seconds_of(int index, const std::function<void()>& work) = 0;
   virtual void set_matmul_precision(int index, MatmulPrecision precision) = 0;
   virtual MatmulPrecision matmul_precision(int index) = 0;
   virtual Memory& memory(int index) = 0;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <functional>
 #include <string>
 
 namespace handgrad {
@@ -46,6 +47,9 @@ DeviceMemory device_memory(Device device);
 /// Waits until a device has done all that was asked of it; on the CPU at once. For timing: work on a GPU goes on while
 /// the program does. (`item()`, `cpu()` and the like wait by themselves.)
 void synchronize(Device device);
+/// Seconds that `work` takes on a device: on a GPU what it asks the device for, between two events of its stream; on
+/// the CPU by the clock. The first time pays for what is loaded or made once: do the same before, without looking.
+double seconds_on(Device device, const std::function<void()>& work);
 
 /// How exactly a GPU multiplies matrices of floats (doubles are always multiplied in double).
 enum class MatmulPrecision {

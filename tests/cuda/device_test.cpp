@@ -2,6 +2,7 @@
 #include "handgrad/device.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -44,6 +45,19 @@ HANDGRAD_TEST_CUDA(a_device_has_a_name_and_memory) {
   const DeviceMemory memory = device_memory(Place::device());
   BOOST_TEST(memory.total > 0u);
   BOOST_TEST(memory.free <= memory.total);
+}
+
+HANDGRAD_TEST_EVERYWHERE(work_is_timed_where_it_runs) {
+  using T = typename Place::T;
+  const Tensor<T> x = ones<T>({64, 64}).to(Place::device());
+  Tensor<T> y;
+  const auto begin = std::chrono::steady_clock::now();
+  const double seconds = seconds_on(Place::device(), [&] { y = matmul(x, x); });
+  const double all = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  BOOST_TEST(seconds > 0);
+  BOOST_TEST(seconds <= all);
+  BOOST_TEST(y.item(63, 63) == T(64));
+  BOOST_CHECK_THROW(seconds_on(Place::device(), [] { throw ValueError("no"); }), ValueError);
 }
 
 HANDGRAD_TEST_CUDA(out_of_memory_is_an_error_after_which_all_goes_on) {

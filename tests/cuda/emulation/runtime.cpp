@@ -1,6 +1,7 @@
 // Memory, streams and graphs of the emulated devices.
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -154,8 +155,10 @@ struct EmulatedGraphExec {
 struct Mark {
   cudaStream_t stream;
   bool passed = false;
+  std::chrono::steady_clock::time_point when = {};
 };
 struct EmulatedEvent {
+  bool timed = false;
   std::shared_ptr<Mark> recorded;
 };
 struct EmulatedStream {
@@ -199,6 +202,7 @@ void advance(EmulatedStream& stream) {
     stream.waiting = false;
   } else if (work.pass) {
     work.pass->passed = true;
+    work.pass->when = std::chrono::steady_clock::now();
   } else {
     open_only(stream.device);
     work.run();
@@ -344,8 +348,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   if (stream->capturing) return result(cudaErrorStreamCaptureUnsupported);
   return event->recorded ? enqueue(*stream, {{}, event->recorded, nullptr}) : cudaSuccess;
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new EmulatedEvent;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  *event = new EmulatedEvent{!(flags & cudaEventDisableTiming), nullptr};
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -361,6 +365,14 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const std::lock_guard lock(mutex);
   while (event->recorded && !event->recorded->passed) advance(*event->recorded->stream);
   open_only(-1);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  const std::lock_guard lock(mutex);
+  if (!begin->timed || !end->timed || !begin->recorded || !end->recorded) fail("the time between events without one");
+  if (!begin->recorded->passed || !end->recorded->passed) fail("the time between events that have not passed");
+  *milliseconds = std::chrono::duration<float, std::milli>(end->recorded->when - begin->recorded->when).count();
   return cudaSuccess;
 }
 
