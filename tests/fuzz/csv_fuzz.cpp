@@ -3,7 +3,7 @@
 #include "fuzz/fuzz.hpp"
 
 // As tables are used: every column as numbers or as text, missing cells dropped.
-static void read(const std::string& path) {
+static void read_and_use(const std::string& path) {
   for (const bool trim : {false, true}) {
     const handgrad::Table table = handgrad::read_csv(path, {.header = trim, .missing = {"?", ""}, .trim = trim});
     const handgrad::Table whole = table.drop_missing();
@@ -14,4 +14,4 @@ static void read(const std::string& path) {
         whole.unique(name);
   }
 }
-HANDGRAD_FUZZ_READER(read)
+HANDGRAD_FUZZ_READER(read_and_use)

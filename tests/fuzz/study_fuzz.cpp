@@ -2,7 +2,7 @@
 #include "handgrad/tuning/study.hpp"
 
 // What could be loaded is shown, and the sampler learns from it.
-static void read(const std::string& path) {
+static void read_and_use(const std::string& path) {
   using namespace handgrad;
   const Study study({.file = path});
   study.best_values();
@@ -16,4 +16,4 @@ static void read(const std::string& path) {
       });
     }
 }
-HANDGRAD_FUZZ_READER(read)
+HANDGRAD_FUZZ_READER(read_and_use)
