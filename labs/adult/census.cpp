@@ -68,7 +68,7 @@ hg::Tensor<float> targets(std::span<const long> labels) {
 }
 
 /// Two stratified splits, 80 to 20, and what scaler and encoder learn from the training rows.
-Census prepare(const hg::Table& table, const std::string& high_wage, bool real) {
+Census prepare(const hg::Table& table, const std::string& high_wage, bool real, hg::Device device) {
   const std::vector<long> labels = table.indicator("wage", high_wage);
   const auto labels_of = [&](std::span<const std::size_t> rows) {
     std::vector<long> taken;
@@ -84,7 +84,7 @@ Census prepare(const hg::Table& table, const std::string& high_wage, bool real) 
   hg::ColumnTransformer transformer({.standard = continuous, .one_hot = categorical});
   transformer.fit(table.take(train));
   const auto part = [&](std::span<const std::size_t> rows) {
-    return Split{transformer.transform<float>(table.take(rows)), targets(labels_of(rows))};
+    return Split{transformer.transform<float>(table.take(rows)).to(device), targets(labels_of(rows)).to(device)};
   };
   return {real, part(train), part(valid), part(test), hg::compute_class_weight("balanced", {0, 1}, labels)[1]};
 }
@@ -121,7 +121,9 @@ Censuses census_section(Lab& lab) {
     std::cout << wrapped(std::string("ValueError: ") + error.what(), 2) << "\n\n";
   }
   merge_categories(intended);
-  Censuses result{prepare(as_read, " >50K", file.has_value()), prepare(intended, ">50K", file.has_value())};
+  const bool real = file.has_value();
+  const hg::Device device = lab.options.device;
+  Censuses result{prepare(as_read, " >50K", real, device), prepare(intended, ">50K", real, device)};
   const Census& census = result.as_read;
   std::cout << "So no category was ever merged: education keeps " << as_read.unique("education").size()
             << " values where " << intended.unique("education").size() << " were meant, marital status\n"
@@ -137,7 +139,7 @@ Censuses census_section(Lab& lab) {
     lab.figures.exact("003.adult.shape", shape, printed("20838 108"));
   else
     lab.figures.exact("003.adult.shape", shape);
-  const double positive = 100 * xt::mean(census.train.y.xt())();
+  const double positive = 100 * xt::mean(census.train.y.cpu().xt())();
   std::cout << std::fixed << std::setprecision(2) << positive
             << " % of the training rows earn more than 50K. Who always answers 'no' is right in " << 100 - positive
             << " %:\naccuracy says little here, hence AUROC, precision, recall and F1.\n";

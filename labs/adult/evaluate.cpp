@@ -4,6 +4,7 @@
 #include <iomanip>
 #include <iostream>
 #include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "adult/parts.hpp"
@@ -16,7 +17,7 @@ using hg::Tensor;
 
 Tensor<float> predict_proba(hg::Sequential<float>& net, const Tensor<float>& x) {
   net.eval();
-  return hg::Sigmoid().forward(net.forward(x)).clone();
+  return hg::Sigmoid().forward(net.forward(x)).clone().cpu();
 }
 
 Scores evaluate_model(hg::Sequential<float>& net, hg::Loss<float>& loss, const Split& data,
@@ -77,11 +78,11 @@ void reach_scores(Lab& lab, const Census& census, const std::string& id, const S
     out << std::fixed << std::setprecision(4) << value;
     return out.str();
   };
-  const bool f1 = here.f1 >= notebook.f1;
-  reach(lab, census, id + ".auroc", here.auroc, text(notebook.auroc), here.auroc >= notebook.auroc);
-  reach(lab, census, id + ".f1", here.f1, text(notebook.f1), f1);
-  reach(lab, census, id + ".precision", here.precision, text(notebook.precision), f1);
-  reach(lab, census, id + ".recall", here.recall, text(notebook.recall), f1);
+  for (const auto& [name, ours, its] : {std::tuple{".auroc", here.auroc, notebook.auroc},
+                                        {".f1", here.f1, notebook.f1},
+                                        {".precision", here.precision, notebook.precision},
+                                        {".recall", here.recall, notebook.recall}})
+    reach(lab, census, id + name, ours, text(its), ours >= its);
 }
 
 Plot precision_recall_plot(const std::string& title, hg::Sequential<float>& net, const Split& valid) {

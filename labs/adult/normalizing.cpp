@@ -51,6 +51,7 @@ struct Run {
 Run normalizing(const Census& census, std::uint64_t seed, Norm norm, Weight kind) {
   hg::manual_seed(seed);
   Run run{{}, normalizing_model(census.columns(), norm), {}};
+  run.net.to(census.device());
   auto loss = weighted_loss(kind, census.positive_weight);
   hg::AdamW optimizer(run.net.parameters(), {.lr = 1e-3, .weight_decay = 1e-4});
   run.training =
@@ -102,9 +103,11 @@ std::vector<Variant> begin_variants(const Census& census, std::uint64_t seed) {
   for (const auto& [norm, norm_name] : {std::pair{Norm::AfterReLU, "after ReLU"}, {Norm::BeforeReLU, "before ReLU"}})
     for (const auto& [weight, weight_name] : {std::pair{Weight::Both, "weight"}, {Weight::Positive, "pos_weight"}})
       variants.push_back({std::string(norm_name) + ", " + weight_name, weight,
-                          later([&census, seed, place = norm, kind = weight] {  // named anew for Clang 14
-                            return normalizing(census, seed, place, kind);
-                          })});
+                          later(
+                              [&census, seed, place = norm, kind = weight] {  // named anew for Clang 14
+                                return normalizing(census, seed, place, kind);
+                              },
+                              census.device())});
   return variants;
 }
 
@@ -149,6 +152,7 @@ void normalizing_section(Lab& lab, const Censuses& censuses, const Runs& runs) {
   auto loss = weighted_loss(Weight::Positive, census.positive_weight);
   auto last = normalizing_model(census.columns(), Norm::BeforeReLU);
   last.load_state_dict(run.training.last_weights);
+  last.to(census.device());
   const Judged of_last = judge(last, loss, census);
   print_scores_heading("\n");
   print_scores("validation", valid);
@@ -192,7 +196,8 @@ std::function<void()> normalizing_part(Lab& lab, const Censuses& censuses) {
   // start (see the spread): this is one.
   const std::uint64_t seed = lab.options.seed + 122;
   const auto as_meant = [](const Census& table, std::uint64_t first) {
-    return later([&table, first] { return normalizing(table, first, Norm::BeforeReLU, Weight::Positive).scores.test; });
+    return later([&table, first] { return normalizing(table, first, Norm::BeforeReLU, Weight::Positive).scores.test; },
+                 table.device());
   };
   Runs runs{begin_variants(census, seed), as_meant(censuses.intended, seed), {}};
   for (std::uint64_t next = seed + 1; next < seed + 5 && !lab.options.quick; ++next)

@@ -24,6 +24,8 @@ struct Census {
   double positive_weight = 0;  // "balanced", of the class > 50K: N/(2·N₁) over all rows, as the notebook computes it
 
   std::size_t columns() const { return train.x.size(1); }
+  /// Where it lies, all of it: where networks train, the whole run long.
+  handgrad::Device device() const { return train.x.device(); }
 };
 
 /// The file as it is, and with its spaces removed and the categories merged as the notebook meant to.
@@ -47,7 +49,7 @@ struct Scores {
 /// the one that is best for F1 on these very data.
 Scores evaluate_model(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, const Split& data,
                       std::optional<double> threshold = {});
-/// σ(z) of the network's outputs.
+/// σ(z) of the network's outputs, on the CPU.
 handgrad::Tensor<float> predict_proba(handgrad::Sequential<float>& net, const handgrad::Tensor<float>& x);
 
 /// A row under `print_scores_heading`: AUROC, F1, precision, recall in per cent, threshold.
@@ -56,8 +58,7 @@ void print_scores(const std::string& name, const Scores& scores);
 /// Lowest, middle and highest of each, over several seeds.
 void print_spread(const std::vector<Scores>& runs);
 
-/// Records .auroc, .f1, .precision and .recall. Precision and recall, of which one can be had for the other, are
-/// reached when F1 is, which weighs both.
+/// Records .auroc, .f1, .precision and .recall, each reached when it is not below the notebook's.
 struct Reached {
   double auroc, f1, precision, recall;  // by the notebook
 };

@@ -55,6 +55,7 @@ Run descend(const Pace& pace, hg::Sequential<float>& net, Chain&& chain, int tal
 
 /// Task 3: Linear, then Sigmoid, then the loss of probabilities.
 Run logistic(const Census& census, hg::Sequential<float>& net, const Pace& pace, int talk_every) {
+  net.to(census.device());
   hg::Sigmoid activation;
   hg::BCELoss loss;
   Run run = descend(
@@ -74,11 +75,15 @@ hg::Sequential<float> logistic_model(std::size_t columns) { return hg::Sequentia
 
 /// Task 4: 108-256-128-1 with ReLU, and the loss of logits. The gradient of all rows is the sum of the gradients of
 /// blocks of them, and gradients accumulate until zero_grad(): what a block of 256 rows computes stays in the
-/// processor's cache, what all rows compute at once does not.
+/// processor's cache, what all rows compute at once does not. A GPU, which would wait for each block's loss, takes them
+/// all at once.
 Run mlp(const Census& census, hg::Sequential<float>& net, const Pace& pace, int talk_every) {
-  const float N = static_cast<float>(census.train.y.numel());
+  net.to(census.device());
+  const std::size_t rows = census.train.y.numel();
+  const float N = static_cast<float>(rows);
   hg::BCEWithLogitsLoss<float> share({.weight = hg::Tensor<float>{1 / N}, .reduction = hg::Reduction::Sum});
-  hg::DataLoader blocks(hg::TensorDataset(census.train.x, census.train.y), {.batch_size = 256});
+  hg::DataLoader blocks(hg::TensorDataset(census.train.x, census.train.y),
+                        {.batch_size = census.device().is_cpu() ? 256 : rows});
   Run run = descend(
       pace, net,
       [&] {
@@ -105,11 +110,13 @@ std::vector<Later<Run>> other_seeds(std::uint64_t first_seed, const Census& cens
                                     Train train) {
   std::vector<Later<Run>> runs;
   for (std::uint64_t seed = first_seed + 1; seed < first_seed + seeds; ++seed)
-    runs.push_back(later([=, &census] {
-      hg::manual_seed(seed);
-      auto net = model(census.columns());
-      return train(census, net, Pace{epochs, 40}, 0);
-    }));
+    runs.push_back(later(
+        [=, &census] {
+          hg::manual_seed(seed);
+          auto net = model(census.columns());
+          return train(census, net, Pace{epochs, 40}, 0);
+        },
+        census.device()));
   return runs;
 }
 

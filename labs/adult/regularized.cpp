@@ -84,6 +84,7 @@ std::pair<Training, hg::Sequential<float>> regularized(const Census& census, std
                                                        int talk_every) {
   hg::manual_seed(seed);
   auto net = regularized_model(census.columns());
+  net.to(census.device());
   hg::BCEWithLogitsLoss loss;
   hg::SGD optimizer(net.parameters(), {.lr = 1e-3 * stride, .weight_decay = 1e-4});
   Training training = train(net, loss, optimizer, census,
@@ -130,10 +131,12 @@ std::function<void()> regularized_part(Lab& lab, const Census& census) {
   std::vector<Later<Scores>> others;
   const std::uint64_t first = start(lab.options);
   for (std::uint64_t seed = first + 1; seed < first + 5 && !lab.options.quick; ++seed)
-    others.push_back(later([=, &census] {
-      auto [training, net] = regularized(census, seed, 10, 0);
-      hg::BCEWithLogitsLoss loss;
-      return judge(net, loss, census).test;
-    }));
+    others.push_back(later(
+        [=, &census] {
+          auto [training, net] = regularized(census, seed, 10, 0);
+          hg::BCEWithLogitsLoss loss;
+          return judge(net, loss, census).test;
+        },
+        census.device()));
   return [&lab, &census, others] { regularized_section(lab, census, others); };
 }

@@ -50,6 +50,7 @@ double auroc_of(hg::Trial& trial, const Settings& settings, const Census& census
                 hg::Sequential<float>& net) {
   hg::manual_seed(seed);  // the same for every trial: what differs are the settings
   net = model(census.columns(), settings);
+  net.to(census.device());
   hg::BCEWithLogitsLoss loss;
   hg::Adam adam(net.parameters(), {.lr = settings.lr, .weight_decay = settings.weight_decay});
   hg::DataLoader rows(hg::TensorDataset(census.train.x, census.train.y),
@@ -174,10 +175,12 @@ void tuning_section(Lab& lab, const Census& census, const Later<Silent>& random)
 }  // namespace
 
 std::function<void()> tuning_part(Lab& lab, const Census& census) {
-  const Later<Silent> random = later([&census, seed = lab.options.seed + 1, trials = trials_of(lab.options)] {
-    std::ostringstream text;
-    Found found = search("Random", std::make_shared<hg::RandomSampler>(), census, seed, trials, text);
-    return Silent{text.str(), std::move(found)};
-  });
+  const Later<Silent> random = later(
+      [&census, seed = lab.options.seed + 1, trials = trials_of(lab.options)] {
+        std::ostringstream text;
+        Found found = search("Random", std::make_shared<hg::RandomSampler>(), census, seed, trials, text);
+        return Silent{text.str(), std::move(found)};
+      },
+      census.device());
   return [&lab, &census, random] { tuning_section(lab, census, random); };
 }
