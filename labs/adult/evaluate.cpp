@@ -83,6 +83,11 @@ void reach_scores(Lab& lab, const Census& census, const std::string& id, const S
                                         {".precision", here.precision, notebook.precision},
                                         {".recall", here.recall, notebook.recall}})
     reach(lab, census, id + name, ours, text(its), ours >= its);
+  if (census.real && here.f1 >= notebook.f1 &&
+      std::min(here.precision - notebook.precision, here.recall - notebook.recall) < 0)
+    std::cout
+        << "\nF1 is the notebook's or better, but not both precision and recall: a lower threshold gives recall for\n"
+           "precision, and at almost equal F1 who has more of the one has less of the other (README.md, 5).\n";
 }
 
 Plot precision_recall_plot(const std::string& title, hg::Sequential<float>& net, const Split& valid) {
