@@ -1,6 +1,7 @@
 #pragma once
 // What kernels are made of: loops over elements in packs of 16 bytes, sums and maxima over a warp or a block, sums over
 // the columns of a matrix. All sums are made in an order that depends on the shape only: no floating-point atomics.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -27,13 +28,17 @@ __device__ inline Pack<T> map_pack(const F& f, const P... packs) {
   return result;
 }
 
+template <class... P>
+__host__ __device__ inline bool aligned(const P*... addresses) {
+  return ((reinterpret_cast<std::uintptr_t>(addresses) | ...) & 15) == 0;
+}
+
 // out[i] = f(in[i]…); out may be one of in.
 template <class T, class F, class... In>
 __global__ void __launch_bounds__(threads) map_kernel(std::size_t n, T* out, F f, const In*... in) {
   const std::size_t first = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x,
                     step = std::size_t{gridDim.x} * blockDim.x;
-  const bool aligned = ((reinterpret_cast<std::uintptr_t>(out) | ... | reinterpret_cast<std::uintptr_t>(in)) & 15) == 0;
-  const std::size_t packs = aligned ? n / Pack<T>::width : 0;
+  const std::size_t packs = aligned(out, in...) ? n / Pack<T>::width : 0;
   for (std::size_t i = first; i < packs; i += step)
     reinterpret_cast<Pack<T>*>(out)[i] = map_pack<T>(f, reinterpret_cast<const Pack<In>*>(in)[i]...);
   for (std::size_t i = packs * Pack<T>::width + first; i < n; i += step) out[i] = f(in[i]...);
@@ -59,6 +64,13 @@ void map_index(Context& context, std::size_t n, T* out, F f) {
   context.launch(index_kernel<T, F>, blocks_for(n, threads, context.most_blocks()), threads, n, out, f);
 }
 
+/// How many of a block's threads work side by side on `items` columns: a power of two, at most a warp.
+inline unsigned block_width(std::size_t items) {
+  unsigned width = 1;
+  while (width < warp && width < items) width *= 2;
+  return width;
+}
+
 /// Row and column of element i of a matrix; 64-bit division is slow, and rarely needed.
 struct Place {
   std::size_t row, column;
@@ -69,6 +81,46 @@ __device__ inline Place place_of(std::size_t i, std::size_t columns) {
     return {j / c, j % c};
   }
   return {i / columns, i % columns};
+}
+
+// out[i, j] = f.column(j)(i, in[i, j]…). A thread keeps W columns, and what they have of their own, and goes down the
+// rows.
+template <std::size_t W, class T, class F, class... In>
+__global__ void __launch_bounds__(threads)
+    column_map_kernel(std::size_t rows, std::size_t columns, T* out, F f, const In*... in) {
+  const std::size_t first = W * (std::size_t{blockIdx.x} * blockDim.x + threadIdx.x);
+  if (first >= columns) return;
+  decltype(f.column(first)) column[W];
+#pragma unroll
+  for (std::size_t k = 0; k < W; ++k) column[k] = f.column(first + k);
+  for (std::size_t row = std::size_t{blockIdx.y} * blockDim.y + threadIdx.y; row < rows;
+       row += std::size_t{gridDim.y} * blockDim.y) {
+    const std::size_t at = row * columns + first;
+    if constexpr (W == 1) {
+      out[at] = column[0](row, in[at]...);
+    } else {
+      const auto of_pack = [&](const Pack<In>... packs) {
+        Pack<T> result;
+#pragma unroll
+        for (std::size_t k = 0; k < W; ++k) result.at[k] = column[k](row, packs.at[k]...);
+        return result;
+      };
+      *reinterpret_cast<Pack<T>*>(out + at) = of_pack(*reinterpret_cast<const Pack<In>*>(in + at)...);
+    }
+  }
+}
+
+template <class T, class F, class... In>
+void map_columns(Context& context, std::size_t rows, std::size_t columns, T* out, F f, const In*... in) {
+  if (rows == 0 || columns == 0) return;
+  constexpr std::size_t W = Pack<T>::width;
+  const bool packs = columns % W == 0 && aligned(out, in...);
+  const std::size_t items = packs ? columns / W : columns;
+  const unsigned width = block_width(items), lines = threads / width;
+  const unsigned column_blocks = static_cast<unsigned>((items + width - 1) / width);
+  const unsigned row_blocks = blocks_for(rows, lines, std::max(context.most_blocks() / column_blocks, 1u));
+  context.launch(packs ? column_map_kernel<W, T, F, In...> : column_map_kernel<1, T, F, In...>,
+                 dim3(column_blocks, row_blocks), dim3(width, lines), rows, columns, out, f, in...);
 }
 
 // --- Sums and maxima --------------------------------------------------------------------------------------------
@@ -140,6 +192,7 @@ __global__ void __launch_bounds__(threads) sum_kernel(std::size_t n, double* par
   const Group<threads> block;
   const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
   double sum = 0;
+#pragma unroll 4  // several loads at a time
   for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step)
     sum += static_cast<double>(f(i));
   sum = block.sum(sum);
@@ -191,11 +244,13 @@ __global__ void __launch_bounds__(threads)
   const std::size_t column = std::size_t{blockIdx.x} * width + threadIdx.x;
   const std::size_t begin = blockIdx.y * chunk, end = begin + chunk < rows ? begin + chunk : rows;
   Sums<K> sums{};
-  if (column < columns)
+  if (column < columns) {
+#pragma unroll 4  // as above
     for (std::size_t row = begin + line; row < end; row += blockDim.y) {
       const Sums<K> terms = f(row, column);
       for (int k = 0; k < K; ++k) sums.of[k] += terms.of[k];
     }
+  }
   for (int k = 0; k < K; ++k) shared[k][self] = sums.of[k];
   for (unsigned lines = blockDim.y / 2; lines > 0; lines /= 2) {
     __syncthreads();
@@ -227,9 +282,7 @@ struct ColumnGeometry {
   std::size_t rows_per_chunk;
 };
 inline ColumnGeometry column_geometry(std::size_t rows, std::size_t columns, unsigned most_blocks) {
-  unsigned width = 1;
-  while (width < warp && width < columns) width *= 2;
-  const unsigned lines = threads / width;
+  const unsigned width = block_width(columns), lines = threads / width;
   const auto column_blocks = static_cast<unsigned>((columns + width - 1) / width);
   constexpr std::size_t rows_per_thread = 32;  // a chunk is worth a block of its own from here on
   std::size_t chunks = (rows + lines * rows_per_thread - 1) / (lines * rows_per_thread);

@@ -23,12 +23,23 @@ __global__ void __launch_bounds__(threads)
   const auto count = static_cast<std::uint32_t>(static_cast<std::uint64_t>(*step));
   const std::uint32_t threshold = rule.threshold();
   const T scale = static_cast<T>(rule.scale());
+  const bool packs = aligned(x, y);
   const std::size_t stride = std::size_t{gridDim.x} * blockDim.x;
   for (std::size_t block = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; 4 * block < n; block += stride) {
     const formulas::Words words = rule.words(block, count);
+    const auto kept = [&](std::size_t k, T v) { return words.word[k] < threshold ? T(0) : v * scale; };
+    const std::size_t first = 4 * block;
+    if (packs && first + 4 <= n) {
 #pragma unroll
-    for (std::size_t k = 0; k < 4; ++k)
-      if (const std::size_t i = 4 * block + k; i < n) y[i] = words.word[k] < threshold ? T(0) : x[i] * scale;
+      for (std::size_t k = 0; k < 4; k += Pack<T>::width) {
+        Pack<T> pack = *reinterpret_cast<const Pack<T>*>(x + first + k);
+#pragma unroll
+        for (std::size_t i = 0; i < Pack<T>::width; ++i) pack.at[i] = kept(k + i, pack.at[i]);
+        *reinterpret_cast<Pack<T>*>(y + first + k) = pack;
+      }
+    } else {
+      for (std::size_t k = 0; k < 4 && first + k < n; ++k) y[first + k] = kept(k, x[first + k]);
+    }
   }
 }
 

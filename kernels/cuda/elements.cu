@@ -21,12 +21,12 @@ struct PlusTimes {
   T a;
   __device__ T operator()(T y, T x) const { return y + a * x; }
 };
+// yᵢⱼ·xᵢ
 template <class T>
 struct TimesRow {
-  T* y;
   const T* x;
-  std::size_t columns;
-  __device__ T operator()(std::size_t i) const { return y[i] * x[place_of(i, columns).row]; }
+  __device__ TimesRow column(std::size_t) const { return *this; }
+  __device__ T operator()(std::size_t i, T y) const { return y * x[i]; }
 };
 template <class T>
 struct RowTaken {
@@ -52,6 +52,19 @@ struct Square {
 struct ToBFloat16 {
   const float* x;
   __device__ unsigned short operator()(std::size_t i) const { return bfloat16_bits(__float_as_uint(x[i])); }
+};
+struct alignas(8) FourBFloat16 {
+  unsigned short at[4];
+};
+struct ToFourBFloat16 {
+  const Pack<float>* x;
+  __device__ FourBFloat16 operator()(std::size_t i) const {
+    const Pack<float> pack = x[i];
+    FourBFloat16 rounded;
+#pragma unroll
+    for (std::size_t k = 0; k < 4; ++k) rounded.at[k] = bfloat16_bits(__float_as_uint(pack.at[k]));
+    return rounded;
+  }
 };
 
 }  // namespace
@@ -80,7 +93,8 @@ void CudaBackend<T>::multiply_rows(Tensor<T>& y, const Tensor<T>& x) {
   if (x.numel() == y.numel())
     map(context_, y.numel(), y.data(), Product2(), static_cast<const T*>(y.data()), x.data());
   else
-    map_index(context_, y.numel(), y.data(), TimesRow<T>{y.data(), x.data(), y.numel() / x.numel()});
+    map_columns(context_, x.numel(), y.numel() / x.numel(), y.data(), TimesRow<T>{x.data()},
+                static_cast<const T*>(y.data()));
 }
 
 template <class T>
@@ -96,14 +110,18 @@ void CudaBackend<T>::sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) {
 }
 
 void round_to_bfloat16(Context& context, std::size_t n, const float* x, unsigned short* y) {
-  map_index(context, n, y, ToBFloat16{x});
+  if (n % 4 == 0 && aligned(x, y))
+    map_index(context, n / 4, reinterpret_cast<FourBFloat16*>(y),
+              ToFourBFloat16{reinterpret_cast<const Pack<float>*>(x)});
+  else
+    map_index(context, n, y, ToBFloat16{x});
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                              \
-  template void CudaBackend<T>::fill(Tensor<T>&, T);                         \
-  template void CudaBackend<T>::scale(Tensor<T>&, T);                        \
-  template void CudaBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);        \
-  template void CudaBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&); \
+#define HANDGRAD_INSTANTIATE(T)                                                                   \
+  template void CudaBackend<T>::fill(Tensor<T>&, T);                                              \
+  template void CudaBackend<T>::scale(Tensor<T>&, T);                                             \
+  template void CudaBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);                             \
+  template void CudaBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);                      \
   template void CudaBackend<T>::gather_rows(const Tensor<T>&, const Tensor<double>&, Tensor<T>&); \
   template void CudaBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)

@@ -7,17 +7,18 @@ namespace handgrad::kernels::cuda {
 
 namespace {
 
-// y = f(y + b), b along the columns or missing
+// y = f(y + b), b along the columns
 template <class F, class T>
 struct BiasActivation {
   F f;
-  const T *y, *bias;
-  std::size_t columns;
-  __device__ T operator()(std::size_t i) const {
-    return f.value(bias ? y[i] + bias[place_of(i, columns).column] : y[i]);
-  }
+  const T* bias;
+  struct Column {
+    F f;
+    T bias;
+    __device__ T operator()(std::size_t, T y) const { return f.value(y + bias); }
+  };
+  __device__ Column column(std::size_t j) const { return {f, bias[j]}; }
 };
-
 // A single output neuron: yᵢ = f(xᵢ·w + b), a warp for each row. A product of that shape has nothing to reuse.
 template <class F, class T>
 __global__ void __launch_bounds__(threads)
@@ -36,11 +37,12 @@ __global__ void __launch_bounds__(threads)
 template <class T>
 struct Outer {
   const T *dy, *w;
-  std::size_t columns;
-  __device__ T operator()(std::size_t i) const {
-    const Place p = place_of(i, columns);
-    return dy[p.row] * w[p.column];
-  }
+  struct Column {
+    const T* dy;
+    T w;
+    __device__ T operator()(std::size_t i) const { return dy[i] * w; }
+  };
+  __device__ Column column(std::size_t j) const { return {dy, w[j]}; }
 };
 
 // dzᵢⱼ = (δ·W)ᵢⱼ·f′(zᵢⱼ), where dz holds the product, or for a single output neuron δᵢ·wⱼ·f′(zᵢⱼ); x = f(z). As a term
@@ -133,13 +135,15 @@ bool CudaBackend<T>::linear_forward(const Tensor<T>& x, const Tensor<T>& W, cons
     bias = nullptr;  // done
   else
     product(Epilogue::None, nullptr, nullptr);
-  if (bias || f)
+  if (bias)
     std::visit(
         [&](const auto& g) {
-          map_index(context_, y.numel(), y.data(),
-                    BiasActivation<std::decay_t<decltype(g)>, T>{g, y.data(), bias, out});
+          map_columns(context_, rows, out, y.data(), BiasActivation<std::decay_t<decltype(g)>, T>{g, bias},
+                      static_cast<const T*>(y.data()));
         },
         activation);
+  else if (f)
+    activation_forward(*f, y, y);
   return false;
 }
 
@@ -157,7 +161,7 @@ void CudaBackend<T>::linear_backward_input(const Tensor<T>& dy, const Tensor<T>&
   const auto guard = context_.use();
   const std::size_t out = W.size(0), in = W.size(1), rows = dy.numel() / out;
   if (out == 1)
-    map_index(context_, dx.numel(), dx.data(), Outer<T>{dy.data(), W.data(), in});
+    map_columns(context_, rows, in, dx.data(), Outer<T>{dy.data(), W.data()});
   else
     context_.products().run(Product<T>{false, false, rows, in, out, dy.data(), W.data(), T(0), dx.data()});
 }

@@ -80,12 +80,13 @@ struct FromRunning {
 // y = γ∘(x−µ)∘s + β
 template <class T>
 struct NormalizeColumns {
-  const T *x, *mean, *inv_std, *gamma, *beta;
-  std::size_t columns;
-  __device__ T operator()(std::size_t i) const {
-    const std::size_t j = place_of(i, columns).column;
-    const T scale = gamma ? inv_std[j] * gamma[j] : inv_std[j];
-    return formulas::normalized(x[i], mean[j], scale, beta ? beta[j] : T(0));
+  const T *mean, *inv_std, *gamma, *beta;
+  struct Column {
+    T mean, scale, shift;
+    __device__ T operator()(std::size_t, T x) const { return formulas::normalized(x, mean, scale, shift); }
+  };
+  __device__ Column column(std::size_t j) const {
+    return {mean[j], gamma ? inv_std[j] * gamma[j] : inv_std[j], beta ? beta[j] : T(0)};
   }
 };
 // δ and δ∘x̂, with the statistics of the element's column (BatchNorm) or row (LayerNorm)
@@ -116,14 +117,18 @@ struct FinishGradients {
 // dx = γ∘s∘(δ − dβ/N − x̂∘dγ/N)
 template <class T>
 struct ColumnGradient {
-  const T *x, *dy, *mean, *inv_std, *gamma, *sums;
+  const T *mean, *inv_std, *gamma, *sums;
   T per_row;  // 1/N, or 0 where µ and s do not depend on x
   std::size_t columns;
-  __device__ T operator()(std::size_t i) const {
-    const std::size_t j = place_of(i, columns).column;
-    const T s = inv_std[j], scale = gamma ? s * gamma[j] : s;
-    return formulas::normalized_gradient(dy[i], (x[i] - mean[j]) * s, sums[j] * per_row, sums[columns + j] * per_row,
-                                         scale);
+  struct Column {
+    T mean, inv_std, mean_dy, mean_dy_x_hat, scale;
+    __device__ T operator()(std::size_t, T dy, T x) const {
+      return formulas::normalized_gradient(dy, (x - mean) * inv_std, mean_dy, mean_dy_x_hat, scale);
+    }
+  };
+  __device__ Column column(std::size_t j) const {
+    const T s = inv_std[j];
+    return {mean[j], s, sums[j] * per_row, sums[columns + j] * per_row, gamma ? s * gamma[j] : s};
   }
 };
 
@@ -195,9 +200,8 @@ void CudaBackend<T>::batch_norm_forward(const Tensor<T>& x, const Tensor<T>* gam
     map_index(context_, columns, inv_std.data(),
               FromRunning<T>{running.mean->data(), running.var->data(), eps, mean.data()});
   }
-  map_index(
-      context_, x.numel(), y.data(),
-      NormalizeColumns<T>{x.data(), mean.data(), inv_std.data(), data_or_null(gamma), data_or_null(beta), columns});
+  map_columns(context_, rows, columns, y.data(),
+              NormalizeColumns<T>{mean.data(), inv_std.data(), data_or_null(gamma), data_or_null(beta)}, x.data());
 }
 
 template <class T>
@@ -211,9 +215,10 @@ void CudaBackend<T>::batch_norm_backward(const Tensor<T>& x, const Tensor<T>& dy
                  FinishGradients<T>{sums.data(), data_or_null(dgamma.grad), data_or_null(dbeta.grad), dgamma.beta,
                                     dbeta.beta, columns});
   if (!dx) return;
-  map_index(context_, x.numel(), dx->data(),
-            ColumnGradient<T>{x.data(), dy.data(), mean.data(), inv_std.data(), data_or_null(gamma), sums.data(),
-                              of_batch ? T(1) / static_cast<T>(rows) : T(0), columns});
+  map_columns(context_, rows, columns, dx->data(),
+              ColumnGradient<T>{mean.data(), inv_std.data(), data_or_null(gamma), sums.data(),
+                                of_batch ? T(1) / static_cast<T>(rows) : T(0), columns},
+              dy.data(), x.data());
 }
 
 template <class T>
