@@ -383,3 +383,20 @@ BOOST_AUTO_TEST_CASE(a_class_derived_from_an_activation_computes_its_own) {
   const Tensor<double> expected = z.xt() * z.xt();
   BOOST_TEST(allclose(net.forward(x), expected, 1e-12));
 }
+
+BOOST_AUTO_TEST_CASE(an_empty_sequential_is_the_identity) {
+  Sequential<float> net;
+  BOOST_CHECK_THROW(net.backward(ones({2, 3})), StateError);
+  const Tensor<float> x{{1, 2, 3}, {4, 5, 6}}, dy = ones({2, 3});
+  BOOST_TEST((net.forward(x) == x));
+  BOOST_TEST(!net.backward(dy).defined());  // not asked for
+  net.requires_input_grad(true);
+  BOOST_TEST((net.backward(dy) == dy));
+  BOOST_CHECK_THROW(net.backward(ones({3, 2})), ShapeError);
+
+  Sequential<double> around;
+  around.push_back(std::make_shared<Linear<double>>(3, 2));
+  around.push_back(std::make_shared<Sequential<double>>());
+  around.push_back(std::make_shared<Tanh<double>>());
+  HANDGRAD_CHECK_GRADIENTS(around, randn<double>({5, 3}));
+}

@@ -65,12 +65,25 @@ const Tensor<T>& Sequential<T>::propagate(const Tensor<T>& x) {
   if (!fusions_known_) find_fusions();
   release_inputs();
   const bool traced = trace::recorder() != nullptr;
+  if (size() == 0 && &x != &this->x_) this->x_ = x;  // for backpropagate
   const Tensor<T>* h = &x;
   for (std::size_t i = 0; i < size(); ++i)
     h = &at_place(i, [&]() -> const Tensor<T>& {
       return fusions_[i].forward && !traced ? propagate_fused(i++, *h) : this->children()[i].second->propagate(*h);
     });
   return *h;
+}
+
+// y = x, dx = δ
+template <class T>
+const Tensor<T>& Sequential<T>::through_nothing(const Tensor<T>& dy) const {
+  const Tensor<T>& x = this->x_;
+  if (!x.defined()) throw StateError(this->label() + ": backward before any forward");
+  if (!(dy.shape() == x.shape()))
+    throw ShapeError(this->label() + ": the gradient of an output of shape " + x.shape().str() +
+                     " was expected, one of shape " + dy.shape().str() + " came");
+  static const Tensor<T> not_wanted;
+  return this->requires_input_grad() ? dy : not_wanted;
 }
 
 template <class T>
@@ -108,9 +121,14 @@ const Tensor<T>& Sequential<T>::propagate_fused(std::size_t i, const Tensor<T>& 
   auto& k = kernels::backend<T>(x.device());
   const std::size_t mask = fusion.backward && this->is_training() ? k.mask_size(f, first.y_) : 0;
   if (mask > 0) fusion.mask.reserve({mask}, x.device());
-  if (k.linear_forward(x, linear.weight, linear.has_bias() ? &linear.bias.value() : nullptr, &f, first.y_,
-                       mask > 0 ? &fusion.mask : nullptr))
-    fusion.y = first.y_;
+  try {
+    if (k.linear_forward(x, linear.weight, linear.has_bias() ? &linear.bias.value() : nullptr, &f, first.y_,
+                         mask > 0 ? &fusion.mask : nullptr))
+      fusion.y = first.y_;
+  } catch (...) {
+    first.x_ = Tensor<T>();
+    throw;
+  }
   second.y_ = first.y_;
   second.x_ = first.y_;
   return second.y_;
@@ -118,6 +136,7 @@ const Tensor<T>& Sequential<T>::propagate_fused(std::size_t i, const Tensor<T>& 
 
 template <class T>
 const Tensor<T>& Sequential<T>::backpropagate(const Tensor<T>& dy) {
+  if (size() == 0) return through_nothing(dy);
   if (!fusions_known_) find_fusions();
   const bool traced = trace::recorder() != nullptr;
   const Tensor<T>* delta = &dy;

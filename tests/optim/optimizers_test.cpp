@@ -197,3 +197,17 @@ BOOST_AUTO_TEST_CASE(options_that_cannot_be_meant_are_refused) {
   check_throws<ValueError>([&] { sgd.set_lr(0.1, 1); }, {"SGD", "group 1 of 1"});
   check_throws<ValueError>([&] { sgd.lr(7); }, {"group 7"});
 }
+
+HANDGRAD_TEST_CUDA(parameters_on_two_devices) {
+  using T = typename Place::T;
+  Parameter<T> here(Tensor<T>{1, 2}), there(Tensor<T>{3, 4}), here_too(Tensor<T>{5});
+  there.to(Device::cuda());
+  for (Parameter<T>* p : {&here, &there, &here_too}) p->accumulate().first.fill(T(1));
+  SGD<T> sgd({here, there, here_too}, {.lr = 1});
+  sgd.step();
+  BOOST_TEST((here.value() == Tensor<T>{0, 1}));
+  BOOST_TEST((there.value().cpu() == Tensor<T>{2, 3}));
+  BOOST_TEST((here_too.value() == Tensor<T>{4}));
+  check_throws<DeviceError>([&] { clip_grad_norm_<T>({here, there}, 1, 2); }, {"clip_grad_norm_", "cpu", "cuda:0"});
+  check_throws<DeviceError>([&] { clip_grad_value_<T>({there, here}, 1); }, {"clip_grad_value_", "cuda:0"});
+}

@@ -8,13 +8,17 @@ namespace handgrad {
 
 namespace {
 
-// The gradients that there are; the list is kept from call to call.
+// The gradients that there are, on one device; the list is kept from call to call.
 template <class T>
-std::span<Tensor<T>* const> gradients(const std::vector<Parameter<T>>& parameters) {
+std::span<Tensor<T>* const> gradients(const std::vector<Parameter<T>>& parameters, const char* function) {
   thread_local std::vector<Tensor<T>*> grads;
   grads.clear();
   for (Parameter<T> parameter : parameters)
     if (parameter.has_grad()) grads.push_back(&parameter.accumulate().first);
+  for (const Tensor<T>* grad : grads)
+    if (grad->device() != grads[0]->device())
+      throw DeviceError(std::string(function) + ": gradients on " + grads[0]->device().str() + " and on " +
+                        grad->device().str() + "; they are clipped together on one device");
   return grads;
 }
 
@@ -25,7 +29,7 @@ void clip_grad_norm_(const std::vector<Parameter<T>>& parameters, double max_nor
   if (!(max_norm >= 0)) throw ValueError("clip_grad_norm_: max_norm = " + format_number(max_norm) + ", ≥ 0 expected");
   if (!(norm_type >= 1))
     throw ValueError("clip_grad_norm_: norm_type = " + format_number(norm_type) + ", 1 or more, or infinity expected");
-  const auto grads = gradients(parameters);
+  const auto grads = gradients(parameters, "clip_grad_norm_");
   const Device device = grads.empty() ? Device::cpu() : grads[0]->device();
   norm.reserve({}, device);
   if (grads.empty())
@@ -45,7 +49,7 @@ template <class T>
 void clip_grad_value_(const std::vector<Parameter<T>>& parameters, double clip_value) {
   if (!(clip_value >= 0))
     throw ValueError("clip_grad_value_: clip_value = " + format_number(clip_value) + ", ≥ 0 expected");
-  const auto grads = gradients(parameters);
+  const auto grads = gradients(parameters, "clip_grad_value_");
   if (!grads.empty()) kernels::backend<T>(grads[0]->device()).clip_value(grads, static_cast<T>(clip_value));
 }
 

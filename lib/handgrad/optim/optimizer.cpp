@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <typeinfo>
 
 #include "handgrad/errors.hpp"
@@ -72,7 +73,13 @@ void Optimizer<T>::update() {
     for (std::size_t k = 0; k < states; ++k) update.state[k] = &slot.state[k];
     updates_.push_back(update);
   }
-  if (!updates_.empty()) kernels::backend<T>(updates_[0].value->device()).optimize(updates_);
+  // At once for neighbours on one device.
+  const std::span<const kernels::Update<T>> all = updates_;
+  for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+    const Device device = all[begin].value->device();
+    while (end < all.size() && all[end].value->device() == device) ++end;
+    kernels::backend<T>(device).optimize(all.subspan(begin, end - begin));
+  }
 }
 
 template <class T>
