@@ -18,9 +18,8 @@ namespace {
 
 /// The losses of a run and all of its final state: the notebook's regularised network, and a wide one.
 template <class T>
-std::vector<T> run(std::size_t hidden, int threads) {
-  set_num_threads(threads);
-  manual_seed(11);
+std::vector<T> run(std::size_t hidden, std::uint64_t seed = 11) {
+  manual_seed(seed);
   Sequential<T> net{Linear<T>(108, hidden), BatchNorm1d<T>(hidden), ReLU<T>(),
                     Dropout<T>(0.5),        Linear<T>(hidden, 128), ReLU<T>(),
                     Linear<T>(128, 1)};
@@ -42,6 +41,12 @@ std::vector<T> run(std::size_t hidden, int threads) {
 }
 
 template <class T>
+std::vector<T> run_with_threads(std::size_t hidden, int threads) {
+  set_num_threads(threads);
+  return run<T>(hidden);
+}
+
+template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
@@ -50,11 +55,27 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
 
 BOOST_AUTO_TEST_CASE(the_same_seed_gives_the_same_bits) {
   for (const std::size_t hidden : {256u, 1024u}) {
-    const std::vector<float> first = run<float>(hidden, 2);
-    BOOST_TEST(same_bits(first, run<float>(hidden, 2)));
-    BOOST_TEST(same_bits(first, run<float>(hidden, 1)));
+    const std::vector<float> first = run_with_threads<float>(hidden, 2);
+    BOOST_TEST(same_bits(first, run_with_threads<float>(hidden, 2)));
+    BOOST_TEST(same_bits(first, run_with_threads<float>(hidden, 1)));
   }
-  BOOST_TEST(same_bits(run<double>(256, 2), run<double>(256, 1)));
+  BOOST_TEST(same_bits(run_with_threads<double>(256, 2), run_with_threads<double>(256, 1)));
+}
+
+BOOST_AUTO_TEST_CASE(networks_train_side_by_side_as_alone) {
+  set_num_threads(2);
+  const std::array<std::vector<float>, 2> alone{run<float>(256, 21), run<float>(192, 22)};
+  std::array<std::vector<float>, 2> together;
+  std::array<std::thread, 2> threads;
+  for (std::size_t i = 0; i < 2; ++i)
+    threads[i] = std::thread([&together, i] {
+      Generator own;
+      const GeneratorGuard guard(own);
+      together[i] = i == 0 ? run<float>(256, 21) : run<float>(192, 22);
+    });
+  for (std::thread& thread : threads) thread.join();
+  BOOST_TEST(same_bits(alone[0], together[0]));
+  BOOST_TEST(same_bits(alone[1], together[1]));
 }
 
 BOOST_AUTO_TEST_CASE(products_do_not_depend_on_the_number_of_threads) {
