@@ -63,6 +63,11 @@ bool colours() { return isatty(STDOUT_FILENO) && std::getenv("NO_COLOR") == null
 
 void Lab::section(const std::string& title) const { std::cout << '\n' << bold("--- " + title) << "\n\n"; }
 
+void Lab::stays_on_cpu(const std::string& what) const {
+  if (!options.device.is_cpu())
+    std::cout << "(On the CPU and not on " << options.device.str() << ": " << what << ".)\n";
+}
+
 std::optional<std::string> Lab::data(const std::string& name) const {
   if (!options.data) return std::nullopt;
   const auto path = std::filesystem::path(*options.data) / name;

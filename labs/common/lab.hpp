@@ -26,6 +26,8 @@ struct Lab {
 
   /// The title of a step, above what it prints.
   void section(const std::string& title) const;
+  /// Says so where another device was asked for: `what` computes on the CPU in any case.
+  void stays_on_cpu(const std::string& what) const;
   /// The path of a file or folder among the data sets; nothing when no folder was given, or it lacks this one.
   std::optional<std::string> data(const std::string& name) const;
   /// The path for a file to write, `OUT/from_scratch/fit.svg`; its folder is made.

@@ -230,6 +230,7 @@ void accumulation_section(const Lab& lab, const Data& data) {
 }  // namespace
 
 HANDGRAD_LAB(descent, "003, first part", "a straight line by gradient descent") {
+  lab.stays_on_cpu("this lab's formulas are written with xtensor");
   const Data data = draw_data();
   lab.section("1  The data, and a line drawn at random");
   std::cout << std::fixed << std::setprecision(6) << "y = x + 0.1·ε at 100 points; ŷ = a·x + b with a = " << data.a

@@ -139,6 +139,7 @@ void print_epochs(const std::vector<double>& faulty, const std::vector<double>& 
 }  // namespace
 
 void from_scratch_section(Lab& lab) {
+  lab.stays_on_cpu("the first part, whose formulas are written with xtensor");
   lab.section("1.1  Temperature, rainfall and humidity; more than 80 apples?");
   const auto [x, y] = hg::apples();
   std::cout << x << '\n' << y << '\n';
