@@ -139,3 +139,9 @@ BOOST_AUTO_TEST_CASE(tables_are_taken_apart_and_changed) {
   check_throws<ShapeError>([&] { table.add("d", Table::Numbers(2)); }, {"2 rows, 3 expected"});
   check_throws<ValueError>([&] { table.text("a"); }, {"numbers, text expected"});
 }
+
+BOOST_AUTO_TEST_CASE(the_last_row_may_lack_its_line_end) {
+  const Table table = read("a,b\n1,2\n3,4");
+  BOOST_TEST(table.rows() == 2u);
+  BOOST_TEST(table.numbers("b")[1] == 4);
+}

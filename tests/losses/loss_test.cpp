@@ -209,3 +209,23 @@ BOOST_AUTO_TEST_CASE(the_l2_penalty_adds_to_the_gradients_of_the_weights_it_name
   check_throws<ValueError>([&] { L2Penalty<double>({layer.weight}, -1); }, {"lambda", "-1"});
   check_throws<ValueError>([] { L2Penalty<double>({}, 1); }, {"no weights"});
 }
+
+BOOST_AUTO_TEST_CASE(a_class_that_is_not_there_may_have_probability_zero) {  // 0·log 0 = 0
+  CategoricalCrossEntropyLoss<double> categorical;
+  BOOST_TEST(categorical.forward(Tensor<double>{{0, 1}}, Tensor<double>{{0, 1}}).item() == 0);
+  BOOST_TEST((categorical.backward() == Tensor<double>{{0, -1}}));
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  NLLLoss<double> nll;
+  BOOST_TEST(nll.forward(Tensor<double>{{-inf, 0}}, Tensor<double>{1}).item() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(weights_of_a_loss_follow_the_batch) {
+  const Tensor<double> q{2, 3};
+  BCEWithLogitsLoss<double> kept({.pos_weight = q});
+  for (const std::size_t rows : {3u, 5u, 2u}) {
+    const Tensor<double> z = randn<double>({rows, 2}), y = randint<double>(0, 2, {rows, 2});
+    BCEWithLogitsLoss<double> fresh({.pos_weight = q});
+    BOOST_TEST(kept.forward(z, y).item() == fresh.forward(z, y).item());
+    BOOST_TEST((kept.backward() == fresh.backward()));
+  }
+}

@@ -149,3 +149,14 @@ BOOST_AUTO_TEST_CASE(misuse_is_refused) {
       },
       {"1 target names for 2"});
 }
+
+BOOST_AUTO_TEST_CASE(a_report_is_as_wide_as_its_longest_name_in_any_script) {
+  const auto report = [](const std::string& name) {
+    return classification_report({0, 1}, {0, 1}, {.target_names = {"a", name}});
+  };
+  std::string latin = report("a long name, 19 ch."), cyrillic = report("довга назва, 19 зн.");
+  latin.replace(latin.find("a long"), 19, "");
+  cyrillic.replace(cyrillic.find("довга"), std::string("довга назва, 19 зн.").size(), "");
+  BOOST_TEST(latin == cyrillic);
+  BOOST_TEST(latin.find(std::string(20, ' ') + " precision") == 0u);
+}

@@ -85,11 +85,15 @@ double averaged(const char* metric, const Values& y_true, const Values& y_pred, 
   return (counts.*of_counts)();
 }
 
-/// Right-aligned in `width` characters (not bytes: names may hold any script).
-std::string right(const std::string& text, std::size_t width) {
-  const auto characters = static_cast<std::size_t>(
+/// Characters, not bytes: names may hold any script.
+std::size_t characters(const std::string& text) {
+  return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-  return std::string(width > characters ? width - characters : 0, ' ') + text;
+}
+
+/// Right-aligned in `width` characters.
+std::string right(const std::string& text, std::size_t width) {
+  return std::string(width - std::min(width, characters(text)), ' ') + text;
 }
 
 std::string fixed(double value, int digits) {
@@ -142,7 +146,7 @@ std::string classification_report(const Values& y_true, const Values& y_pred,
     return options.target_names.empty() ? std::to_string(scores[i].label) : options.target_names[i];
   };
   std::size_t width = std::max(std::string("weighted avg").size(), static_cast<std::size_t>(options.digits));
-  for (std::size_t i = 0; i < scores.size(); ++i) width = std::max(width, right(name(i), 0).size());
+  for (std::size_t i = 0; i < scores.size(); ++i) width = std::max(width, characters(name(i)));
 
   std::size_t examples = 0;
   const auto row = [&](const std::string& title, double precision, double recall, double f1, std::size_t support) {
