@@ -19,6 +19,7 @@ struct BiasActivation {
   };
   __device__ Column column(std::size_t j) const { return {f, bias[j]}; }
 };
+
 // A single output neuron: yᵢ = f(xᵢ·w + b), a warp for each row. A product of that shape has nothing to reuse.
 template <class F, class T>
 __global__ void __launch_bounds__(threads)

@@ -216,8 +216,8 @@ void pictures(Lab& lab, const Data& data, const Run& plain, const Run& run) {
 
 void gabor_fit(Lab& lab) {
   the_layer(lab);
-  lab.stays_on_cpu("the Gabor layer, which computes with xtensor");
   lab.section("4    Data: w₁ = 3, w₂ = 15, noise 0.1, 0.2 and 0.3");
+  lab.stays_on_cpu("the Gabor layer, which computes with xtensor");
   const Data data = draw_data();
   std::cout << "training " << data.train.x.size(0) << ", validation " << data.val.x.size(0) << ", test "
             << data.test.x.size(0) << " points from -15 to 15\n";

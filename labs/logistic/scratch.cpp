@@ -139,8 +139,8 @@ void print_epochs(const std::vector<double>& faulty, const std::vector<double>& 
 }  // namespace
 
 void from_scratch_section(Lab& lab) {
-  lab.stays_on_cpu("the first part, whose formulas are written with xtensor");
   lab.section("1.1  Temperature, rainfall and humidity; more than 80 apples?");
+  lab.stays_on_cpu("the first part, whose formulas are written with xtensor");
   const auto [x, y] = hg::apples();
   std::cout << x << '\n' << y << '\n';
   const Tensor<float> labels = y.reshape({y.numel()});  // (5,): as the probabilities are

@@ -83,25 +83,30 @@ void Layer<T>::check(const Tensor<T>& x) {
 }
 
 template <class T>
-void Layer<T>::accept_gradient(const Tensor<T>& dy) const {
-  if (!x_.defined() || !y_.defined()) throw StateError(label() + ": backward before any forward");
-  if (!(dy.shape() == y_.shape()))
-    throw ShapeError(label() + ": the gradient of an output of shape " + y_.shape().str() +
+void Layer<T>::accept_gradient(const Tensor<T>& y, const Tensor<T>& dy) const {
+  if (!x_.defined() || !y.defined()) throw StateError(label() + ": backward before any forward");
+  if (!(dy.shape() == y.shape()))
+    throw ShapeError(label() + ": the gradient of an output of shape " + y.shape().str() +
                      " was expected, one of shape " + dy.shape().str() + " came");
-  if (dy.device() != y_.device())
-    throw DeviceError(label() + ": the gradient is on " + dy.device().str() + ", the output on " + y_.device().str());
+  if (dy.device() != y.device())
+    throw DeviceError(label() + ": the gradient is on " + dy.device().str() + ", the output on " + y.device().str());
+}
+
+template <class T>
+const Tensor<T>& Layer<T>::not_wanted() {
+  static const Tensor<T> none;
+  return none;
 }
 
 template <class T>
 const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
-  accept_gradient(dy);
+  accept_gradient(y_, dy);
   dx_.reserve(x_.shape(), x_.device());
   trace::Recorder* recorder = trace::recorder();
   if (recorder) recorder->before_backward(*this);
   backward_into(x_, y_, dy, dx_);
   if (recorder) recorder->backward(*this, x_, y_, dy, dx_);
-  static const Tensor<T> not_wanted;
-  return input_grad_ ? dx_ : not_wanted;
+  return input_grad_ ? dx_ : not_wanted();
 }
 
 template <class T>

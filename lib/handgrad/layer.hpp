@@ -131,8 +131,10 @@ class Layer {
   /// What comes before forward_into: checks x, keeps it, sizes y.
   void accept(const Tensor<T>& x);
   void check(const Tensor<T>& x);
-  /// What comes before backward_into: checks dy.
-  void accept_gradient(const Tensor<T>& dy) const;
+  /// What comes before backward_into: checks dy against the last output y.
+  void accept_gradient(const Tensor<T>& y, const Tensor<T>& dy) const;
+  /// What a backward returns where dx was not asked for.
+  static const Tensor<T>& not_wanted();
   template <class F>
   void for_each(const std::string& prefix, F&& visit) const;
 

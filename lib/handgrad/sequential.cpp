@@ -65,25 +65,13 @@ const Tensor<T>& Sequential<T>::propagate(const Tensor<T>& x) {
   if (!fusions_known_) find_fusions();
   release_inputs();
   const bool traced = trace::recorder() != nullptr;
-  if (size() == 0 && &x != &this->x_) this->x_ = x;  // for backpropagate
+  if (size() == 0) this->x_ = x;  // y = x
   const Tensor<T>* h = &x;
   for (std::size_t i = 0; i < size(); ++i)
     h = &at_place(i, [&]() -> const Tensor<T>& {
       return fusions_[i].forward && !traced ? propagate_fused(i++, *h) : this->children()[i].second->propagate(*h);
     });
   return *h;
-}
-
-// y = x, dx = δ
-template <class T>
-const Tensor<T>& Sequential<T>::through_nothing(const Tensor<T>& dy) const {
-  const Tensor<T>& x = this->x_;
-  if (!x.defined()) throw StateError(this->label() + ": backward before any forward");
-  if (!(dy.shape() == x.shape()))
-    throw ShapeError(this->label() + ": the gradient of an output of shape " + x.shape().str() +
-                     " was expected, one of shape " + dy.shape().str() + " came");
-  static const Tensor<T> not_wanted;
-  return this->requires_input_grad() ? dy : not_wanted;
 }
 
 template <class T>
@@ -136,7 +124,10 @@ const Tensor<T>& Sequential<T>::propagate_fused(std::size_t i, const Tensor<T>& 
 
 template <class T>
 const Tensor<T>& Sequential<T>::backpropagate(const Tensor<T>& dy) {
-  if (size() == 0) return through_nothing(dy);
+  if (size() == 0) {  // dx = δ
+    this->accept_gradient(this->x_, dy);
+    return this->input_grad_ ? dy : this->not_wanted();
+  }
   if (!fusions_known_) find_fusions();
   const bool traced = trace::recorder() != nullptr;
   const Tensor<T>* delta = &dy;
@@ -166,13 +157,12 @@ const Tensor<T>& Sequential<T>::backpropagate_fused(std::size_t& i, const Tensor
   for (bool db_done = false;; db_done = true) {
     auto& linear = static_cast<Linear<T>&>(*this->children()[i].second);
     Layer<T>& layer = linear;
-    at_place(i, [&] { layer.accept_gradient(*delta); });
+    at_place(i, [&] { layer.accept_gradient(layer.y_, *delta); });
     auto& k = kernels::backend<T>(delta->device());
     k.linear_backward_parameters(layer.x_, *delta, kernels::accumulate(linear.weight),
                                  db_done ? kernels::Accumulator<T>{} : kernels::accumulate(linear.bias));
     if (i < 2 || !fuses_backward(i - 2)) {
-      static const Tensor<T> not_wanted;
-      if (!layer.input_grad_) return not_wanted;
+      if (!layer.input_grad_) return this->not_wanted();
       layer.dx_.reserve(layer.x_.shape(), layer.x_.device());
       k.linear_backward_input(*delta, linear.weight, layer.dx_);
       return layer.dx_;

@@ -60,7 +60,6 @@ class Sequential : public Layer<T> {
     // written again: where the activation still has it, nothing ran since.
     Tensor<T> mask, y;
   };
-  const Tensor<T>& through_nothing(const Tensor<T>& dy) const;
   void find_fusions();
   void release_inputs();
   const Tensor<T>& propagate_fused(std::size_t i, const Tensor<T>& x);
