@@ -75,7 +75,7 @@ struct TrainingOptions {
   int epochs, patience;
   std::size_t batch_size;
   bool shuffle = false;  // the notebook's loader takes the rows in order
-  int talk_every = 0;    // epochs between two lines
+  double gamma = 1;      // the learning rate's factor from epoch to epoch
 };
 struct Training {
   handgrad::History history;
@@ -85,9 +85,8 @@ struct Training {
 Training train(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, handgrad::Optimizer<float>& optimizer,
                const Census& census, const TrainingOptions& options);
 double best_validation_loss(const handgrad::History& history);
-/// One line, and all of them.
-void print_epoch(const handgrad::EpochResult& epoch);
-void print_epochs(const handgrad::History& history);
+/// A line for each epoch, or for the first of every so many.
+void print_epochs(const handgrad::History& history, std::size_t every = 1);
 void print_end(const handgrad::History& history);
 /// Losses over the epochs, the best epoch and the early stop marked.
 handgrad::labs::Plot loss_plot(const std::string& title, const handgrad::History& history);
@@ -97,6 +96,12 @@ struct Judged {
   Scores leaked;  // on the test data with the threshold that is best there
 };
 Judged judge(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, const Census& census);
+
+struct Trained {
+  Training training;
+  handgrad::Sequential<float> net;
+  Judged scores;
+};
 
 // ---- the notebook's parts ----
 //
