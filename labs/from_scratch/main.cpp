@@ -141,7 +141,7 @@ void losses(Lab& lab) {
 
 HANDGRAD_LAB(from_scratch, "004", "neurons, layers, losses and descent with nothing ready-made") {
   std::cout << std::fixed << std::setprecision(4);
-  lab.stays_on_cpu("this lab looks at each number as it comes");
+  lab.stays_on_cpu("all but the last section, which look at each number as it comes");
   neurons_and_layers(lab);
   activations(lab);
   losses(lab);

@@ -21,12 +21,14 @@ struct Run {
   std::vector<Plot> fits;  // every 200 epochs
 };
 
-Run train(std::uint64_t seed, bool talk) {
+Run train(std::uint64_t seed, hg::Device device, bool talk) {
   hg::manual_seed(seed);
-  const Tensor<float> X = hg::linspace<float>(-1, 1, 100).reshape({100, 1});
-  const Tensor<float> y = xt::square(X.xt()) + 0.2f * hg::rand({100, 1}).xt();
+  const Tensor<float> x = hg::linspace<float>(-1, 1, 100).reshape({100, 1});
+  const Tensor<float> X = x.to(device);
+  const Tensor<float> y = Tensor<float>(xt::square(x.xt()) + 0.2f * hg::rand({100, 1}).xt()).to(device);
 
   hg::Sequential net{hg::Linear(1, 10), hg::ReLU(), hg::Linear(10, 1)};
+  net.to(device);
   hg::MSELoss loss;
   hg::SGD sgd(net.parameters(), {.lr = 0.02});
   if (talk) std::cout << net << '\n';
@@ -38,7 +40,7 @@ Run train(std::uint64_t seed, bool talk) {
     if (talk && epoch % 200 == 0) {
       std::cout << "epoch " << epoch << " mean loss " << run.loss << '\n';
       run.fits.push_back(Plot("epoch " + std::to_string(epoch)));
-      run.fits.back().points(X, y, "data").line(X, out, "network").limits(-1.05, 1.05, -0.75, 1.25);
+      run.fits.back().points(x, y.cpu(), "data").line(x, out.cpu(), "network").limits(-1.05, 1.05, -0.75, 1.25);
     }
     sgd.zero_grad();
     net.backward(loss.backward());
@@ -51,12 +53,13 @@ Run train(std::uint64_t seed, bool talk) {
 
 void relu_network(Lab& lab) {
   lab.section("4.4   Linear(1, 10), ReLU, Linear(10, 1) on y = x² + 0.2·rand, learning rate 0.02");
-  const Run run = train(lab.options.seed, true);
+  const Run run = train(lab.options.seed, lab.options.device, true);
   run.fits.back().print(std::cout);
   draw(lab, "fit", run.fits, 3);
 
   std::vector<double> losses{run.loss};
-  for (std::uint64_t seed = 1; seed < 5; ++seed) losses.push_back(train(lab.options.seed + seed, false).loss);
+  for (std::uint64_t seed = 1; seed < 5; ++seed)
+    losses.push_back(train(lab.options.seed + seed, lab.options.device, false).loss);
   const auto [best, worst] = std::minmax_element(losses.begin(), losses.end());
   std::cout << "Loss at the end from five seeds: " << *best << " to " << *worst << '\n';
   lab.figures.reach("004.relu_net.loss", run.loss, printed("0.006"), run.loss <= 0.006);

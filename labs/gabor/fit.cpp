@@ -71,12 +71,14 @@ struct Run {
   std::vector<hg::NamedTensor<float>> best;
 };
 
-Run train(const Data& data, const Config& cfg) {
+Run train(const Data& data, const Config& cfg, hg::Device device) {
   hg::manual_seed(cfg.seed);
   hg::DataLoader train_loader(hg::TensorDataset(data.train.x, data.train.y),
-                              {.batch_size = cfg.batch_size, .shuffle = true, .drop_last = true});
-  hg::DataLoader val_loader(hg::TensorDataset(data.val.x, data.val.y), {.batch_size = cfg.batch_size});
+                              {.batch_size = cfg.batch_size, .shuffle = true, .drop_last = true, .device = device});
+  hg::DataLoader val_loader(hg::TensorDataset(data.val.x, data.val.y),
+                            {.batch_size = cfg.batch_size, .device = device});
   Gabor<float> model(cfg.w1, cfg.w2);
+  model.to(device);
   hg::SGD optimizer(model.parameters(), {.lr = cfg.learning_rate, .momentum = cfg.momentum});
   hg::MSELoss loss_fn;
 
@@ -184,6 +186,7 @@ void print_epochs(const Run& run) {
 }
 
 void pictures(Lab& lab, const Data& data, const Run& plain, const Run& run) {
+  const hg::Device device = lab.options.device;
   Plot loss("Gabor: SGD, lr 0.1, batches of 100", "epoch", "mean squared error");
   const auto numbers = epochs(run.train_loss.size());
   loss.line(numbers, plain.train_loss, "training").line(numbers, plain.val_loss, "validation");
@@ -199,8 +202,8 @@ void pictures(Lab& lab, const Data& data, const Run& plain, const Run& run) {
   // Near the start the surface is a valley; further away there are others, and descents that end in them.
   const Plot near = surface("The loss around the truth, and two descents", data.train, 1.6, 4.4, 12.5, 17.5,
                             {{"plain", &plain}, {"momentum 0.9", &run}});
-  const Run others[] = {train(data, {.w1 = 0, .w2 = 20}), train(data, {.w1 = -4, .w2 = 12}),
-                        train(data, {.w1 = 7, .w2 = 8})};
+  const Run others[] = {train(data, {.w1 = 0, .w2 = 20}, device), train(data, {.w1 = -4, .w2 = 12}, device),
+                        train(data, {.w1 = 7, .w2 = 8}, device)};
   const Plot wide =
       surface("Further away: where other starts end", data.train, -6, 10, 4, 26,
               {{"(2, 14)", &plain}, {"(0, 20)", &others[0]}, {"(-4, 12)", &others[1]}, {"(7, 8)", &others[2]}});
@@ -217,14 +220,15 @@ void pictures(Lab& lab, const Data& data, const Run& plain, const Run& run) {
 void gabor_fit(Lab& lab) {
   the_layer(lab);
   lab.section("4    Data: w₁ = 3, w₂ = 15, noise 0.1, 0.2 and 0.3");
-  lab.stays_on_cpu("the Gabor layer, which computes with xtensor");
+  lab.stays_on_cpu("what the Gabor layer computes, with xtensor; its tensors lie where you say");
+  const hg::Device device = lab.options.device;
   const Data data = draw_data();
   std::cout << "training " << data.train.x.size(0) << ", validation " << data.val.x.size(0) << ", test "
             << data.test.x.size(0) << " points from -15 to 15\n";
   first_batches(lab, data);
 
   lab.section("4.5  200 epochs from (2, 14): SGD, lr 0.1, batches of 100");
-  const Run plain = train(data, {});
+  const Run plain = train(data, {}, device);
   print_epochs(plain);
 
   lab.section("4.6  The best epoch's parameters on test data");
@@ -240,7 +244,7 @@ void gabor_fit(Lab& lab) {
   lab.section("4.7  The descent had not arrived: the same 200 epochs with momentum 0.9");
   std::cout << "The best epoch is the last one: the loss was still falling, along the bottom of a long valley (see\n"
                "the picture), where a plain step hardly moves. Momentum adds up the steps that agree.\n\n";
-  const Run run = train(data, {.momentum = 0.9});
+  const Run run = train(data, {.momentum = 0.9}, device);
   print_epochs(run);
   model = best_model(run);
   std::cout << "of epoch " << run.best_epoch << ":\n";
@@ -258,7 +262,7 @@ void gabor_fit(Lab& lab) {
     const Data other = draw_data();
     std::cout << std::setw(6) << seed;
     for (const double momentum : {0.0, 0.9}) {
-      Gabor<float> found = best_model(train(other, {.seed = seed, .momentum = momentum}));
+      Gabor<float> found = best_model(train(other, {.seed = seed, .momentum = momentum}, device));
       std::cout << "      " << found.w1.value().item() << "  " << found.w2.value().item() << "  "
                 << mean_squared_error(found, other.test);
     }

@@ -28,17 +28,19 @@ class Gabor : public handgrad::Layer<T> {
  protected:
   using Tensor = handgrad::Tensor<T>;
 
+  // xtensor computes on the CPU: cpu() and copy_from bring the tensors of another device over and back.
   void forward_into(const Tensor& x, Tensor& y) override {
-    const auto h = preactivation(x);
-    y.xt() = xt::sin(h) * xt::exp(-h * h / 32);
+    const auto h = preactivation(x.cpu());
+    y.copy_from(xt::sin(h) * xt::exp(-h * h / 32));
   }
 
   void backward_into(const Tensor& x, const Tensor&, const Tensor& dy, Tensor& dx) override {
-    const auto h = preactivation(x);
-    const xt::xarray<T> g = dy.xt() * xt::exp(-h * h / 32) * (xt::cos(h) - h / 16 * xt::sin(h));
+    const Tensor x_cpu = x.cpu(), dy_cpu = dy.cpu();
+    const auto h = preactivation(x_cpu);
+    const xt::xarray<T> g = dy_cpu.xt() * xt::exp(-h * h / 32) * (xt::cos(h) - h / 16 * xt::sin(h));
     w1.accumulate(sum(g));
-    w2.accumulate(sum(g * T(0.06) * x.xt()));
-    dx.xt() = g * T(0.06) * w2.value().item();
+    w2.accumulate(sum(g * T(0.06) * x_cpu.xt()));
+    dx.copy_from(g * T(0.06) * w2.value().item());
   }
 
  private:

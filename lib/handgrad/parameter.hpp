@@ -62,14 +62,17 @@ class Parameter {
     state_->written = true;
     return {writable(), beta};
   }
-  /// The same for an xtensor expression: grad = dW the first time, grad += dW afterwards.
+  /// The same for an xtensor expression: grad = dW the first time, grad += dW afterwards. Where the gradient lies on a
+  /// GPU it is brought over for that, and back.
   template <detail::XtensorExpression E>
   void accumulate(const E& dW) {
     auto [grad, beta] = accumulate();
+    Tensor<T> host = grad.cpu();  // the gradient itself where it is on the CPU
     if (beta == T(0))
-      grad.xt() = dW;
+      host.xt() = dW;
     else
-      grad.xt() += dW;
+      host.xt() += dW;
+    if (!grad.device().is_cpu()) grad.copy_from(host);
   }
 
   void to(Device device) {

@@ -88,6 +88,15 @@ BOOST_AUTO_TEST_CASE(all_types_orders_and_versions_are_read) {
   BOOST_TEST(
       read(npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "\0\x03\x01\x04\x02\x05"s)) == expected,
       boost::test_tools::per_element());
+  // numpy.arange(24).reshape(2, 3, 4) in Fortran's order: the first index moves fastest.
+  std::string columns_first;
+  std::vector<double> in_order(24);
+  for (int k = 0; k < 4; ++k)
+    for (int j = 0; j < 3; ++j)
+      for (int i = 0; i < 2; ++i) columns_first += static_cast<char>(12 * i + 4 * j + k);
+  for (int i = 0; i < 24; ++i) in_order[static_cast<std::size_t>(i)] = i;
+  BOOST_TEST(read(npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3, 4), }", columns_first)) == in_order,
+             boost::test_tools::per_element());
   // Version 2.0, with a header of four bytes' length, other spacing and double quotes.
   const std::string header = "{\"shape\":(1),\"fortran_order\":False,\"descr\":\"|u1\"}    \n";
   BOOST_TEST(read("\x93NUMPY\x02\0"s + static_cast<char>(header.size()) + "\0\0\0"s + header + "\x05")[0] == 5);

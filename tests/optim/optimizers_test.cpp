@@ -198,6 +198,29 @@ BOOST_AUTO_TEST_CASE(options_that_cannot_be_meant_are_refused) {
   check_throws<ValueError>([&] { sgd.lr(7); }, {"group 7"});
 }
 
+// More tensors than one launch takes on a GPU, of unequal sizes.
+HANDGRAD_TEST_EVERYWHERE(clipping_many_gradients_together) {
+  using T = typename Place::T;
+  std::vector<Parameter<T>> parameters;
+  double squares = 0;
+  for (std::size_t i = 0; i < 500; ++i) {
+    const std::size_t n = 1 + i % 7;
+    const double g = static_cast<double>(i % 13) - 6;
+    parameters.emplace_back(zeros<T>({n}, Place::device()));
+    parameters.back().accumulate().first.fill(static_cast<T>(g));
+    squares += static_cast<double>(n) * g * g;
+  }
+  const Tensor<T> norm = clip_grad_norm_<T>(parameters, 1, 2);
+  BOOST_TEST(norm.item() == std::sqrt(squares), boost::test_tools::tolerance(T(Place::tolerance)));
+  for (const std::size_t i : {0, 1, 179, 180, 250, 359, 360, 499})
+    for (const T g : parameters[i].grad().to_vector())
+      BOOST_TEST(std::abs(g - (static_cast<double>(i % 13) - 6) / std::sqrt(squares)) < Place::tolerance,
+                 "gradient " << i);
+  clip_grad_value_<T>(parameters, 0.01);
+  for (const std::size_t i : {0, 12, 193, 480})
+    for (const T g : parameters[i].grad().to_vector()) BOOST_TEST(std::abs(g) <= T(0.01), "gradient " << i);
+}
+
 HANDGRAD_TEST_CUDA(parameters_on_two_devices) {
   using T = typename Place::T;
   Parameter<T> here(Tensor<T>{1, 2}), there(Tensor<T>{3, 4}), here_too(Tensor<T>{5});

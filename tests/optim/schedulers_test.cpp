@@ -99,6 +99,29 @@ BOOST_AUTO_TEST_CASE(warm_up_then_cosine) {
   BOOST_TEST(rates[14] == 0.01, boost::test_tools::tolerance(1e-12));
 }
 
+// Each schedule counts from its own milestone and starts from the rates before all of them.
+BOOST_AUTO_TEST_CASE(three_schedules_in_sequence) {
+  SGD<double> sgd = optimizer_with({1, 8});
+  SequentialLR schedule(
+      {std::make_shared<StepLR>(sgd, 2, 0.5), std::make_shared<ExponentialLR>(sgd, 0.25),
+       std::make_shared<LinearLR>(sgd, LinearLROptions{.start_factor = 0.5, .end_factor = 1, .total_iters = 2})},
+      {3, 5});
+  const std::vector<double> expected{1, 1, 0.5, 1, 0.25, 0.5, 0.75, 1, 1};
+  for (const double factor : expected) {
+    BOOST_TEST(sgd.lr(0) == factor);
+    BOOST_TEST(sgd.lr(1) == 8 * factor);
+    schedule.step();
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_rate_below_the_least_one_is_not_raised) {
+  SGD<double> sgd = optimizer_with({1e-4, 1e-2});
+  ReduceLROnPlateau schedule(sgd, {.patience = 0, .min_lr = 1e-3});
+  for (int i = 0; i < 4; ++i) schedule.step(1);
+  BOOST_TEST(sgd.lr(0) == 1e-4);
+  BOOST_TEST(sgd.lr(1) == 1e-3);
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_meant_is_refused) {
   SGD<double> sgd = optimizer_with({0.1});
   check_throws<ValueError>([&] { StepLR(sgd, 0); }, {"StepLR", "step_size"});

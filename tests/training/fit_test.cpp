@@ -255,6 +255,26 @@ BOOST_AUTO_TEST_CASE(an_early_stopped_run_stays_stopped) {
   check_same_bits(first->net.state_dict(), again->net.state_dict());
 }
 
+BOOST_AUTO_TEST_CASE(the_best_weights_from_before_an_interruption_are_restored_after_it) {
+  const TemporaryFolder folder;
+  const auto prepared = [&](int epochs, const std::string& checkpoint) {
+    auto run = std::make_unique<Training>(epochs, checkpoint);
+    run->options.early_stopping = EarlyStoppingOptions{.patience = 3, .maximize = true};
+    return run;
+  };
+  const auto whole = prepared(200, "");
+  const History expected = whole->run();
+  BOOST_TEST_REQUIRE((expected.end == History::End::EarlyStopping));
+  const auto before = prepared(200, folder / "run");
+  before->options.callbacks = {[&](const EpochResult& e) { return e.epoch <= expected.best_epoch; }};  // one more epoch
+  BOOST_TEST((before->run().end == History::End::Callback));
+  const auto after = prepared(200, folder / "run");
+  const History resumed = after->run();
+  check_same(resumed, expected);
+  BOOST_TEST(resumed.best_epoch == expected.best_epoch);
+  check_same_bits(after->net.state_dict(), whole->net.state_dict());
+}
+
 BOOST_AUTO_TEST_CASE(ctrl_c_ends_after_the_batch_with_the_best_weights) {
   Training run(50);
   run.options.monitor = "loss";
@@ -284,6 +304,9 @@ BOOST_AUTO_TEST_CASE(the_loss_of_an_epoch_is_a_mean_over_examples) {
   BOOST_TEST(evaluate(net, mean, loader).first == expected, boost::test_tools::tolerance(1e-15));
   BOOST_TEST(evaluate(net, sum, loader).first == expected, boost::test_tools::tolerance(1e-15));
   check_throws<ValueError>([&] { evaluate(net, none, loader); }, {"MSELoss", "Reduction::None"});
+  DataLoader<double> whole_batches(TensorDataset(x, y), {.batch_size = 2, .drop_last = true});
+  BOOST_TEST(evaluate(net, mean, whole_batches).first == (0.25 + 1 + 0.25 + 4) / 4,
+             boost::test_tools::tolerance(1e-15));
 }
 
 BOOST_AUTO_TEST_CASE(gradients_are_clipped_before_each_step) {

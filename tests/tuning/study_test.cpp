@@ -172,6 +172,36 @@ BOOST_AUTO_TEST_CASE(an_objective_that_throws_leaves_the_trials_before_it) {
   BOOST_TEST(Study(options).trials().size() == 2u);
 }
 
+// Trial i of n has value i and x = i/1000. What is drawn first is which of ℓ's normals to draw from: one around each
+// good trial's x, and the prior's around the middle. A further draw of 0 then gives the middle of that normal itself.
+BOOST_AUTO_TEST_CASE(the_good_trials_are_a_tenth_rounded_up_and_25_at_most) {
+  const Distribution range{.kind = Distribution::Kind::Float, .low = 0, .high = 1};
+  const TPESampler tpe({.n_ei_candidates = 1});
+  for (const auto& [n, good] : {std::pair{10, 1}, {11, 2}, {20, 2}, {21, 3}, {240, 24}, {241, 25}, {300, 25}}) {
+    std::vector<TrialRecord> trials;
+    for (int i = 0; i < n; ++i) {
+      TrialRecord t{i, TrialRecord::State::Complete, static_cast<double>(i)};
+      t.parameters = {{"x", i / 1000.0}};
+      t.distributions = {{"x", range}};
+      trials.push_back(t);
+    }
+    const auto middle_of = [&](int normal) {
+      int draws = 0;
+      return tpe.sample("x", range, trials, false, [&] { return draws++ == 0 ? (normal + 0.5) / (good + 1) : 0.0; });
+    };
+    BOOST_TEST(middle_of(0) == 0, n << " trials");
+    BOOST_TEST(middle_of(good - 1) == (good - 1) / 1000.0, n << " trials");
+    BOOST_TEST(middle_of(good) == 0.5, n << " trials");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(whole_numbers_at_random_have_equal_shares_up_to_the_ends) {
+  const Distribution range{.kind = Distribution::Kind::Int, .low = -1, .high = 2};
+  const auto drawn = [&](double u) { return RandomSampler().sample("n", range, {}, false, [&] { return u; }); };
+  for (const auto& [u, n] : {std::pair{0.0, -1}, {0.24, -1}, {0.26, 0}, {0.49, 0}, {0.51, 1}, {0.76, 2}, {0.999, 2}})
+    BOOST_TEST(drawn(u) == n, "u = " << u);
+}
+
 BOOST_AUTO_TEST_CASE(maximizing) {
   Study study({.maximize = true, .seed = 1});
   study.optimize([](Trial& trial) { return -bowl(trial); }, 60);
