@@ -177,7 +177,8 @@ BOOST_AUTO_TEST_CASE(an_objective_that_throws_leaves_the_trials_before_it) {
 BOOST_AUTO_TEST_CASE(the_good_trials_are_a_tenth_rounded_up_and_25_at_most) {
   const Distribution range{.kind = Distribution::Kind::Float, .low = 0, .high = 1};
   const TPESampler tpe({.n_ei_candidates = 1});
-  for (const auto& [n, good] : {std::pair{10, 1}, {11, 2}, {20, 2}, {21, 3}, {240, 24}, {241, 25}, {300, 25}}) {
+  for (const auto& [n, expected] : {std::pair{10, 1}, {11, 2}, {20, 2}, {21, 3}, {240, 24}, {241, 25}, {300, 25}}) {
+    const int good = expected;  // named anew for Clang 14
     std::vector<TrialRecord> trials;
     for (int i = 0; i < n; ++i) {
       TrialRecord t{i, TrialRecord::State::Complete, static_cast<double>(i)};
