@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "kernels/cuda/module.hpp"
 
 namespace handgrad {

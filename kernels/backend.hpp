@@ -8,9 +8,9 @@
 #include <span>
 #include <string>
 
-#include "handgrad/loss.hpp"
-#include "handgrad/parameter.hpp"
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
+#include "handgrad/contract/loss.hpp"
+#include "handgrad/contract/parameter.hpp"
 #include "kernels/formulas/activations.hpp"
 #include "kernels/formulas/losses.hpp"
 #include "kernels/formulas/optimizers.hpp"

@@ -2,8 +2,8 @@
 #include <string>
 #include <variant>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/format.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 #include "kernels/cpu/backend.hpp"
 #include "kernels/cpu/simd.hpp"
 

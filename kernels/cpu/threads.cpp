@@ -17,8 +17,8 @@
 #include <thread>
 #include <vector>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/threads.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/threads.hpp"
 
 namespace handgrad {
 

@@ -1,6 +1,6 @@
 #include "kernels/cuda/allocator.hpp"
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "kernels/cuda/runtime.hpp"
 
 namespace handgrad::kernels::cuda {

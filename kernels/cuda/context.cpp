@@ -5,7 +5,7 @@
 #include <cstring>
 #include <deque>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::kernels::cuda {
 

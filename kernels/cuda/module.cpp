@@ -4,7 +4,7 @@
 #include <deque>
 #include <mutex>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "kernels/cuda/backend.hpp"
 #include "kernels/cuda/context.hpp"
 #include "kernels/cuda/staging.hpp"

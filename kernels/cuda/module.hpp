@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "handgrad/device.hpp"
+#include "handgrad/base/device.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad::kernels::cuda {

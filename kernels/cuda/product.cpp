@@ -5,7 +5,7 @@
 #include <string>
 #include <type_traits>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "kernels/cuda/context.hpp"
 #include "kernels/cuda/kernels.hpp"
 

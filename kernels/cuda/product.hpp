@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <map>
 
-#include "handgrad/device.hpp"
+#include "handgrad/base/device.hpp"
 
 namespace handgrad::kernels::cuda {
 

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "kernels/cuda/runtime.hpp"
 
 namespace handgrad::kernels::cuda {

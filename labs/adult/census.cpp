@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "adult/parts.hpp"
+#include "common/made_data.hpp"
 #include "common/plot.hpp"
 #include "common/text.hpp"
 #include "handgrad/io/files.hpp"
@@ -27,7 +28,7 @@ const std::vector<std::string> categorical{"workclass", "education", "marital-st
 
 /// The made-up census in a file of the real one's form: from there on both go the same way.
 std::string write_census(const Lab& lab) {
-  const hg::Table table = hg::make_census();
+  const hg::Table table = make_census();
   std::ostringstream text;
   for (std::size_t row = 0; row < table.rows(); ++row)
     for (const std::string& name : columns)

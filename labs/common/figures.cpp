@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "common/text.hpp"
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::labs {
 

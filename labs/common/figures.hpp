@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad::labs {
 

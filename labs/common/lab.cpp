@@ -9,7 +9,7 @@
 #include <iostream>
 #include <tuple>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad::labs {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/figures.hpp"
-#include "handgrad/device.hpp"
+#include "handgrad/base/device.hpp"
 
 namespace handgrad::labs {
 

@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include "handgrad/random.hpp"
-#include "handgrad/threads.hpp"
+#include "handgrad/base/random.hpp"
+#include "handgrad/base/threads.hpp"
 
 namespace handgrad::labs::detail {
 

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "handgrad/device.hpp"
+#include "handgrad/base/device.hpp"
 
 namespace handgrad::labs {
 

@@ -11,7 +11,7 @@
 #include "common/lab.hpp"
 #include "common/page.hpp"
 #include "common/stepper.hpp"
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace {
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/lesson.hpp"
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 extern char** environ;

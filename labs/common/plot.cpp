@@ -16,7 +16,7 @@
 #include <limits>
 #include <sstream>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 extern char** environ;

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::labs {
 

@@ -10,7 +10,7 @@
 
 #include "common/lab.hpp"
 #include "common/stepper.hpp"
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::labs {
 

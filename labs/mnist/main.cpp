@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/lab.hpp"
+#include "common/made_data.hpp"
 #include "common/plot.hpp"
 
 namespace hg = handgrad;
@@ -58,7 +59,7 @@ Digits digits_section(const Lab& lab) {
       std::cout
           << "There is no mnist/t10k-images-idx3-ubyte.gz (--data DIR or HANDGRAD_DATA; labs/fetch-data gets it):\n"
              "these are DRAWN DIGITS, easier than handwritten ones.\n";
-      const auto made = hg::make_digits(10000);
+      const auto made = make_digits(10000);
       images = made.x;
       labels = made.y;
     }

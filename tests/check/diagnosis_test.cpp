@@ -4,13 +4,13 @@
 #include <iostream>
 
 #include "check/mutants.hpp"
+#include "handgrad/containers/sequential.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/neuron.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
 #include "handgrad/losses/mse.hpp"
-#include "handgrad/sequential.hpp"
 
 using namespace handgrad;
 using namespace handgrad::test;

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "handgrad/base/random.hpp"
 #include "handgrad/check/gradcheck.hpp"
-#include "handgrad/layer.hpp"
+#include "handgrad/contract/layer.hpp"
+#include "handgrad/contract/loss.hpp"
 #include "handgrad/layers/activations.hpp"
-#include "handgrad/loss.hpp"
-#include "handgrad/random.hpp"
 
 namespace handgrad::test {
 

@@ -1,5 +1,5 @@
 // Devices: what they say of themselves, memory that runs out, several of them, how exactly they multiply.
-#include "handgrad/device.hpp"
+#include "handgrad/base/device.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <chrono>

@@ -5,10 +5,10 @@
 #include <cmath>
 #include <limits>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/random.hpp"
-#include "handgrad/tensor.hpp"
-#include "handgrad/xtensor.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/random.hpp"
+#include "handgrad/base/tensor.hpp"
+#include "handgrad/base/xtensor.hpp"
 #include "kernels/backend.hpp"
 #include "support/typed.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <zlib.h>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"
 

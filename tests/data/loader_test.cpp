@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"

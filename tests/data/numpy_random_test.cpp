@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 

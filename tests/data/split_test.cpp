@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cinttypes>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 

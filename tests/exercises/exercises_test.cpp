@@ -10,7 +10,7 @@
 #include "exercises/engine/build.hpp"
 #include "exercises/engine/check.hpp"
 #include "exercises/engine/workshop.hpp"
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 using namespace handgrad;

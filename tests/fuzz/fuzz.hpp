@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::fuzz {
 

@@ -1,12 +1,12 @@
 #pragma once
 // A small training with all that a checkpoint holds, for its harness and its seed.
+#include "handgrad/containers/sequential.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/dropout.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/losses/mse.hpp"
 #include "handgrad/optim/adam.hpp"
 #include "handgrad/optim/schedulers.hpp"
-#include "handgrad/sequential.hpp"
 #include "handgrad/training/checkpoint.hpp"
 
 namespace handgrad::fuzz {

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"

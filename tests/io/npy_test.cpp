@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <csignal>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"

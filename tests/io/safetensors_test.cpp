@@ -4,10 +4,10 @@
 #include <cmath>
 #include <limits>
 
+#include "handgrad/containers/sequential.hpp"
 #include "handgrad/io/files.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/linear.hpp"
-#include "handgrad/sequential.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"
 

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "common/figures.hpp"
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 using namespace handgrad;
 using namespace handgrad::labs;

@@ -3,7 +3,9 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
+#include "handgrad/base/random.hpp"
 #include "handgrad/check/testing.hpp"
+#include "handgrad/containers/sequential.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/neuron.hpp"
@@ -11,8 +13,6 @@
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
 #include "handgrad/losses/mse.hpp"
-#include "handgrad/random.hpp"
-#include "handgrad/sequential.hpp"
 #include "support/factory.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"

@@ -4,13 +4,13 @@
 
 #include <cmath>
 
+#include "handgrad/base/random.hpp"
+#include "handgrad/containers/sequential.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/dropout.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
-#include "handgrad/random.hpp"
-#include "handgrad/sequential.hpp"
 #include "support/check.hpp"
 #include "support/typed.hpp"
 

@@ -4,12 +4,12 @@
 #include <limits>
 #include <string>
 
+#include "handgrad/base/random.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/dropout.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/softmax.hpp"
-#include "handgrad/random.hpp"
 #include "support/check.hpp"
 #include "support/factory.hpp"
 #include "support/reference.hpp"

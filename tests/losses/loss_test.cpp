@@ -3,13 +3,13 @@
 #include <cmath>
 #include <limits>
 
+#include "handgrad/base/random.hpp"
 #include "handgrad/check/testing.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
 #include "handgrad/losses/l2_penalty.hpp"
 #include "handgrad/losses/mse.hpp"
-#include "handgrad/random.hpp"
 #include "support/check.hpp"
 #include "support/factory.hpp"
 #include "support/reference.hpp"

@@ -1,12 +1,12 @@
 // Every loss against PyTorch: values and gradients for each reduction, from reference/losses.json.
 #include <limits>
 
+#include "handgrad/base/random.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
 #include "handgrad/losses/l2_penalty.hpp"
 #include "handgrad/losses/mse.hpp"
-#include "handgrad/random.hpp"
 #include "support/check.hpp"
 #include "support/factory.hpp"
 #include "support/reference.hpp"

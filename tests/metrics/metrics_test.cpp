@@ -1,7 +1,7 @@
 // The metrics against scikit-learn's, from reference/metrics.json.
 #include <cmath>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/metrics/classification.hpp"
 #include "handgrad/metrics/ranking.hpp"
 #include "handgrad/metrics/regression.hpp"

@@ -2,6 +2,9 @@
 #include <cmath>
 #include <string>
 
+#include "handgrad/base/random.hpp"
+#include "handgrad/base/xtensor.hpp"
+#include "handgrad/containers/sequential.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/losses/mse.hpp"
@@ -9,9 +12,6 @@
 #include "handgrad/optim/clip_grad.hpp"
 #include "handgrad/optim/rmsprop.hpp"
 #include "handgrad/optim/sgd.hpp"
-#include "handgrad/random.hpp"
-#include "handgrad/sequential.hpp"
-#include "handgrad/xtensor.hpp"
 #include "support/check.hpp"
 #include "support/factory.hpp"
 #include "support/reference.hpp"

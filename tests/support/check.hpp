@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad::test {
 

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/layer.hpp"
-#include "handgrad/loss.hpp"
+#include "handgrad/containers/sequential.hpp"
+#include "handgrad/contract/layer.hpp"
+#include "handgrad/contract/loss.hpp"
 #include "handgrad/optim/optimizer.hpp"
-#include "handgrad/sequential.hpp"
 #include "support/reference.hpp"
 
 namespace handgrad::test {

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::test {
 

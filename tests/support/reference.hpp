@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad::test {
 

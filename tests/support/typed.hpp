@@ -13,7 +13,7 @@
 #include <string>
 #include <type_traits>
 
-#include "handgrad/device.hpp"
+#include "handgrad/base/device.hpp"
 
 namespace handgrad::test {
 

@@ -1,11 +1,11 @@
 // The derivation that each layer, loss and optimizer writes down, against the numbers that it computes.
 #include <limits>
 
+#include "handgrad/base/xtensor.hpp"
 #include "handgrad/optim/adam.hpp"
 #include "handgrad/optim/rmsprop.hpp"
 #include "handgrad/optim/sgd.hpp"
 #include "handgrad/trace/recorder.hpp"
-#include "handgrad/xtensor.hpp"
 #include "support/check.hpp"
 #include "support/factory.hpp"
 #include "support/formulas.hpp"

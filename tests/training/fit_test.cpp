@@ -5,6 +5,7 @@
 #include <cmath>
 #include <csignal>
 
+#include "handgrad/containers/sequential.hpp"
 #include "handgrad/data/dataset.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/layers/activations.hpp"
@@ -16,7 +17,6 @@
 #include "handgrad/metrics/ranking.hpp"
 #include "handgrad/optim/adam.hpp"
 #include "handgrad/optim/sgd.hpp"
-#include "handgrad/sequential.hpp"
 #include "handgrad/training/checkpoint.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <csignal>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"

@@ -12,7 +12,7 @@
 #include <sstream>
 
 #include "exercises/engine/check.hpp"
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad::exercises {

@@ -5,8 +5,8 @@
 #include <limits>
 #include <ostream>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/random.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/random.hpp"
 
 namespace handgrad::exercises {
 

@@ -5,7 +5,7 @@
 
 #include "exercises/engine/build.hpp"
 #include "exercises/engine/watch.hpp"
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad::exercises {

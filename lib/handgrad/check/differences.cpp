@@ -5,7 +5,7 @@
 #include <limits>
 #include <numeric>
 
-#include "handgrad/random.hpp"
+#include "handgrad/base/random.hpp"
 
 namespace handgrad::detail {
 

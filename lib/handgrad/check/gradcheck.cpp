@@ -6,9 +6,9 @@
 #include <limits>
 #include <numeric>
 
+#include "handgrad/base/random.hpp"
 #include "handgrad/check/differences.hpp"
-#include "handgrad/random.hpp"
-#include "handgrad/sequential.hpp"
+#include "handgrad/containers/sequential.hpp"
 
 namespace handgrad {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "handgrad/check/report.hpp"
-#include "handgrad/layer.hpp"
-#include "handgrad/loss.hpp"
+#include "handgrad/contract/layer.hpp"
+#include "handgrad/contract/loss.hpp"
 
 namespace handgrad {
 

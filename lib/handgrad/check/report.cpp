@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <ostream>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad {
 

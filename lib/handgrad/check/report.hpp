@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "handgrad/base/tensor.hpp"
 #include "handgrad/check/diagnosis.hpp"
-#include "handgrad/parameter.hpp"
-#include "handgrad/tensor.hpp"
+#include "handgrad/contract/parameter.hpp"
 
 namespace handgrad {
 

@@ -4,7 +4,7 @@
 #include <limits>
 #include <set>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <span>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
 

@@ -5,8 +5,8 @@
 #include <numbers>
 #include <set>
 
+#include "handgrad/base/errors.hpp"
 #include "handgrad/data/numpy_random.hpp"
-#include "handgrad/errors.hpp"
 
 namespace handgrad {
 namespace {

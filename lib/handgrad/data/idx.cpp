@@ -8,7 +8,7 @@
 #include <memory>
 #include <system_error>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <string>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {

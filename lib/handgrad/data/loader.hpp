@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "handgrad/base/random.hpp"
 #include "handgrad/data/dataset.hpp"
-#include "handgrad/random.hpp"
 
 namespace handgrad {
 

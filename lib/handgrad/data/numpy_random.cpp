@@ -7,7 +7,7 @@
 #include <numeric>
 #include <string>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad {
 

@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "handgrad/base/tensor.hpp"
 #include "handgrad/data/table.hpp"
-#include "handgrad/tensor.hpp"
 
 namespace handgrad {
 

@@ -6,8 +6,8 @@
 #include <numeric>
 #include <string>
 
+#include "handgrad/base/errors.hpp"
 #include "handgrad/data/numpy_random.hpp"
-#include "handgrad/errors.hpp"
 
 namespace handgrad {
 namespace {

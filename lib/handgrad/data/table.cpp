@@ -4,8 +4,8 @@
 #include <cmath>
 #include <set>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/format.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 
 namespace handgrad {
 namespace {

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::init {
 

@@ -5,8 +5,8 @@
 //     init::kaiming_normal_(linear.weight.value(), {.nonlinearity = "relu"});
 #include <string>
 
-#include "handgrad/random.hpp"
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/random.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad::init {
 

@@ -8,7 +8,7 @@
 #include <limits>
 #include <optional>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad {

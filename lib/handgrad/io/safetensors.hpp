@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/parameter.hpp"
+#include "handgrad/contract/parameter.hpp"
 
 namespace handgrad {
 

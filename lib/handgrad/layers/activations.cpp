@@ -3,7 +3,7 @@
 #include <optional>
 #include <variant>
 
-#include "handgrad/format.hpp"
+#include "handgrad/base/format.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 

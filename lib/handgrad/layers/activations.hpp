@@ -1,7 +1,7 @@
 #pragma once
 // Activation functions y = f(z), element by element, for tensors of any shape. The backward is dz = δ ∘ f′(z). Formulas
 // and derivatives, each with its derivation, are in kernels/formulas/activations.hpp: once, for CPU and GPU.
-#include "handgrad/layer.hpp"
+#include "handgrad/contract/layer.hpp"
 
 namespace handgrad {
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <optional>
 
-#include "handgrad/layer.hpp"
+#include "handgrad/contract/layer.hpp"
 
 namespace handgrad {
 

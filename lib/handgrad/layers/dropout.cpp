@@ -1,7 +1,7 @@
 #include "handgrad/layers/dropout.hpp"
 
-#include "handgrad/format.hpp"
-#include "handgrad/random.hpp"
+#include "handgrad/base/format.hpp"
+#include "handgrad/base/random.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 

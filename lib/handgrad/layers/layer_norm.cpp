@@ -1,6 +1,6 @@
 #include "handgrad/layers/layer_norm.hpp"
 
-#include "handgrad/format.hpp"
+#include "handgrad/base/format.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 

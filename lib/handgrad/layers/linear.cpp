@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "handgrad/random.hpp"
+#include "handgrad/base/random.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 

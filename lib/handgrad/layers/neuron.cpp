@@ -1,6 +1,6 @@
 #include "handgrad/layers/neuron.hpp"
 
-#include "handgrad/random.hpp"
+#include "handgrad/base/random.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "kernels/backend.hpp"
 

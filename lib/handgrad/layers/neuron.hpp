@@ -1,5 +1,5 @@
 #pragma once
-#include "handgrad/layer.hpp"
+#include "handgrad/contract/layer.hpp"
 
 namespace handgrad {
 

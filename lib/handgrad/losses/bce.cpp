@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "handgrad/format.hpp"
+#include "handgrad/base/format.hpp"
 #include "kernels/formulas/losses.hpp"
 
 namespace handgrad {

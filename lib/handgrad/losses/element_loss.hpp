@@ -1,5 +1,5 @@
 #pragma once
-#include "handgrad/loss.hpp"
+#include "handgrad/contract/loss.hpp"
 
 namespace handgrad {
 

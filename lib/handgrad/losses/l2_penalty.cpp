@@ -1,6 +1,6 @@
 #include "handgrad/losses/l2_penalty.hpp"
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/trace/recorder.hpp"
 #include "kernels/backend.hpp"
 

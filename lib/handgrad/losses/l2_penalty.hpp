@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include "handgrad/parameter.hpp"
+#include "handgrad/contract/parameter.hpp"
 
 namespace handgrad {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
 

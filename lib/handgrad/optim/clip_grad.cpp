@@ -1,7 +1,7 @@
 #include "handgrad/optim/clip_grad.hpp"
 
-#include "handgrad/errors.hpp"
-#include "handgrad/format.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {

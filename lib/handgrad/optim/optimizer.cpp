@@ -5,10 +5,10 @@
 #include <span>
 #include <typeinfo>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/format.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
+#include "handgrad/base/type_name.hpp"
 #include "handgrad/trace/recorder.hpp"
-#include "handgrad/type_name.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {

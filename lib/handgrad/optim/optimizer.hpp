@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "handgrad/layer.hpp"
-#include "handgrad/parameter.hpp"
+#include "handgrad/contract/layer.hpp"
+#include "handgrad/contract/parameter.hpp"
 
 namespace handgrad {
 

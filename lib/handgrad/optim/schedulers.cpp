@@ -5,8 +5,8 @@
 #include <limits>
 #include <numbers>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/format.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 
 namespace handgrad {
 

@@ -2,7 +2,7 @@
 
 #include <tuple>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::trace {
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 #include "handgrad/trace/expression.hpp"
 
 namespace handgrad::trace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::trace {
 

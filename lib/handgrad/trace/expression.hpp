@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/shape.hpp"
+#include "handgrad/base/shape.hpp"
 
 namespace handgrad::trace {
 

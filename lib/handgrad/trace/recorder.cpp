@@ -4,9 +4,9 @@
 #include <cstring>
 #include <type_traits>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/layer.hpp"
-#include "handgrad/loss.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/contract/layer.hpp"
+#include "handgrad/contract/loss.hpp"
 #include "handgrad/optim/optimizer.hpp"
 
 namespace handgrad::trace {

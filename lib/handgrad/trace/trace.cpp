@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad::trace {
 

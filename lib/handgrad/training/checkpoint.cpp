@@ -4,8 +4,8 @@
 #include <locale>
 #include <sstream>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/format.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/layers/dropout.hpp"
 

@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/layer.hpp"
+#include "handgrad/base/random.hpp"
+#include "handgrad/contract/layer.hpp"
 #include "handgrad/optim/optimizer.hpp"
 #include "handgrad/optim/schedulers.hpp"
-#include "handgrad/random.hpp"
 #include "handgrad/training/early_stopping.hpp"
 
 namespace handgrad {

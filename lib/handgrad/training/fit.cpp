@@ -7,8 +7,8 @@
 #include <limits>
 #include <sstream>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/format.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/optim/clip_grad.hpp"
 #include "handgrad/training/checkpoint.hpp"

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "handgrad/contract/layer.hpp"
+#include "handgrad/contract/loss.hpp"
 #include "handgrad/data/loader.hpp"
-#include "handgrad/layer.hpp"
-#include "handgrad/loss.hpp"
 #include "handgrad/optim/optimizer.hpp"
 #include "handgrad/optim/schedulers.hpp"
 #include "handgrad/training/early_stopping.hpp"

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/layer.hpp"
-#include "handgrad/loss.hpp"
+#include "handgrad/contract/layer.hpp"
+#include "handgrad/contract/loss.hpp"
 #include "handgrad/optim/optimizer.hpp"
 
 namespace handgrad {

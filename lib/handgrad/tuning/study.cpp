@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/format.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
+#include "handgrad/base/random.hpp"
 #include "handgrad/io/files.hpp"
-#include "handgrad/random.hpp"
 #include "handgrad/training/interrupt.hpp"
 
 namespace handgrad {

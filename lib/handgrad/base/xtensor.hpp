@@ -14,8 +14,8 @@
 #include <xtensor/xnoalias.hpp>
 #endif
 
-#include "handgrad/errors.hpp"
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad::detail {
 

@@ -1,9 +1,9 @@
-#include "handgrad/format.hpp"
+#include "handgrad/base/format.hpp"
 
 #include <charconv>
 #include <cmath>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad {
 

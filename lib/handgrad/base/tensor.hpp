@@ -7,8 +7,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "handgrad/device.hpp"
-#include "handgrad/shape.hpp"
+#include "handgrad/base/device.hpp"
+#include "handgrad/base/shape.hpp"
 
 namespace xt {
 template <class D>
@@ -55,7 +55,8 @@ struct Storage;
 ///     Tensor<float> x{{1, 2}, {3, 4}};
 ///     Tensor<float> y = xt::exp(x.xt()) / 2;
 ///
-/// (`xt()` and the construction from an expression are defined in handgrad/xtensor.hpp, which handgrad.hpp includes.)
+/// (`xt()` and the construction from an expression are defined in handgrad/base/xtensor.hpp, which handgrad.hpp
+/// includes.)
 template <class T>
 class Tensor {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "Tensor<T>: T is float or double");

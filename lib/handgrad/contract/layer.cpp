@@ -1,4 +1,4 @@
-#include "handgrad/layer.hpp"
+#include "handgrad/contract/layer.hpp"
 
 #include <cxxabi.h>
 
@@ -8,8 +8,8 @@
 #include <sstream>
 #include <typeinfo>
 
+#include "handgrad/base/type_name.hpp"
 #include "handgrad/trace/recorder.hpp"
-#include "handgrad/type_name.hpp"
 
 namespace handgrad {
 

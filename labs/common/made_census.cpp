@@ -1,15 +1,16 @@
-// The made-up census of generators.hpp. The frequencies are roughly those that the UCI data set Adult is described with
+// The made-up census of made_data.hpp. The frequencies are roughly those that the UCI data set Adult is described with
 // (B. Becker and R. Kohavi, 1996, https://doi.org/10.24432/C5XW20); the dependences are invented, and simple enough to
 // be read here: a network that finds them must come near the best that can be reached.
 #include <algorithm>
 #include <cmath>
 #include <span>
 
-#include "handgrad/data/generators.hpp"
+#include "common/made_data.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/data/numpy_random.hpp"
-#include "handgrad/errors.hpp"
 
-namespace handgrad {
+namespace handgrad::labs {
+
 namespace {
 
 /// A category, how often it occurs, and how it goes together with the rest.
@@ -210,4 +211,4 @@ Table make_census(std::size_t n_samples, std::uint32_t random_state) {
   return census;
 }
 
-}  // namespace handgrad
+}  // namespace handgrad::labs

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "handgrad/layer.hpp"
+#include "handgrad/contract/layer.hpp"
 
 namespace handgrad {
 

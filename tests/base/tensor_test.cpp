@@ -1,5 +1,5 @@
 // Tensors: what they are made of, what they share, how they print, what they refuse.
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 #include <cmath>
 #include <limits>
@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/xtensor.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/xtensor.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"

@@ -1,14 +1,15 @@
-// The drawn digits of generators.hpp: strokes with a random hand, for where MNIST is not at hand.
+// The drawn digits of made_data.hpp: strokes with a random hand, for where MNIST is not at hand.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
 
-#include "handgrad/data/generators.hpp"
+#include "common/made_data.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/data/numpy_random.hpp"
-#include "handgrad/errors.hpp"
 
-namespace handgrad {
+namespace handgrad::labs {
+
 namespace {
 
 struct Point {
@@ -123,4 +124,4 @@ Samples<T> make_digits(std::size_t n_samples, std::uint32_t random_state) {
 template Samples<float> make_digits(std::size_t, std::uint32_t);
 template Samples<double> make_digits(std::size_t, std::uint32_t);
 
-}  // namespace handgrad
+}  // namespace handgrad::labs

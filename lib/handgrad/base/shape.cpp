@@ -1,6 +1,6 @@
-#include "handgrad/shape.hpp"
+#include "handgrad/base/shape.hpp"
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad {
 

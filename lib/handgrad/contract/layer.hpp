@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "handgrad/errors.hpp"
-#include "handgrad/parameter.hpp"
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/errors.hpp"
+#include "handgrad/base/tensor.hpp"
+#include "handgrad/contract/parameter.hpp"
 
 namespace handgrad {
 

@@ -1,9 +1,9 @@
-#include "handgrad/loss.hpp"
+#include "handgrad/contract/loss.hpp"
 
 #include <typeinfo>
 
+#include "handgrad/base/type_name.hpp"
 #include "handgrad/trace/recorder.hpp"
-#include "handgrad/type_name.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {

@@ -1,8 +1,8 @@
-#include "handgrad/device.hpp"
+#include "handgrad/base/device.hpp"
 
 #include <charconv>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad {
 

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <ostream>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
 namespace {

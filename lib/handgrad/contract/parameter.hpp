@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
 

@@ -1,20 +1,20 @@
 // Sequential: nesting, names, printing, places in errors, and that fusion changes nothing but rounding.
-#include "handgrad/sequential.hpp"
+#include "handgrad/containers/sequential.hpp"
 
 #include <functional>
 #include <optional>
 #include <sstream>
 #include <string>
 
+#include "handgrad/base/random.hpp"
+#include "handgrad/base/xtensor.hpp"
 #include "handgrad/check/testing.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/softmax.hpp"
-#include "handgrad/random.hpp"
 #include "handgrad/trace/recorder.hpp"
-#include "handgrad/xtensor.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"

@@ -1,4 +1,4 @@
-#include "handgrad/sequential.hpp"
+#include "handgrad/containers/sequential.hpp"
 
 #include <algorithm>
 #include <typeinfo>

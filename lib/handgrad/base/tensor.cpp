@@ -1,10 +1,10 @@
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "kernels/backend.hpp"
 
 namespace handgrad {

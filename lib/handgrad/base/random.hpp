@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include "handgrad/tensor.hpp"
+#include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
 

@@ -1,12 +1,12 @@
 // The streams of the generator against PyTorch's, from reference/random.json.
-#include "handgrad/random.hpp"
+#include "handgrad/base/random.hpp"
 
 #include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"

@@ -1,4 +1,4 @@
-#include "handgrad/random.hpp"
+#include "handgrad/base/random.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <sstream>
 #include <utility>
 
-#include "handgrad/errors.hpp"
+#include "handgrad/base/errors.hpp"
 
 namespace handgrad {
 

@@ -1,18 +1,18 @@
 // The contract of Layer, on a user's own layer and on the library's: what forward and backward check, parameters,
 // buffers, state, and what they refuse.
-#include "handgrad/layer.hpp"
+#include "handgrad/contract/layer.hpp"
 
 #include <sstream>
 #include <string>
 
+#include "handgrad/base/random.hpp"
+#include "handgrad/base/xtensor.hpp"
+#include "handgrad/containers/sequential.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/neuron.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/optim/sgd.hpp"
-#include "handgrad/random.hpp"
-#include "handgrad/sequential.hpp"
-#include "handgrad/xtensor.hpp"
 #include "support/check.hpp"
 #include "support/typed.hpp"
 

@@ -1,0 +1,3 @@
+#pragma once
+/// The gradient check.
+#include "handgrad/check/gradcheck.hpp"

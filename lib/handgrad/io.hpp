@@ -1,0 +1,4 @@
+#pragma once
+/// Weights and arrays in files.
+#include "handgrad/io/npy.hpp"
+#include "handgrad/io/safetensors.hpp"
