@@ -1,6 +1,6 @@
 # HANDGRAD_CUDA_ABI: a hash of what the library and the CUDA module both have to have seen.
 file(GLOB handgrad_abi_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/formulas/*.hpp)
-foreach(header device errors loss parameter shape tensor)
+foreach(header base/device base/errors base/shape base/tensor contract/loss contract/parameter)
   list(APPEND handgrad_abi_headers ${PROJECT_SOURCE_DIR}/lib/handgrad/${header}.hpp)
 endforeach()
 list(APPEND handgrad_abi_headers ${PROJECT_SOURCE_DIR}/kernels/backend.hpp
