@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "handgrad/base/errors.hpp"
 #include "support/check.hpp"
 
 using namespace handgrad;
