@@ -11,7 +11,6 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/handgrad DESTINATION ${CMAKE_INSTALL
   FILES_MATCHING PATTERN "*.hpp" PATTERN cmake EXCLUDE)
 install(EXPORT handgrad NAMESPACE handgrad:: FILE handgradTargets.cmake DESTINATION ${handgrad_package_dir})
 
-get_target_property(handgrad_library_type handgrad TYPE)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/handgradConfig.cmake.in
   ${PROJECT_BINARY_DIR}/handgradConfig.cmake INSTALL_DESTINATION ${handgrad_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/handgradConfigVersion.cmake
