@@ -2,6 +2,8 @@
 #include "handgrad/data/csv.hpp"
 
 #include <cmath>
+#include <ctime>
+#include <limits>
 
 #include "handgrad/base/errors.hpp"
 #include "support/check.hpp"
@@ -73,7 +75,7 @@ BOOST_AUTO_TEST_CASE(missing_cells_are_what_the_caller_says) {
 BOOST_AUTO_TEST_CASE(what_is_a_number) {
   for (const char* number : {"5", " 5", "5\t", "+5", "5.", "5e0", "0005", "50E-1"})
     BOOST_TEST(read(std::string("a\n") + number + "\n").numbers("a")[0] == 5, number);
-  for (const char* none : {"0x5", "5 5", "1e999", "+-5", "+", ".", "5,0x", "\xD9\xA5"}) {  // the last: an Arabic 5
+  for (const char* none : {"0x5", "5 5", "1e", "+-5", "+", ".", "5,0x", "\xD9\xA5"}) {  // the last: an Arabic 5
     CsvOptions semicolons{.delimiter = ';', .numeric = {"a"}};
     check_throws<ParseError>([&] { read(std::string("a\n") + none + "\n", semicolons); }, {"line 2", none});
   }
@@ -97,8 +99,8 @@ BOOST_AUTO_TEST_CASE(malformed_files_are_refused_with_their_place) {
   check_throws<ParseError>([] { read("a,b\n1,2,3\n"); }, {"line 2", "3 fields, 2 expected"});
   check_throws<ParseError>([] { read("a,b\n1,\"2\n3,4\n"); }, {"line 2, column 2", "never ends"});
   check_throws<ParseError>([] { read("a,b\n1,\"2\"3\n"); }, {"line 2, column 2", "closing quote"});
-  check_throws<ParseError>([] { read("a,a\n1,2\n"); }, {"line 1, column 1", "\"a\" occurs twice"});
-  check_throws<ParseError>([] { read("\n\na,a\n1,2\n"); }, {"line 3, column 1"});
+  check_throws<ParseError>([] { read("a,a\n1,2\n"); }, {"line 1, column 2", "\"a\" occurs twice"});
+  check_throws<ParseError>([] { read("\n\na,a\n1,2\n"); }, {"line 3, column 2"});
   check_throws<ParseError>([] { read(std::string("a,b\n1,\0\n", 8)); }, {"line 2, column 2", "NUL"});
   check_throws<ValueError>([] { read("a,b\n1,2\n", {.names = {"x"}}); }, {"1 names", "2 columns"});
   check_throws<ValueError>([] { read("a\n1\n", {.delimiter = '"'}); }, {"delimiter"});
@@ -144,4 +146,111 @@ BOOST_AUTO_TEST_CASE(the_last_row_may_lack_its_line_end) {
   const Table table = read("a,b\n1,2\n3,4");
   BOOST_TEST(table.rows() == 2u);
   BOOST_TEST(table.numbers("b")[1] == 4);
+}
+
+// As strtod has it, not a column of text.
+BOOST_AUTO_TEST_CASE(numbers_beyond_double_are_zero_or_infinite) {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const std::vector<std::pair<std::string, double>> numbers{{"1e-400", 0},
+                                                            {"-1e-400", -0.0},
+                                                            {"1e400", inf},
+                                                            {"-1e400", -inf},
+                                                            {"1E+400", inf},
+                                                            {"1e999", inf},
+                                                            {"0e999", 0},
+                                                            {"1e-99999999999999999999", 0},
+                                                            {"4.9e-324", 4.9e-324},
+                                                            {"1e99999999999999999999", inf},
+                                                            {"0." + std::string(400, '0') + "1", 0},
+                                                            {"1" + std::string(400, '0'), inf},
+                                                            {std::string(400, '0') + "1", 1},
+                                                            {"0." + std::string(400, '0') + "1e402", 10},
+                                                            {"1" + std::string(400, '0') + "e-800", 0},
+                                                            {".000001e-330", 0},
+                                                            {"123456.e304", inf}};
+  for (const auto& [text, number] : numbers) {
+    const double got = read("a\n" + text + "\n").numbers("a")[0];
+    BOOST_TEST(got == number, text);
+    BOOST_TEST(std::signbit(got) == std::signbit(number), text);
+  }
+  check_throws<ParseError>([] { read("a\n1\n1e400\n").tensor({"a"}); }, {"line 3, column \"a\"", "infinite"});
+}
+
+BOOST_AUTO_TEST_CASE(lines_end_in_cr_too) {
+  for (const char* end : {"\r", "\n", "\r\n"}) {
+    std::string content = "a,b|1,x|2,\"y|z\"||3,w|";
+    for (std::size_t at; (at = content.find('|')) != std::string::npos;) content.replace(at, 1, end);
+    const Table table = read(content);
+    check_close(table.numbers("a"), std::vector<double>{1, 2, 3}, 0, "a");
+    check_text(table, "b", {"x", std::string("y") + end + "z", "w"});
+    BOOST_TEST(table.where(2, "a").find("line 6") != std::string::npos, table.where(2, "a"));
+  }
+  check_throws<ParseError>([] { read("a,b\r1,2\r3\r"); }, {"line 3", "1 fields, 2 expected"});
+}
+
+BOOST_AUTO_TEST_CASE(numbers_with_a_decimal_comma) {
+  const std::string content = "a;b;c\n1,5;2;x\n-,25;1.000,5;1,5\n1e-3;;\n";
+  const Table table = read(content, {.delimiter = ';', .decimal = ','});
+  check_close(table.numbers("a"), std::vector<double>{1.5, -0.25, 0.001}, 0, "a");
+  check_text(table, "b", {"2", "1.000,5", ""});  // grouped digits are no number
+  check_text(table, "c", {"x", "1,5", ""});
+  BOOST_TEST(read("a\tb\n1,5\t2,5\n", {.delimiter = '\t', .decimal = ','}).numbers("b")[0] == 2.5);
+  BOOST_TEST(read("a,b\n\"1,5\",2\n", {.text = {"a"}}).remarks.empty());
+  BOOST_TEST(!read("a\n1.5\n", {.delimiter = ';', .decimal = ','}).is_numeric("a"));
+  check_throws<ParseError>([] { read("a;b\n1,5;1,5,5\n", {.delimiter = ';', .decimal = ',', .numeric = {"b"}}); },
+                           {"line 2, column \"b\"", "1,5,5"});
+  check_throws<ValueError>([] { read("a\n1\n", {.decimal = ','}); }, {"','", "delimiter and the decimal sign"});
+  // Without the option: text, and a word about it.
+  const Table text = read(content, {.delimiter = ';'});
+  check_text(text, "a", {"1,5", "-,25", "1e-3"});
+  BOOST_TEST_REQUIRE(text.remarks.size() == 1u);
+  BOOST_TEST(text.remarks[0].find("line 2, column \"a\": the value \"1,5\"") != std::string::npos, text.remarks[0]);
+  BOOST_TEST(text.remarks[0].find("decimal = ','") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(aligned_columns) {
+  const std::string content = "  a   b c\n\n   1    2   x \n 10   20 \"y z\"  \n";
+  const Table table = read(content, {.delimiter = ' ', .merge_delimiters = true});
+  check_close(table.numbers("a"), std::vector<double>{1, 10}, 0, "a");
+  check_close(table.numbers("b"), std::vector<double>{2, 20}, 0, "b");
+  check_text(table, "c", {"x", "y z"});
+  BOOST_TEST(table.remarks.empty());
+  BOOST_TEST(table.where(1, "a").find("line 4") != std::string::npos);
+  BOOST_TEST(read("a\t\tb\n1\t2\n", {.delimiter = '\t', .merge_delimiters = true}).numbers("b")[0] == 2);
+  const Table trimmed = read("a\tb\n 1\t 2\n", {.delimiter = '\t', .trim = true});
+  check_close(trimmed.numbers("b"), std::vector<double>{2}, 0, "trimmed");
+  BOOST_TEST(read("a b\n1 2\n", {.delimiter = ' ', .trim = true}).columns() == 2u);
+  // Without the option: empty cells, and a word about it, also where they make an error.
+  const Table apart = read("1   2 3\n4   5 6\n", {.delimiter = ' ', .header = false});
+  BOOST_TEST(apart.columns() == 5u);
+  BOOST_TEST_REQUIRE(apart.remarks.size() == 1u);
+  BOOST_TEST(apart.remarks[0].find("line 1: spaces in a row") != std::string::npos, apart.remarks[0]);
+  check_throws<ParseError>([&] { read(content, {.delimiter = ' '}); }, {"occurs twice", "merge_delimiters"});
+  check_throws<ParseError>([] { read("a b\n1  2\n", {.delimiter = ' '}); }, {"3 fields, 2", "merge_delimiters"});
+  BOOST_TEST(read("a b\n1 2\n", {.delimiter = ' '}).remarks.empty());
+}
+
+// The processor's time for four times as many columns, read, listed, dropped and made a tensor, is some four times as
+// much. By squares it would be sixteen.
+BOOST_AUTO_TEST_CASE(time_grows_as_the_number_of_columns) {
+  const auto seconds = [](std::size_t columns) {
+    std::string head, row;
+    for (std::size_t i = 0; i < columns; ++i) {
+      head += (i ? ",c" : "c") + std::to_string(i);
+      row += i ? ",1" : "1";
+    }
+    const std::string path = folder().file("wide.csv", head + "\n" + row + "\n");
+    double best = 1e9;
+    for (int run = 0; run < 3; ++run) {
+      const std::clock_t begin = std::clock();
+      const Table table = read_csv(path);
+      const std::vector<std::string> names = table.names();
+      BOOST_TEST(table.tensor(names).numel() == columns);
+      BOOST_TEST(table.drop(names).columns() == 0u);
+      best = std::min(best, static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC);
+    }
+    return best;
+  };
+  const double few = seconds(10000), many = seconds(40000);
+  BOOST_TEST(many < 9 * few + 0.02, "10,000 columns took " << few << " s, 40,000 took " << many << " s");
 }

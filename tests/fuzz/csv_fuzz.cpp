@@ -4,8 +4,11 @@
 
 // As tables are used: every column as numbers or as text, missing cells dropped.
 static void read_and_use(const std::string& path) {
-  for (const bool trim : {false, true}) {
-    const handgrad::Table table = handgrad::read_csv(path, {.header = trim, .missing = {"?", ""}, .trim = trim});
+  for (const char decimal : {'.', ','}) {
+    const bool trim = decimal == ',';
+    handgrad::CsvOptions options{.header = trim, .missing = {"?", ""}, .trim = trim};
+    if (trim) options.delimiter = ' ', options.merge_delimiters = true, options.decimal = decimal;
+    const handgrad::Table table = handgrad::read_csv(path, options);
     const handgrad::Table whole = table.drop_missing();
     for (const std::string& name : table.names())
       if (table.is_numeric(name))

@@ -12,6 +12,37 @@
 using namespace handgrad;
 using namespace std::string_literals;
 
+// An archive of one file.
+static std::string zip(const std::string& name, const std::string& content, bool deflated) {
+  const auto number = [](std::size_t value, std::size_t size) {
+    std::string bytes;
+    for (std::size_t i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i) & 255);
+    return bytes;
+  };
+  std::string packed = content;
+  if (deflated) {
+    z_stream stream{};
+    deflateInit2(&stream, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY);
+    packed.resize(deflateBound(&stream, content.size()));
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
+    stream.avail_in = static_cast<uInt>(content.size());
+    stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+    stream.avail_out = static_cast<uInt>(packed.size());
+    deflate(&stream, Z_FINISH);
+    packed.resize(stream.total_out);
+    deflateEnd(&stream);
+  }
+  const std::size_t checksum = crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
+  // Version, flags, method, time, date, then what is known of the content.
+  const std::string known = number(20, 2) + number(0, 2) + number(deflated ? 8 : 0, 2) + number(0, 4) +
+                            number(checksum, 4) + number(packed.size(), 4) + number(content.size(), 4) +
+                            number(name.size(), 2) + number(0, 2);
+  const std::string file = "PK\x03\x04" + known + name + packed;
+  const std::string directory = "PK\x01\x02" + number(20, 2) + known + number(0, 14) + name;
+  return file + directory + "PK\x05\x06" + number(0, 4) + number(1, 2) + number(1, 2) + number(directory.size(), 4) +
+         number(file.size(), 4) + number(0, 2);
+}
+
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const auto seed = [&](const std::string& reader, const std::string& name) {
@@ -26,6 +57,11 @@ int main(int argc, char** argv) {
   gzFile packed = gzopen(seed("idx", "gzip").c_str(), "wb");
   gzwrite(packed, images.data(), static_cast<unsigned>(images.size()));
   gzclose(packed);
+  write_npy(seed("npz", "a.npy"), Tensor<float>{{1, 2, 3}, {4, 5, 6}});
+  const std::string array = read_file(seed("npz", "a.npy"));
+  std::filesystem::remove(seed("npz", "a.npy"));
+  write_file(seed("npz", "stored"), zip("a.npy", array, false));
+  write_file(seed("npz", "deflated"), zip("a.npy", array, true));
   write_npy(seed("npy", "matrix"), Tensor<float>{{1, 2, 3}, {4, 5, 6}});
   write_npy(seed("npy", "number"), Tensor<double>({}, {1}));
   write_safetensors<float>(seed("safetensors", "two"), {{"w", Tensor<float>{{1, 2}}}, {"b", Tensor<float>({}, {3})}},

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 
 #include "handgrad/base/errors.hpp"
@@ -80,6 +81,11 @@ BOOST_AUTO_TEST_CASE(all_types_orders_and_versions_are_read) {
   BOOST_TEST(one("<u4", "\xFE\xFF\xFF\xFF") == 4294967294.);
   BOOST_TEST(one("<i8", "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF") == -2);
   BOOST_TEST(one("<u8", "\x01\0\0\0\0\0\0\0"s) == 1);
+  BOOST_TEST(one("<f2", "\0\xBE"s) == -1.5);
+  BOOST_TEST(one(">f2", "\xBE\0"s) == -1.5);
+  BOOST_TEST(one("<f2", "\x01\0"s) == std::ldexp(1.0, -24));
+  BOOST_TEST(one("<f2", "\0\x7C"s) == INFINITY);
+  BOOST_TEST(std::isnan(one("<f2", "\x01\x7C"s)));
   BOOST_TEST(one("<f8", "\0\0\0\0\0\0\xF8\x3F"s) == 1.5);
   BOOST_TEST(one(">f4", "\x3F\xC0\0\0"s) == 1.5);
   BOOST_TEST(one(">i2", "\xFF\xFE") == -2);
@@ -118,14 +124,25 @@ BOOST_AUTO_TEST_CASE(errors_say_what_is_wrong) {
     return read(npy("{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + sizes + ", }", "1234"));
   };
   check_throws<IoError>([&] { read_npy(folder / "none"); }, {"none", "No such file"});
-  check_throws<ParseError>(read("PK\x03\x04"), {"not a NumPy file"});
+  check_throws<ParseError>(read("PK\x03\x04"), {"not a NumPy file", "archive"});
+  check_throws<ParseError>(read("PK"), {"not a NumPy file"});
   check_throws<ParseError>(read("\x93NUMPY\x04\0"s), {"version 4.0"});
   check_throws<ParseError>(read("\x93NUMPY\x01\0\xFF\xFF{"s), {"header of 65535 bytes"});
   check_throws<ParseError>(shape("(2,)"), {"(2,)", "4 bytes"});
   check_throws<ParseError>(shape("(1, 1, 1, 1, 1)"), {"more than 4"});
   check_throws<ParseError>(shape("(-1,)"), {"size expected"});
   check_throws<ParseError>(shape("(1,)", "<c8"), {"'<c8'"});
-  check_throws<ParseError>(shape("(1,)", "|O"), {"'|O'"});
+  check_throws<ParseError>(shape("(1,)", "|O"), {"'|O'", "Python objects"});
+  check_throws<ParseError>(shape("(1,)", "<U4"), {"'<U4'", "text"});
+  check_throws<ParseError>(shape("(1,)", "<M8[ns]"), {"'<M8[ns]'", "dates"});
+  check_throws<ParseError>(shape("(1,)", "|V2"), {"'|V2'", "raw bytes"});
+  check_throws<ParseError>(shape("(1,)", "<f16"), {"'<f16'", "another size"});
+  // numpy.zeros(1, dtype=[('a', '<f4'), ('b', '<i4')]), and a type of its own of two elements each.
+  const auto structured = [&](const std::string& descr) {
+    return read(npy("{'descr': " + descr + ", 'fortran_order': False, 'shape': (1,), }", "12345678"));
+  };
+  check_throws<ParseError>(structured("[('a', '<f4'), ('b', '<i4')]"), {"structured type", "[('a', '<f4')", "fields"});
+  check_throws<ParseError>(structured("('<f4', (2,))"), {"structured type"});
   check_throws<ParseError>(shape("(1,)", ""), {"''"});
   check_throws<ParseError>(shape("(4294967296, 4294967296)"), {"does not fit"});   // 2⁶⁴ elements, 0 when it wraps
   check_throws<ParseError>(shape("(3, 12297829382473034411)"), {"does not fit"});  // 2⁶⁵ + 1: 1 when it wraps

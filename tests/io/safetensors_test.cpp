@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(what_the_format_does_not_allow_is_refused) {
   refused(one("[-1]", "[0,4]"), four, {"w", "whole numbers"});
   refused(one("[1.5]", "[0,4]"), four, {"w", "whole numbers"});
   refused(one("[1]", "[0]"), four, {"w", "two data_offsets"});
-  refused(one("[1,1,1,1,1]", "[0,4]"), four, {"w", "5 dimensions"});
+  refused(one("[1,1,1,1,2]", "[0,4]"), four, {"w", "(1, 1, 1, 1, 2)", "fit"});
   refused(one("[4294967296,4294967296]", "[0,4]"), four, {"w", "fit"});
   refused(one("[9223372036854775808,2]", "[0,4]"), four, {"w", "fit"});
   refused(one("[1]", "[4,8]"), four + four, {"w", "4 of the elements", "0 expected"});
@@ -124,6 +124,12 @@ BOOST_AUTO_TEST_CASE(what_the_format_does_not_allow_is_refused) {
   refused(
       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
       four, {"overlap"});
+  const std::string w = R"("w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
+  refused("{" + w + "," + w + "}", four, {"\"w\"", "twice"});
+  refused("{" + w + R"(,"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},)" + w + "}", four + four,
+          {"\"w\"", "twice"});
+  refused(R"({"__metadata__":{"a":"1","a":"2"}})", "", {"\"a\"", "twice"});
+  refused(R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"dtype":"F32"}})", four, {"\"dtype\"", "twice"});
   refused(R"({"__metadata__":{"a":1}})", "", {"__metadata__"});
   refused(R"({"w":3})", "", {"w", "dtype"});
   const std::string huge = folder.file("huge", "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F{}"s);
@@ -141,4 +147,45 @@ BOOST_AUTO_TEST_CASE(damaged_files_give_errors) {
   const auto read = [](const std::string& path) { read_safetensors<float>(path); };
   handgrad::test::check_truncations(folder, content, read);
   handgrad::test::check_damage(folder, content, read);
+}
+
+// The weights of a three-dimensional convolution do not stand in the way of what else the file holds.
+BOOST_AUTO_TEST_CASE(more_than_four_dimensions_are_kept_in_one_row) {
+  const TemporaryFolder folder;
+  const std::string path =
+      folder.file("conv", file_of(R"({"conv":{"dtype":"F32","shape":[1,2,1,1,1],"data_offsets":[0,8]},)"
+                                  R"("b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}})",
+                                  "\0\0\x80\x3F\0\0\0\x40\x07"s));
+  const auto file = read_safetensors<float>(path);
+  BOOST_TEST_REQUIRE(file.tensors.size() == 2u);
+  BOOST_TEST((file.tensors[0].second == Tensor<float>{1, 2}));
+  BOOST_TEST((file.tensors[1].second == Tensor<float>{7}));
+  BOOST_TEST(file.shapes.size() == 1u);
+  BOOST_TEST(file.shapes.at("conv") == (std::vector<std::size_t>{1, 2, 1, 1, 1}), boost::test_tools::per_element());
+  BOOST_TEST((read_safetensors<float>(path, "b") == Tensor<float>{7}));
+  check_throws<ParseError>([&] { read_safetensors<float>(path, "conv"); },
+                           {"conv", "5 dimensions", "(1, 2, 1, 1, 1)", "at most 4"});
+  check_throws<ValueError>([&] { read_safetensors<float>(path, "c"); }, {"no tensor c", "conv, b"});
+  // By name, what else is there need not be readable.
+  const std::string strange = folder.file("f8", file_of(R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]},)"
+                                                        R"("b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+                                                        "12"));
+  BOOST_TEST(read_safetensors<float>(strange, "b").item() == '2');
+  check_throws<ParseError>([&] { read_safetensors<float>(strange, "a"); }, {"F8_E4M3"});
+}
+
+// As PyTorch wrote them before it counted batches (0.4).
+BOOST_AUTO_TEST_CASE(weights_without_the_batch_counter_are_loaded) {
+  const TemporaryFolder folder;
+  Sequential net{Linear(3, 5), BatchNorm1d(5)}, other{Linear(3, 5), BatchNorm1d(5)};
+  for (auto* each : {&net, &other}) each->forward(Tensor<float>{{1, 2, 3}, {4, 5, 7}});
+  auto state = net.state_dict();
+  state.pop_back();
+  write_safetensors(folder / "net", state);
+  other.load_state_dict(read_safetensors<float>(folder / "net").tensors);
+  const auto loaded = other.state_dict();
+  for (std::size_t i = 0; i < state.size(); ++i) BOOST_TEST((loaded[i].second == state[i].second), state[i].first);
+  BOOST_TEST(loaded.back().second.item() == 0);
+  state.pop_back();
+  check_throws<ValueError>([&] { other.load_state_dict(state); }, {"missing 1.running_var"});
 }

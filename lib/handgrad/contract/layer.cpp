@@ -215,9 +215,12 @@ void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool st
   const auto find = [](const std::vector<NamedTensor<T>>& list, const std::string& name) {
     return std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.first == name; });
   };
+  // Files of PyTorch's early versions lack BatchNorm's counter. It begins anew then, as there.
+  const auto may_lack = [](const std::string& name) { return name.ends_with("num_batches_tracked"); };
   std::string missing, unexpected;
   for (const auto& [name, tensor] : own) {
     const auto entry = find(state, name);
+    if (entry == state.end() && may_lack(name)) continue;
     if (entry == state.end()) {
       missing += (missing.empty() ? "" : ", ") + name;
     } else if (!(entry->second.shape() == tensor.shape())) {
@@ -232,7 +235,10 @@ void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool st
                      (missing.empty() || unexpected.empty() ? "" : "; ") +
                      (unexpected.empty() ? "" : "unexpected " + unexpected));
   for (auto& [name, tensor] : own)
-    if (const auto entry = find(state, name); entry != state.end()) tensor.copy_from(entry->second);
+    if (const auto entry = find(state, name); entry != state.end())
+      tensor.copy_from(entry->second);
+    else if (may_lack(name))
+      tensor.fill(T(0));
 }
 
 template <class T>

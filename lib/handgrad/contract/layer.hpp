@@ -80,7 +80,8 @@ class Layer {
   /// Copies of all parameters and buffers, by name.
   std::vector<NamedTensor<T>> state_dict() const;
   /// Takes the values over. Throws ValueError naming missing and unexpected names (`strict`), and ShapeError naming the
-  /// parameter and both shapes; nothing is changed then.
+  /// parameter and both shapes; nothing is changed then. Where only `num_batches_tracked` is missing, as in PyTorch's
+  /// early files, it becomes 0.
   void load_state_dict(const std::vector<NamedTensor<T>>& state, bool strict = true);
 
   const std::vector<std::pair<std::string, std::shared_ptr<Layer>>>& children() const { return children_; }

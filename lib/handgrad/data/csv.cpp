@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
+#include <string_view>
+#include <unordered_set>
 
 #include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
@@ -31,15 +32,19 @@ class Records {
 
   /// False at the end of the file.
   bool next(Record& record) {
-    while (at_ < text_.size() && skip_line_end()) {
-    }
+    do {
+      if (options_.merge_delimiters) skip_delimiters();
+    } while (at_ < text_.size() && skip_line_end());
     if (at_ == text_.size()) return false;
     record = {{}, line_};
     do record.fields.push_back(field(record.fields.size() + 1));
-    while (skip(options_.delimiter));
+    while (skip_to_next_field());
     skip_line_end();
     return true;
   }
+
+  /// The line of the first place where a space followed another and both were taken as delimiters; 0 without one.
+  std::size_t spaces_in_a_row() const { return spaces_in_a_row_; }
 
  private:
   bool skip(char c) {
@@ -48,12 +53,26 @@ class Records {
     return true;
   }
   bool skip_line_end() {
-    const bool found = text_.substr(at_, 2) == "\r\n" ? (at_ += 2, true) : skip('\n');
+    const bool found = skip('\r') ? (skip('\n'), true) : skip('\n');
     line_ += found;
     return found;
   }
-  bool at_line_end() const { return at_ == text_.size() || text_[at_] == '\n' || text_.substr(at_, 2) == "\r\n"; }
-  bool skip_blank() { return options_.delimiter == '\t' ? skip(' ') : skip(' ') || skip('\t'); }
+  bool at_line_end() const { return at_ == text_.size() || text_[at_] == '\n' || text_[at_] == '\r'; }
+  bool at_delimiter() const { return at_ < text_.size() && text_[at_] == options_.delimiter; }
+  bool skip_blank() { return !at_delimiter() && (skip(' ') || skip('\t')); }
+  void skip_delimiters() {
+    while (skip(options_.delimiter)) {
+    }
+  }
+  bool skip_to_next_field() {
+    if (!skip(options_.delimiter)) return false;
+    if (options_.merge_delimiters) {
+      skip_delimiters();
+      return !at_line_end();  // what ends a line is no field
+    }
+    if (options_.delimiter == ' ' && at_delimiter() && spaces_in_a_row_ == 0) spaces_in_a_row_ = line_;
+    return true;
+  }
 
   std::string field(std::size_t column) {
     const std::size_t begin = at_;
@@ -67,12 +86,12 @@ class Records {
         while (skip_blank()) {
         }
       }
-      if (!at_line_end() && text_[at_] != options_.delimiter) {
+      if (!at_line_end() && !at_delimiter()) {
         fail(line_, column, "text after the closing quote; a quote inside a quoted field is written twice");
       }
       return value;
     }
-    while (!at_line_end() && text_[at_] != options_.delimiter) {
+    while (!at_line_end() && !at_delimiter()) {
       if (text_[at_] == '\0') fail(line_, column, "a NUL byte: this is not a text file");
       ++at_;
     }
@@ -93,7 +112,7 @@ class Records {
       const char c = text_[at_++];
       if (c == '"' && !skip('"')) return value;
       if (c == '\0') fail(line_, column, "a NUL byte: this is not a text file");
-      line_ += c == '\n';
+      line_ += c == '\n' || (c == '\r' && text_.substr(at_, 1) != "\n");
       value += c;
     }
   }
@@ -105,18 +124,34 @@ class Records {
   const std::string& path_;
   std::string_view text_;
   const CsvOptions& options_;
-  std::size_t at_ = 0, line_ = 1;
+  std::size_t at_ = 0, line_ = 1, spaces_in_a_row_ = 0;
 };
 
-void check_options(const std::string& path, const CsvOptions& options, const std::vector<std::string>& names) {
-  if (options.delimiter == '"' || options.delimiter == '\n' || options.delimiter == '\r') {
-    throw ValueError("read_csv: a quote or a line end cannot be the delimiter");
-  }
+using Names = std::unordered_set<std::string>;
+
+void check_options(const CsvOptions& options) {
+  for (const char c : {options.delimiter, options.decimal})
+    if (c == '"' || c == '\n' || c == '\r')
+      throw ValueError("read_csv: a quote or a line end cannot be the delimiter or the decimal sign");
+  if (options.decimal == options.delimiter)
+    throw ValueError(std::string("read_csv: '") + options.decimal +
+                     "' cannot be the delimiter and the decimal sign at once");
+}
+
+void check_columns(const std::string& path, const CsvOptions& options, const std::vector<std::string>& names) {
+  const Names known(names.begin(), names.end());
   for (const auto* chosen : {&options.text, &options.numeric}) {
     for (const auto& name : *chosen) {
-      if (!contains(names, name)) throw ValueError("read_csv: " + path + " has no column \"" + name + "\"");
+      if (!known.contains(name)) throw ValueError("read_csv: " + path + " has no column \"" + name + "\"");
     }
   }
+}
+
+/// What to add to an error when the reason may be that columns are aligned.
+std::string hint(const Records& records) {
+  return records.spaces_in_a_row() == 0 ? ""
+                                        : "; spaces in a row delimit empty cells (merge_delimiters = true takes a run "
+                                          "of them as one delimiter)";
 }
 
 /// The cells as numbers; false when one is none and the column need not be numeric.
@@ -125,7 +160,7 @@ bool to_numbers(const std::vector<std::string>& cells, const std::string& name, 
   numbers.reserve(cells.size());
   for (std::size_t row = 0; row < cells.size(); ++row) {
     double number = std::numeric_limits<double>::quiet_NaN();
-    if (!contains(options.missing, cells[row]) && !detail::parse_number(cells[row], number)) {
+    if (!contains(options.missing, cells[row]) && !detail::parse_number(cells[row], number, options.decimal)) {
       if (!must) return false;
       throw ParseError(at(path, lines[row]) + ", column \"" + name + "\": a number expected, got \"" + cells[row] +
                        "\"");
@@ -146,9 +181,27 @@ void remark_spaces(Table& table, const std::string& name) {
   }
 }
 
+/// A sentence on a column whose every cell would be a number if a comma were the decimal sign.
+void remark_decimal_comma(Table& table, const std::string& name, const CsvOptions& options) {
+  if (options.decimal == ',' || options.delimiter == ',') return;
+  const auto& cells = table.text(name);
+  std::size_t example = cells.size();
+  for (std::size_t row = 0; row < cells.size(); ++row) {
+    double number;
+    if (cells[row].empty()) continue;
+    if (!detail::parse_number(cells[row], number, ',')) return;
+    if (cells[row].find(',') != std::string::npos && example == cells.size()) example = row;
+  }
+  if (example < cells.size())
+    table.remarks.push_back(table.where(example, name) + ": the value \"" + cells[example] +
+                            "\" looks like a number with a decimal comma; the column was read as text "
+                            "(decimal = ',' reads such numbers)");
+}
+
 }  // namespace
 
 Table read_csv(const std::string& path, const CsvOptions& options) {
+  check_options(options);
   const std::string content = read_file(path);
   Records records(path, content, options);
   Record record;
@@ -168,20 +221,22 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
   for (std::size_t i = 0; !options.header && options.names.empty() && i < record.fields.size(); ++i) {
     names.push_back(std::to_string(i));
   }
+  Names seen;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (std::count(names.begin(), names.end(), names[i]) > 1) {
+    if (!seen.insert(names[i]).second) {
       throw ParseError(at(path, header_line) + ", column " + std::to_string(i + 1) + ": the name \"" + names[i] +
-                       "\" occurs twice");
+                       "\" occurs twice" + hint(records));
     }
   }
-  check_options(path, options, names);
+  check_columns(path, options, names);
 
   std::vector<std::vector<std::string>> cells(names.size());
   std::vector<std::size_t> lines;
   for (; more; more = records.next(record)) {
     if (record.fields.size() != names.size()) {
       throw ParseError(at(path, record.line) + ", column " + std::to_string(record.fields.size()) + ": the row has " +
-                       std::to_string(record.fields.size()) + " fields, " + std::to_string(names.size()) + " expected");
+                       std::to_string(record.fields.size()) + " fields, " + std::to_string(names.size()) + " expected" +
+                       hint(records));
     }
     lines.push_back(record.line);
     for (std::size_t i = 0; i < names.size(); ++i) cells[i].push_back(std::move(record.fields[i]));
@@ -189,10 +244,16 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
 
   Table table;
   table.set_origin(path, lines);
+  if (const std::size_t line = records.spaces_in_a_row()) {
+    table.remarks.push_back(at(path, line) +
+                            ": spaces in a row; an empty cell was read between each two "
+                            "(merge_delimiters = true takes a run of them as one delimiter)");
+  }
+  const Names numeric(options.numeric.begin(), options.numeric.end()), text(options.text.begin(), options.text.end());
   for (std::size_t i = 0; i < names.size(); ++i) {
     std::vector<double> numbers;
-    const bool must = contains(options.numeric, names[i]);
-    const bool may = must || !contains(options.text, names[i]);
+    const bool must = numeric.contains(names[i]);
+    const bool may = must || !text.contains(names[i]);
     if (may && to_numbers(cells[i], names[i], must, options, path, lines, numbers)) {
       table.add(names[i], std::move(numbers));
     } else {
@@ -201,6 +262,7 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
       }
       table.add(names[i], std::move(cells[i]));
       remark_spaces(table, names[i]);
+      if (may) remark_decimal_comma(table, names[i], options);
     }
   }
   return table;

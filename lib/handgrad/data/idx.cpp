@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "handgrad/base/errors.hpp"
-#include "handgrad/io/files.hpp"
+#include "handgrad/io/elements.hpp"
 
 namespace handgrad {
 namespace {
@@ -68,29 +68,21 @@ class Unpacked {
 };
 
 template <class T>
-struct Type {
-  std::size_t size;
-  void (*load)(const char*, std::size_t, std::endian, T*);
-};
-
-template <class V, class T>
-constexpr Type<T> type{sizeof(V), &detail::load_numbers<V, T>};
-
-template <class T>
-Type<T> type_of(int code, const Unpacked& file) {
+detail::ElementType<T> type_of(int code, const Unpacked& file) {
+  using detail::element_type;
   switch (code) {
     case 0x08:
-      return type<std::uint8_t, T>;
+      return element_type<std::uint8_t, T>;
     case 0x09:
-      return type<std::int8_t, T>;
+      return element_type<std::int8_t, T>;
     case 0x0B:
-      return type<std::int16_t, T>;
+      return element_type<std::int16_t, T>;
     case 0x0C:
-      return type<std::int32_t, T>;
+      return element_type<std::int32_t, T>;
     case 0x0D:
-      return type<float, T>;
+      return element_type<float, T>;
     case 0x0E:
-      return type<double, T>;
+      return element_type<double, T>;
     default:
       file.fail("not an IDX file: element type " + std::to_string(code));
   }
@@ -103,7 +95,7 @@ Tensor<T> read_idx(const std::string& path) {
   Unpacked file(path);
   const std::string magic = file.read(4, "its magic number");  // 0, 0, the elements' type, the number of dimensions
   if (magic[0] != 0 || magic[1] != 0) file.fail("not an IDX file: it does not begin with two zero bytes");
-  const Type<T> type = type_of<T>(magic[2], file);
+  const auto type = type_of<T>(magic[2], file);
   const std::size_t rank = static_cast<unsigned char>(magic[3]);
   if (rank < 1 || rank > Shape::max_rank) file.fail(std::to_string(rank) + " dimensions, 1 to 4 expected");
 

@@ -1,11 +1,13 @@
 #include "handgrad/data/table.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <limits>
 #include <set>
+#include <unordered_set>
 
 #include "handgrad/base/errors.hpp"
-#include "handgrad/base/format.hpp"
 
 namespace handgrad {
 namespace {
@@ -26,12 +28,49 @@ bool is_missing(const std::string& cell) { return cell.empty(); }
 
 }  // namespace
 
-bool detail::parse_number(std::string_view cell, double& number) {
+namespace {
+
+/// Of a number that double cannot hold: is it too large rather than too small? By the exponent of its first digit that
+/// is not 0.
+bool too_large(std::string_view text) {
+  const std::size_t e = text.find_first_of("eE"), point = std::min(text.find('.'), std::min(e, text.size()));
+  const std::size_t digit = text.substr(0, e).find_first_of("123456789");
+  long long exponent = 0;
+  if (e != std::string_view::npos) {
+    std::string_view digits = text.substr(e + 1);
+    if (digits.front() == '+') digits.remove_prefix(1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
+    if (error != std::errc()) return digits.front() != '-';
+  }
+  if (digit == std::string_view::npos) return false;
+  return exponent + static_cast<long long>(point) - static_cast<long long>(digit) > 0;
+}
+
+}  // namespace
+
+bool detail::parse_number(std::string_view cell, double& number, char decimal) {
   const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
   while (!cell.empty() && is_space(cell.front())) cell.remove_prefix(1);
   while (!cell.empty() && is_space(cell.back())) cell.remove_suffix(1);
   if (cell.size() > 1 && cell.front() == '+' && cell[1] != '-') cell.remove_prefix(1);
-  return read_number(cell, number);
+  if (cell.empty()) return false;
+  std::string with_point;
+  if (decimal != '.') {
+    if (cell.find('.') != std::string_view::npos) return false;
+    if (const std::size_t sign = cell.find(decimal); sign != std::string_view::npos) {
+      with_point = cell;
+      with_point[sign] = '.';
+      cell = with_point;
+    }
+  }
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), number);
+  if (end != cell.data() + cell.size()) return false;
+  if (error == std::errc::result_out_of_range)
+    number = std::copysign(too_large(cell) ? std::numeric_limits<double>::infinity() : 0.0,
+                           cell.front() == '-' ? -1.0 : 1.0);
+  else if (error != std::errc())
+    return false;
+  return true;
 }
 
 void Table::add(const std::string& name, Numbers numbers) {
@@ -51,6 +90,7 @@ void Table::add_column(Column column, std::size_t length) {
                      std::to_string(rows_) + " expected");
   }
   rows_ = length;
+  index_[column.name] = columns_.size();
   columns_.push_back(std::move(column));
 }
 
@@ -60,14 +100,10 @@ std::vector<std::string> Table::names() const {
   return names;
 }
 
-bool Table::has(const std::string& name) const {
-  return std::any_of(columns_.begin(), columns_.end(), [&](const Column& column) { return column.name == name; });
-}
+bool Table::has(const std::string& name) const { return index_.contains(name); }
 
 const Table::Column& Table::column(const std::string& name) const {
-  for (const auto& column : columns_) {
-    if (column.name == name) return column;
-  }
+  if (const auto found = index_.find(name); found != index_.end()) return columns_[found->second];
   throw ValueError("Table: no column \"" + name + "\"; there are " + listed(names()));
 }
 
@@ -106,6 +142,7 @@ Table Table::take(std::span<const std::size_t> rows) const {
   for (const auto& column : columns_) {
     std::visit([&](const auto& cells) { result.columns_.push_back({column.name, taken(cells)}); }, column.cells);
   }
+  result.index_ = index_;
   result.file_ = file_;
   if (!lines_.empty()) result.lines_ = taken(lines_);
   return result;
@@ -129,22 +166,24 @@ Table Table::drop_missing() const {
 
 Table Table::drop(const std::vector<std::string>& names) const {
   for (const auto& name : names) column(name);
+  const std::unordered_set<std::string> dropped(names.begin(), names.end());
   Table result = *this;
-  std::erase_if(result.columns_,
-                [&](const Column& c) { return std::find(names.begin(), names.end(), c.name) != names.end(); });
+  std::erase_if(result.columns_, [&](const Column& c) { return dropped.contains(c.name); });
+  result.index_.clear();
+  for (std::size_t i = 0; i < result.columns_.size(); ++i) result.index_[result.columns_[i].name] = i;
   return result;
 }
 
 std::size_t Table::replace(const std::string& name, const std::string& from, const std::string& to) {
   text(name);
-  const auto found = std::find_if(columns_.begin(), columns_.end(), [&](const Column& c) { return c.name == name; });
+  Column& found = columns_[index_.at(name)];
   std::size_t count = 0;
-  for (auto& cell : std::get<Text>(found->cells)) {
+  for (auto& cell : std::get<Text>(found.cells)) {
     if (cell != from) continue;
     cell = to;
     ++count;
   }
-  if (count == 0) no_such_value(*found, from);
+  if (count == 0) no_such_value(found, from);
   return count;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -77,15 +78,17 @@ class Table {
   [[noreturn]] void no_such_value(const Column& column, const std::string& value) const;
 
   std::vector<Column> columns_;
+  std::unordered_map<std::string, std::size_t> index_;  // a column's place by its name
   std::size_t rows_ = 0;
   std::string file_;
   std::vector<std::size_t> lines_;
 };
 
 namespace detail {
-/// A whole cell as a number, spaces around it allowed; "nan" and "inf" are numbers. Returns false when it is none, or
-/// beyond double's range (1e999).
-bool parse_number(std::string_view cell, double& number);
+/// A whole cell as a number, spaces around it allowed; "nan" and "inf" are numbers; what is too small for double is
+/// ±0, what is too large ±inf, as strtod has it. With another decimal sign than a point, a point makes no number.
+/// Returns false when it is none.
+bool parse_number(std::string_view cell, double& number, char decimal = '.');
 }  // namespace detail
 
 }  // namespace handgrad

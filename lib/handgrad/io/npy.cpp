@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cctype>
 #include <charconv>
 #include <cstdint>
-#include <limits>
 #include <optional>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/io/elements.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad {
@@ -25,9 +26,11 @@ struct Header {
 /// Reads the file's beginning: the magic, the version, and a Python dictionary of three entries.
 class HeaderReader {
  public:
-  HeaderReader(const std::string& path, std::string_view bytes) : path_(path), bytes_(bytes) {}
+  HeaderReader(const std::string& place, std::string_view bytes) : place_(place), bytes_(bytes) {}
 
   Header read() {
+    if (bytes_.substr(0, 4) == "PK\x03\x04")
+      fail("not a NumPy file of one array but an archive, as numpy.savez writes them: Npz(path).read(name) reads one");
     if (bytes_.substr(0, magic.size()) != magic) fail("not a NumPy file: it does not begin with \\x93NUMPY");
     at_ = magic.size();
     const auto version = take(2, "the version");
@@ -50,7 +53,7 @@ class HeaderReader {
   std::size_t offset() const { return at_; }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw ParseError(path_ + ", offset " + std::to_string(at_) + ": " + what);
+    throw ParseError(place_ + ", offset " + std::to_string(at_) + ": " + what);
   }
 
  private:
@@ -71,6 +74,10 @@ class HeaderReader {
       const std::string key = quoted();
       expect(':');
       if (key == "descr" && !descr) {
+        if (next_is('[') || next_is('('))
+          fail("a structured type, " + std::string(bytes_.substr(at_, std::min<std::size_t>(end_ - at_, 60))) +
+               " …: each element is a record of several fields, and an array of one type is expected; "
+               "save its fields one by one, numpy.save(\"a.npy\", x[\"a\"])");
         descr = quoted();
       } else if (key == "fortran_order" && !fortran_order) {
         fortran_order = skip_word("True");
@@ -121,6 +128,10 @@ class HeaderReader {
     }
     return found;
   }
+  bool next_is(char c) {
+    skip_spaces();
+    return at_ < end_ && bytes_[at_] == c;
+  }
   void expect(char c) {
     if (!skip(c)) fail(std::string("'") + c + "' expected in the header");
   }
@@ -135,37 +146,33 @@ class HeaderReader {
     return text;
   }
 
-  const std::string& path_;
+  const std::string& place_;
   std::string_view bytes_;
   std::size_t at_ = 0, end_ = 0;
   Header header_;
 };
 
-template <class T>
-using Loader = void (*)(const char*, std::size_t, std::endian, T*);
-
-template <class T>
-struct Type {
-  std::size_t size;
-  Loader<T> load;
-};
-
-template <class V, class T>
-constexpr Type<T> type{sizeof(V), &detail::load_numbers<V, T>};
-
-template <class T>
-std::optional<Type<T>> type_of(std::string_view code) {
-  if (code == "f4") return type<float, T>;
-  if (code == "f8") return type<double, T>;
-  if (code == "b1" || code == "u1") return type<std::uint8_t, T>;
-  if (code == "u2") return type<std::uint16_t, T>;
-  if (code == "u4") return type<std::uint32_t, T>;
-  if (code == "u8") return type<std::uint64_t, T>;
-  if (code == "i1") return type<std::int8_t, T>;
-  if (code == "i2") return type<std::int16_t, T>;
-  if (code == "i4") return type<std::int32_t, T>;
-  if (code == "i8") return type<std::int64_t, T>;
-  return std::nullopt;
+/// What a type is that is not read: by NumPy's letter for its kind.
+std::string in_words(std::string_view code) {
+  switch (code.empty() ? '?' : code[0]) {
+    case 'O':
+      return "Python objects, which only Python can read";
+    case 'U':
+    case 'S':
+    case 'a':
+      return "text";
+    case 'c':
+      return "complex numbers";
+    case 'M':
+    case 'm':
+      return "dates or durations";
+    case 'V':
+      return "records or raw bytes";
+    case 'f':
+      return "floats of another size";
+    default:
+      return "not a type of NumPy's";
+  }
 }
 
 /// Elements stored with the first index running fastest, into row-major order.
@@ -185,35 +192,33 @@ Tensor<T> from_fortran_order(const Tensor<T>& stored, const Shape& shape) {
 }  // namespace
 
 template <class T>
-Tensor<T> read_npy(const std::string& path) {
-  const std::string bytes = read_file(path);
-  HeaderReader reader(path, bytes);
+Tensor<T> detail::parse_npy(const std::string& place, std::string_view bytes) {
+  HeaderReader reader(place, bytes);
   const Header header = reader.read();
 
   const char order = header.descr.empty() ? '?' : header.descr[0];
-  const auto type = order == '<' || order == '>' || order == '|' || order == '='
-                        ? type_of<T>(std::string_view(header.descr).substr(1))
-                        : std::nullopt;
-  if (!type) reader.fail("elements of type '" + header.descr + "'; floats (f4, f8), integers or booleans expected");
+  const bool known = order == '<' || order == '>' || order == '|' || order == '=';
+  const std::string_view code = std::string_view(header.descr).substr(known ? 1 : 0);
+  const auto type = known ? element_type_of<T>(code) : std::nullopt;
+  if (!type)
+    reader.fail("elements of type '" + header.descr + "' (" + in_words(code) +
+                "); floats (f2, f4, f8), integers or booleans expected");
 
-  const std::size_t held = (bytes.size() - reader.offset()) / type->size;
-  std::size_t announced = 1;
-  for (const std::size_t size : header.shape) {
-    if (size != 0 && announced > held / size)
-      announced = std::numeric_limits<std::size_t>::max();
-    else
-      announced *= size;
-  }
-  if (std::find(header.shape.begin(), header.shape.end(), 0u) != header.shape.end()) announced = 0;
-  if (announced != held || (bytes.size() - reader.offset()) % type->size != 0) {
+  const std::string_view elements = bytes.substr(reader.offset());
+  if (!sizes_fit(header.shape, type->size, elements.size()))
     reader.fail("shape " + header.shape.str() + " of '" + header.descr + "' does not fit the " +
-                std::to_string(bytes.size() - reader.offset()) + " bytes that follow");
-  }
+                std::to_string(elements.size()) + " bytes that follow");
 
   auto stored = Tensor<T>::empty(header.shape);
   const bool big = order == '>' || (order == '=' && std::endian::native == std::endian::big);
-  type->load(bytes.data() + reader.offset(), announced, big ? std::endian::big : std::endian::little, stored.data());
+  type->load(elements.data(), elements.size() / type->size, big ? std::endian::big : std::endian::little,
+             stored.data());
   return header.fortran_order ? from_fortran_order(stored, header.shape) : stored;
+}
+
+template <class T>
+Tensor<T> read_npy(const std::string& path) {
+  return detail::parse_npy<T>(path, read_file(path));
 }
 
 template <class T>
@@ -237,6 +242,8 @@ void write_npy(const std::string& path, const Tensor<T>& tensor) {
   write_file(path, bytes);
 }
 
+template Tensor<float> detail::parse_npy<float>(const std::string&, std::string_view);
+template Tensor<double> detail::parse_npy<double>(const std::string&, std::string_view);
 template Tensor<float> read_npy<float>(const std::string&);
 template Tensor<double> read_npy<double>(const std::string&);
 template void write_npy(const std::string&, const Tensor<float>&);

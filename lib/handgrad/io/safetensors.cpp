@@ -1,14 +1,16 @@
 #include "handgrad/io/safetensors.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <cmath>
+#include <cctype>
 #include <cstdint>
-#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/io/elements.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad {
@@ -16,51 +18,15 @@ namespace {
 
 using nlohmann::json;
 
-// A half: 1 bit of sign, 5 of exponent, 10 of fraction. A brain float is the high half of a float.
-struct Half {
-  std::uint16_t bits;
-  explicit operator double() const {
-    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double size = 0;
-    if (exponent == 31)
-      size = fraction ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
-    else
-      size = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(fraction + 1024, exponent - 25);
-    return bits >> 15 ? -size : size;
-  }
-};
-struct BrainFloat {
-  std::uint16_t bits;
-  explicit operator double() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
-};
-
 template <class T>
-struct Type {
-  std::size_t size;
-  void (*load)(const char*, std::size_t, std::endian, T*);
-};
-
-template <class V, class T>
-void load_as_double(const char* from, std::size_t count, std::endian order, T* to) {
-  for (std::size_t i = 0; i < count; ++i)
-    to[i] = static_cast<T>(static_cast<double>(detail::load_number<V>(from + i * sizeof(V), order)));
-}
-
-template <class T>
-Type<T> type_of(const std::string& name) {
-  if (name == "F32") return {4, &detail::load_numbers<float, T>};
-  if (name == "F64") return {8, &detail::load_numbers<double, T>};
-  if (name == "F16") return {2, &load_as_double<Half, T>};
-  if (name == "BF16") return {2, &load_as_double<BrainFloat, T>};
-  if (name == "I64") return {8, &detail::load_numbers<std::int64_t, T>};
-  if (name == "I32") return {4, &detail::load_numbers<std::int32_t, T>};
-  if (name == "I16") return {2, &detail::load_numbers<std::int16_t, T>};
-  if (name == "I8") return {1, &detail::load_numbers<std::int8_t, T>};
-  if (name == "U64") return {8, &detail::load_numbers<std::uint64_t, T>};
-  if (name == "U32") return {4, &detail::load_numbers<std::uint32_t, T>};
-  if (name == "U16") return {2, &detail::load_numbers<std::uint16_t, T>};
-  if (name == "U8" || name == "BOOL") return {1, &detail::load_numbers<std::uint8_t, T>};
-  return {0, nullptr};
+std::optional<detail::ElementType<T>> type_of(const std::string& name) {
+  if (name == "BOOL") return detail::element_type_of<T>("b1");
+  if (name == "BF16") return detail::element_type<detail::BrainFloat, T>;
+  // F32 is NumPy's f4: the letter, and the size in bits.
+  for (const char* code : {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"})
+    if (name == static_cast<char>(std::toupper(code[0])) + std::to_string(8 * (code[1] - '0')))
+      return detail::element_type_of<T>(code);
+  return std::nullopt;
 }
 
 /// One tensor as the header announces it.
@@ -70,10 +36,22 @@ struct Entry {
   std::size_t begin = 0, end = 0;
 };
 
-/// Never deeper than the format goes: a file of a million brackets must not overflow the stack.
+std::string in_words(const std::vector<std::size_t>& shape) {
+  std::string text;
+  for (const std::size_t size : shape) text += (text.empty() ? "(" : ", ") + std::to_string(size);
+  return text.empty() ? "()" : text + (shape.size() == 1 ? ",)" : ")");
+}
+
+/// The header's JSON: no name twice in one object, of which JSON readers would keep one silently, and never deeper than
+/// the format goes: a file of a million brackets must not overflow the stack.
 json parse_header(const std::string& text) {
-  return json::parse(text, [](int depth, json::parse_event_t, json&) {
-    if (depth > 4) throw ParseError("nested too deeply");
+  std::array<std::set<std::string>, 6> names;  // of the object that is open, by depth
+  return json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) {
+    if (depth > 4) throw ParseError("the header is nested too deeply for JSON of this format");
+    if (event == json::parse_event_t::object_start) names[static_cast<std::size_t>(depth) + 1].clear();
+    if (event == json::parse_event_t::key &&
+        !names[static_cast<std::size_t>(depth)].insert(parsed.get<std::string>()).second)
+      throw ParseError("the name " + parsed.dump() + " is there twice in the header's JSON");
     return true;
   });
 }
@@ -88,6 +66,8 @@ class Reader {
     data_ = 8 + static_cast<std::size_t>(length);
     try {
       header_ = parse_header(bytes_.substr(8, data_ - 8));
+    } catch (const ParseError& error) {
+      fail(error.what());
     } catch (const std::exception& error) {
       fail(std::string("the header is no JSON: ") + error.what());
     }
@@ -125,26 +105,19 @@ class Reader {
     return entries;
   }
 
+  /// In one row where a Tensor knows no such shape.
   template <class T>
   Tensor<T> tensor(const Entry& e) const {
-    const Type<T> type = type_of<T>(e.dtype);
-    if (!type.load)
+    const auto type = type_of<T>(e.dtype);
+    if (!type)
       fail(e.name + " has elements of type " + e.dtype +
            "; F64, F32, F16, BF16, I8 to I64, U8 to U64 and BOOL can be read");
-    if (e.shape.size() > Shape::max_rank)
-      fail(e.name + " has " + std::to_string(e.shape.size()) + " dimensions, at most 4 expected");
-    // The product cannot wrap: it is compared with what there is before each factor.
-    const std::size_t held = (e.end - e.begin) / type.size;
-    std::size_t count = std::find(e.shape.begin(), e.shape.end(), 0u) == e.shape.end() ? 1 : 0;
-    for (const std::size_t size : e.shape) {
-      if (count != 0 && size > held / count) count = std::numeric_limits<std::size_t>::max() / 2;
-      if (count <= held) count *= size;
-    }
-    const Shape shape(e.shape.begin(), e.shape.end());
-    if (count != held || held * type.size != e.end - e.begin)
-      fail(e.name + ": shape " + shape.str() + " of " + e.dtype + " does not fit " + size_text(e.end - e.begin));
-    auto tensor = Tensor<T>::empty(shape);
-    type.load(bytes_.data() + data_ + e.begin, count, std::endian::little, tensor.data());
+    if (!detail::sizes_fit(e.shape, type->size, e.end - e.begin))
+      fail(e.name + ": shape " + in_words(e.shape) + " of " + e.dtype + " does not fit " + size_text(e.end - e.begin));
+    const bool fits = e.shape.size() <= Shape::max_rank;
+    auto tensor =
+        Tensor<T>::empty(fits ? Shape(e.shape.begin(), e.shape.end()) : Shape{(e.end - e.begin) / type->size});
+    type->load(bytes_.data() + data_ + e.begin, tensor.numel(), std::endian::little, tensor.data());
     return tensor;
   }
 
@@ -184,9 +157,27 @@ class Reader {
 template <class T>
 Safetensors<T> read_safetensors(const std::string& path) {
   const Reader reader(path);
-  Safetensors<T> result{{}, reader.metadata()};
-  for (const Entry& entry : reader.entries()) result.tensors.emplace_back(entry.name, reader.tensor<T>(entry));
+  Safetensors<T> result{{}, reader.metadata(), {}};
+  for (const Entry& entry : reader.entries()) {
+    result.tensors.emplace_back(entry.name, reader.tensor<T>(entry));
+    if (entry.shape.size() > Shape::max_rank) result.shapes[entry.name] = entry.shape;
+  }
   return result;
+}
+
+template <class T>
+Tensor<T> read_safetensors(const std::string& path, const std::string& name) {
+  const Reader reader(path);
+  std::string names;
+  for (const Entry& entry : reader.entries()) {
+    names += (names.empty() ? "" : ", ") + entry.name;
+    if (entry.name != name) continue;
+    if (entry.shape.size() > Shape::max_rank)
+      reader.fail(name + " has " + std::to_string(entry.shape.size()) + " dimensions, " + in_words(entry.shape) +
+                  ", at most 4 expected");
+    return reader.tensor<T>(entry);
+  }
+  throw ValueError(path + ": there is no tensor " + name + "; there are " + (names.empty() ? "none" : names));
 }
 
 template <class T>
@@ -226,6 +217,8 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor<T>
 
 template Safetensors<float> read_safetensors<float>(const std::string&);
 template Safetensors<double> read_safetensors<double>(const std::string&);
+template Tensor<float> read_safetensors<float>(const std::string&, const std::string&);
+template Tensor<double> read_safetensors<double>(const std::string&, const std::string&);
 template void write_safetensors(const std::string&, const std::vector<NamedTensor<float>>&,
                                 const std::map<std::string, std::string>&);
 template void write_safetensors(const std::string&, const std::vector<NamedTensor<double>>&,
