@@ -10,9 +10,23 @@ namespace handgrad::labs {
 
 namespace {
 
-template <class O>
-std::unique_ptr<Optimizer<float>> sgd(const Sequential<float>& net, O options) {
-  return std::make_unique<SGD<float>>(net.parameters(), options);
+std::unique_ptr<Optimizer<double>> sgd(const Sequential<double>& net, double lr) {
+  return std::make_unique<SGD<double>>(net.parameters(), SGDOptions{.lr = lr});
+}
+
+Tensor<double> in_double(const Tensor<float>& x) {
+  const std::vector<float> numbers = x.to_vector();
+  return Tensor<double>(x.shape(), std::vector<double>(numbers.begin(), numbers.end()));
+}
+
+/// `make(T())` makes a network: here in double, with the weights that the same seed gives one of floats.
+template <class Make>
+Sequential<double> in_double(Make make) {
+  std::vector<NamedTensor<double>> weights;
+  for (const auto& [name, weight] : make(float()).state_dict()) weights.emplace_back(name, in_double(weight));
+  Sequential<double> net = make(double());
+  net.load_state_dict(weights);
+  return net;
 }
 
 Lesson logistic() {
@@ -20,16 +34,16 @@ Lesson logistic() {
   manual_seed(1);
   Tensor<float> w = randn({3}), b = randn({1});
   w.xt() /= 1000, b.xt() /= 1000;
-  Sequential net{Linear(w.reshape({1, 3}), b), Sigmoid()};
-  auto optimizer = sgd(net, SGDOptions{.lr = 1e-5});
+  Sequential net{Linear<double>(in_double(w.reshape({1, 3})), in_double(b)), Sigmoid<double>()};
+  auto optimizer = sgd(net, 1e-5);
   return {"logistic",
           "Logistic regression: will there be more than 80 apples?",
           "Linear(3 → 1), sigmoid, binary cross-entropy of five rows; descent with η = 1e-5",
           std::move(net),
-          std::make_unique<BCELoss<float>>(),
+          std::make_unique<BCELoss<double>>(),
           std::move(optimizer),
-          x,
-          y,
+          in_double(x),
+          in_double(y),
           5,
           1000,
           Lesson::Picture::Rows};
@@ -38,16 +52,18 @@ Lesson logistic() {
 Lesson network() {
   auto [x, y] = make_moons({.n_samples = 1000, .noise = 0.1, .random_state = 0});
   manual_seed(0);
-  Sequential net{Linear(2, 20), Tanh(), Linear(20, 20), Tanh(), Linear(20, 1)};
-  auto optimizer = sgd(net, SGDOptions{.lr = 0.1});
+  auto net = in_double([]<class T>(T) {
+    return Sequential{Linear<T>(2, 20), Tanh<T>(), Linear<T>(20, 20), Tanh<T>(), Linear<T>(20, 1)};
+  });
+  auto optimizer = sgd(net, 0.1);
   return {"network",
           "Two moons: a network of two hidden layers",
           "2-20-20-1, tanh, binary cross-entropy with logits; 1000 points in batches of 8, η = 0.1",
           std::move(net),
-          std::make_unique<BCEWithLogitsLoss<float>>(),
+          std::make_unique<BCEWithLogitsLoss<double>>(),
           std::move(optimizer),
-          x,
-          y,
+          in_double(x),
+          in_double(y),
           8,
           30,
           Lesson::Picture::Boundary,
@@ -61,17 +77,17 @@ Lesson gabor() {
   const std::vector<float> xs = x.to_vector(), ys = y.to_vector();
   std::vector<float> xo, yo;
   for (std::size_t i : order) xo.push_back(xs[i]), yo.push_back(ys[i]);
-  Sequential net{Gabor<float>(2, 14)};
-  auto optimizer = sgd(net, SGDOptions{.lr = 0.1});
+  Sequential net{Gabor<double>(2, 14)};
+  auto optimizer = sgd(net, 0.1);
   return {"gabor",
           "Fitting the two parameters of a Gabor filter",
           "y = sin(h)·exp(−h²/32) with h = w1 + 0.06·w2·x, squared error; 300 points in batches of 10, η = 0.1; "
           "the truth is w1 = 3, w2 = 15",
           std::move(net),
-          std::make_unique<MSELoss<float>>(),
+          std::make_unique<MSELoss<double>>(),
           std::move(optimizer),
-          Tensor<float>(x.shape(), xo),
-          Tensor<float>(y.shape(), yo),
+          in_double(Tensor<float>(x.shape(), xo)),
+          in_double(Tensor<float>(y.shape(), yo)),
           10,
           60,
           Lesson::Picture::Curve};
@@ -80,16 +96,16 @@ Lesson gabor() {
 Lesson exclusive_or() {
   manual_seed(0);
   auto [x, y] = make_xor(200);
-  Sequential net{Linear(2, 4), Tanh(), Linear(4, 1)};
-  auto optimizer = sgd(net, SGDOptions{.lr = 0.5});
+  auto net = in_double([]<class T>(T) { return Sequential{Linear<T>(2, 4), Tanh<T>(), Linear<T>(4, 1)}; });
+  auto optimizer = sgd(net, 0.5);
   return {"xor",
           "Exclusive or: four hidden neurons",
           "2-4-1, tanh, 17 parameters, binary cross-entropy with logits; 200 noisy points in batches of 4, η = 0.5",
           std::move(net),
-          std::make_unique<BCEWithLogitsLoss<float>>(),
+          std::make_unique<BCEWithLogitsLoss<double>>(),
           std::move(optimizer),
-          x,
-          y,
+          in_double(x),
+          in_double(y),
           4,
           30,
           Lesson::Picture::Boundary,
@@ -99,16 +115,16 @@ Lesson exclusive_or() {
 Lesson from_scratch() {
   auto data = make_regression({.n_features = 4, .n_informative = 4, .bias = 0.5, .random_state = 0});
   manual_seed(0);
-  Sequential net{Linear<float>::standard_normal(4, 1)};
-  auto optimizer = sgd(net, SGDOptions{.lr = 0.1});
+  auto net = in_double([]<class T>(T) { return Sequential<T>{Linear<T>::standard_normal(4, 1)}; });
+  auto optimizer = sgd(net, 0.1);
   return {"from_scratch",
           "One linear neuron learns a regression",
           "Linear(4 → 1), mean squared error of 100 rows, η = 0.1; the truth is 20.49, 34.17, 67.62, 87.92 and 0.5",
           std::move(net),
-          std::make_unique<MSELoss<float>>(),
+          std::make_unique<MSELoss<double>>(),
           std::move(optimizer),
-          data.x,
-          data.y,
+          in_double(data.x),
+          in_double(data.y),
           100,
           100,
           Lesson::Picture::Rows};
@@ -144,9 +160,9 @@ Training::Training(Lesson lesson) : lesson_(std::move(lesson)) {}
 
 std::size_t Training::batches() const { return (lesson_.x.size(0) + lesson_.batch - 1) / lesson_.batch; }
 
-float Training::step() {
+double Training::step() {
   const std::size_t from = batch() * lesson_.batch, to = std::min(from + lesson_.batch, lesson_.x.size(0));
-  const float value =
+  const double value =
       lesson_.loss->forward(lesson_.net.forward(lesson_.x.rows(from, to)), lesson_.y.rows(from, to)).item();
   lesson_.optimizer->zero_grad();
   lesson_.net.backward(lesson_.loss->backward());
@@ -161,18 +177,18 @@ trace::Trace Training::record() {
   return recorder.stop();
 }
 
-float Training::largest_gradient() const {
-  float largest = 0;
-  for (const Parameter<float>& parameter : lesson_.net.parameters())
-    for (float g : parameter.grad().to_vector())
+double Training::largest_gradient() const {
+  double largest = 0;
+  for (const Parameter<double>& parameter : lesson_.net.parameters())
+    for (double g : parameter.grad().to_vector())
       if (std::isnan(g) || std::abs(g) > largest) largest = std::abs(g);
   return largest;
 }
 
-float Training::loss() { return lesson_.loss->forward(lesson_.net.forward(lesson_.x), lesson_.y).item(); }
+double Training::loss() { return lesson_.loss->forward(lesson_.net.forward(lesson_.x), lesson_.y).item(); }
 
-Tensor<float> Training::predict(const Tensor<float>& x) {
-  Tensor<float> p = lesson_.net.forward(x).clone();
+Tensor<double> Training::predict(const Tensor<double>& x) {
+  Tensor<double> p = lesson_.net.forward(x).clone();
   if (lesson_.logits) p.xt() = 1 / (1 + xt::exp(-p.xt()));
   return p;
 }

@@ -7,7 +7,9 @@
 
 namespace handgrad::labs {
 
-/// A model small enough to be stepped through, with its data and its training: what the stepper and the page show.
+/// A model small enough to be stepped through, with its data and its training: what the stepper and the page show. Its
+/// data and its initial weights are floats, those that the labs see; it computes in double, so that what the page
+/// computes from the formulas can be held against it.
 struct Lesson {
   enum class Picture {
     Boundary,  // two inputs: the plane, with the probability of class 1
@@ -15,10 +17,10 @@ struct Lesson {
     Rows,      // more inputs: each row's prediction beside its target
   };
   std::string name, title, summary;
-  Sequential<float> net;
-  std::unique_ptr<Loss<float>> loss;
-  std::unique_ptr<Optimizer<float>> optimizer;
-  Tensor<float> x, y;
+  Sequential<double> net;
+  std::unique_ptr<Loss<double>> loss;
+  std::unique_ptr<Optimizer<double>> optimizer;
+  Tensor<double> x, y;
   std::size_t batch;   // rows in a step
   std::size_t epochs;  // that the page shows
   Picture picture;
@@ -43,19 +45,19 @@ class Training {
   std::size_t batches() const;
 
   /// Makes a step: forward, loss, zero_grad, backward, update. Returns the loss.
-  float step();
+  double step();
   /// The same, recorded.
   trace::Trace record();
   /// The largest |gradient| of the last step; NaN if any is.
-  float largest_gradient() const;
+  double largest_gradient() const;
   /// The loss over all data with the parameters as they are.
-  float loss();
+  double loss();
   /// What the network makes of inputs: probabilities if its outputs are logits.
-  Tensor<float> predict(const Tensor<float>& x);
+  Tensor<double> predict(const Tensor<double>& x);
 
   /// The parameters and the number of steps, to come back to.
   struct State {
-    std::vector<NamedTensor<float>> parameters;
+    std::vector<NamedTensor<double>> parameters;
     std::size_t steps;
   };
   State state() const { return {lesson_.net.state_dict(), steps_}; }

@@ -30,46 +30,46 @@ using json = nlohmann::ordered_json;  // symbols in their formula's order
 constexpr std::size_t most_frames = 41, shown_points = 300;
 
 /// Rounded for pictures: a pixel does not need more.
-double rounded(float x) { return std::round(static_cast<double>(x) * 1e4) / 1e4; }
+double rounded(double x) { return std::round(x * 1e4) / 1e4; }
 
-json numbers(const Tensor<float>& x) {
+json numbers(const Tensor<double>& x) {
   json all = json::array();
-  for (float value : x.to_vector()) all.push_back(rounded(value));
+  for (double value : x.to_vector()) all.push_back(rounded(value));
   return all;
 }
 
 /// The inputs over which a picture is drawn, and its axes.
 struct Canvas {
-  Tensor<float> inputs;
+  Tensor<double> inputs;
   std::vector<double> x, y;  // where the inputs stand: columns and rows of a grid, or points on a line
 };
 
 Canvas canvas(const Lesson& lesson) {
   const auto range = [&](std::size_t column) {
-    float low = INFINITY, high = -INFINITY;
+    double low = INFINITY, high = -INFINITY;
     for (std::size_t i = 0; i < lesson.x.size(0); ++i) {
       low = std::min(low, lesson.x.item(i, column));
       high = std::max(high, lesson.x.item(i, column));
     }
-    const float margin = 0.08f * (high - low);
+    const double margin = 0.08 * (high - low);
     return std::array{low - margin, high + margin};
   };
-  const auto points = [](std::array<float, 2> ends, std::size_t count) {
+  const auto points = [](std::array<double, 2> ends, std::size_t count) {
     std::vector<double> all;
-    for (float value : linspace<float>(ends[0], ends[1], count).to_vector()) all.push_back(rounded(value));
+    for (double value : linspace<double>(ends[0], ends[1], count).to_vector()) all.push_back(rounded(value));
     return all;
   };
   Canvas canvas;
-  std::vector<float> inputs;
+  std::vector<double> inputs;
   if (lesson.picture == Lesson::Picture::Boundary) {
     canvas.x = points(range(0), 40), canvas.y = points(range(1), 40);
     for (double y : canvas.y)
-      for (double x : canvas.x) inputs.push_back(static_cast<float>(x)), inputs.push_back(static_cast<float>(y));
-    canvas.inputs = Tensor<float>({canvas.x.size() * canvas.y.size(), 2}, inputs);
+      for (double x : canvas.x) inputs.push_back(x), inputs.push_back(y);
+    canvas.inputs = Tensor<double>({canvas.x.size() * canvas.y.size(), 2}, inputs);
   } else if (lesson.picture == Lesson::Picture::Curve) {
     canvas.x = points(range(0), 160);
-    for (double x : canvas.x) inputs.push_back(static_cast<float>(x));
-    canvas.inputs = Tensor<float>({canvas.x.size(), 1}, inputs);
+    for (double x : canvas.x) inputs.push_back(x);
+    canvas.inputs = Tensor<double>({canvas.x.size(), 1}, inputs);
   } else {
     canvas.inputs = lesson.x;
   }
@@ -97,6 +97,7 @@ json lesson_json(const Lesson& lesson, const Canvas& canvas) {
           {"canvas", {{"x", canvas.x}, {"y", canvas.y}}},
           {"batch", lesson.batch},
           {"inputs", lesson.x.size(1)},
+          {"logits", lesson.logits},
           {"x", numbers(lesson.x.rows(0, points))},
           {"y", numbers(lesson.y.rows(0, points))}};
 }
@@ -205,7 +206,8 @@ std::string own(const char* file) { return read_file(std::string(HANDGRAD_LABS_P
 std::string make_page(const std::string& lesson) {
   const json data = page_data(lesson);
   std::string scripts = inside_script(content(d3)) + "\n</script>\n<script>\n" + inside_script(content(katex));
-  for (const char* file : {"formula.js", "tables.js", "network.js", "pictures.js", "main.js"})
+  for (const char* file :
+       {"formula.js", "worksheet.js", "tables.js", "network.js", "pictures.js", "check.js", "main.js"})
     scripts += "\n</script>\n<script>\n" + inside_script(own(file));
   const std::vector<std::pair<std::string, std::string>> parts{{"{{title}}", escaped(data["lesson"]["title"])},
                                                                {"{{katex.css}}", style_with_fonts()},

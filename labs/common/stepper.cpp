@@ -17,10 +17,10 @@ namespace {
 constexpr std::size_t remembered = 200;   // steps that one can go back
 constexpr std::size_t patience = 200000;  // steps of `run` before it gives up
 
-float loss_of(const trace::Trace& trace) {
+double loss_of(const trace::Trace& trace) {
   for (std::size_t i = 0; i < trace.assignments.size(); ++i)
     if (trace.assignments[i].phase == Phase::Loss && trace.assignments[i].by_library)
-      return static_cast<float>(trace.result(i).numbers.at(0));
+      return trace.result(i).numbers.at(0);
   return 0;
 }
 
@@ -67,11 +67,11 @@ void Stepper::move(int rows, int columns) {
 }
 
 /// Trains until the condition holds after a step, and shows that step.
-std::string Stepper::run(float below, bool nan) {
+std::string Stepper::run(double below, bool nan) {
   if (step_ + 1 < history_.size()) return "there are recorded steps ahead: go to the last one first (epoch, or next)";
   for (std::size_t i = 0; i < patience; ++i) {
     const Training::State before = training_.state();
-    const float loss = training_.step(), gradient = training_.largest_gradient();
+    const double loss = training_.step(), gradient = training_.largest_gradient();
     const bool is_nan = std::isnan(loss) || std::isnan(gradient);
     if (is_nan || (!nan && gradient < below)) {
       training_.restore(before);
@@ -119,7 +119,7 @@ std::string Stepper::command(const std::string& line) {
   }
   if (verb == "run" && words.size() == 2 && words[1] == "nan") return run(0, true);
   if (verb == "run" && words.size() == 3 && words[1] == "gradient") {
-    const float below = std::strtof(words[2].c_str(), nullptr);
+    const double below = std::strtod(words[2].c_str(), nullptr);
     if (!(below > 0)) throw ValueError("run gradient: a number above 0 expected, '" + words[2] + "' came");
     return run(below, false);
   }

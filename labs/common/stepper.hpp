@@ -17,7 +17,7 @@ class Stepper {
   struct Recorded {
     trace::Trace trace;
     std::size_t epoch, batch;
-    float loss;
+    double loss;
   };
 
   /// What one types: next, back, forward, loss, backward, update (the next assignment of that phase), epoch, run nan,
@@ -40,7 +40,7 @@ class Stepper {
  private:
   void record();
   void go(std::size_t at);
-  std::string run(float below, bool nan);
+  std::string run(double below, bool nan);
 
   Training training_;
   std::vector<Recorded> history_;  // the last ones

@@ -103,6 +103,35 @@ const Formula = (() => {
     return {name: e.call, of, value: functions[e.call](...of.map((part) => part.value))};
   }
 
+  /**
+   * The formula as a function without arguments, put together once from closures: it reads the symbols' numbers as
+   * they are when it runs, for the element whose place stands in `at`: at[0] its number, at[slot[i]] its index i.
+   */
+  function compile(e, symbols, range, slot, at) {
+    if (typeof e !== "object") { const x = decode(e); return () => x; }
+    if (e.symbol !== undefined) {
+      const [i, j] = e.index.map((name) => slot[name]);
+      if (!e.index.length && e.symbol in slot) { const k = slot[e.symbol]; return () => at[k]; }
+      const {data} = symbols[e.symbol], wide = columns(symbols[e.symbol]);
+      if (j !== undefined) return () => data[at[i] * wide + at[j]];
+      if (i !== undefined) return () => data[at[i]];
+      return data.length > 1 ? () => data[at[0]] : () => data[0];
+    }
+    const [a, b, c] = e.of.map((part) => compile(part, symbols, range, slot, at));
+    if (e.reduce) {
+      const k = slot[e.over], size = range[e.over];
+      if (e.reduce === "sum")
+        return () => { let total = 0; for (at[k] = 0; at[k] < size; ++at[k]) total += a(); return total; };
+      return () => { let most = -Infinity; for (at[k] = 0; at[k] < size; ++at[k]) most = Math.max(most, a()); return most; };
+    }
+    if (e.call === "if") return () => (a() !== 0 ? b() : c());
+    if (e.call === "+") return () => a() + b();
+    if (e.call === "-") return () => a() - b();
+    if (e.call === "*") return () => a() * b();
+    const f = functions[e.call];
+    return b ? () => f(a(), b()) : () => f(a());
+  }
+
   /** The elements that a substituted formula reads, of hidden terms too. */
   function reads(node, found = []) {
     if (node.read) found.push(node.read);
@@ -199,5 +228,5 @@ const Formula = (() => {
   const codes = (symbol) => [...symbol].map((c) => c.codePointAt(0)).join("-");
   const text = (node, digits = 6) => writer(false, digits)(node);
   const tex = (node, digits = 6) => writer(true, digits)(node);
-  return {decode, number, texNumber, columns, rows, ranges, place, substitute, reads, text, tex, codes};
+  return {decode, number, texNumber, columns, rows, ranges, place, substitute, compile, reads, text, tex, codes};
 })();

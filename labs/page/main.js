@@ -2,7 +2,7 @@
 // Where one stands (frame, assignment, element, example), the ways to move, and what is shown. The address keeps it.
 const Page = (() => {
   const {lesson, frames} = JSON.parse(document.getElementById("data").textContent);
-  const state = {frame: 0, at: 0, element: 0, example: 0, edges: "weight"};
+  const state = {frame: 0, at: 0, element: 0, example: 0, edges: "weight", h: 5};
   const byId = (id) => document.getElementById(id);
   const trace = () => frames[state.frame].trace;
   const assignment = () => trace().assignments[state.at];
@@ -15,6 +15,7 @@ const Page = (() => {
     state.element = clamp(state.element, 0, trace().values[assignment().value].data.length - 1);
     state.example = clamp(state.example, 0, Network.examples(trace()) - 1);
     if (!["weight", "gradient"].includes(state.edges)) state.edges = "weight";
+    if (!(state.h >= 1 && state.h <= 12)) state.h = 5;
   }
 
   function go(change) {
@@ -36,7 +37,7 @@ const Page = (() => {
     const asked = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
     const number = (key) => (/^\d+$/.test(asked[key] || "") ? Number(asked[key]) : 0);
     Object.assign(state, {frame: number("frame"), at: number("at"), element: number("element"),
-                          example: number("example"), edges: asked.edges || "weight"});
+                          example: number("example"), edges: asked.edges || "weight", h: Number(asked.h) || 5});
     settle();
     show(true, true, true);
   }
@@ -146,28 +147,108 @@ const Page = (() => {
       const kind = a.gradient === "fresh" ? "fresh gradient" : a.gradient === "accumulated" ? "added to an older gradient"
                  : a.by === "formula" ? "intermediate, computed from its formula" : "";
       d3.select("#head").append("small").text(`${a.phase}${kind ? ", " + kind : ""}`);
-      Tables.show(trace(), a, enter, leave);
+      Tables.show(trace(), a, {enter, leave, edit});
       showLinks();
       showPhases();
+      showSheet();
     }
     showFormula();
     if (otherFrame) {
       byId("epochs").value = state.frame;
       byId("epochs").setAttribute("aria-valuetext", `epoch ${frame.epoch}`);
       byId("epoch").textContent = `${frame.epoch} · loss ${Formula.number(frame.loss, 5)}`;
-      Pictures.picture(lesson, frame);
+      showPicture();
       Pictures.loss(frames, state.frame, (i) => go({frame: i, at: state.at, element: state.element}));
       const examples = Network.examples(trace());
       d3.select("#example").html("").selectAll("option").data(d3.range(examples)).enter().append("option").attr("value", (i) => i).text((i) => i);
     }
+    showCheck();
     if (!otherDrawing) return;
     byId("example").value = state.example;
     byId("edges").value = state.edges;
-    Network.show(trace(), state.at, state.example, state.edges);
+    Network.show(trace(), state.at, state.example, state.edges, grab);
+  }
+
+  // ---- The worksheet
+
+  /** A number typed into a cell, or dragged; null brings the one before back. */
+  function change(value, flat, x) {
+    Worksheet.edit(trace(), value, flat, x);
+    redraw();
+  }
+  function edit(cell, x) {
+    change(cell.value, cell.flat, x);
+    const again = document.querySelector(`#tensors td[data-role="${cell.role}"][data-symbol="${cell.symbol}"][data-flat="${cell.flat}"]`);
+    if (again) again.focus();
+  }
+  function reset() {
+    Worksheet.reset(trace());
+    redraw();
+    byId("next").focus();
+  }
+  function redraw() {
+    show(true, false, true);
+    showPicture();
+    for (const value of trace().values) value.flash.clear();
+  }
+  function showSheet() {
+    const many = Worksheet.edited(trace()), loss = Worksheet.loss(trace());
+    const was = loss && loss.cpp[0], now = loss && loss.data[0];
+    byId("reset").hidden = !many;
+    byId("sheet").textContent = !many ? "Every underlined number is given: double click it, or press Enter on it, and change it; or drag an edge of the network."
+      : `${many} ${many === 1 ? "number" : "numbers"} changed; what is made of ${many === 1 ? "it" : "them"} is computed in this page.` +
+        (loss ? ` Loss of the batch: ${Formula.number(was, 6)} → ${Formula.number(now, 6)}.` : "");
+    byId("sheet").dataset.loss = loss ? String(now) : "";
+  }
+  /** The picture of the frame; with changed parameters the page's own. */
+  function showPicture() {
+    const frame = frames[state.frame], {x, output} = Network.ends(trace());
+    const changed = trace().values.some((v) => v.role === "parameter" && v.by === "changed");
+    if (!changed) return Pictures.picture(lesson, frame);
+    const {canvas} = lesson, wide = lesson.inputs;
+    const inputs = lesson.picture === "boundary" ? canvas.y.flatMap((b) => canvas.x.flatMap((a) => [a, b]))
+                 : lesson.picture === "curve" ? canvas.x : lesson.x;
+    const p = Worksheet.predict(trace(), x, output, inputs, inputs.length / wide);
+    Pictures.picture(lesson, {...frame, picture: lesson.logits ? p.map((z) => 1 / (1 + Math.exp(-z))) : p, by: "page"});
+  }
+
+  /** The parameter that the numeric check is about: the one whose gradient is chosen, else the one last looked at. */
+  let looked = null;
+  function chosen() {
+    const a = assignment(), values = trace().values;
+    if (a.gradient && Worksheet.parameterOf(trace(), a) >= 0) return {value: Worksheet.parameterOf(trace(), a), flat: state.element};
+    const fits = (v) => v !== undefined && values[v] && values[v].role === "parameter" && values[v].from === null;
+    if (looked && fits(looked.value) && looked.flat < values[looked.value].data.length) return looked;
+    const first = Object.values(a.inputs).find(fits), any = values.findIndex((_, v) => fits(v));
+    return first !== undefined ? {value: first, flat: 0} : any >= 0 ? {value: any, flat: 0} : null;
+  }
+  function showCheck() {
+    const it = Worksheet.loss(trace()) && chosen();
+    byId("h").value = state.h;
+    byId("h").setAttribute("aria-valuetext", `h = 10^−${state.h}`);
+    if (!it) return Check.show(trace(), null);
+    const value = trace().values[it.value], c = Formula.columns(value);
+    const where = value.shape.length === 2 ? `${Math.floor(it.flat / c)},${it.flat % c}` : `${it.flat}`;
+    Check.show(trace(), it, state.h, `${value.name}[${where}]`);
+  }
+
+  /** An edge or an input node is dragged: up is more. */
+  function grab(value, flat, event) {
+    event.preventDefault();
+    const from = event.clientY, start = trace().values[value].data[flat];
+    looked = {value, flat};
+    const move = (e) => change(value, flat, start + Math.round((from - e.clientY) * 2) / 100);
+    const drop = () => { window.removeEventListener("pointermove", move); window.removeEventListener("pointerup", drop); };
+    window.addEventListener("pointermove", move);
+    window.addEventListener("pointerup", drop);
   }
 
   /** A cell under the pointer or the focus: of the result it is put into the formula; its row, column and term light up. */
   function enter(cell) {
+    if (cell.role === "input" && cell.given && (!looked || looked.value !== cell.value || looked.flat !== cell.flat)) {
+      looked = {value: cell.value, flat: cell.flat};
+      showCheck();
+    }
     if (cell.role === "result" && cell.flat !== state.element) go({element: cell.flat});
     Tables.cross(cell);
     d3.selectAll("#numbers .lit").classed("lit", false);
@@ -208,6 +289,9 @@ const Page = (() => {
 
   function start() {
     nameSymbols();
+    for (const {trace: t} of frames) Worksheet.prepare(t);
+    byId("reset").onclick = reset;
+    byId("h").oninput = (event) => go({h: Number(event.target.value)});
     byId("title").textContent = lesson.title;
     byId("summary").textContent = lesson.summary;
     byId("epochs").max = frames.length - 1;
@@ -222,5 +306,5 @@ const Page = (() => {
     fromAddress();
   }
   start();
-  return {state, frames, lesson, go, next, previous};
+  return {state, frames, lesson, go, next, previous, change, reset};
 })();

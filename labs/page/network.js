@@ -34,7 +34,8 @@ const Network = (() => {
 
   const width = 560, top = 34;
 
-  function show(trace, at, example, edges) {
+  /** `grab(value, flat, event)` hears of an edge or an input node that is taken hold of. */
+  function show(trace, at, example, edges, grab) {
     const all = layers(trace);
     const x = trace.values[all[0].inputOf];
     const columns = [{label: "input", value: x, at: -1}].concat(
@@ -67,6 +68,17 @@ const Network = (() => {
         .style("stroke-opacity", ([i, o]) => matrix && weight ? 0.2 + 0.7 * Math.abs(weight.data[o * units(before) + i]) / scale : 0.5);
     });
 
+    columns.slice(1).forEach((column, k) => {  // wide and unseen, to take hold of a weight
+      const matrix = Object.values(column.layer.parameters || {}).find((v) => trace.values[v].shape.length === 2);
+      if (matrix === undefined || edges !== "weight") return;
+      const before = columns[k], pairs = d3.cross(d3.range(units(before)), d3.range(units(column)));
+      svg.append("g").selectAll("line").data(pairs).enter().append("line").attr("class", "grip")
+        .style("stroke-width", pairs.length > 60 ? 3 : 9)
+        .attr("x1", place(k)).attr("y1", ([i]) => y(before, i)).attr("x2", place(k + 1)).attr("y2", ([, o]) => y(column, o))
+        .on("pointerdown", ([i, o]) => grab(matrix, o * units(before) + i, d3.event))
+        .append("title").text(([i, o]) => `W[${o},${i}]: drag up or down to change it`);
+    });
+
     columns.forEach((column, k) => {
       const known = column.at <= at, delta = column.delta && column.delta.at <= at ? trace.values[column.delta.value] : null;
       const scale = d3.max(column.value.data, (v) => Math.abs(Formula.decode(v))) || 1;
@@ -78,6 +90,7 @@ const Network = (() => {
         const node = g.append("g").attr("class", "node");
         node.append("title").text(`${column.label}, unit ${i}` + (known ? `: ${Formula.number(a, 5)}` : ": not yet") +
                                   (delta ? `, δ = ${Formula.number(Formula.decode(delta.data[flat]), 5)}` : ""));
+        if (k === 0) node.classed("grip", true).on("pointerdown", () => grab(all[0].inputOf, flat, d3.event));
         node.append("circle").attr("cx", place(k)).attr("cy", y(column, i)).attr("r", radius(column))
           .attr("class", known ? (a < 0 ? "minus" : "plus") : "unknown")
           .style("fill", known ? Tables.shade(a, scale).background : "#fff");
@@ -102,5 +115,10 @@ const Network = (() => {
   }
 
   const examples = (trace) => Formula.rows(trace.values[layers(trace)[0].output]);
-  return {show, examples};
+  /** The values of the network's input and of its output. */
+  function ends(trace) {
+    const all = layers(trace);
+    return {x: all[0].inputOf, output: all[all.length - 1].output};
+  }
+  return {show, examples, ends};
 })();

@@ -82,7 +82,7 @@ const Pictures = (() => {
 
   function picture(lesson, frame) {
     const caption = {boundary, curve, rows}[lesson.picture](lesson, frame);
-    d3.select("#picture").append("p").attr("class", "legend").text(caption);
+    d3.select("#picture").append("p").attr("class", "legend").text(caption + (frame.by === "page" ? " Computed in this page, with your numbers." : ""));
   }
   return {loss, picture};
 })();

@@ -13,11 +13,19 @@ const Tables = (() => {
   const scaleOf = (value) => d3.max(value.data, (x) => (Number.isFinite(Formula.decode(x)) ? Math.abs(x) : 0)) || 0;
   const shapeText = (shape) => (shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`);
 
-  /** One table. `role` is "result" or "input"; `onEnter(symbol, flat)` hears of a cell under the pointer or focused. */
-  function table(symbol, title, value, role, onEnter, onLeave) {
+  const whose = {given: "given: these numbers can be changed", changed: "given, and changed by you",
+                 page: "computed in this page from the changed numbers", "C++": "computed by the library"};
+
+  /**
+   * One table. `role` is "result" or "input"; of `hear`, enter(cell, focused) hears of a cell under the pointer or
+   * focused, leave() of none, and edit(cell, x) of a number that was typed in (null: the one before).
+   */
+  function table(symbol, title, value, role, number, hear) {
     const box = d3.create("div").attr("class", `tensor ${role}`);
     const id = `t-${role}-${Formula.codes(symbol)}`;
-    box.append("h3").attr("id", id).text(`${title} ${shapeText(value.shape)}`);
+    const given = Worksheet.isGiven(value);
+    const head3 = box.append("h3").attr("id", id).text(`${title} ${value.shape.length ? shapeText(value.shape) : ""} `);
+    head3.append("small").attr("class", `by ${value.by === "C++" ? "cpp" : value.by}`).attr("title", whose[value.by]).text(value.by);
     const scroller = box.append("div").attr("class", "scroller");
     const grid = scroller.append("table").attr("role", "grid").attr("aria-labelledby", id);
     const columns = Formula.columns(value), rows = Formula.rows(value), scale = scaleOf(value);
@@ -30,19 +38,70 @@ const Tables = (() => {
       line.append("th").attr("scope", "row").text(r);
       for (let c = 0; c < columns; ++c) {
         const flat = r * columns + c, x = Formula.decode(value.data[flat]), {background, text} = shade(x, scale);
-        line.append("td").datum({symbol, flat, role}).attr("role", "gridcell")
+        const ghost = Worksheet.ghost(value, flat), now = Formula.number(x, 4);
+        const cell = line.append("td").datum({symbol, flat, role, value: number, given}).attr("role", "gridcell").attr("aria-readonly", !given)
+          .classed("given", given).classed("changed", ghost !== null).classed("flash", value.flash.has(flat))
           .attr("tabindex", flat === 0 ? 0 : -1).attr("data-role", role).attr("data-symbol", symbol).attr("data-flat", flat)
           .style("background", background).style("color", text)
-          .text(Formula.number(x, 4)).attr("title", `${symbol}[${r},${c}] = ${Formula.number(x, 9)}`);
+          .attr("title", `${symbol}[${r},${c}] = ${Formula.number(x, 9)}` + (ghost === null ? "" : `, before: ${Formula.number(ghost, 9)}`) +
+                         (given ? " (Enter or a double click changes it)" : ""));
+        cell.append("span").attr("class", "n").text(now);
+        if (ghost !== null) cell.append("span").attr("class", "ghost").attr("aria-label", "before").text(Formula.number(ghost, 4));
       }
     }
     const target = (event) => event.target.closest("td[data-flat]");
-    grid.on("mouseover", () => { const cell = target(d3.event); if (cell) onEnter(d3.select(cell).datum(), false); })
-      .on("focusin", () => { const cell = target(d3.event); if (cell) onEnter(d3.select(cell).datum(), true); })
-      .on("click", () => { const cell = target(d3.event); if (cell) cell.focus(); })
-      .on("mouseleave", onLeave)
-      .on("keydown", () => arrow(grid, d3.event, columns, rows));
+    const editing = (event) => event.target.tagName === "INPUT";
+    grid.on("mouseover", () => { const cell = target(d3.event); if (cell) hear.enter(d3.select(cell).datum(), false); })
+      .on("focusin", () => { const cell = target(d3.event); if (cell && !editing(d3.event)) hear.enter(d3.select(cell).datum(), true); })
+      .on("click", () => { const cell = target(d3.event); if (cell && !editing(d3.event)) cell.focus(); })
+      .on("dblclick", () => { const cell = target(d3.event); if (cell && given) open(cell, value, hear.edit); })
+      .on("mouseleave", hear.leave)
+      .on("keydown", () => {
+        const event = d3.event, cell = target(event);
+        if (editing(event)) return;
+        if (cell && given && !event.ctrlKey && !event.metaKey && !event.altKey) {
+          if (event.key === "Enter" || event.key === "F2" || /^[-−0-9.]$/.test(event.key)) {
+            event.preventDefault();
+            event.stopPropagation();
+            return open(cell, value, hear.edit, event.key.length === 1 ? event.key : undefined);
+          }
+          if (event.key === "Delete") return hear.edit(d3.select(cell).datum(), null);
+        }
+        arrow(grid, event, columns, rows);
+      });
     return box.node();
+  }
+
+  /** Puts a field into a cell. Enter takes the number over, Escape leaves the one that was there. */
+  function open(cell, value, edit, text) {
+    if (cell.querySelector("input")) return;
+    const d = d3.select(cell).datum(), shown = [...cell.childNodes];
+    const field = d3.select(cell).html("").append("input").attr("type", "text").attr("inputmode", "text").attr("size", 8)
+      .attr("aria-label", `${d.symbol}, element ${d.flat}`).node();
+    let done = false;
+    field.value = text === undefined ? String(value.data[d.flat]) : text;
+    const close = (take) => {
+      if (done) return;
+      const x = Number(field.value.trim().replaceAll("−", "-").replace(",", "."));
+      if (take && (field.value.trim() === "" || !Number.isFinite(x))) {
+        field.setAttribute("aria-invalid", "true");
+        field.title = "a number, as 0.5 or −1e−3";
+        return;
+      }
+      done = true;
+      cell.replaceChildren(...shown);
+      if (take) edit(d, x);
+      else cell.focus();
+    };
+    field.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter") close(true);
+      if (event.key === "Escape") close(false);
+    });
+    field.addEventListener("blur", () => close(field.getAttribute("aria-invalid") === null));
+    field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
+    field.focus();
+    if (text === undefined) field.select();
   }
 
   /** Arrows move from cell to cell. */
@@ -61,17 +120,21 @@ const Tables = (() => {
   }
 
   /** The tables of an assignment: its result, an arrow, and what it reads. */
-  function show(trace, assignment, onEnter, onLeave) {
+  function show(trace, assignment, hear) {
+    const scrolled = {};
+    for (const tensor of document.querySelectorAll("#tensors .scroller")) scrolled[tensor.previousSibling.id] = [tensor.scrollLeft, tensor.scrollTop];
     const box = d3.select("#tensors").html("");
     const updates = assignment.target in assignment.inputs;
     const result = trace.values[assignment.value];
-    box.append(() => table(assignment.target, assignment.target + (updates ? " new" : ""), result, "result", onEnter, onLeave));
+    box.append(() => table(assignment.target, assignment.target + (updates ? " new" : ""), result, "result", assignment.value, hear));
     const inputs = box.append("div").attr("class", "inputs");
     inputs.append("span").attr("class", "made").attr("aria-hidden", "true").text("made of");
     for (const [symbol, number] of Object.entries(assignment.inputs))
-      if (trace.values[number].role !== "constant")
+      if (trace.values[number].role !== "constant" || Worksheet.isGiven(trace.values[number]))
         inputs.append(() => table(symbol, symbol + (updates && symbol === assignment.target ? " before" : ""),
-                                  trace.values[number], "input", onEnter, onLeave));
+                                  trace.values[number], "input", number, hear));
+    for (const tensor of document.querySelectorAll("#tensors .scroller"))
+      [tensor.scrollLeft, tensor.scrollTop] = scrolled[tensor.previousSibling.id] || [0, 0];
   }
 
   const cells = (role, symbol) => d3.select("#tensors").selectAll("td[data-flat]")

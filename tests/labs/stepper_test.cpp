@@ -60,14 +60,13 @@ BOOST_AUTO_TEST_CASE(every_lessons_formulas_say_what_it_computes) {
 BOOST_AUTO_TEST_CASE(lessons_learn) {
   for (const std::string& name : lesson_names()) BOOST_TEST_CONTEXT(name) {
       Training training(make_lesson(name));
-      const float before = training.loss();
+      const double before = training.loss();
       while (training.epoch() < training.lesson().epochs) training.step();
       BOOST_TEST(training.loss() < before);
       if (!training.lesson().logits) continue;
-      const Tensor<float> p = training.predict(training.lesson().x);
+      const Tensor<double> p = training.predict(training.lesson().x);
       std::size_t right = 0;
-      for (std::size_t i = 0; i < p.numel(); ++i)
-        right += (p.data()[i] > 0.5f) == (training.lesson().y.data()[i] > 0.5f);
+      for (std::size_t i = 0; i < p.numel(); ++i) right += (p.data()[i] > 0.5) == (training.lesson().y.data()[i] > 0.5);
       BOOST_TEST(double(right) / double(p.numel()) >= 0.97);
     }
 }

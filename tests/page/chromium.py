@@ -69,7 +69,7 @@ class Chromium:
         return result["result"].get("value")
 
     def key(self, key, text=None):
-        code = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Tab": 9, "End": 35, "Home": 36}.get(key, 0)
+        code = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Tab": 9, "End": 35, "Enter": 13, "Escape": 27, "Home": 36}.get(key, 0)
         parameters = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         if text:
             parameters["text"] = text

@@ -1,7 +1,8 @@
 """python3 page_test.py PROGRAM LAB…: the step-through pages in a headless Chromium.
 
 Every step is opened; each number shown is the trace's; each formula with numbers is worth the number beside it; next
-and then previous lead back; the keyboard alone will do; nothing is said on the console and no request leaves.
+and then previous lead back; the keyboard alone will do; the page computes the step as the library did, and a changed
+step as Python does; nothing is said on the console and no request leaves.
 Where the browser or a package is missing it says "skipped:" and why.
 """
 
@@ -15,6 +16,7 @@ import tempfile
 
 import chromium
 import formula
+import worksheet
 
 # Of one frame: for each assignment, what is shown of it and of some elements of its result.
 COLLECT = """(frame => {
@@ -22,7 +24,7 @@ COLLECT = """(frame => {
   frames[frame].trace.assignments.forEach((a, at) => {
     Page.go({frame, at});
     const cells = [...document.querySelectorAll("#tensors td[data-flat]")].map(
-        c => [c.dataset.role, c.dataset.symbol, Number(c.dataset.flat), c.textContent]);
+        c => [c.dataset.role, c.dataset.symbol, Number(c.dataset.flat), c.querySelector('.n').textContent]);
     const last = frames[frame].trace.values[a.value].data.length - 1, elements = [];
     for (const element of new Set([0, Math.floor(last / 3), Math.floor(last / 2), last])) {
       Page.go({element});
@@ -74,7 +76,8 @@ def check_frame(browser, frames, frame, fails):
         fails.check(shown["symbols"] and shown["shapes"], f"{where}: not set by KaTeX")
         tables = {("result", a["target"]): trace["values"][a["value"]]["data"]}
         for symbol, value in a["inputs"].items():
-            if trace["values"][value]["role"] != "constant":
+            read = trace["values"][value]
+            if read["role"] != "constant" or (len(read["data"]) == 1 and not read["name"][0].isupper()):  # η, but not N
                 tables["input", symbol] = trace["values"][value]["data"]
         fails.check(len(shown["cells"]) == sum(map(len, tables.values())), f"{where}: a cell for each number")
         for role, symbol, flat, text in shown["cells"]:
@@ -127,6 +130,77 @@ def check_moves(browser, frames, fails):
     fails.check(browser.js("document.querySelectorAll('#numbers .lit').length") > 0, "the term lights up")
     fails.check(browser.js("document.querySelectorAll('td.cross').length") >= 1, "row and column light up")
     fails.check(browser.js("document.querySelectorAll('td.here').length") == 1, "the cell lights up")
+
+
+def near(a, b):
+    return a == b or (math.isnan(a) and math.isnan(b)) or abs(a - b) <= 1e-9 * max(1e-3, abs(a), abs(b))
+
+
+def check_worksheet(browser, frames, fails):
+    all_data = "Page.frames[%d].trace.values.map(v => v.data.map(String))"
+    for frame in sorted({0, len(frames) // 2, len(frames) - 1}):  # nobody changed anything: the library's numbers
+        computed = browser.js(f"Worksheet.recomputed(Page.frames[{frame}].trace).map(v => v.map(String))")
+        for value, numbers in zip(frames[frame]["trace"]["values"], computed, strict=True):
+            good = all(near(decoded(x), float(y.replace("Infinity", "inf"))) for x, y in zip(value["data"], numbers, strict=True))
+            fails.check(good, f"frame {frame}: the page computes {value['name']} as the library does")
+
+    step, frame = worksheet.Step(frames[1]["trace"]), 1
+    for value in step.given():
+        kind = step.values[value]
+        if kind["role"] == "constant" and kind["name"][0].isupper():
+            continue
+        flat = len(kind["data"]) - 1
+        x = kind["data"][flat] * 1.5 + 0.01
+        browser.js(f"Page.go({{frame: {frame}, at: 0}}), Page.change({value}, {flat}, {x!r})")
+        expected = step.compute({(value, flat): x})
+        shown = [[float(y.replace("Infinity", "inf")) for y in v] for v in browser.js(all_data % frame)]
+        for v, (a, b) in enumerate(zip(expected, shown, strict=True)):
+            fails.check(all(map(near, a, b)), f"{kind['name']}[{flat}] = {x}: {step.values[v]['name']} follows")
+        loss = float(browser.js("document.getElementById('sheet').dataset.loss"))
+        fails.check(near(loss, step.loss(expected)), f"{kind['name']}[{flat}] = {x}: the loss is {loss}")
+        if kind["role"] == "parameter":
+            fails.check(loss != step.loss(step.compute()), f"{kind['name']}[{flat}] = {x} changes the loss")
+        by = browser.js(f"Page.frames[{frame}].trace.values.map(v => v.by)")
+        fails.check(by[value] == "changed" and "page" in by, f"{kind['name']}: whose numbers these are")
+        browser.js("Page.reset()")
+    back = browser.js(f"Page.frames[{frame}].trace.values.every(v => v.data.every((x, i) => Object.is(x, v.cpp[i])) && v.by !== 'page')")
+    fails.check(back, "reset brings the library's numbers back")
+
+    # By keys alone: the first given cell of the first assignment.
+    browser.js("Page.go({frame: 0, at: 0}), document.activeElement.blur()")
+    look = browser.js("document.querySelector('#tensors').textContent")
+    browser.js("document.querySelector('td.given[tabindex=\"0\"]').focus()")
+    browser.key("7", "7")
+    browser.key("Enter", "\r")
+    fails.check(browser.js("document.activeElement.matches('td.given.changed')"), "a typed number is taken over, the focus stays")
+    fails.check(browser.js("document.activeElement.querySelector('.n').textContent") == "7", "the typed number is shown")
+    ghosts = browser.js("[...document.querySelectorAll('td.changed .ghost')].map(g => g.textContent)")
+    fails.check(len(ghosts) > 1 and all(g in look for g in ghosts), "the numbers before stay in sight")
+    fails.check(browser.js("[...document.querySelectorAll('#tensors .by')].map(b => b.textContent)[0]") == "page", "the result is the page's")
+    fails.check(browser.js("document.querySelectorAll('td.flash').length") > 1, "what changed flashes")
+    browser.key("7", "7")
+    browser.key("x", "x")
+    browser.key("Enter", "\r")
+    fails.check(browser.js("document.activeElement.getAttribute('aria-invalid')") == "true", "7x is no number")
+    browser.key("Escape")
+    browser.js("document.getElementById('reset').click()")
+    fails.check(browser.js("document.querySelector('#tensors').textContent") == look, "reset")
+
+    # The numeric check: the quotient is Python's, and near the backward's number; at h = 1e-12 there is rounding.
+    trace = frames[0]["trace"]
+    for at, a in enumerate(trace["assignments"]):
+        if not a["gradient"]:
+            continue
+        step, flat = worksheet.Step(trace), len(trace["values"][a["value"]]["data"]) - 1
+        name = (a["layer"] + "." if a["layer"] else "") + a["target"][1:]
+        w = next(i for i in step.given() if step.values[i]["name"] == name)
+        browser.js(f"Page.go({{frame: 0, at: {at}, element: {flat}, h: 5}})")
+        slope, backward = (float(browser.js(f"document.querySelector('#check dl').dataset.{k}")) for k in ("slope", "backward"))
+        losses = [step.loss(step.compute({(w, flat): step.values[w]["data"][flat] + h})) for h in (1e-5, -1e-5)]
+        scale = max(1e-3, abs(backward))
+        fails.check(abs(slope - (losses[0] - losses[1]) / 2e-5) <= 1e-9 * max(1, abs(losses[0])) * 10 + 1e-7 * scale, f"{name}: quotient {slope}")
+        fails.check(abs(slope - backward) <= 1e-5 * scale + 1e-9 * abs(losses[0]), f"{name}: {slope}, backward {backward}")
+        fails.check(near(backward, decoded(trace["values"][a["value"]]["data"][flat])), f"{name}: the backward's number")
 
 
 def check_scrubber(browser, frames, fails):
@@ -197,6 +271,7 @@ def main():
                 for frame in sorted({0, 1, len(frames) // 2, len(frames) - 1}):
                     check_frame(browser, frames, frame, fails)
                 check_moves(browser, frames, fails)
+                check_worksheet(browser, frames, fails)
                 check_scrubber(browser, frames, fails)
                 check_manners(browser, fails)
                 browser.js(f"(async () => {{ for (let frame = 0; frame < {len(frames)}; ++frame)"
