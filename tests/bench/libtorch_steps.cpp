@@ -1,88 +1,122 @@
-// The same training steps in LibTorch's C++ interface, each at its best number of threads. Prints `NAME SECONDS THREADS`.
+// The rows of the table that tests/bench/run prints, in LibTorch's C++ interface: prints `ROW SECONDS`.
+//   libtorch_steps [THREADS]
 // Built by tests/bench/run against the LibTorch that a Python package of PyTorch brings.
 #include <torch/torch.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <functional>
-#include <thread>
+#include <cstdlib>
+#include <memory>
+#include <utility>
 #include <vector>
+
+#include "timing.hpp"
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Step = std::function<void()>;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-double median_step(const Step& step) {
-  int count = 0;
-  for (auto start = Clock::now(); seconds_since(start) < 0.4; ++count) step();
-  std::vector<double> times;
-  for (int round = 0; round < 7; ++round) {
-    const auto start = Clock::now();
-    for (int i = 0; i < count; ++i) step();
-    times.push_back(seconds_since(start) / count);
-  }
-  std::sort(times.begin(), times.end());
-  return times[3];
-}
+using bench::Step;
+using namespace torch::nn;
 
 torch::Tensor labels(int n) { return (torch::rand({n, 1}) > 0.5).to(torch::kFloat); }
+torch::Tensor classes(int n) { return torch::randint(10, {n}); }
 
 template <class Loss, class Optimizer>
-Step trainer(torch::nn::Sequential net, Loss loss, std::shared_ptr<Optimizer> optimizer, torch::Tensor x, torch::Tensor y) {
-  return [=]() mutable {
-    auto value = loss(net->forward(x), y);
-    optimizer->zero_grad();
-    value.backward();
-    optimizer->step();
-  };
+void train(Sequential& net, Loss& loss, Optimizer& optimizer, const torch::Tensor& x, const torch::Tensor& y) {
+  auto value = loss(net->forward(x), y);
+  optimizer.zero_grad();
+  value.backward();
+  optimizer.step();
 }
+
+template <class Loss, class Optimizer>
+Step training(Sequential net, Loss loss, std::shared_ptr<Optimizer> optimizer, torch::Tensor x, torch::Tensor y) {
+  return [=]() mutable { train(net, loss, *optimizer, x, y); };
+}
+
+auto sgd(Sequential& net, double lr = 1e-3, double weight_decay = 0) {
+  return std::make_shared<torch::optim::SGD>(net->parameters(),
+                                             torch::optim::SGDOptions(lr).weight_decay(weight_decay));
+}
+
+enum Extra { None = 0, WithDropout = 1, WithBatchNorm = 2 };
+
+Sequential mlp_net(std::vector<int> sizes, int extra = None) {
+  Sequential net;
+  for (std::size_t i = 0; i + 1 < sizes.size(); ++i) {
+    net->push_back(Linear(sizes[i], sizes[i + 1]));
+    if (i + 2 == sizes.size()) break;
+    net->push_back(ReLU());
+    if (extra & WithBatchNorm) net->push_back(BatchNorm1d(sizes[i + 1]));
+    if (extra & WithDropout) net->push_back(Dropout(0.5));
+  }
+  return net;
+}
+
+const std::vector<int> adult{108, 256, 128, 1};
 
 Step logistic() {
-  torch::nn::Sequential net(torch::nn::Linear(3, 1), torch::nn::Sigmoid());
-  return trainer(net, torch::nn::BCELoss(), std::make_shared<torch::optim::SGD>(net->parameters(), 1e-5),
-                 torch::randn({5, 3}), labels(5));
+  Sequential net(Linear(3, 1), Sigmoid());
+  return training(net, BCELoss(), sgd(net, 1e-5), torch::randn({5, 3}), labels(5));
 }
-
-enum class Extra { None, Dropout, BatchNorm };
-
-Step mlp(Extra extra) {
-  using namespace torch::nn;
-  Sequential net;
-  int inputs = 108;
-  for (int outputs : {256, 128}) {
-    net->push_back(Linear(inputs, outputs));
-    net->push_back(ReLU());
-    if (extra == Extra::Dropout) net->push_back(Dropout(0.5));
-    if (extra == Extra::BatchNorm) net->push_back(BatchNorm1d(outputs));
-    inputs = outputs;
-  }
-  net->push_back(Linear(inputs, 1));
-  const auto x = torch::randn({128, 108}), y = labels(128);
-  if (extra == Extra::BatchNorm)
-    return trainer(net, BCEWithLogitsLoss(), std::make_shared<torch::optim::AdamW>(net->parameters(), 1e-3), x, y);
-  return trainer(net, BCEWithLogitsLoss(), std::make_shared<torch::optim::SGD>(net->parameters(), 1e-3), x, y);
+Step adult_logistic() {
+  Sequential net{Linear(108, 1)};
+  return training(net, BCEWithLogitsLoss(), sgd(net), torch::randn({20838, 108}), labels(20838));
+}
+Step mlp(int extra) {
+  Sequential net = mlp_net(adult, extra);
+  return training(net, BCEWithLogitsLoss(), sgd(net, 1e-3, 1e-4), torch::randn({128, 108}), labels(128));
+}
+Step mlp_batch_norm() {
+  Sequential net = mlp_net(adult, WithBatchNorm | WithDropout);
+  return training(net, BCEWithLogitsLoss(), std::make_shared<torch::optim::AdamW>(net->parameters(), 1e-3),
+                  torch::randn({128, 108}), labels(128));
+}
+Step digits() {
+  Sequential net = mlp_net({784, 256, 128, 10});
+  return training(net, CrossEntropyLoss(), std::make_shared<torch::optim::Adam>(net->parameters(), 1e-3),
+                  torch::randn({64, 784}), classes(64));
+}
+Step wide() {
+  Sequential net = mlp_net({784, 2048, 2048, 10});
+  return training(net, CrossEntropyLoss(), sgd(net), torch::randn({512, 784}), classes(512));
+}
+Step inference(int rows) {
+  Sequential net = mlp_net(adult);
+  net->eval();
+  const auto x = torch::randn({rows, 108});
+  return [=]() mutable {
+    torch::InferenceMode guard;
+    net->forward(x);
+  };
+}
+Step epoch() {
+  Sequential net = mlp_net(adult);
+  BCEWithLogitsLoss loss;
+  auto optimizer = sgd(net, 1e-3, 1e-4);
+  const auto x = torch::randn({20838, 108}), y = labels(20838);
+  return [=]() mutable {
+    for (const auto& rows : torch::randperm(20838).split(128))
+      train(net, loss, *optimizer, x.index_select(0, rows), y.index_select(0, rows));
+  };
 }
 
 }  // namespace
 
-int main() {
-  const std::vector<std::pair<const char*, std::function<Step()>>> models = {
+int main(int count, char** words) {
+  if (count > 1) torch::set_num_threads(std::atoi(words[1]));
+  const std::vector<std::pair<const char*, std::function<Step()>>> rows{
       {"logistic", logistic},
-      {"mlp", [] { return mlp(Extra::None); }},
-      {"mlp_dropout", [] { return mlp(Extra::Dropout); }},
-      {"mlp_batch_norm_adamw", [] { return mlp(Extra::BatchNorm); }}};
-  for (const auto& [name, make] : models) {
-    std::pair<double, unsigned> best{1e9, 0};
-    for (unsigned threads = 1; threads <= std::thread::hardware_concurrency(); ++threads) {
-      torch::set_num_threads(static_cast<int>(threads));
-      torch::manual_seed(0);
-      best = std::min(best, {median_step(make()), threads});
-    }
-    std::printf("%s %.9g %u\n", name, best.first, best.second);
+      {"adult_logistic", adult_logistic},
+      {"mlp", [] { return mlp(None); }},
+      {"mlp_dropout", [] { return mlp(WithDropout); }},
+      {"mlp_batch_norm", mlp_batch_norm},
+      {"digits", digits},
+      {"wide", wide},
+      {"inference_1", [] { return inference(1); }},
+      {"inference_1024", [] { return inference(1024); }},
+      {"epoch", epoch}};
+  for (const auto& [name, make] : rows) {
+    torch::manual_seed(0);
+    std::printf("%s %.9g\n", name, bench::median_seconds(make()));
     std::fflush(stdout);
   }
 }

@@ -1,65 +1,124 @@
-"""The same training steps in PyTorch (eager), each at its best number of threads. Prints `NAME SECONDS THREADS`."""
-import os
-import statistics
-import time
+"""The rows of the table that tests/bench/run prints, in PyTorch: prints `ROW SECONDS`.
+    torch_steps.py eager|compile [THREADS]
+Optimizers are the fused ones; `compile` compiles the network with its loss."""
+import sys
 
 import torch
 from torch import nn
 
+from timing import median_seconds, report
 
-def median_step(step, seconds=0.4, rounds=7):
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:  # warm up, and see how many steps fill a round
-        step()
-        count += 1
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        for _ in range(count):
-            step()
-        times.append((time.perf_counter() - start) / count)
-    return statistics.median(times)
+compiled = sys.argv[1] == "compile"
+if len(sys.argv) > 2:
+    torch.set_num_threads(int(sys.argv[2]))
 
 
-def trainer(net, loss, optimizer, x, y):
-    def step():
-        value = loss(net(x), y)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-    return step
+def wrap(function):
+    torch._dynamo.reset()
+    return torch.compile(function) if compiled else function
 
 
 def labels(n):
     return (torch.rand(n, 1) > 0.5).float()
 
 
+def classes(n):
+    return torch.randint(10, (n,))
+
+
+def sgd(net, lr=1e-3, weight_decay=0.0):
+    return torch.optim.SGD(net.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def trainer(net, loss, optimizer):
+    forward = wrap(lambda x, y: loss(net(x), y))
+
+    def step(x, y):
+        value = forward(x, y)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    return step
+
+
+def training(net, loss, optimizer, x, y):
+    step = trainer(net, loss, optimizer)
+    return lambda: step(x, y)
+
+
+def mlp_net(*sizes, batch_norm=False, dropout=False):
+    layers = []
+    for inputs, outputs in zip(sizes[:-2], sizes[1:-1]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        layers += [nn.BatchNorm1d(outputs)] if batch_norm else []
+        layers += [nn.Dropout(0.5)] if dropout else []
+    return nn.Sequential(*layers, nn.Linear(*sizes[-2:]))
+
+
+ADULT = (108, 256, 128, 1)
+
+
 def logistic():
     net = nn.Sequential(nn.Linear(3, 1), nn.Sigmoid())
-    return trainer(net, nn.BCELoss(), torch.optim.SGD(net.parameters(), lr=1e-5), torch.randn(5, 3), labels(5))
+    return training(net, nn.BCELoss(), sgd(net, 1e-5), torch.randn(5, 3), labels(5))
 
 
-def mlp(*hidden_extra, optimizer=None):
-    def block(inputs, outputs):
-        return [nn.Linear(inputs, outputs), nn.ReLU(), *(make(outputs) for make in hidden_extra)]
-    net = nn.Sequential(*block(108, 256), *block(256, 128), nn.Linear(128, 1))
-    optimizer = optimizer or (lambda p: torch.optim.SGD(p, lr=1e-3))
-    return trainer(net, nn.BCEWithLogitsLoss(), optimizer(net.parameters()), torch.randn(128, 108), labels(128))
+def adult_logistic():
+    net = nn.Linear(108, 1)
+    return training(net, nn.BCEWithLogitsLoss(), sgd(net), torch.randn(20838, 108), labels(20838))
 
 
-MODELS = {
-    "logistic": logistic,
-    "mlp": mlp,
-    "mlp_dropout": lambda: mlp(lambda n: nn.Dropout(0.5)),
-    "mlp_batch_norm_adamw": lambda: mlp(nn.BatchNorm1d, optimizer=lambda p: torch.optim.AdamW(p, lr=1e-3)),
+def mlp(dropout=False):
+    net = mlp_net(*ADULT, dropout=dropout)
+    return training(net, nn.BCEWithLogitsLoss(), sgd(net, weight_decay=1e-4), torch.randn(128, 108), labels(128))
+
+
+def mlp_batch_norm():
+    net = mlp_net(*ADULT, batch_norm=True, dropout=True)
+    return training(net, nn.BCEWithLogitsLoss(), torch.optim.AdamW(net.parameters(), fused=True),
+                    torch.randn(128, 108), labels(128))
+
+
+def digits():
+    net = mlp_net(784, 256, 128, 10)
+    return training(net, nn.CrossEntropyLoss(), torch.optim.Adam(net.parameters(), fused=True),
+                    torch.randn(64, 784), classes(64))
+
+
+def wide():
+    net = mlp_net(784, 2048, 2048, 10)
+    return training(net, nn.CrossEntropyLoss(), sgd(net), torch.randn(512, 784), classes(512))
+
+
+def inference(rows):
+    net = mlp_net(*ADULT).eval()
+    forward, x = wrap(net), torch.randn(rows, 108)
+
+    def step():
+        with torch.inference_mode():
+            forward(x)
+    return step
+
+
+def epoch():
+    net = mlp_net(*ADULT)
+    step = trainer(net, nn.BCEWithLogitsLoss(), sgd(net, weight_decay=1e-4))
+    x, y = torch.randn(20838, 108), labels(20838)
+
+    def run():  # what DataLoader does row by row, in one gathering a batch: the faster way
+        for rows in torch.randperm(20838).split(128):
+            step(x[rows], y[rows])
+    return run
+
+
+ROWS = {
+    "logistic": logistic, "adult_logistic": adult_logistic, "mlp": mlp, "mlp_dropout": lambda: mlp(True),
+    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide, "inference_1": lambda: inference(1),
+    "inference_1024": lambda: inference(1024), "epoch": epoch,
 }
 
 if __name__ == "__main__":
-    for name, make in MODELS.items():
-        results = []
-        for threads in range(1, (os.cpu_count() or 1) + 1):
-            torch.set_num_threads(threads)
-            torch.manual_seed(0)
-            results.append((median_step(make()), threads))
-        seconds, threads = min(results)
-        print(name, seconds, threads, flush=True)
+    def time_row(make):
+        torch.manual_seed(0)
+        return median_seconds(make())
+    report(ROWS, time_row)
