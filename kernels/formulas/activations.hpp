@@ -85,7 +85,7 @@ struct ReLU {
   }
 };
 
-/// f(z) = z if z > 0, else a·z
+/// f(z) = z if z > 0, else a·z      for a = 0 that is ReLU, which is 0 at −∞, where a·z would be NaN
 /// f′(z) = 1 if z > 0, else a
 struct LeakyReLU {
   double negative_slope = 0.01;
@@ -93,6 +93,7 @@ struct LeakyReLU {
   std::optional<double> kink() const { return 0; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
+    if (negative_slope == 0) return ReLU{}.value(z);
     return select(z > constant<V>(0), z, constant<V>(negative_slope) * z);
   }
   template <class V>
@@ -119,6 +120,13 @@ struct ELU {
   }
 };
 
+// In what follows a factor falls to 0 faster than |z| grows: at z = ±∞ the product 0·∞ has the limit 0. `vanishing`
+// says so; where the factor is 0 for a finite z, the product was 0 as well.
+template <class V>
+HANDGRAD_HOST_DEVICE inline V vanishing(V factor, V z) {
+  return select(factor == constant<V>(0), constant<V>(0), factor * z);
+}
+
 /// f(z) = z·Φ(z),  Φ(z) = ½(1 + erf(z/√2)), the normal distribution function
 /// f′(z) = Φ(z) + z·φ(z),  φ(z) = e^(−z²/2)/√(2π)
 struct GELU {
@@ -126,16 +134,18 @@ struct GELU {
   std::optional<double> kink() const { return {}; }
   template <class V>
   HANDGRAD_HOST_DEVICE static V Phi(V z) {
-    return constant<V>(0.5) * (constant<V>(1) + erf(z * constant<V>(0.70710678118654752440)));
+    // erf is ±1 long before ±30; xsimd's is NaN for z near the greatest double.
+    const V u = z * constant<V>(0.70710678118654752440), end = constant<V>(30);
+    return constant<V>(0.5) * (constant<V>(1) + erf(select(u > end, end, select(u < -end, -end, u))));
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
-    return z * Phi(z);
+    return vanishing(Phi(z), z);
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
     const V phi = exp(constant<V>(-0.5) * z * z) * constant<V>(0.39894228040143267794);
-    return Phi(z) + z * phi;
+    return Phi(z) + vanishing(phi, z);
   }
 };
 
@@ -151,29 +161,29 @@ struct GELUTanh {
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
-    return constant<V>(0.5) * z * (constant<V>(1) + inner(z));
+    return constant<V>(0.5) * vanishing(constant<V>(1) + inner(z), z);
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
     const V one = constant<V>(1), t = inner(z);
     const V du = constant<V>(k) * (one + constant<V>(3 * c) * z * z);
-    return constant<V>(0.5) * (one + t + z * (one - t * t) * du);
+    return constant<V>(0.5) * (one + t + vanishing(one - t * t, z * du));
   }
 };
 
 /// f(z) = z·σ(z)
-/// f′(z) = σ(z) + z·σ(z)(1−σ(z)) = σ(z)(1 + z(1−σ(z)))
+/// f′(z) = σ(z) + z·σ(z)(1−σ(z))
 struct SiLU {
   static constexpr bool from_output = false;
   std::optional<double> kink() const { return {}; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
-    return z * Sigmoid{}.value(z);
+    return vanishing(Sigmoid{}.value(z), z);
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V derivative(V z, V) const {
     const V one = constant<V>(1), s = Sigmoid{}.value(z);
-    return s * (one + z * (one - s));
+    return s + vanishing(s * (one - s), z);
   }
 };
 

@@ -74,14 +74,16 @@ struct ClampedBinaryCrossEntropy {
 };
 
 /// With p = σ(z):  −log σ(z) = s(−z) and −log(1−σ(z)) = s(z) = z + s(−z) for the softplus s(u) = log(1+eᵘ), hence
-/// ℓ = q·y·s(−z) + (1−y)·s(z) = (1−y)·z + (1 + (q−1)y)·s(−z),   s(−z) = max(−z,0) + log1p(e^(−|z|)): no overflow
+/// ℓ = q·y·s(−z) + (1−y)·s(z),   s(u) = max(u,0) + log1p(e^(−|u|)): no overflow
+///   = q·y·max(−z,0) + (1−y)·max(z,0) + (1 + (q−1)y)·log1p(e^(−|z|))
+/// A class of weight 0 costs nothing, though z be infinite: for y = 1, ℓ → 0 as z → ∞.
 /// s′(u) = σ(u), hence ∂ℓ/∂z = (1−y) − (1 + (q−1)y)·σ(−z);   for q = 1 this is σ(z) − y
 struct BinaryCrossEntropyWithLogits {
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z, V y, V q) const {
     const V one = constant<V>(1), zero = constant<V>(0);
-    const V s = select(z < zero, -z, zero) + log1p(exp(-abs(z)));
-    return (one - y) * z + (one + (q - one) * y) * s;
+    const V positive = select(z > zero, z, zero), negative = select(z < zero, -z, zero);
+    return vanishing(q * y, negative) + vanishing(one - y, positive) + (one + (q - one) * y) * log1p(exp(-abs(z)));
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V derivative(V z, V y, V q) const {

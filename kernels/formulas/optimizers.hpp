@@ -58,7 +58,7 @@ struct Adam {
 /// g ← g + λw
 /// v ← αv + (1−α)g²                           mean of the squares,  v = s[0]
 /// a ← αa + (1−α)g                            centered: mean of the gradients,  a = the last state
-/// d = √v + ε,  centered √(v − a²) + ε
+/// d = √v + ε,  centered √(v − a²) + ε        v ≥ a², but for their rounding: below 0 it is 0
 /// b ← µb + g/d,  w ← w − ηb                  with momentum µ,  b = s[1];  without  w ← w − η·g/d
 struct RMSprop {
   double lr = 1e-2, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0;
@@ -75,6 +75,7 @@ struct RMSprop {
       V& a = s[momentum > 0 ? 2 : 1];
       a = a + constant<V>(1 - alpha) * (g - a);
       v = v - a * a;
+      v = select(v < constant<V>(0), constant<V>(0), v);
     }
     g = g / (sqrt(v) + constant<V>(eps));
     if (momentum > 0) g = s[1] = constant<V>(momentum) * s[1] + g;

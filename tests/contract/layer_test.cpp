@@ -232,3 +232,12 @@ BOOST_AUTO_TEST_CASE(train_and_eval_reach_every_layer) {
   net.train();
   BOOST_TEST(net[1].children()[0].second->is_training());
 }
+
+BOOST_AUTO_TEST_CASE(a_buffer_of_another_shape_is_seen) {
+  Scale<double> scale;
+  scale.forward(Tensor<double>{1, 2});
+  scale.calls.value() = zeros<double>({3});
+  check_throws<ShapeError>([&] { scale.forward(Tensor<double>{1, 2}); }, {"Scale", "calls", "another shape", "(3,)"});
+  scale.calls.value() = zeros<double>({1});
+  scale.forward(Tensor<double>{1, 2});
+}

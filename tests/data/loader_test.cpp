@@ -90,16 +90,29 @@ BOOST_AUTO_TEST_CASE(batches_agree_with_pytorch) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(in_order_batches_are_views) {
-  const auto data = numbered(7);
-  DataLoader loader(data, {.batch_size = 3});
-  std::size_t first = 0;
-  for (auto& [x, y] : loader) {
-    BOOST_TEST(x.data() == data.x().data() + 2 * first);
-    BOOST_TEST(y.data() == data.y().data() + first);
-    first += x.size(0);
+// Shuffled or not, whoever changes a batch changes nothing but the batch.
+HANDGRAD_TEST_EVERYWHERE(a_batch_belongs_to_the_loader_and_not_to_the_data_set) {
+  using T = typename Place::T;
+  for (const bool shuffle : {false, true}) {
+    const Tensor<T> x = Tensor<T>{{1}, {2}, {3}, {4}, {5}}.to(Place::device()),
+                    y = Tensor<T>{{1}, {0}, {1}, {0}, {1}}.to(Place::device());
+    const auto x_before = x.to_vector(), y_before = y.to_vector();
+    DataLoader<T> loader(TensorDataset<T>(x, y), {.batch_size = 2, .shuffle = shuffle});
+    for (int epoch = 0; epoch < 3; ++epoch)
+      for (auto& [batch, targets] : loader) {
+        batch.fill(T(7));
+        targets.fill(T(9));
+      }
+    BOOST_TEST(x.to_vector() == x_before, boost::test_tools::per_element());
+    BOOST_TEST(y.to_vector() == y_before, boost::test_tools::per_element());
   }
-  BOOST_TEST(first == 7u);
+}
+
+BOOST_AUTO_TEST_CASE(the_last_batch_has_what_is_left) {
+  BOOST_TEST(DataLoader(numbered(7), {.batch_size = 3}).last_batch_size() == 1u);
+  BOOST_TEST(DataLoader(numbered(7), {.batch_size = 3, .drop_last = true}).last_batch_size() == 3u);
+  BOOST_TEST(DataLoader(numbered(6), {.batch_size = 3}).last_batch_size() == 3u);
+  BOOST_TEST(DataLoader(numbered(2), {.batch_size = 3}).last_batch_size() == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(shuffled_batches_share_one_buffer) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/base/random.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 
@@ -54,6 +55,32 @@ BOOST_AUTO_TEST_CASE(scalers_agree_with_scikit_learn) {
       check_scaler(MinMaxScaler(range[0], range[1]), expected);
     }
   }
+}
+
+// The ends of what was fitted come out as the ends of the range, not a rounding beside them: BCELoss refuses a target
+// of 1.0000000000000002. And back.
+BOOST_AUTO_TEST_CASE(the_least_and_the_greatest_become_the_ends_exactly) {
+  const std::pair<double, double> ranges[] = {{0, 1}, {-1, 1}, {0.1, 0.3}, {-0.7, 1e3}};
+  Generator generator(3);
+  for (const auto& [low, high] : ranges)
+    for (int i = 0; i < 1000; ++i) {
+      double a = i == 0 ? 0.6 : generator.uniform<double>(), b = i == 0 ? 0.9 : a + generator.uniform<double>();
+      if (i % 3 == 1) a *= 1e6, b *= 1e6;
+      if (a == b) continue;
+      MinMaxScaler scaler(low, high);
+      const Tensor<double> x{{a}, {b}};
+      scaler.fit(x);
+      BOOST_TEST((scaler.transform(x) == Tensor<double>{{low}, {high}}),
+                 a << " and " << b << " to " << low << ", " << high);
+      BOOST_TEST((scaler.inverse_transform(Tensor<double>{{low}, {high}}) == x), a << " and " << b << " back");
+    }
+}
+
+// 0.1 a million times, summed up, is 0.1·10⁶ + 1.3·10⁻⁶.
+BOOST_AUTO_TEST_CASE(the_mean_of_a_long_column_is_corrected_once) {
+  StandardScaler scaler;
+  scaler.fit(full<double>({1000000, 1}, 0.1));
+  BOOST_TEST(std::abs(scaler.mean()[0] - 0.1) <= 1e-17);
 }
 
 // Two neighbouring doubles are one value and its rounding, not a column with a spread.

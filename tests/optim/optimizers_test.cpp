@@ -183,6 +183,22 @@ BOOST_AUTO_TEST_CASE(a_state_that_does_not_fit_is_refused_and_nothing_changes) {
   BOOST_TEST((sgd.state_dict().tensors[0].second == before.tensors[0].second));
 }
 
+// With a constant gradient v − a² goes to 0, and its rounding below.
+HANDGRAD_TEST_EVERYWHERE(centered_rmsprop_stays_finite) {
+  using T = typename Place::T;
+  for (const double momentum : {0.0, 0.9})
+    for (const double g : {2.3, 1e-3, 777.7}) {
+      std::vector<Parameter<T>> w{full<T>({5}, T(1), Place::device())};
+      RMSprop<T> rmsprop(w, {.lr = 1e-12, .alpha = 0.9, .momentum = momentum, .centered = true});
+      for (int step = 0; step < 1000; ++step) {
+        w[0].zero_grad();
+        w[0].accumulate().first.fill(static_cast<T>(g));
+        rmsprop.step();
+      }
+      for (const T v : w[0].value().to_vector()) BOOST_TEST(std::isfinite(v), "gradient " << g);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(options_that_cannot_be_meant_are_refused) {
   const std::vector<Parameter<float>> w{Tensor<float>{1}};
   check_throws<ValueError>([&] { SGD<float>(w, {.lr = -1}); }, {"SGD", "lr", "-1"});

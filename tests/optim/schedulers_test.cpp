@@ -73,6 +73,97 @@ BOOST_AUTO_TEST_CASE(rates_are_torchs_and_a_resumed_schedule_goes_on) {
   BOOST_TEST(checked > 200u);
 }
 
+// On one optimizer, one after the other or in sequence. Halfway everything is made anew and loaded.
+BOOST_AUTO_TEST_CASE(chained_schedules_are_torchs) {
+  const Reference file = Reference::file("optim");
+  const std::vector<double> metrics = file["metrics"].numbers();
+  for (const Reference chain : file["chains"]) {
+    SGD<double> sgd = optimizer_with(chain["lr"].numbers());
+    const auto make = [&] {
+      std::vector<std::shared_ptr<Scheduler>> made;
+      for (const Reference s : chain["schedulers"]) made.push_back(make_scheduler(s, sgd));
+      const std::vector<std::size_t> milestones = chain["milestones"].indices();
+      if (milestones.empty()) return made;
+      return std::vector<std::shared_ptr<Scheduler>>{
+          std::make_shared<SequentialLR>(made, std::vector<std::int64_t>(milestones.begin(), milestones.end()))};
+    };
+    auto schedulers = make();
+    for (std::size_t e = 0; e <= metrics.size(); ++e) {
+      std::vector<double> rates;
+      for (std::size_t g = 0; g < sgd.groups(); ++g) rates.push_back(sgd.lr(g));
+      check_close(rates, chain["rates"][e].numbers(), 1e-13, chain.where() + " epoch " + std::to_string(e));
+      if (e == metrics.size()) break;
+      if (e == 7) {
+        std::vector<std::vector<std::pair<std::string, double>>> states;
+        for (const auto& scheduler : schedulers) states.push_back(scheduler->state_dict());
+        const auto rates_now = sgd.state_dict();
+        sgd = optimizer_with(chain["lr"].numbers());
+        schedulers = make();
+        sgd.load_state_dict(rates_now);
+        for (std::size_t i = 0; i < states.size(); ++i) schedulers[i]->load_state_dict(states[i]);
+      }
+      for (const auto& scheduler : schedulers) scheduler->step(metrics[e]);
+    }
+  }
+}
+
+// As torch 2.15 has it: the warm-up does not take back what the plateau has reduced.
+BOOST_AUTO_TEST_CASE(a_warm_up_and_a_plateau_on_a_metric_that_stays) {
+  SGD<double> sgd = optimizer_with({0.1});
+  LinearLR warm_up(sgd, {.start_factor = 0.5, .total_iters = 2});
+  ReduceLROnPlateau plateau(sgd, {.patience = 1});
+  std::vector<double> rates;
+  for (int e = 0; e < 8; ++e) {
+    rates.push_back(sgd.lr());
+    warm_up.step();
+    plateau.step(1);
+  }
+  check_close(rates, std::vector<double>{0.05, 0.075, 0.1, 0.01, 0.01, 0.001, 0.001, 0.0001}, 1e-15, "rates");
+}
+
+BOOST_AUTO_TEST_CASE(a_sequence_may_end_in_a_plateau) {
+  SGD<double> sgd = optimizer_with({0.1, 1});
+  const auto make = [&] {
+    return SequentialLR({std::make_shared<LinearLR>(sgd, LinearLROptions{.start_factor = 0.25, .total_iters = 3}),
+                         std::make_shared<ReduceLROnPlateau>(sgd, ReduceLROnPlateauOptions{.patience = 1})},
+                        {3});
+  };
+  SequentialLR schedule = make();
+  std::vector<double> rates;
+  for (int e = 0; e < 9; ++e) {
+    rates.push_back(sgd.lr(1));
+    if (e == 5) {
+      const auto state = schedule.state_dict();
+      const auto rates_now = sgd.state_dict();
+      sgd = optimizer_with({0.1, 1});
+      schedule = make();
+      sgd.load_state_dict(rates_now);
+      schedule.load_state_dict(state);
+    }
+    schedule.step(1);
+  }
+  // The plateau begins at e = 3 and sees its first metric after that epoch; the second and third bad ones reduce.
+  check_close(rates, std::vector<double>{0.25, 0.5, 0.75, 1, 1, 1, 0.1, 0.1, 0.01}, 1e-14, "rates");
+  BOOST_TEST(sgd.lr(0) == sgd.lr(1) / 10, boost::test_tools::tolerance(1e-14));
+  check_throws<ValueError>([&] { schedule.step(); }, {"metric"});
+}
+
+/// A schedule of a user's own: nothing but a function of the epoch.
+struct Halving : EpochScheduler {
+  explicit Halving(LearningRates& rates) : EpochScheduler(rates) { start(); }
+  double rate(double initial, std::int64_t epoch) const override { return initial / std::pow(2, epoch + 1); }
+};
+
+BOOST_AUTO_TEST_CASE(a_schedule_of_ones_own_is_chained_too) {
+  SGD<double> sgd = optimizer_with({1});
+  Halving halving(sgd);
+  ExponentialLR tenth(sgd, 0.1);
+  BOOST_TEST(sgd.lr() == 0.5);
+  halving.step();
+  tenth.step();
+  BOOST_TEST(sgd.lr() == 0.025, boost::test_tools::tolerance(1e-15));
+}
+
 BOOST_AUTO_TEST_CASE(warm_up_then_cosine) {
   SGD<double> sgd = optimizer_with({0.1, 0.4});
   const auto make = [&] {
@@ -86,8 +177,10 @@ BOOST_AUTO_TEST_CASE(warm_up_then_cosine) {
     rates.push_back(sgd.lr(1));
     if (e == 9) {
       const auto state = schedule.state_dict();
+      const auto rates_now = sgd.state_dict();
       sgd = optimizer_with({0.1, 0.4});
       schedule = make();
+      sgd.load_state_dict(rates_now);
       schedule.load_state_dict(state);
       BOOST_TEST(sgd.lr(1) == rates.back());
     }

@@ -101,7 +101,43 @@ def schedules():
     yield schedule("ReduceLROnPlateau", patience=1, threshold=0.2, threshold_mode="abs")
 
 
+def chained(groups, make, metrics=METRICS):
+    """As `schedule`, of the schedulers that `make` gives for an optimizer, stepped one after the other."""
+    parameters = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in groups]
+    optimizer = torch.optim.SGD(parameters, lr=groups[0])
+    schedulers = make(optimizer)
+    rates = [[g["lr"] for g in optimizer.param_groups]]
+    for metric in metrics:
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step(*([metric] if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) else []))
+        rates.append([g["lr"] for g in optimizer.param_groups])
+    return rates
+
+
+def chains():
+    """Several schedules on one optimizer; with milestones, as one SequentialLR."""
+    plateau = ("ReduceLROnPlateau", dict(patience=1))
+    for groups, parts, milestones in (
+        ((0.1,), [("LinearLR", dict(start_factor=0.5, total_iters=2)), plateau], None),
+        ((0.1, 0.4), [("ExponentialLR", dict(gamma=0.9)), ("StepLR", dict(step_size=3, gamma=0.5))], None),
+        ((0.1,), [("LinearLR", dict(start_factor=0.25, total_iters=4)), ("CosineAnnealingLR", dict(T_max=6, eta_min=0.01))],
+         None),
+        ((0.1,), [("CosineAnnealingLR", dict(T_max=5)), plateau], None),
+        ((0.1, 0.4), [("LinearLR", dict(start_factor=0.1, total_iters=4)), ("CosineAnnealingLR", dict(T_max=10, eta_min=0.01))],
+         [4]),
+        ((1.0, 8.0), [("StepLR", dict(step_size=2, gamma=0.5)), ("ExponentialLR", dict(gamma=0.25)),
+                      ("LinearLR", dict(start_factor=0.5, end_factor=1, total_iters=2))], [3, 5]),
+    ):
+        def make(optimizer):
+            made = [getattr(lr_scheduler, name)(optimizer, **options) for name, options in parts]
+            return made if milestones is None else [lr_scheduler.SequentialLR(optimizer, made, milestones)]
+
+        yield {"lr": list(groups), "schedulers": [{"scheduler": n, "options": o} for n, o in parts],
+               "milestones": milestones or [], "rates": chained(groups, make)}
+
+
 def generate():
     write("optim", [torch], weight=tensor(WEIGHT), bias=tensor(BIAS),
           gradients=[{"weight": dw.flatten().tolist(), "bias": db.flatten().tolist()} for dw, db in GRADIENTS],
-          optimizers=list(optimizers()), clipping=list(clipping()), metrics=METRICS, schedulers=list(schedules()))
+          optimizers=list(optimizers()), clipping=list(clipping()), metrics=METRICS, schedulers=list(schedules()), chains=list(chains()))

@@ -2,11 +2,16 @@
 // run goes on as if there had been none.
 #include "handgrad/training/fit.hpp"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <csignal>
+#include <fstream>
 
 #include "handgrad/containers/sequential.hpp"
 #include "handgrad/data/dataset.hpp"
+#include "handgrad/io/files.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/batch_norm.hpp"
@@ -218,6 +223,196 @@ BOOST_AUTO_TEST_CASE(a_grace_period_and_a_least_improvement) {
   for (const double metric : {1.0, 1.4, 1.6, 1.7}) stops.push_back(stopping.step(metric, net));
   BOOST_TEST(stops == (std::vector<bool>{false, false, false, true}), boost::test_tools::per_element());
   BOOST_TEST(stopping.best() == 1.6);
+}
+
+// As Keras and Lightning: an epoch that is better than all before it ends nothing.
+BOOST_AUTO_TEST_CASE(a_patience_of_0_is_one_of_1) {
+  Sequential<double> net{Linear<double>(1, 1)};
+  for (const int patience : {0, 1}) {
+    EarlyStopping<double> stopping({.patience = patience});
+    std::vector<bool> stops;
+    for (const double loss : {3.0, 2.0, 1.0, 1.0}) stops.push_back(stopping.step(loss, net));
+    BOOST_TEST(stops == (std::vector<bool>{false, false, false, true}), boost::test_tools::per_element());
+  }
+}
+
+namespace {
+
+/// y = x + a, in a network whose numbers can be followed by hand.
+template <class T>
+struct Training1d {
+  Sequential<T> net{Linear<T>(Tensor<T>{{T(0.5)}}, Tensor<T>{0}), Linear<T>(Tensor<T>{{1}}, Tensor<T>{0})};
+  MSELoss<T> loss;
+  SGD<T> sgd;
+  Tensor<T> x{{1}, {2}, {3}, {4}}, y{{1}, {0}, {1}, {0}};
+  explicit Training1d(double lr = 0.01) : sgd(net.parameters(), {.lr = lr}) {}
+  History run(FitOptions<T> options) {
+    DataLoader<T> train(TensorDataset<T>(x, y), {.batch_size = 2});
+    options.progress = false;
+    return fit(net, loss, sgd, train, options);
+  }
+};
+
+void check_says(const std::string& reason, std::initializer_list<const char*> texts) {
+  for (const char* text : texts)
+    BOOST_TEST((reason.find(text) != std::string::npos), "'" << reason << "' lacks '" << text << "'");
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_loss_that_is_not_finite_ends_it_and_says_where_it_began) {
+  {  // Rates far too high: w = −1e20 gives predictions whose squares overflow.
+    Training1d<float> training(1e10);
+    const History history = training.run({.epochs = 20});
+    BOOST_TEST((history.end == History::End::NotFinite));
+    BOOST_TEST(history.epochs.size() < 3u);
+    check_says(history.reason, {"the loss of step", "epoch", "batch", "inf", "the loss itself, MSELoss"});
+    for (const auto& [name, value] : training.net.state_dict())
+      for (const float v : value.to_vector()) BOOST_TEST(std::isfinite(v), name);  // that step was not made
+  }
+  {  // A weight that is infinite from the beginning
+    Training1d<float> training;
+    training.net.parameters()[2].value().fill(INFINITY);
+    check_says(training.run({}).reason, {"step 1 (epoch 1, batch 1)", "1.weight", "Linear(1 → 1)"});
+  }
+  {  // Data
+    Training1d<float> training;
+    training.x = Tensor<float>{{1}, {2}, {3}, {NAN}};
+    const History history = training.run({.epochs = 2});
+    BOOST_TEST(history.epochs.empty());
+    check_says(history.reason, {"step 2 (epoch 1, batch 2)", "is nan", "the batch itself"});
+    Training1d<float> targets;
+    targets.y = Tensor<float>{{1}, {INFINITY}, {3}, {4}};
+    check_says(targets.run({}).reason, {"step 1", "targets"});
+  }
+  {  // A layer's output overflows
+    Training1d<float> training;
+    training.net.parameters()[0].value().fill(3e38f);
+    check_says(training.run({}).reason, {"step 1", "y of layer 0, Linear(1 → 1)"});
+    Training1d<float> second;
+    second.net.parameters()[0].value().fill(1e30f);
+    second.net.parameters()[2].value().fill(1e30f);
+    check_says(second.run({}).reason, {"step 1", "y of layer 1, Linear(1 → 1)"});
+  }
+  {  // A gradient overflows: the loss is finite, dW = δᵀ·x is not.
+    Training1d<float> training;
+    training.x = Tensor<float>{{1e30f}, {1e30f}, {1}, {1}};
+    training.net.parameters()[0].value().fill(1e-12f);
+    training.net.parameters()[2].value().fill(1e-3f);
+    check_says(training.run({}).reason,
+               {"step 2 (epoch 1, batch 2)", "the gradient of 0.weight", "in the step before"});
+  }
+  {  // The update overflows, and the gradient does not.
+    Training1d<float> training(1e39);
+    check_says(training.run({}).reason, {"step 2", ", of Linear(1 → 1), after the update of the step before"});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_diverged_run_keeps_the_best_weights_and_its_checkpoint) {
+  const TemporaryFolder folder;
+  Training1d<double> training;
+  std::vector<NamedTensor<double>> best;
+  const auto run = [&](Training1d<double>& t) {
+    return t.run({.epochs = 9,
+                  .early_stopping = EarlyStoppingOptions{},
+                  .checkpoint = folder / "run",
+                  .callbacks = {[&](const EpochResult& e) {
+                    if (e.epoch == 2) best = t.net.state_dict(), t.sgd.set_lr(1e300);
+                    return true;
+                  }}});
+  };
+  const History history = run(training);
+  BOOST_TEST((history.end == History::End::NotFinite));
+  BOOST_TEST(history.epochs.size() == 2u);
+  BOOST_TEST_REQUIRE(!best.empty());
+  check_same_bits(training.net.state_dict(), best);
+  BOOST_TEST(read_safetensors<double>(folder / "run").metadata.at("epoch") == "2");
+}
+
+HANDGRAD_TEST_CUDA(on_a_device_the_step_is_named_after_the_epoch) {
+  using T = typename Place::T;
+  Training1d<T> training;
+  training.net.to(Place::device());
+  training.x = Tensor<T>{{1}, {2}, {3}, {T(NAN)}};
+  const History history = training.run({.epochs = 5});
+  BOOST_TEST((history.end == History::End::NotFinite));
+  BOOST_TEST(history.epochs.empty());
+  check_says(history.reason, {"step 2 (epoch 1, batch 2)", "GPU"});
+}
+
+BOOST_AUTO_TEST_CASE(a_last_batch_that_is_too_small_is_refused_before_the_first_step) {
+  const auto data = [](std::size_t n) { return TensorDataset<float>(randn<float>({n, 2}), randn<float>({n, 1})); };
+  Sequential<float> net{Linear(2, 3), Sequential<float>{BatchNorm1d(3)}, Linear(3, 1)};
+  const auto before = net.state_dict();
+  MSELoss<float> loss;
+  SGD<float> sgd(net.parameters(), {.lr = 0.1});
+  DataLoader<float> train(data(9), {.batch_size = 4}), whole(data(9), {.batch_size = 4, .drop_last = true});
+  check_throws<ShapeError>(
+      [&] { fit(net, loss, sgd, train); },
+      {"last batch of the training data has 1 row", "9 in batches of 4", "BatchNorm1d(3)", "at least 2", "drop_last"});
+  check_same_bits(net.state_dict(), before);
+  BOOST_TEST(fit(net, loss, sgd, whole).epochs.size() == 1u);
+  fit(net, loss, sgd, whole, {.validation = &train});  // in evaluation one row is enough
+  Sequential<float> untracked{Linear(2, 3), BatchNorm1d(3, {.track_running_stats = false}), Linear(3, 1)};
+  SGD<float> other(untracked.parameters(), {.lr = 0.1});
+  check_throws<ShapeError>([&] { fit(untracked, loss, other, whole, {.validation = &train}); },
+                           {"last batch of the validation data", "BatchNorm1d(3)"});
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_costs_the_same_after_many_epochs) {
+  const TemporaryFolder folder;
+  const auto size_after = [&](int epochs) {
+    const std::string path = folder / ("run" + std::to_string(epochs));
+    Training1d<float> training;
+    const History history = training.run({.epochs = epochs, .checkpoint = path});
+    std::size_t lines = 0;
+    for (const char c : read_file(path + ".history")) lines += c == '\n';
+    BOOST_TEST(lines == std::size_t(epochs));
+    Training1d<float> again;
+    const History resumed = again.run({.epochs = epochs, .checkpoint = path});
+    BOOST_TEST_REQUIRE(resumed.epochs.size() == history.epochs.size());
+    for (std::size_t i = 0; i < history.epochs.size(); ++i)
+      BOOST_TEST(resumed.epochs[i].loss == history.epochs[i].loss);
+    return std::filesystem::file_size(path);
+  };
+  BOOST_TEST(std::size_t(size_after(300)) <= size_after(3) + 64);  // some digits
+}
+
+// Killed between the history and the checkpoint: the line of the epoch that is not in the checkpoint is written again.
+BOOST_AUTO_TEST_CASE(a_history_that_is_ahead_of_its_checkpoint_is_cut) {
+  const TemporaryFolder folder;
+  Training1d<float> whole, before, after;
+  const History expected = whole.run({.epochs = 4});
+  before.run({.epochs = 2, .checkpoint = folder / "run"});
+  std::ofstream(folder / "run.history", std::ios::app) << "3 1 1 1 -\n4 1 1";
+  const History resumed = after.run({.epochs = 4, .checkpoint = folder / "run"});
+  BOOST_TEST_REQUIRE(resumed.epochs.size() == 4u);
+  for (std::size_t i = 0; i < 4; ++i) BOOST_TEST(resumed.epochs[i].loss == expected.epochs[i].loss);
+  folder.file("run.history", "1 0.5 0.01 0 -\n");
+  Training1d<float> cut;
+  check_throws<ParseError>([&] { cut.run({.epochs = 5, .checkpoint = folder / "run"}); },
+                           {"run.history", "bytes expected"});
+}
+
+BOOST_AUTO_TEST_CASE(what_a_killed_process_left_of_a_checkpoint_is_removed) {
+  const TemporaryFolder folder;
+  const pid_t dead = ::fork();
+  if (dead == 0) ::_exit(0);
+  BOOST_TEST_REQUIRE(dead > 0);
+  ::waitpid(dead, nullptr, 0);
+  const std::string left = "run.part-" + std::to_string(dead);
+  const std::string alive = "run.part-" + std::to_string(::getppid()), other = "run2.part-" + std::to_string(dead),
+                    own = "run.part-" + std::to_string(dead) + "x";
+  for (const std::string& name : {left, alive, other, own}) folder.file(name, "half");
+  const auto there = [&](const std::string& name) { return std::filesystem::exists(folder / name); };
+
+  Training1d<float> training;
+  training.run({.checkpoint = folder / "run"});
+  BOOST_TEST(!there(left));
+  folder.file(left, "half");
+  training.run({.checkpoint = folder / "run"});  // it is done: it is only read
+  BOOST_TEST(!there(left));
+  BOOST_TEST((there(alive) && there(other) && there(own)));
 }
 
 BOOST_AUTO_TEST_CASE(fit_stops_early_with_the_best_weights) {

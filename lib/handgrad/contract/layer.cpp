@@ -67,6 +67,10 @@ void Layer<T>::check(const Tensor<T>& x) {
     if (!parameter.fits())
       throw ShapeError(label() + ": " + name + " was replaced by a tensor of another shape, " +
                        parameter.shape().str());
+  for (const auto& [name, buffer] : buffers_)
+    if (!buffer.fits())
+      throw ShapeError(label() + ": " + name + " was replaced by a tensor of another shape, " +
+                       buffer.value().shape().str());
   if (!checked_ || !(checked_input_ == x.shape())) {
     if (x.numel() == 0) throw ShapeError(label() + ": input is empty (shape " + x.shape().str() + ")");
     try {

@@ -107,6 +107,8 @@ class Layer {
   /// The shape of y for an x of shape `input`; throws ShapeError for one that the layer cannot take. The same shape
   /// unless overridden.
   virtual Shape output_shape(const Shape& input) const { return input; }
+  /// The fewest rows that the layer itself takes in the mode that it is in; `fit` looks at it before the first step.
+  virtual std::size_t least_rows() const { return 1; }
 
  protected:
   /// The layer's mathematics. y and dx come sized, with no values yet.

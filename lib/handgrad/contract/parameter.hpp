@@ -102,20 +102,29 @@ template <class T>
 class Buffer {
  public:
   Buffer() : Buffer(Tensor<T>()) {}
-  Buffer(Tensor<T> value) : value_(std::make_shared<Tensor<T>>(std::move(value))) {}
+  Buffer(Tensor<T> value) : state_(std::make_shared<State>()) {
+    state_->shape = value.shape();
+    state_->value = std::move(value);
+  }
   Buffer(const Buffer&) = default;  // moved from, it is a handle still
   Buffer& operator=(const Buffer&) = default;
   Buffer& operator=(const Tensor<T>& values) {
-    value_->copy_from(values);
+    state_->value.copy_from(values);
     return *this;
   }
-  Tensor<T>& value() { return *value_; }
-  const Tensor<T>& value() const { return *value_; }
-  operator const Tensor<T>&() const { return *value_; }
-  void to(Device device) { *value_ = value_->to(device); }
+  Tensor<T>& value() { return state_->value; }
+  const Tensor<T>& value() const { return state_->value; }
+  operator const Tensor<T>&() const { return state_->value; }
+  void to(Device device) { state_->value = state_->value.to(device); }
+  /// As Parameter's.
+  bool fits() const { return state_->value.shape() == state_->shape; }
 
  private:
-  std::shared_ptr<Tensor<T>> value_;
+  struct State {
+    Tensor<T> value;
+    Shape shape;
+  };
+  std::shared_ptr<State> state_;
 };
 
 template <class T>

@@ -57,6 +57,12 @@ std::size_t DataLoader<T>::size() const {
 }
 
 template <class T>
+std::size_t DataLoader<T>::last_batch_size() const {
+  const std::size_t before = (size() - 1) * options_.batch_size;
+  return std::min(options_.batch_size, dataset_->size() - before);
+}
+
+template <class T>
 typename DataLoader<T>::Iterator DataLoader<T>::begin() {
   Generator& generator = options_.generator ? *options_.generator : default_generator();
   generator.random64();
@@ -86,10 +92,10 @@ void DataLoader<T>::load(std::size_t index) {
   auto view = order_.empty() ? dataset_->view(first, last) : std::nullopt;
   const Device from = view ? view->x.device() : dataset_->device(), to = options_.device.value_or(from);
   if (from.is_cpu() && to.is_cuda()) return send(first, last, view, to);
-  if (view) {
-    batch_ = std::move(*view);
+  if (view && from != to) {
+    batch_ = std::move(*view);  // copied below
   } else {
-    gather(first, last);
+    gather(first, last, view);
   }
   if (batch_.x.device() == to) return;
   if (!moved_.x.defined()) moved_ = room(to);
@@ -107,10 +113,13 @@ Batch<T> DataLoader<T>::room(Device device) const {
 }
 
 template <class T>
-void DataLoader<T>::gather(std::size_t first, std::size_t last) {
+void DataLoader<T>::gather(std::size_t first, std::size_t last, const std::optional<Batch<T>>& view) {
   if (!gathered_.x.defined()) gathered_ = room(dataset_->device());
   batch_ = part(gathered_, last - first);
-  if (batch_.x.device().is_cpu()) {
+  if (view) {
+    batch_.x.copy_from(view->x);
+    batch_.y.copy_from(view->y);
+  } else if (batch_.x.device().is_cpu()) {
     write(first, last, batch_.x.data(), batch_.y.data());
   } else if (order_.empty()) {
     throw DeviceError("DataLoader: a data set on " + dataset_->device().str() +

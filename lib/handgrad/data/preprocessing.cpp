@@ -94,6 +94,7 @@ void StandardScaler::fit(const Tensor<T>& x) {
     const double variance = (scale_[c] - rest[c] * rest[c] / n) / n, bound = n * mean_[c] * epsilon;
     const bool constant = variance <= n * epsilon * variance + bound * bound;
     scale_[c] = constant ? 1 : std::sqrt(variance);
+    mean_[c] += rest[c] / n;
   }
 }
 
@@ -128,9 +129,8 @@ MinMaxScaler::MinMaxScaler(double low, double high) : low_(low), high_(high) {
   }
 }
 
-double MinMaxScaler::scale(std::size_t c) const {
-  const double range = max_[c] - min_[c];
-  return (high_ - low_) / (range < 10 * std::numeric_limits<double>::epsilon() ? 1 : range);
+bool MinMaxScaler::is_constant(std::size_t c) const {
+  return max_[c] - min_[c] < 10 * std::numeric_limits<double>::epsilon();
 }
 
 template <class T>
@@ -148,14 +148,18 @@ void MinMaxScaler::fit(const Tensor<T>& x) {
 
 template <class T>
 Tensor<T> MinMaxScaler::transform(const Tensor<T>& x) const {
-  return map_columns("MinMaxScaler", x, min_.size(),
-                     [this](double value, std::size_t c) { return value * scale(c) + (low_ - min_[c] * scale(c)); });
+  return map_columns("MinMaxScaler", x, min_.size(), [this](double value, std::size_t c) {
+    const double above = value - min_[c];
+    return std::lerp(low_, high_, is_constant(c) ? above : above / (max_[c] - min_[c]));
+  });
 }
 
 template <class T>
 Tensor<T> MinMaxScaler::inverse_transform(const Tensor<T>& x) const {
-  return map_columns("MinMaxScaler", x, min_.size(),
-                     [this](double value, std::size_t c) { return (value - (low_ - min_[c] * scale(c))) / scale(c); });
+  return map_columns("MinMaxScaler", x, min_.size(), [this](double value, std::size_t c) {
+    const double t = (value - low_) / (high_ - low_);
+    return is_constant(c) ? min_[c] + t : std::lerp(min_[c], max_[c], t);
+  });
 }
 
 std::string MinMaxScaler::to_json() const {

@@ -36,8 +36,9 @@ class StandardScaler {
   std::vector<double> mean_, scale_;
 };
 
-/// Each column from [min, max] of the fitted data to [low, high]: x·s + (low − min·s) with s = (high − low)/(max −
-/// min). A constant column is divided by 1. Values outside of what was fitted come out outside of [low, high].
+/// Each column from [min, max] of the fitted data to [low, high]: low + t·(high − low) with t = (x − min)/(max − min),
+/// exactly low for the least and exactly high for the greatest. A constant column is divided by 1. Values outside of
+/// what was fitted come out outside of [low, high].
 class MinMaxScaler {
  public:
   /// Throws ValueError unless low < high.
@@ -55,7 +56,7 @@ class MinMaxScaler {
   static MinMaxScaler from_json(const std::string& json);
 
  private:
-  double scale(std::size_t column) const;
+  bool is_constant(std::size_t column) const;
   double low_, high_;
   std::vector<double> min_, max_;
 };

@@ -1,8 +1,11 @@
 #include "handgrad/io/files.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -24,16 +27,21 @@ using File = std::unique_ptr<std::FILE, Close>;
   throw IoError(path + ": " + what + ": " + std::generic_category().message(error));
 }
 
+void flush_to_disk(int file, const std::string& path) {
+  // A full disk or quota may show only here, and what was there before must not be replaced then. A pipe or a terminal
+  // knows no fsync, and does not need it.
+  if (::fsync(file) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS) fail(path, "cannot be written");
+}
+
 void write_to(const fs::path& path, std::string_view content, const std::string& asked_for) {
   File file(std::fopen(path.c_str(), "wb"));
   if (!file) fail(asked_for, "cannot be opened for writing");
   const bool written = std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
   if (!written || std::fflush(file.get()) != 0) fail(asked_for, "cannot be written");
-  // A full disk or quota may show only here, and what was there before must not be replaced then. A pipe or a terminal
-  // knows no fsync, and does not need it.
-  if (::fsync(::fileno(file.get())) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
-    fail(asked_for, "cannot be written");
+  flush_to_disk(::fileno(file.get()), asked_for);
 }
+
+constexpr std::string_view unfinished = ".part-";  // then the number of the process that writes
 
 }  // namespace
 
@@ -59,7 +67,7 @@ void write_file(const std::string& path, std::string_view content) {
   if (fs::is_directory(target, error)) throw IoError(path + ": is a directory, a file expected");
   if (fs::exists(target, error) && !fs::is_regular_file(target, error)) return write_to(target, content, path);
 
-  const fs::path beside = target.string() + ".part-" + std::to_string(::getpid());
+  const fs::path beside = target.string() + std::string(unfinished) + std::to_string(::getpid());
   try {
     write_to(beside, content, path);
     fs::rename(beside, target, error);
@@ -67,6 +75,37 @@ void write_file(const std::string& path, std::string_view content) {
   } catch (...) {
     fs::remove(beside, error);
     throw;
+  }
+  remove_unfinished(target.string());
+}
+
+void write_file_at(const std::string& path, std::size_t offset, std::string_view content) {
+  const int opened = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);  // "wb" would cut it off
+  if (opened < 0) fail(path, "cannot be opened for writing");
+  File file(::fdopen(opened, "wb"));
+  if (!file) fail(path, "cannot be opened for writing");
+  const auto at = static_cast<off_t>(offset);
+  const bool written = ::ftruncate(::fileno(file.get()), at) == 0 && ::fseeko(file.get(), at, SEEK_SET) == 0 &&
+                       std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
+  if (!written || std::fflush(file.get()) != 0) fail(path, "cannot be written");
+  flush_to_disk(::fileno(file.get()), path);
+}
+
+void remove_unfinished(const std::string& path) {
+  std::error_code error;
+  const fs::path folder = fs::path(path).parent_path();
+  const std::string begin = fs::path(path).filename().string() + std::string(unfinished);
+  for (fs::directory_iterator entry(folder.empty() ? "." : folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(begin)) continue;
+    pid_t process = 0;
+    const char* last = name.data() + name.size();
+    const auto [after, wrong] = std::from_chars(name.data() + begin.size(), last, process);
+    if (wrong != std::errc() || after != last || process <= 0) continue;  // somebody else's name
+    if (::kill(process, 0) == 0 || errno != ESRCH) continue;              // it still writes
+    std::error_code ignored;
+    fs::remove(entry->path(), ignored);
   }
 }
 

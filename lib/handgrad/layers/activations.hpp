@@ -98,7 +98,7 @@ class GELU : public ActivationLayer<T> {
   bool tanh_;
 };
 
-/// f(z) = z·σ(z),  f′(z) = σ(z)(1 + z(1−σ(z)))
+/// f(z) = z·σ(z),  f′(z) = σ(z) + z·σ(z)(1−σ(z))
 template <class T = float>
 class SiLU : public ActivationLayer<T> {
  public:

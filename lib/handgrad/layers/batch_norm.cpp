@@ -17,7 +17,7 @@ auto* or_null(P& parameter) {
 
 template <class T>
 void BatchNorm1d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
-  of_batch_ = this->is_training() || !options_.track_running_stats;
+  of_batch_ = least_rows() > 1;
   if (of_batch_ && x.size(0) < 2)
     throw ShapeError(label() + ": one row has no variance: in training at least 2 rows expected (shape " +
                      x.shape().str() + "); eval() takes the running statistics instead");
@@ -67,6 +67,11 @@ Shape BatchNorm1d<T>::output_shape(const Shape& input) const {
     throw ShapeError("input has " + std::to_string(input.columns()) + " columns, " + std::to_string(num_features_) +
                      " expected (shape " + input.str() + ")");
   return input;
+}
+
+template <class T>
+std::size_t BatchNorm1d<T>::least_rows() const {
+  return this->is_training() || !options_.track_running_stats ? 2 : 1;
 }
 
 template <class T>

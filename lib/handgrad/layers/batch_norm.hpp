@@ -44,6 +44,8 @@ class BatchNorm1d : public Layer<T> {
   std::string extra_repr() const override;
   std::string label() const override;
   Shape output_shape(const Shape& input) const override;
+  /// 2 where the statistics are the batch's own: one row has no variance.
+  std::size_t least_rows() const override;
   trace::Derivation derivation(const Shape& input) const override;
 
  protected:

@@ -40,7 +40,7 @@ struct BCEWithLogitsLossOptions {
 };
 
 /// Sigmoid and binary cross-entropy in one, for logits z: with p = σ(z), weight w and pos_weight q
-///     ℓ = −w·[q·y·log σ(z) + (1−y)·log(1−σ(z))] = w·[(1−y)·z + (1 + (q−1)y)·log(1+e⁻ᶻ)]
+///     ℓ = −w·[q·y·log σ(z) + (1−y)·log(1−σ(z))] = w·[q·y·log(1+e⁻ᶻ) + (1−y)·log(1+eᶻ)]
 ///     ∂ℓ/∂z = w·[(1−y) − (1 + (q−1)y)·σ(−z)],   for w = q = 1:  ∂ℓ/∂z = σ(z) − y
 /// The sigmoid's derivative is in it: nothing of the kind is to be multiplied on top. Throws ShapeError when a weight
 /// does not fit the prediction, ValueError for a NaN among the targets (on the CPU).

@@ -60,10 +60,10 @@ struct Written {
   Pieces operator()(formulas::BinaryCrossEntropyWithLogits) const {
     if (positive_weights)
       return {"z",
-              {"p = σ(z)", "s = max(−z, 0) + log1p(exp(−abs(z)))"},
-              "((1 − y)·z + (1 + (q − 1)·y)·s)",
+              {"p = σ(z)", "s = log1p(exp(−abs(z)))"},
+              "(q·y·max(−z, 0) + (1 − y)·max(z, 0) + (1 + (q − 1)·y)·s)",
               "((1 − y) − (1 + (q − 1)·y)·(1 − p))"};
-    return {"z", {"p = σ(z)", "s = max(−z, 0) + log1p(exp(−abs(z)))"}, "((1 − y)·z + s)", "(p − y)"};
+    return {"z", {"p = σ(z)", "s = log1p(exp(−abs(z)))"}, "(y·max(−z, 0) + (1 − y)·max(z, 0) + s)", "(p − y)"};
   }
 };
 

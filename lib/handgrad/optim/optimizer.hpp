@@ -59,6 +59,15 @@ class LearningRates {
   void set_lr(double lr) {
     for (std::size_t i = 0; i < groups(); ++i) set_lr(lr, i);
   }
+  /// η₀: the rate that a group had when this was first asked for, which is when its first schedule was made. Later
+  /// schedules of the same optimizer see the same η₀, whatever the first has made of the rates (PyTorch's initial_lr).
+  double initial_lr(std::size_t group) {
+    while (initial_.size() < groups()) initial_.push_back(lr(initial_.size()));
+    return initial_.at(group);
+  }
+
+ private:
+  std::vector<double> initial_;
 };
 
 /// What an optimizer has to remember so that a run goes on as if it had not been interrupted: numbers (`lr` of each

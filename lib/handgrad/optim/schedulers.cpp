@@ -22,18 +22,34 @@ void require(bool fine, const std::string& what) {
   if (!fine) throw ValueError(what);
 }
 
+std::vector<double> initial_rates(LearningRates& rates) {
+  std::vector<double> initial;
+  for (std::size_t i = 0; i < rates.groups(); ++i) initial.push_back(rates.initial_lr(i));
+  return initial;
+}
+
 }  // namespace
 
-EpochScheduler::EpochScheduler(LearningRates& rates) : rates_(rates) {
-  for (std::size_t i = 0; i < rates.groups(); ++i) initial_.push_back(rates.lr(i));
+EpochScheduler::EpochScheduler(LearningRates& rates) : rates_(rates), initial_(initial_rates(rates)) {}
+
+void EpochScheduler::advance() {
+  for (std::size_t i = 0; i < initial_.size(); ++i) rates_.set_lr(next(rates_.lr(i), initial_[i], epoch_), i);
 }
 
-void EpochScheduler::set(std::int64_t epoch) {
-  epoch_ = epoch;
-  for (std::size_t i = 0; i < initial_.size(); ++i) rates_.set_lr(rate(initial_[i], epoch), i);
+void EpochScheduler::step(std::optional<double>) {
+  ++epoch_;
+  advance();
 }
 
-void EpochScheduler::step(std::optional<double>) { set(epoch_ + 1); }
+void EpochScheduler::restart() {
+  epoch_ = 0;
+  for (std::size_t i = 0; i < initial_.size(); ++i) rates_.set_lr(rate(initial_[i], 0), i);
+}
+
+double EpochScheduler::next(double lr, double initial, std::int64_t epoch) const {
+  const double before = epoch == 0 ? initial : rate(initial, epoch - 1), now = rate(initial, epoch);
+  return before == 0 ? now : lr * (now / before);
+}
 
 std::vector<std::pair<std::string, double>> EpochScheduler::state_dict() const {
   std::vector<std::pair<std::string, double>> state{{"epoch", static_cast<double>(epoch_)}};
@@ -46,7 +62,7 @@ void EpochScheduler::load_state_dict(const std::vector<std::pair<std::string, do
   std::vector<double> initial;
   for (std::size_t i = 0; i < initial_.size(); ++i) initial.push_back(taken(state, "initial_lr." + std::to_string(i)));
   initial_ = std::move(initial);
-  set(epoch);
+  epoch_ = epoch;
 }
 
 StepLR::StepLR(LearningRates& optimizer, std::int64_t step_size, double gamma)
@@ -58,12 +74,18 @@ double StepLR::rate(double initial, std::int64_t epoch) const {
   return initial * std::pow(gamma_, static_cast<double>(epoch / step_size_));
 }
 
+double StepLR::next(double lr, double, std::int64_t epoch) const {
+  return epoch == 0 || epoch % step_size_ != 0 ? lr : lr * gamma_;
+}
+
 ExponentialLR::ExponentialLR(LearningRates& optimizer, double gamma) : EpochScheduler(optimizer), gamma_(gamma) {
   start();
 }
 double ExponentialLR::rate(double initial, std::int64_t epoch) const {
   return initial * std::pow(gamma_, static_cast<double>(epoch));
 }
+
+double ExponentialLR::next(double lr, double, std::int64_t epoch) const { return epoch == 0 ? lr : lr * gamma_; }
 
 CosineAnnealingLR::CosineAnnealingLR(LearningRates& optimizer, std::int64_t T_max, double eta_min)
     : EpochScheduler(optimizer), T_max_(T_max), eta_min_(eta_min) {
@@ -73,6 +95,15 @@ CosineAnnealingLR::CosineAnnealingLR(LearningRates& optimizer, std::int64_t T_ma
 double CosineAnnealingLR::rate(double initial, std::int64_t epoch) const {
   const double angle = std::numbers::pi * static_cast<double>(epoch) / static_cast<double>(T_max_);
   return eta_min_ + (initial - eta_min_) * (1 + std::cos(angle)) / 2;
+}
+// The part above η_min grows as 1 + cos does; where that was 0, it begins anew.
+double CosineAnnealingLR::next(double lr, double initial, std::int64_t epoch) const {
+  if (epoch == 0) return lr;
+  const double step = std::numbers::pi / static_cast<double>(T_max_);
+  if ((epoch - 1 - T_max_) % (2 * T_max_) == 0) return lr + (initial - eta_min_) * (1 - std::cos(step)) / 2;
+  const double now = 1 + std::cos(step * static_cast<double>(epoch)),
+               before = 1 + std::cos(step * static_cast<double>(epoch - 1));
+  return now / before * (lr - eta_min_) + eta_min_;
 }
 
 LinearLR::LinearLR(LearningRates& optimizer, LinearLROptions options) : EpochScheduler(optimizer), options_(options) {
@@ -89,8 +120,16 @@ double LinearLR::rate(double initial, std::int64_t epoch) const {
       static_cast<double>(std::min(epoch, options_.total_iters)) / static_cast<double>(options_.total_iters);
   return initial * (options_.start_factor + (options_.end_factor - options_.start_factor) * part);
 }
+// rate(e)/rate(e − 1) = 1 + d/(total_iters·start_factor + (e − 1)·d),  d = end_factor − start_factor
+double LinearLR::next(double lr, double, std::int64_t epoch) const {
+  if (epoch == 0) return lr * options_.start_factor;
+  if (epoch > options_.total_iters) return lr;
+  const double d = options_.end_factor - options_.start_factor;
+  return lr * (1 + d / (static_cast<double>(options_.total_iters) * options_.start_factor +
+                        static_cast<double>(epoch - 1) * d));
+}
 
-SequentialLR::SequentialLR(std::vector<std::shared_ptr<EpochScheduler>> schedules, std::vector<std::int64_t> milestones)
+SequentialLR::SequentialLR(std::vector<std::shared_ptr<Scheduler>> schedules, std::vector<std::int64_t> milestones)
     : schedules_(std::move(schedules)), milestones_(std::move(milestones)) {
   require(schedules_.size() == milestones_.size() + 1,
           "SequentialLR: " + std::to_string(milestones_.size() + 1) + " schedules expected for " +
@@ -98,38 +137,60 @@ SequentialLR::SequentialLR(std::vector<std::shared_ptr<EpochScheduler>> schedule
   for (std::size_t i = 0; i < milestones_.size(); ++i)
     require(milestones_[i] > (i == 0 ? 0 : milestones_[i - 1]), "SequentialLR: ascending milestones above 0 expected");
   for (const auto& schedule : schedules_) require(schedule != nullptr, "SequentialLR: a null schedule");
-  // The first has set its rates already when it was made, and the others theirs after it: each starts from the rates
-  // before all of them.
-  for (auto& schedule : schedules_) schedule->initial_ = schedules_[0]->initial_;
-  set(0);
+  // Each has brought the rates to its e = 0 when it was made.
+  schedules_[0]->restart();
 }
 
-void SequentialLR::set(std::int64_t epoch) {
-  epoch_ = epoch;
-  const auto next = std::upper_bound(milestones_.begin(), milestones_.end(), epoch);
-  const auto i = static_cast<std::size_t>(next - milestones_.begin());
-  schedules_[i]->set(i == 0 ? epoch : epoch - milestones_[i - 1]);
+void SequentialLR::step(std::optional<double> metric) {
+  ++epoch_;
+  const auto next = std::upper_bound(milestones_.begin(), milestones_.end(), epoch_);
+  Scheduler& schedule = *schedules_[static_cast<std::size_t>(next - milestones_.begin())];
+  if (next != milestones_.begin() && *(next - 1) == epoch_)
+    schedule.restart();
+  else
+    schedule.step(metric);
 }
 
-void SequentialLR::step(std::optional<double>) { set(epoch_ + 1); }
+void SequentialLR::restart() {
+  epoch_ = 0;
+  schedules_[0]->restart();
+}
 
 std::vector<std::pair<std::string, double>> SequentialLR::state_dict() const {
-  std::vector<std::pair<std::string, double>> state = schedules_[0]->state_dict();
-  state[0].second = static_cast<double>(epoch_);
+  std::vector<std::pair<std::string, double>> state{{"epoch", static_cast<double>(epoch_)}};
+  for (std::size_t i = 0; i < schedules_.size(); ++i)
+    for (const auto& [name, value] : schedules_[i]->state_dict())
+      state.emplace_back(std::to_string(i) + "." + name, value);
   return state;
 }
 
 void SequentialLR::load_state_dict(const std::vector<std::pair<std::string, double>>& state) {
-  for (auto& schedule : schedules_) schedule->load_state_dict(state);
-  set(whole_number("scheduler: epoch", taken(state, "epoch")));
+  const std::int64_t epoch = whole_number("scheduler: epoch", taken(state, "epoch"));
+  for (std::size_t i = 0; i < schedules_.size(); ++i) {
+    const std::string prefix = std::to_string(i) + ".";
+    std::vector<std::pair<std::string, double>> own;
+    for (const auto& [name, value] : state)
+      if (name.starts_with(prefix)) own.emplace_back(name.substr(prefix.size()), value);
+    schedules_[i]->load_state_dict(own);
+  }
+  epoch_ = epoch;
 }
 
 ReduceLROnPlateau::ReduceLROnPlateau(LearningRates& optimizer, ReduceLROnPlateauOptions options)
-    : rates_(optimizer),
-      options_(options),
-      best_(options.maximize ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity()) {
+    : rates_(optimizer), initial_(initial_rates(optimizer)), options_(options), best_(worst()) {
   require(options.factor > 0 && options.factor < 1,
           "ReduceLROnPlateau: factor = " + format_number(options.factor) + ", a number in (0, 1) expected");
+}
+
+double ReduceLROnPlateau::worst() const {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  return options_.maximize ? -infinity : infinity;
+}
+
+void ReduceLROnPlateau::restart() {
+  best_ = worst();
+  bad_epochs_ = cooldown_ = 0;
+  for (std::size_t i = 0; i < initial_.size(); ++i) rates_.set_lr(initial_[i], i);
 }
 
 bool ReduceLROnPlateau::better(double metric) const {

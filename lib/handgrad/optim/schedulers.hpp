@@ -12,35 +12,46 @@ namespace handgrad {
 
 /// Changes the learning rates of an optimizer's groups after each epoch (or each batch: whoever calls `step()` decides
 /// what an e stands for below). The optimizer must live as long as its schedule; the rate η₀ of each group is the one
-/// it has when the schedule is made.
+/// that it had when the first of its schedules was made.
+///
+/// Several schedules may share an optimizer: a step multiplies the rate that it finds, as PyTorch's do, so that a
+/// warm-up does not take back what ReduceLROnPlateau has reduced. The rates belong to the optimizer, and come back with
+/// its state_dict.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
   /// To the next epoch. ReduceLROnPlateau needs the metric that it watches, the others pass it over.
   virtual void step(std::optional<double> metric = std::nullopt) = 0;
+  /// Begins anew, at e = 0 and with the rates that belong to it, whatever they are now: SequentialLR calls it when the
+  /// schedule's turn comes.
+  virtual void restart() = 0;
   /// What a resumed run needs, as numbers by name. Throws ValueError for a name that is missing, or an epoch that is
   /// none.
   virtual std::vector<std::pair<std::string, double>> state_dict() const = 0;
   virtual void load_state_dict(const std::vector<std::pair<std::string, double>>& state) = 0;
 };
 
-/// A schedule that is a function of the epoch: η = rate(η₀, e), with e = 0 at first and one more with each step.
+/// A schedule that is a function of the epoch: η = rate(η₀, e), with e = 0 at first and one more with each step, as
+/// long as nobody else changes the rates.
 class EpochScheduler : public Scheduler {
  public:
   void step(std::optional<double> metric = std::nullopt) override;
+  void restart() override;
   std::vector<std::pair<std::string, double>> state_dict() const override;
   void load_state_dict(const std::vector<std::pair<std::string, double>>& state) override;
   std::int64_t last_epoch() const { return epoch_; }
 
  protected:
   explicit EpochScheduler(LearningRates& rates);
-  /// Sets the rates of e = 0; a constructor calls it when its fields are ready.
-  void start() { set(0); }
+  /// Brings the rates to e = 0; a constructor calls it when its fields are ready.
+  void start() { advance(); }
   virtual double rate(double initial, std::int64_t epoch) const = 0;
+  /// From `lr`, the rate at e − 1 (at e = 0: before there was a schedule), to the one at e:
+  /// lr·rate(η₀, e)/rate(η₀, e − 1) unless overridden.
+  virtual double next(double lr, double initial, std::int64_t epoch) const;
 
  private:
-  friend class SequentialLR;
-  void set(std::int64_t epoch);
+  void advance();
   LearningRates& rates_;
   std::vector<double> initial_;
   std::int64_t epoch_ = 0;
@@ -53,6 +64,7 @@ class StepLR : public EpochScheduler {
 
  protected:
   double rate(double initial, std::int64_t epoch) const override;
+  double next(double lr, double initial, std::int64_t epoch) const override;
 
  private:
   std::int64_t step_size_;
@@ -66,6 +78,7 @@ class ExponentialLR : public EpochScheduler {
 
  protected:
   double rate(double initial, std::int64_t epoch) const override;
+  double next(double lr, double initial, std::int64_t epoch) const override;
 
  private:
   double gamma_;
@@ -79,6 +92,7 @@ class CosineAnnealingLR : public EpochScheduler {
 
  protected:
   double rate(double initial, std::int64_t epoch) const override;
+  double next(double lr, double initial, std::int64_t epoch) const override;
 
  private:
   std::int64_t T_max_;
@@ -99,27 +113,30 @@ class LinearLR : public EpochScheduler {
 
  protected:
   double rate(double initial, std::int64_t epoch) const override;
+  double next(double lr, double initial, std::int64_t epoch) const override;
 
  private:
   LinearLROptions options_;
 };
 
 /// One schedule until epoch milestones[0], the next from there (beginning with its own e = 0) until milestones[1], and
-/// so on: a warm-up, then a cosine. Make the schedules before any is stepped, so that they see the same η₀.
+/// so on: a warm-up, then a cosine. Make the schedules before any is stepped, so that they see the same η₀. The metric
+/// goes to whose turn it is: the last may be a ReduceLROnPlateau, which begins at η₀ and watches from the epoch after
+/// its milestone on.
 ///
 ///     SequentialLR schedule({std::make_shared<LinearLR>(adam, LinearLROptions{}),
 ///                            std::make_shared<CosineAnnealingLR>(adam, 95)}, {5});
 class SequentialLR : public Scheduler {
  public:
   /// Throws ValueError unless there is one more schedule than milestones and these ascend from above 0.
-  SequentialLR(std::vector<std::shared_ptr<EpochScheduler>> schedules, std::vector<std::int64_t> milestones);
+  SequentialLR(std::vector<std::shared_ptr<Scheduler>> schedules, std::vector<std::int64_t> milestones);
   void step(std::optional<double> metric = std::nullopt) override;
+  void restart() override;
   std::vector<std::pair<std::string, double>> state_dict() const override;
   void load_state_dict(const std::vector<std::pair<std::string, double>>& state) override;
 
  private:
-  void set(std::int64_t epoch);
-  std::vector<std::shared_ptr<EpochScheduler>> schedules_;
+  std::vector<std::shared_ptr<Scheduler>> schedules_;
   std::vector<std::int64_t> milestones_;
   std::int64_t epoch_ = 0;
 };
@@ -141,12 +158,15 @@ class ReduceLROnPlateau : public Scheduler {
  public:
   explicit ReduceLROnPlateau(LearningRates& optimizer, ReduceLROnPlateauOptions options = {});
   void step(std::optional<double> metric = std::nullopt) override;
+  void restart() override;
   std::vector<std::pair<std::string, double>> state_dict() const override;
   void load_state_dict(const std::vector<std::pair<std::string, double>>& state) override;
 
  private:
   bool better(double metric) const;
+  double worst() const;
   LearningRates& rates_;
+  std::vector<double> initial_;
   ReduceLROnPlateauOptions options_;
   double best_;
   int bad_epochs_ = 0, cooldown_ = 0;

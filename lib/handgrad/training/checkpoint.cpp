@@ -6,6 +6,7 @@
 
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/format.hpp"
+#include "handgrad/io/files.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/layers/dropout.hpp"
 
@@ -135,6 +136,7 @@ static void load(const Safetensors<T>& file, TrainingState<T>& state) {
 
 template <class T>
 void load_checkpoint(const std::string& path, TrainingState<T>& state) {
+  remove_unfinished(path);
   const Safetensors<T> file = read_safetensors<T>(path);
   try {
     load(file, state);

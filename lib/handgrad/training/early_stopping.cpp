@@ -1,5 +1,6 @@
 #include "handgrad/training/early_stopping.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "handgrad/base/format.hpp"
@@ -15,7 +16,7 @@ bool EarlyStopping<T>::step(double metric, const Layer<T>& net) {
     best_epoch_ = epoch_;
     best_state_ = net.state_dict();  // copies
   }
-  return epoch_ >= options_.grace_period && epoch_ - best_epoch_ >= options_.patience;
+  return epoch_ >= options_.grace_period && epoch_ - best_epoch_ >= std::max(options_.patience, 1);
 }
 
 template <class T>

@@ -10,7 +10,7 @@
 namespace handgrad {
 
 struct EarlyStoppingOptions {
-  int patience = 10;         ///< stops after so many epochs in a row without improvement
+  int patience = 10;         ///< stops after so many epochs in a row without improvement; 0: after the first, as 1
   int grace_period = 0;      ///< but not before so many epochs in all
   double min_delta = 0;      ///< what counts as improvement: by more than this
   bool maximize = false;     ///< the metric is to grow; otherwise it is a loss

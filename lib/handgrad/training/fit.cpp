@@ -9,9 +9,11 @@
 
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/format.hpp"
+#include "handgrad/io/files.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/optim/clip_grad.hpp"
 #include "handgrad/training/checkpoint.hpp"
+#include "handgrad/training/first_not_finite.hpp"
 #include "handgrad/training/interrupt.hpp"
 #include "handgrad/training/progress.hpp"
 #include "handgrad/training/training_step.hpp"
@@ -37,6 +39,13 @@ class MeanLoss {
     rows_.push_back(rows);
   }
   double so_far() const { return static_cast<double>(last(rows_.size() - 1).item()) / (mean_ ? 1 : rows_.back()); }
+  /// The batch, from 0, whose loss was the first that was not finite; the number of batches where all were.
+  std::size_t first_not_finite() const {
+    if (rows_.empty()) return 0;
+    const std::vector<T> values = values_.rows(0, rows_.size()).to_vector();
+    const auto at = std::find_if(values.begin(), values.end(), [](T v) { return !std::isfinite(v); });
+    return static_cast<std::size_t>(at - values.begin());
+  }
   double mean() const {
     if (rows_.empty()) return std::numeric_limits<double>::quiet_NaN();
     const std::vector<T> values = values_.rows(0, rows_.size()).to_vector();
@@ -91,10 +100,23 @@ class ModeGuard {
   bool training_;
 };
 
-// The history as lines of numbers, for the checkpoint.
-std::string text_of(const std::vector<EpochResult>& epochs) {
+// Every layer takes as many rows as the last batch has, in the mode that the network is in.
+template <class T>
+void require_rows(const Layer<T>& net, const DataLoader<T>& data, const char* whose) {
+  const std::size_t rows = data.last_batch_size();
+  if (net.least_rows() > rows)
+    throw ShapeError(std::string("fit: the last batch of the ") + whose + " data has " + std::to_string(rows) +
+                     (rows == 1 ? " row (" : " rows (") + std::to_string(data.dataset().size()) + " in batches of " +
+                     std::to_string(data.batch_size()) + "), " + net.label() + " takes at least " +
+                     std::to_string(net.least_rows()) + "; drop_last leaves it out");
+  for (const auto& [name, child] : net.children()) require_rows(*child, data, whose);
+}
+
+// The history as lines of numbers, for the file beside the checkpoint, from epoch number `first` (from 0) on.
+std::string text_of(const std::vector<EpochResult>& epochs, std::size_t first) {
   std::string text;
-  for (const EpochResult& e : epochs) {
+  for (std::size_t i = first; i < epochs.size(); ++i) {
+    const EpochResult& e = epochs[i];
     text += std::to_string(e.epoch) + " " + format_number(e.loss) + " " + format_number(e.lr) + " " +
             format_number(e.seconds) + " " + (e.validation_loss ? format_number(*e.validation_loss) : "-");
     for (const double metric : e.metrics) text += " " + format_number(metric);
@@ -110,13 +132,13 @@ std::vector<EpochResult> epochs_of(const std::string& text) {
     std::istringstream in(line);
     std::vector<std::string> words;
     for (std::string word; in >> word;) words.push_back(word);
-    if (words.size() < 5) throw ParseError("notes.history: '" + line + "' is no epoch");
+    if (words.size() < 5) throw ParseError("history: '" + line + "' is no epoch");
     const auto number = [&](std::size_t i) {
       double value = 0;
-      if (!read_number(words[i], value)) throw ParseError("notes.history: '" + words[i] + "' is no number");
+      if (!read_number(words[i], value)) throw ParseError("history: '" + words[i] + "' is no number");
       return value;
     };
-    EpochResult e{static_cast<int>(whole_number("notes.history: epoch", number(0), std::numeric_limits<int>::max())),
+    EpochResult e{static_cast<int>(whole_number("history: epoch", number(0), std::numeric_limits<int>::max())),
                   number(1)};
     e.lr = number(2);
     e.seconds = number(3);
@@ -138,7 +160,7 @@ class Run {
         train_(train),
         options_(options),
         mean_(loss, train.size()),
-        step_(net, loss, optimizer, clipping()),
+        step_(net, loss, optimizer, clipping(), [](const Tensor<T>& value) { return std::isfinite(value.item()); }),
         stopping_(options.early_stopping.value_or(EarlyStoppingOptions{.restore_best = false})),
         state_{net, &optimizer, options.schedulers, &stopping_} {
     if (train.generator()) state_.generators.push_back(train.generator());
@@ -159,11 +181,16 @@ class Run {
   History run() {
     const InterruptGuard guard;
     const ModeGuard<T> mode(net_);
+    net_.train();
+    require_rows(net_, train_, "training");
+    net_.eval();
+    if (options_.validation) require_rows(net_, *options_.validation, "validation");
     resume();
     std::vector<std::string> names;
     for (const Metric<T>& metric : options_.metrics) names.push_back(metric.name);
     detail::Progress progress(options_.progress, options_.epochs, train_.size(), names);
     while (state_.epoch < options_.epochs && history_.end == History::End::Finished) epoch(progress);
+    if (history_.end == History::End::NotFinite) progress.say("fit: " + history_.reason);
     if (options_.early_stopping) {
       stopping_.restore(net_);
       history_.best_epoch = stopping_.best_epoch();
@@ -179,8 +206,14 @@ class Run {
     progress.begin_epoch(result.epoch);
     net_.train();
     mean_.clear();
+    std::size_t batch = 0;
     for (auto& [x, y] : train_) {
-      mean_.add(step_(x, y), x.size(0));
+      const Tensor<T>& loss = step_(x, y);
+      ++batch;
+      if (loss.device().is_cpu() && !std::isfinite(loss.item()))
+        return not_finite(batch, loss.item(),
+                          "the first tensor that was not finite: " + detail::first_not_finite(net_, loss_, x, y));
+      mean_.add(loss, x.size(0));
       progress.batch(x.size(0), [&] { return mean_.so_far(); });
       if (InterruptGuard::requested()) {
         history_.end = History::End::Interrupted;
@@ -188,6 +221,9 @@ class Run {
       }
     }
     result.loss = mean_.mean();
+    if (!std::isfinite(result.loss))
+      return not_finite(mean_.first_not_finite() + 1, result.loss,
+                        "on a GPU the steps after it have been made already; the CPU would name the tensor");
     if (options_.validation) {
       auto [loss, metrics] = evaluate(net_, loss_, *options_.validation, options_.metrics);
       result.validation_loss = loss;
@@ -209,23 +245,49 @@ class Run {
     if (!options_.checkpoint.empty()) save();
   }
 
+  void not_finite(std::size_t batch, double loss, const std::string& where) {
+    const std::size_t epoch = static_cast<std::size_t>(state_.epoch);
+    history_.end = History::End::NotFinite;
+    history_.reason = "the loss of step " + std::to_string(epoch * train_.size() + batch) + " (epoch " +
+                      std::to_string(epoch + 1) + ", batch " + std::to_string(batch) + ") is " + format_number(loss) +
+                      "; " + where;
+  }
+
   std::function<void()> clipping() {
     if (!std::isfinite(options_.max_grad_norm)) return {};
     return [this] { clip_grad_norm_(optimizer_.parameters(), options_.max_grad_norm, 2, grad_norm_); };
   }
 
   void save() {
-    state_.notes = {{"history", text_of(history_.epochs)}, {"end", std::to_string(static_cast<int>(history_.end))}};
+    const std::string lines = text_of(history_.epochs, written_epochs_);
+    write_file_at(history_file(), written_bytes_, lines);
+    written_epochs_ = history_.epochs.size();
+    written_bytes_ += lines.size();
+    state_.notes = {{"history_bytes", std::to_string(written_bytes_)},
+                    {"end", std::to_string(static_cast<int>(history_.end))}};
     save_checkpoint(options_.checkpoint, state_);
   }
 
   void resume() {
     if (options_.checkpoint.empty() || !std::filesystem::exists(options_.checkpoint)) return;
     load_checkpoint(options_.checkpoint, state_);
-    history_.epochs = epochs_of(state_.notes["history"]);
+    // A line more than the checkpoint counts belongs to an epoch that was not saved, and will be again.
+    const std::string all = read_file(history_file());
+    double bytes = 0;
+    if (!read_number(state_.notes["history_bytes"], bytes))
+      throw ParseError(options_.checkpoint + ": notes.history_bytes: '" + state_.notes["history_bytes"] +
+                       "' is no number");
+    written_bytes_ = static_cast<std::size_t>(whole_number(options_.checkpoint + ": notes.history_bytes", bytes));
+    if (all.size() < written_bytes_)
+      throw ParseError(history_file() + ": " + std::to_string(written_bytes_) + " bytes expected, it has " +
+                       std::to_string(all.size()));
+    history_.epochs = epochs_of(all.substr(0, written_bytes_));
+    written_epochs_ = history_.epochs.size();
     if (state_.notes["end"] == std::to_string(static_cast<int>(History::End::EarlyStopping)))
       history_.end = History::End::EarlyStopping;
   }
+
+  std::string history_file() const { return options_.checkpoint + ".history"; }
 
   Layer<T>& net_;
   Loss<T>& loss_;
@@ -239,6 +301,7 @@ class Run {
   std::optional<std::size_t> monitored_;  // the metric; none: the loss
   Tensor<T> grad_norm_;
   History history_;
+  std::size_t written_epochs_ = 0, written_bytes_ = 0;  // of the history, in its file
 };
 
 }  // namespace

@@ -34,10 +34,12 @@ struct EpochResult {
 };
 
 struct History {
-  enum class End { Finished, EarlyStopping, Callback, Interrupted };
+  /// NotFinite: a loss of the training was infinite or NaN; the epoch in which it was is not among `epochs`.
+  enum class End { Finished, EarlyStopping, Callback, Interrupted, NotFinite };
   std::vector<EpochResult> epochs;
   int best_epoch = 0;  ///< by what was monitored; 0 without early stopping
   End end = End::Finished;
+  std::string reason = "";  ///< for NotFinite: where it began
 };
 
 template <class T>
@@ -54,7 +56,9 @@ struct FitOptions {
   /// The network's weights are written here (safetensors) whenever the epoch was the best so far, by the loss or, with
   /// early stopping, by what it watches.
   std::string best_weights = "";
-  /// The whole state is written here after each epoch; where the file exists already, the run goes on from it.
+  /// The whole state is written here after each epoch; where the file exists already, the run goes on from it. The
+  /// history lies beside it, in `NAME.history`, a line for each epoch, so that a checkpoint costs the same after a
+  /// thousand epochs as after one.
   std::string checkpoint = "";
   /// Called after each epoch; the training ends when one returns false.
   std::vector<std::function<bool(const EpochResult&)>> callbacks = {};
@@ -66,14 +70,18 @@ struct FitOptions {
 /// On a GPU the steps are recorded (training_step.hpp), and nothing waits for the device before the epoch's end.
 /// Batches from the CPU are brought there; a loader with DataLoaderOptions::device does it while the GPU computes.
 ///
+/// A loss that is infinite or NaN ends it: nothing that can be learnt comes after. On the CPU that is before the step
+/// that it would have led to, and `History::reason` names the first tensor that went bad, its layer and step; on a GPU
+/// it is seen after the epoch, and the step is named. `progress` writes it to standard error.
+///
 /// Ctrl-C ends it after the batch that runs. With early stopping, the weights at the end are the best ones, however it
 /// ended (unless restore_best is off). The network is left in the mode in which it came.
 ///
 ///     History history = fit(net, loss, adam, train, {.epochs = 300, .validation = &valid,
 ///                                                    .early_stopping = EarlyStoppingOptions{.patience = 4}});
 ///
-/// Throws ValueError for a loss with Reduction::None or a monitor that is no metric, and what layers, losses and files
-/// throw.
+/// Throws ValueError for a loss with Reduction::None or a monitor that is no metric; ShapeError, before the first step,
+/// for a last batch of fewer rows than a layer takes (BatchNorm1d: 2); and what layers, losses and files throw.
 template <class T>
 History fit(Layer<T>& net, Loss<T>& loss, Optimizer<T>& optimizer, DataLoader<T>& train,
             const FitOptions<T>& options = {});

@@ -23,7 +23,8 @@ double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::
 }  // namespace
 
 Progress::Progress(bool wanted, int epochs, std::size_t batches, std::vector<std::string> metrics)
-    : shown_(wanted && ::isatty(STDERR_FILENO)),
+    : wanted_(wanted),
+      shown_(wanted && ::isatty(STDERR_FILENO)),
       epochs_(epochs),
       batches_(batches),
       metrics_(std::move(metrics)),
@@ -82,6 +83,13 @@ void Progress::end_epoch(const EpochResult& result, bool best) {
   if (!shown_) return;
   show(summary(result, best));
   std::fputc('\n', stderr);
+  width_ = 0;
+}
+
+void Progress::say(const std::string& text) {
+  if (!wanted_) return;
+  if (width_ > 0) std::fputc('\n', stderr);
+  std::fprintf(stderr, "%s\n", text.c_str());
   width_ = 0;
 }
 

@@ -22,6 +22,9 @@ class Progress {
   }
   void end_epoch(const EpochResult& result, bool best);
 
+  /// A line of its own, wherever standard error leads; nothing where no progress is wanted.
+  void say(const std::string& text);
+
   std::string line(double loss) const;
   std::string summary(const EpochResult& result, bool best) const;
 
@@ -32,7 +35,7 @@ class Progress {
   double examples_per_second() const;
   std::string time_left(double epochs_done) const;
 
-  bool shown_;
+  bool wanted_, shown_;
   int epochs_, epoch_ = 0, first_ = 0;
   std::size_t batches_, batch_ = 0, examples_ = 0, width_ = 0;
   std::vector<std::string> metrics_;

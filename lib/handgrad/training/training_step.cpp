@@ -9,6 +9,7 @@ namespace handgrad {
 template <class T>
 const Tensor<T>& TrainingStep<T>::run(const Tensor<T>& x, const Tensor<T>& y) {
   const Tensor<T>& value = loss_->forward(net_->forward(x), y);
+  if (accepts_ && value.device().is_cpu() && !accepts_(value)) return value;
   optimizer_->zero_grad();
   net_->backward(loss_->backward());
   if (before_update_) before_update_();
@@ -63,11 +64,12 @@ std::string TrainingStep<T>::reason() const {
 
 template <class T>
 TrainingStep<T>::TrainingStep(Layer<T>& net, Loss<T>& loss, Optimizer<T>& optimizer,
-                              std::function<void()> before_update)
+                              std::function<void()> before_update, std::function<bool(const Tensor<T>&)> accepts)
     : net_(&net),
       loss_(&loss),
       optimizer_(&optimizer),
       before_update_(std::move(before_update)),
+      accepts_(std::move(accepts)),
       parameters_(net.parameters()) {
   if (parameters_.empty()) throw ValueError("TrainingStep: a network without parameters: nothing to train");
 }

@@ -28,8 +28,11 @@ class StepGraph;
 template <class T>
 class TrainingStep {
  public:
-  /// All three must outlive the step. `before_update` is called between backward and update, for clipping.
-  TrainingStep(Layer<T>& net, Loss<T>& loss, Optimizer<T>& optimizer, std::function<void()> before_update = {});
+  /// All three must outlive the step. `before_update` is called between backward and update, for clipping. On the CPU,
+  /// `accepts` sees the loss before the backward: where it says no, the step ends there, with everything as the forward
+  /// left it.
+  TrainingStep(Layer<T>& net, Loss<T>& loss, Optimizer<T>& optimizer, std::function<void()> before_update = {},
+               std::function<bool(const Tensor<T>&)> accepts = {});
   ~TrainingStep();
   TrainingStep(TrainingStep&&) noexcept;
 
@@ -54,6 +57,7 @@ class TrainingStep {
   Loss<T>* loss_;
   Optimizer<T>* optimizer_;
   std::function<void()> before_update_;
+  std::function<bool(const Tensor<T>&)> accepts_;
   std::vector<Parameter<T>> parameters_;
   std::vector<std::unique_ptr<Recorded>> recorded_;  // the one used last at the end
 };
