@@ -1,12 +1,14 @@
 #pragma once
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "handgrad/contract/layer.hpp"
+#include "handgrad/fusion/plan.hpp"
 
 namespace handgrad {
 
@@ -17,9 +19,8 @@ namespace handgrad {
 ///     std::cout << net;
 ///     auto& first = dynamic_cast<Linear<float>&>(net[0]);
 ///
-/// An untraced run is fused where that changes nothing but speed and rounding: an activation into the Linear before it,
-/// and, on the way back, into the product of the Linear after it. Errors of a layer name its place: `Sequential[2]
-/// Linear(16 → 1): …`.
+/// What may run as one does (fusion/pattern.hpp), which changes nothing but speed and rounding. Errors of a layer name
+/// its place: `Sequential[2] Linear(16 → 1): …`.
 template <class T = float>
 class Sequential : public Layer<T> {
  public:
@@ -49,25 +50,12 @@ class Sequential : public Layer<T> {
   void forward_into(const Tensor<T>&, Tensor<T>&) override {}
   void backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, Tensor<T>&) override {}
   void input_grad_changed() override;
-  void invalidate() override { fusions_known_ = false; }
+  void invalidate() override { plan_.reset(); }
 
  private:
-  /// What layer i, a Linear, and the activation after it do as one.
-  struct Fusion {
-    bool forward = false;   // y = f(x·Wᵀ + b), without z between
-    bool backward = false;  // a Linear comes next: its δ·W, ∘f′ and the sums for this one's db
-    // What the device has noted in the forward for the backward, and the y that it belongs to. Held here, y is not
-    // written again: where the activation still has it, nothing ran since.
-    Tensor<T> mask, y;
-  };
-  void find_fusions();
-  void release_inputs();
-  const Tensor<T>& propagate_fused(std::size_t i, const Tensor<T>& x);
-  bool fuses_backward(std::size_t i) const;
-  const Tensor<T>& backpropagate_fused(std::size_t& i, const Tensor<T>& dy);
+  const fusion::Plan<T>& plan();
 
-  std::vector<Fusion> fusions_;
-  bool fusions_known_ = false;
+  std::optional<fusion::Plan<T>> plan_;  // made by the first run
 };
 
 template <class L, class... Rest>

@@ -127,25 +127,6 @@ void Layer<T>::train(bool on) {
 }
 
 template <class T>
-void Layer<T>::repeat_random(bool on) {
-  repeat_random_ = on;
-  for (auto& [name, child] : children_) child->repeat_random(on);
-}
-
-template <class T>
-void Layer<T>::append_kink_sides(std::vector<bool>& sides) const {
-  kink_sides(x_, sides);
-  for (const auto& [name, child] : children_) child->append_kink_sides(sides);
-}
-
-template <class T>
-void Layer<T>::fill_buffers(T content) {
-  for (Tensor<T>* buffer : {&y_, &other_y_, &dx_})
-    if (buffer->defined()) buffer->fill(content);
-  for (auto& [name, child] : children_) child->fill_buffers(content);
-}
-
-template <class T>
 template <class F>
 void Layer<T>::for_each(const std::string& prefix, F&& visit) const {
   visit(prefix, *this);
@@ -196,6 +177,7 @@ Layer<T>& Layer<T>::to(Device device) {
   for (auto& [name, child] : children_) child->to(device);
   device_ = device;
   x_ = y_ = other_y_ = dx_ = Tensor<T>();
+  note_ = {};
   invalidate();
   return *this;
 }
@@ -248,11 +230,6 @@ void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool st
 template <class T>
 std::string Layer<T>::name() const {
   return class_name(typeid(*this));
-}
-
-template <class T>
-trace::Derivation Layer<T>::derivation(const Shape&) const {
-  return {};
 }
 
 template <class T>

@@ -7,13 +7,23 @@
 
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/tensor.hpp"
+#include "handgrad/contract/inspection.hpp"
 #include "handgrad/contract/parameter.hpp"
 
 namespace handgrad {
 
-namespace trace {
-struct Derivation;
-}
+namespace fusion {
+template <class T>
+struct Access;
+
+/// What a fused forward noted for a fused backward, in a form of the device's own, and the output y that it belongs to.
+/// Held here, y is not written again: where the layer still has it, nothing ran since.
+template <class T>
+struct Note {
+  Tensor<T> content, y;
+  bool is_of(const Tensor<T>& output) const { return y.defined() && y.data() == output.data(); }
+};
+}  // namespace fusion
 
 /// y = f(x; θ) and, for a loss L with δ = ∂L/∂y, the chain rule by hand: dx = ∂L/∂x, dθ = ∂L/∂θ.
 ///
@@ -34,11 +44,12 @@ struct Derivation;
 /// Rules: dx is overwritten. Parameter gradients accumulate (`Parameter::accumulate`). Only the loss divides by the
 /// batch; layers sum over it. A layer caches only what x and y cannot give, and a backward leaves that as it was, so
 /// that calling it twice is legal and accumulates twice.
+///
+/// What the gradient check and the recorder ask of a layer beside that is in contract/inspection.hpp.
 template <class T>
-class Layer {
+class Layer : public LayerInspection<T> {
  public:
   using value_type = T;
-  virtual ~Layer() = default;
   Layer() = default;
   Layer(const Layer&) = delete;  // a second one with the same values: make it anew, then load_state_dict(state_dict())
   Layer& operator=(const Layer&) = delete;
@@ -86,24 +97,12 @@ class Layer {
 
   const std::vector<std::pair<std::string, std::shared_ptr<Layer>>>& children() const { return children_; }
 
-  /// For checks. While on, layers that draw random numbers repeat their last draw (here and below).
-  void repeat_random(bool on);
-  bool repeats_random() const { return repeat_random_; }
-  /// For checks. Appends, for every place where the function has a kink (max(z, 0) at z = 0), on which side of it the
-  /// last forward ran, here and below. Differences across a kink say nothing about a derivative.
-  void append_kink_sides(std::vector<bool>& sides) const;
-  /// For checks. Fills the output and gradient buffers: with NaN, an element never written shows.
-  void fill_buffers(T content);
-
   /// The class's name, `Linear`; found from the type unless overridden.
   virtual std::string name() const;
   /// What stands between the parentheses when printed: `in_features=2, out_features=4, bias=True`.
   virtual std::string extra_repr() const { return ""; }
   /// How error messages call the layer: `Linear(2 → 4)`.
   virtual std::string label() const { return children_.empty() ? name() + "(" + extra_repr() + ")" : name(); }
-  /// The assignments of the layer's derivation, with its own symbols, for whoever records a step
-  /// (trace/derivation.hpp); nothing unless overridden: then a step is recorded as y = f(x).
-  virtual trace::Derivation derivation(const Shape& input) const;
   /// The shape of y for an x of shape `input`; throws ShapeError for one that the layer cannot take. The same shape
   /// unless overridden.
   virtual Shape output_shape(const Shape& input) const { return input; }
@@ -118,8 +117,6 @@ class Layer {
   virtual const Tensor<T>& propagate(const Tensor<T>& x);
   virtual const Tensor<T>& backpropagate(const Tensor<T>& dy);
   virtual void input_grad_changed() {}
-  /// The sides of this layer's own kinks, for `append_kink_sides`; x is the last forward's input.
-  virtual void kink_sides(const Tensor<T>& x, std::vector<bool>& sides) const { (void)x, (void)sides; }
   /// Called after the children or their mode changed, or the parameters moved: drop what was derived from that.
   virtual void invalidate() {}
 
@@ -129,8 +126,8 @@ class Layer {
   void register_child(std::string name, std::shared_ptr<Layer> layer);
 
  private:
-  template <class>
-  friend class Sequential;
+  friend class LayerInspection<T>;
+  friend struct fusion::Access<T>;  // what containers and fused paths may use of a layer: fusion/access.hpp
   /// What comes before forward_into: checks x, keeps it, sizes y.
   void accept(const Tensor<T>& x);
   void check(const Tensor<T>& x);
@@ -146,11 +143,11 @@ class Layer {
   std::vector<std::pair<std::string, std::shared_ptr<Layer>>> children_;
   bool training_ = true;
   bool input_grad_ = true;
-  bool repeat_random_ = false;
   Device device_;
 
   Tensor<T> x_, y_, dx_;                  // of the last forward and backward
   Tensor<T> other_y_;                     // takes turns with y_ while a loss, or whoever, holds the output of before
+  fusion::Note<T> note_;                  // of a fused forward
   Shape checked_input_, checked_output_;  // the last input shape that output_shape() accepted, and what it gave
   bool checked_ = false;
 };

@@ -54,12 +54,6 @@ const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
 }
 
 template <class T>
-void Loss<T>::fill_buffers(T content) {
-  for (Tensor<T>* buffer : {&value_, &dp_})
-    if (buffer->defined()) buffer->fill(content);
-}
-
-template <class T>
 Shape Loss<T>::losses_shape(const Shape& prediction, const Shape& target) const {
   if (!(prediction == target))
     throw ShapeError(name() + ": prediction has shape " + prediction.str() + ", target has shape " + target.str() +
@@ -70,11 +64,6 @@ Shape Loss<T>::losses_shape(const Shape& prediction, const Shape& target) const 
 template <class T>
 std::string Loss<T>::name() const {
   return class_name(typeid(*this));
-}
-
-template <class T>
-trace::Derivation Loss<T>::derivation(const Shape&, const Shape&) const {
-  return {};
 }
 
 template class Loss<float>;

@@ -4,12 +4,9 @@
 
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/tensor.hpp"
+#include "handgrad/contract/inspection.hpp"
 
 namespace handgrad {
-
-namespace trace {
-struct Derivation;
-}
 
 /// How a loss makes one number of the losses of its elements or rows: keep them all, average, or add. Only here is
 /// anything divided by the size of the batch.
@@ -18,13 +15,12 @@ enum class Reduction { None, Mean, Sum };
 /// L(p, y) of a prediction p and a target y, and δ = ∂L/∂p, derived by hand.
 ///
 /// As with Layer, the public functions live here once and check; a loss's own part are two functions of pure
-/// mathematics.
+/// mathematics. What the gradient check and the recorder ask beside that is in contract/inspection.hpp.
 template <class T>
-class Loss {
+class Loss : public LossInspection<T> {
  public:
   using value_type = T;
   explicit Loss(Reduction reduction = Reduction::Mean) : reduction_(reduction) {}
-  virtual ~Loss() = default;
 
   /// The loss: of shape () for Mean and Sum, one value per element (or per row, see the loss) for None. `value.item()`
   /// brings the number over. Prediction and target are kept for the backward and must not be changed before it. Throws
@@ -40,13 +36,6 @@ class Loss {
 
   Reduction reduction() const { return reduction_; }
   virtual std::string name() const;
-  /// The assignments of the loss's derivation, for whoever records a step (trace/derivation.hpp); nothing unless
-  /// overridden.
-  virtual trace::Derivation derivation(const Shape& prediction, const Shape& target) const;
-
-  /// For checks: as in Layer.
-  void append_kink_sides(std::vector<bool>& sides) const { kink_sides(p_, y_, sides); }
-  void fill_buffers(T content);
 
  protected:
   /// The shape of the losses before they are reduced; throws ShapeError when the two do not fit together. The same
@@ -56,12 +45,9 @@ class Loss {
   /// writes δ of the reduced loss (for None: of the sum of the losses; `backward` multiplies by upstream).
   virtual void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) = 0;
   virtual void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) = 0;
-  /// On which side of each of its kinks (|p − y| at p = y) the loss ran.
-  virtual void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const {
-    (void)p, (void)y, (void)sides;
-  }
 
  private:
+  friend class LossInspection<T>;
   const Tensor<T>& backward_checked(const Tensor<T>* upstream);
 
   Reduction reduction_;

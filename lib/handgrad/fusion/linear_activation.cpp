@@ -1,0 +1,66 @@
+#include "handgrad/fusion/linear_activation.hpp"
+
+#include "handgrad/fusion/access.hpp"
+#include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad::fusion {
+
+namespace {
+
+template <class... L, class T>
+ActivationLayer<T>* one_of(Layer<T>& layer) {
+  return ((exactly<L>(layer) != nullptr) || ...) ? static_cast<ActivationLayer<T>*>(&layer) : nullptr;
+}
+
+template <class T>
+std::size_t match(Layers<T> layers) {
+  if (layers.size() < 2 || !exactly<Linear<T>>(*layers[0])) return 0;
+  const ActivationLayer<T>* f = activation(*layers[1]);
+  return f && std::visit([](const auto& formula) { return formula.from_output; }, f->formula()) ? 2 : 0;
+}
+
+template <class T>
+const Tensor<T>& forward(Layers<T> layers, const Tensor<T>& x) {
+  auto& linear = static_cast<Linear<T>&>(*layers[0]);
+  const formulas::Activation f = static_cast<ActivationLayer<T>&>(*layers[1]).formula();
+  Access<T> first(*layers[0]), second(*layers[1]);
+  second.y = second.note.y = Tensor<T>();  // or the handles would keep the buffer from being written again
+  first.accept(x);
+  auto& k = kernels::backend<T>(x.device());
+  // What f′ needs may be noted here for the product of a Linear that follows.
+  const std::size_t noted = linear.is_training() ? k.mask_size(f, first.y) : 0;
+  const bool note = noted > 0 && layers.size() > 2 && exactly<Linear<T>>(*layers[2]);
+  if (note) second.note.content.reserve({noted}, x.device());
+  try {
+    if (k.linear_forward(x, linear.weight, linear.has_bias() ? &linear.bias.value() : nullptr, &f, first.y,
+                         note ? &second.note.content : nullptr))
+      second.note.y = first.y;
+  } catch (...) {
+    first.x = Tensor<T>();
+    throw;
+  }
+  second.x = second.y = first.y;
+  return second.y;
+}
+
+}  // namespace
+
+template <class T>
+ActivationLayer<T>* activation(Layer<T>& layer) {
+  return one_of<Identity<T>, Threshold<T>, Sigmoid<T>, Tanh<T>, ReLU<T>, LeakyReLU<T>, ELU<T>, GELU<T>, SiLU<T>,
+                Softplus<T>>(layer);
+}
+
+template <class T>
+Pattern<T> linear_activation() {
+  return {.name = "Linear, activation", .match_forward = match<T>, .forward = forward<T>};
+}
+
+template ActivationLayer<float>* activation(Layer<float>&);
+template ActivationLayer<double>* activation(Layer<double>&);
+template Pattern<float> linear_activation();
+template Pattern<double> linear_activation();
+
+}  // namespace handgrad::fusion

@@ -1,0 +1,72 @@
+#include "handgrad/fusion/linear_activation_linear.hpp"
+
+#include "handgrad/fusion/access.hpp"
+#include "handgrad/fusion/linear_activation.hpp"
+#include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "kernels/backend.hpp"
+
+namespace handgrad::fusion {
+
+namespace {
+
+// The longest chain at the end: Linear, then any number of times activation, Linear.
+template <class T>
+std::size_t match(Layers<T> layers) {
+  std::size_t first = layers.size() - 1;
+  if (!exactly<Linear<T>>(*layers[first])) return 0;
+  while (first >= 2 && activation(*layers[first - 1]) && exactly<Linear<T>>(*layers[first - 2])) first -= 2;
+  const std::size_t count = layers.size() - first;
+  return count > 1 ? count : 0;
+}
+
+// Whether a Linear, an activation and a Linear last ran one after the other (each can be run alone), and δ is wanted
+// all the way.
+template <class T>
+bool ran_in_a_row(Layers<T> three) {
+  const Access<T> linear(*three[0]), f(*three[1]), next(*three[2]);
+  return next.x.data() == f.y.data() && next.x.shape() == f.x.shape() && linear.y.data() == f.x.data() && f.wants_dx &&
+         next.wants_dx;
+}
+
+template <class T>
+Done<T> backward(Layers<T> layers, const Tensor<T>& dy) {
+  std::size_t i = layers.size() - 1;
+  if (!ran_in_a_row(layers.subspan(i - 2, 3))) return {};
+  Access<T>(*layers[i]).accept_gradient(dy);
+  const Tensor<T>* delta = &dy;
+  auto& k = kernels::backend<T>(dy.device());
+  for (bool db_done = false;; db_done = true) {
+    auto& linear = static_cast<Linear<T>&>(*layers[i]);
+    Access<T> own(linear);
+    k.linear_backward_parameters(own.x, *delta, kernels::accumulate(linear.weight),
+                                 db_done ? kernels::Accumulator<T>{} : kernels::accumulate(linear.bias));
+    if (i < 2 || !ran_in_a_row(layers.subspan(i - 2, 3))) {
+      const Done<T> done{own.wants_dx ? &own.dx : &own.not_wanted(), layers.size() - i};
+      if (!own.wants_dx) return done;
+      own.dx.reserve(own.x.shape(), own.x.device());
+      k.linear_backward_input(*delta, linear.weight, own.dx);
+      return done;
+    }
+    i -= 2;
+    auto& before = static_cast<Linear<T>&>(*layers[i]);
+    Access<T> f(*layers[i + 1]);
+    f.dx.reserve(f.x.shape(), f.x.device());
+    k.activation_linear_backward(*delta, linear.weight, static_cast<ActivationLayer<T>&>(*layers[i + 1]).formula(), f.x,
+                                 f.y, f.note.is_of(f.y) ? &f.note.content : nullptr, f.dx,
+                                 kernels::accumulate(before.bias));
+    delta = &f.dx;
+  }
+}
+
+}  // namespace
+
+template <class T>
+Pattern<T> linear_activation_linear() {
+  return {.name = "Linear, activation, Linear …", .match_backward = match<T>, .backward = backward<T>};
+}
+
+template Pattern<float> linear_activation_linear();
+template Pattern<double> linear_activation_linear();
+
+}  // namespace handgrad::fusion

@@ -1,0 +1,18 @@
+#include "handgrad/fusion/linear_activation.hpp"
+#include "handgrad/fusion/linear_activation_linear.hpp"
+
+namespace handgrad::fusion {
+
+template <class T>
+std::span<const Pattern<T>> patterns() {
+  static const Pattern<T> table[] = {
+      linear_activation<T>(),         // forward:  y = f(x·Wᵀ + b)
+      linear_activation_linear<T>(),  // backward: dz = (δ·W)∘f′(z),  db = Σₙ dz
+  };
+  return table;
+}
+
+template std::span<const Pattern<float>> patterns();
+template std::span<const Pattern<double>> patterns();
+
+}  // namespace handgrad::fusion
