@@ -27,9 +27,27 @@ else()
 endif()
 
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/package/outside -B ${here}/build -G ${GENERATOR} ${options})
-if(WAY STREQUAL "add_subdirectory")
+if(WAY STREQUAL "fetch_content")
   run(${CMAKE_COMMAND} --build ${here}/build --target handgrad)
 endif()
 message(STATUS "the program alone, compiled and linked:")
 run(${CMAKE_COMMAND} -E time ${CMAKE_COMMAND} --build ${here}/build)
 run(${here}/build/xor)
+
+# The same without CMake.
+find_program(PKG_CONFIG pkg-config)
+if(WAY STREQUAL "find_package" AND PKG_CONFIG)
+  file(GLOB_RECURSE pc ${here}/prefix/*/handgrad.pc)
+  get_filename_component(pc_folder "${pc}" DIRECTORY)
+  set(ENV{PKG_CONFIG_PATH} ${pc_folder}:$ENV{PKG_CONFIG_PATH})
+  execute_process(COMMAND ${PKG_CONFIG} --cflags --libs handgrad
+    OUTPUT_VARIABLE words RESULT_VARIABLE status OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "pkg-config does not find handgrad in ${pc_folder}")
+  endif()
+  separate_arguments(words UNIX_COMMAND "${words}")
+  get_filename_component(lib_folder "${pc_folder}" DIRECTORY)
+  run(${COMPILER} -std=c++20 ${flags} ${SOURCE}/tests/package/outside/xor.cpp ${words} -Wl,-rpath,${lib_folder}
+    -o ${here}/xor_pkg_config)
+  run(${here}/xor_pkg_config)
+endif()

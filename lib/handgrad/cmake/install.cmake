@@ -3,17 +3,30 @@ include(CMakePackageConfigHelpers)
 
 set(handgrad_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/handgrad)
 
+# Components are packages (packaging/cpack.cmake): what a program needs to run, and what it needs to be built.
 install(TARGETS handgrad EXPORT handgrad
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/handgrad DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT lib NAMELINK_COMPONENT dev
+  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT lib)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/handgrad DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev
   FILES_MATCHING PATTERN "*.hpp" PATTERN cmake EXCLUDE)
-install(EXPORT handgrad NAMESPACE handgrad:: FILE handgradTargets.cmake DESTINATION ${handgrad_package_dir})
+install(EXPORT handgrad NAMESPACE handgrad:: FILE handgradTargets.cmake DESTINATION ${handgrad_package_dir}
+  COMPONENT dev)
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/handgradConfig.cmake.in
   ${PROJECT_BINARY_DIR}/handgradConfig.cmake INSTALL_DESTINATION ${handgrad_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/handgradConfigVersion.cmake
   VERSION ${PROJECT_VERSION} COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/handgradConfig.cmake ${PROJECT_BINARY_DIR}/handgradConfigVersion.cmake
-  DESTINATION ${handgrad_package_dir})
+  DESTINATION ${handgrad_package_dir} COMPONENT dev)
+
+# For pkg-config; found from where the file lies, so that the folder can be moved. A static library leaves its own
+# libraries to whoever links it.
+file(RELATIVE_PATH handgrad_prefix_from_pc /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" handgrad_prefix_from_pc "${handgrad_prefix_from_pc}")
+set(handgrad_pc_libs "")
+if(handgrad_library_type STREQUAL "STATIC_LIBRARY")
+  set(handgrad_pc_libs "-lopenblas -lz -ldl -pthread")
+endif()
+configure_file(${CMAKE_CURRENT_LIST_DIR}/handgrad.pc.in ${PROJECT_BINARY_DIR}/handgrad.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/handgrad.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
