@@ -144,6 +144,8 @@ struct Shared {
 
 }  // namespace
 
+std::size_t threads_at_most() { return static_cast<std::size_t>(num_threads()); }
+
 void run_parts(std::size_t n, void (*part)(void*, std::size_t), void* context) {
   const int wanted = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(num_threads()), n));
   if (wanted > 1 && n < 0xffff) {

@@ -9,6 +9,9 @@ namespace handgrad::kernels::cpu {
 /// or from within a part, the parts run on the caller's thread.
 void run_parts(std::size_t n, void (*part)(void* context, std::size_t i), void* context);
 
+/// On how many threads `parallel` runs at most: num_threads().
+std::size_t threads_at_most();
+
 template <class F>
 void parallel(std::size_t n, F&& f) {
   run_parts(

@@ -27,7 +27,9 @@ void print_step(const std::string& when, const Model& model, float loss) {
             << "\n  b = " << model.bias.value() << "\n  db = " << model.bias.grad() << "\n  loss = " << loss << '\n';
 }
 
-/// What the notebook prints of its first epoch. Of example 61 only w and b: the error is down to rounding by then.
+/// What the notebook prints of its first epoch. Of example 31 dw and the loss are held to 2e-5: they come from a
+/// difference of numbers near 100, and exact arithmetic gives 7.31505 and 15.77570 where the notebook has 7.3150 and
+/// 15.7756. Of example 61 only w and b: the error is down to rounding by then.
 struct PrintedStep {
   std::size_t example;
   const char *w, *b, *dw, *db, *loss;
@@ -44,9 +46,10 @@ void record_step(Lab& lab, std::size_t example, const hg::Neuron<float>& neuron,
     lab.figures.exact(id + ".w", neuron.weight.value(), printed(step.w));
     lab.figures.exact(id + ".b", neuron.bias.value(), printed(step.b));
     if (!step.dw) continue;
-    lab.figures.exact(id + ".dw", neuron.weight.grad(), printed(step.dw));
+    const auto digits = [&](const char* text) { return example == 1 ? printed(text) : within(2e-5, text); };
+    lab.figures.exact(id + ".dw", neuron.weight.grad(), digits(step.dw));
     lab.figures.exact(id + ".db", neuron.bias.grad(), printed(step.db));
-    lab.figures.exact(id + ".loss", loss, printed(step.loss));
+    lab.figures.exact(id + ".loss", loss, digits(step.loss));
   }
 }
 

@@ -1,0 +1,601 @@
+#pragma once
+// The product that product.hpp specifies, for the instruction set that this is compiled for. Three ways lead to the
+// same bits:
+//   packed   panels of A and B are copied in the order in which a tile of C, held in registers, reads them;
+//   thin     few rows or few columns: the other matrix is read once, so copying it would not pay;
+//   scalar   a handful of numbers.
+// Threads share regions of C, or, where C is small and k long, the chunks of k.
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "kernels/cpu/threads.hpp"
+#include "kernels/cpu/vector.hpp"
+
+namespace handgrad::kernels::cpu {
+namespace {
+
+constexpr std::size_t block_terms = 256, chunk_terms = 16 * block_terms;
+
+/// What is done with a piece of C as soon as it is finished, while it is in the nearest cache:
+/// epilogue(c, ldc, row, rows, column, columns), c pointing at (row, column).
+struct NoEpilogue {
+  template <class T>
+  void operator()(T*, std::size_t, std::size_t, std::size_t, std::size_t, std::size_t) const {}
+};
+
+/// Room that a thread keeps from product to product.
+class Workspace {
+ public:
+  template <class T>
+  T* take(std::size_t n) {
+    const std::size_t bytes = n * sizeof(T);
+    if (bytes > size_) {
+      room_.reset();
+      size_ = 0;
+      room_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
+      size_ = bytes;
+    }
+    return reinterpret_cast<T*>(room_.get());
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<std::byte, Free> room_;
+  std::size_t size_ = 0;
+};
+
+// A tile of C in registers: c (R × N vectors) = or += Σ over `terms` of a column of A's panel by a row of B's. The last
+// vector has `last` columns.
+template <class T, std::size_t R, std::size_t N>
+void tile(std::size_t terms, const T* a, const T* b, T* c, std::size_t ldc, std::size_t last, bool add) {
+  using V = Vector<T>;
+  constexpr std::size_t w = V::width;
+  V sum[R][N];
+  HANDGRAD_UNROLL
+  for (std::size_t i = 0; i < R; ++i) {
+    HANDGRAD_UNROLL
+    for (std::size_t j = 0; j < N; ++j) sum[i][j] = V::all(T(0));
+  }
+  for (std::size_t l = 0; l < terms; ++l, a += R, b += N * w) {
+    V row[N];
+    HANDGRAD_UNROLL
+    for (std::size_t j = 0; j < N; ++j) row[j] = V::load(b + j * w);
+    HANDGRAD_UNROLL
+    for (std::size_t i = 0; i < R; ++i) {
+      const V ai = V::all(a[i]);
+      HANDGRAD_UNROLL
+      for (std::size_t j = 0; j < N; ++j) sum[i][j] = fused(ai, row[j], sum[i][j]);
+    }
+  }
+  HANDGRAD_UNROLL
+  for (std::size_t i = 0; i < R; ++i) {
+    HANDGRAD_UNROLL
+    for (std::size_t j = 0; j < N; ++j) {
+      T* at = c + i * ldc + j * w;
+      if (j + 1 == N && last < w) {
+        (add ? V::load(at, last) + sum[i][j] : sum[i][j]).store(at, last);
+      } else {
+        (add ? V::load(at) + sum[i][j] : sum[i][j]).store(at);
+      }
+    }
+  }
+}
+
+template <class T>
+using Tile = void (*)(std::size_t, const T*, const T*, T*, std::size_t, std::size_t, bool);
+
+// tiles[N−1][R−1]
+template <class T, std::size_t... R>
+constexpr std::array<std::array<Tile<T>, sizeof...(R)>, 2> make_tiles(std::index_sequence<R...>) {
+  return {{{tile<T, R + 1, 1>...}, {tile<T, R + 1, 2>...}}};
+}
+template <class T>
+constexpr auto tiles = make_tiles<T>(std::make_index_sequence<Vector<T>::rows>());
+
+// Few vectors f_0 … f_F−1 by a matrix, along whose lanes p the sums run side by side:
+// out[p·lane + j·few] = or += Σₗ matrix(p, l)·f_j(l) for p < lanes.
+template <class T>
+struct Thin {
+  const T* matrix;
+  std::size_t step;  // between the rows l (contiguous lanes) or between the lanes (contiguous l)
+  bool lanes_contiguous;
+  const T* few;
+  std::size_t few_step, few_l;
+  T* out;
+  std::size_t out_lane, out_few;
+};
+
+template <class T, std::size_t F, std::size_t U, bool Contiguous>
+void thin_lanes(const Thin<T>& t, std::size_t p, std::size_t lanes, std::size_t first, std::size_t terms, bool add) {
+  using V = Vector<T>;
+  constexpr std::size_t w = V::width, quad = V::quad;
+  V sum[F][U];
+  HANDGRAD_UNROLL
+  for (std::size_t j = 0; j < F; ++j) {
+    HANDGRAD_UNROLL
+    for (std::size_t u = 0; u < U; ++u) sum[j][u] = V::all(T(0));
+  }
+  const T* few = t.few + first * t.few_l;
+  const bool whole = lanes == U * w;
+  const std::size_t last = lanes - (U - 1) * w;
+  if constexpr (Contiguous) {
+    const T* row = t.matrix + first * t.step + p;
+    const auto run = [&](auto load_last) {
+      for (std::size_t l = 0; l < terms; ++l, row += t.step, few += t.few_l) {
+        V m[U];
+        HANDGRAD_UNROLL
+        for (std::size_t u = 0; u < U; ++u) m[u] = u + 1 < U ? V::load(row + u * w) : load_last(row + u * w);
+        HANDGRAD_UNROLL
+        for (std::size_t j = 0; j < F; ++j) {
+          const V f = V::all(few[j * t.few_step]);
+          HANDGRAD_UNROLL
+          for (std::size_t u = 0; u < U; ++u) sum[j][u] = fused(f, m[u], sum[j][u]);
+        }
+      }
+    };
+    if (whole)
+      run([](const T* q) { return V::load(q); });
+    else
+      run([=](const T* q) { return V::load(q, last); });
+  } else {
+    const T* at = t.matrix + p * t.step + first;
+    for (std::size_t l = 0; l < terms; l += quad, at += quad, few += quad * t.few_l) {
+      const std::size_t count = std::min(quad, terms - l);
+      V column[U][quad];
+      HANDGRAD_UNROLL
+      for (std::size_t u = 0; u < U; ++u)
+        load_columns(at + u * w * t.step, t.step, u + 1 < U ? w : last, count, column[u]);
+      if (count == quad) {
+        HANDGRAD_UNROLL
+        for (std::size_t q = 0; q < quad; ++q) {
+          HANDGRAD_UNROLL
+          for (std::size_t j = 0; j < F; ++j) {
+            const V f = V::all(few[q * t.few_l + j * t.few_step]);
+            HANDGRAD_UNROLL
+            for (std::size_t u = 0; u < U; ++u) sum[j][u] = fused(f, column[u][q], sum[j][u]);
+          }
+        }
+      } else {
+        for (std::size_t q = 0; q < count; ++q)
+          for (std::size_t j = 0; j < F; ++j)
+            for (std::size_t u = 0; u < U; ++u)
+              sum[j][u] = fused(V::all(few[q * t.few_l + j * t.few_step]), column[u][q], sum[j][u]);
+      }
+    }
+  }
+  for (std::size_t j = 0; j < F; ++j)
+    for (std::size_t u = 0; u < U; ++u) {
+      T* out = t.out + (p + u * w) * t.out_lane + j * t.out_few;
+      const std::size_t n = u + 1 < U ? w : last;
+      if (t.out_lane == 1) {
+        (add ? V::load(out, n) + sum[j][u] : sum[j][u]).store(out, n);
+      } else {
+        T values[w];
+        sum[j][u].store(values);
+        for (std::size_t i = 0; i < n; ++i) out[i * t.out_lane] = add ? out[i * t.out_lane] + values[i] : values[i];
+      }
+    }
+}
+
+// How many vectors of lanes run side by side: enough to hide what an fma takes.
+template <std::size_t F, bool Contiguous>
+constexpr std::size_t thin_side_by_side = Contiguous ? (F == 1   ? 8
+                                                        : F == 2 ? 4
+                                                        : F == 3 ? 3
+                                                                 : 2)
+                                                     : (F <= (Vector<float>::rows > 6 ? 10 : 2) ? 2 : 1);
+
+template <class T, std::size_t F, bool Contiguous>
+void thin_block(const Thin<T>& t, std::size_t lanes, std::size_t first, std::size_t terms, bool add) {
+  constexpr std::size_t w = Vector<T>::width, U = thin_side_by_side<F, Contiguous>;
+  std::size_t p = 0;
+  for (; p + U * w <= lanes; p += U * w) thin_lanes<T, F, U, Contiguous>(t, p, U * w, first, terms, add);
+  if constexpr (U == 8) {
+    if (p + 4 * w <= lanes) {
+      thin_lanes<T, F, 4, Contiguous>(t, p, 4 * w, first, terms, add);
+      p += 4 * w;
+    }
+    if (p + 2 * w < lanes) {
+      thin_lanes<T, F, 3, Contiguous>(t, p, std::min(3 * w, lanes - p), first, terms, add);
+      p += std::min(3 * w, lanes - p);
+    }
+  }
+  for (; p < lanes; p += std::min(w, lanes - p))
+    thin_lanes<T, F, 1, Contiguous>(t, p, std::min(w, lanes - p), first, terms, add);
+}
+
+constexpr std::size_t few_at_most = Vector<float>::rows;
+
+template <class T, std::size_t... F>
+void thin_block(std::index_sequence<F...>, std::size_t few, const Thin<T>& t, std::size_t lanes, std::size_t first,
+                std::size_t terms, bool add) {
+  static_cast<void>(((few == F + 1 && (t.lanes_contiguous ? thin_block<T, F + 1, true>(t, lanes, first, terms, add)
+                                                          : thin_block<T, F + 1, false>(t, lanes, first, terms, add),
+                                       true)) ||
+                     ...));
+}
+
+// Rows and columns of C.
+struct Region {
+  std::size_t row, rows, column, columns;
+};
+
+template <class T, class Epilogue>
+class Product {
+  using V = Vector<T>;
+  static constexpr std::size_t w = V::width;
+  static constexpr std::size_t columns_at_once = 1024 / (sizeof(T) / 2), rows_at_once = 11 * 12;
+
+ public:
+  Product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c,
+          const Epilogue& epilogue)
+      : m_(m),
+        n_(n),
+        k_(k),
+        a_(a),
+        b_(b),
+        c_(c),
+        ta_(ta || k == 1),
+        tb_(tb && k != 1),
+        add_(beta != T(0)),
+        thin_rows_(m <= few_at_most),
+        thin_columns_(!thin_rows_ && n <= few_at_most),
+        epilogue_(epilogue) {}
+
+  void run() {
+    const std::size_t chunks = (k_ + chunk_terms - 1) / chunk_terms;
+    const std::size_t threads = threads_at_most();
+    // In cycles, roughly: a thin product reads a matrix once, the others compute.
+    const std::size_t cost = thin() ? (m_ + n_) * k_ / 4 : m_ * n_ * k_ / (4 * w / 2) + (m_ + n_) * k_ / 4;
+    constexpr std::size_t worth_a_part = 24'000;
+    std::size_t parts = 1;
+    if (threads > 1) {
+      parts = std::min(threads, cost / worth_a_part);
+      if (cost > 40 * threads * worth_a_part) parts = 2 * threads;  // a thread that was held up leaves some to others
+    }
+    if (parts > 1 && chunks > 1 && m_ * n_ <= 32'768) return by_chunks(chunks, 2 * parts);
+    by_regions(std::max<std::size_t>(parts, 1));
+  }
+
+ private:
+  bool thin() const { return thin_rows_ || thin_columns_; }
+  // where op(A)[i,l] and op(B)[l,j] are
+  const T* a_at(std::size_t i, std::size_t l) const { return a_ + (ta_ ? l * m_ + i : i * k_ + l); }
+  const T* b_at(std::size_t l, std::size_t j) const { return b_ + (tb_ ? j * k_ + l : l * n_ + j); }
+
+  std::size_t packed_size(const Region& r) const {
+    if (thin()) return 0;
+    const std::size_t terms = std::min(k_, block_terms);
+    const std::size_t columns = (std::min(r.columns, columns_at_once) + 2 * w - 1) / (2 * w) * (2 * w);
+    return terms * (columns + std::min(r.rows, rows_at_once)) + 2 * w;
+  }
+
+  // C in parts × parts regions, whose longer side is cut first.
+  void by_regions(std::size_t parts) {
+    std::size_t down = 1, across = 1;
+    while (down * across < parts) {
+      const std::size_t height = m_ / down, width = n_ / across;
+      if (height <= 4 * V::rows && width <= 4 * w) break;
+      const std::size_t factor = parts / (down * across) % 3 == 0 ? 3 : 2;
+      (width >= height ? across : down) *= factor;
+    }
+    const std::size_t row_unit = thin_columns_ ? 2 * w : V::rows, column_unit = 2 * w;
+    const auto step = [](std::size_t all, std::size_t pieces, std::size_t unit) {
+      return ((all + pieces - 1) / pieces + unit - 1) / unit * unit;
+    };
+    const std::size_t height = std::min(m_, step(m_, down, row_unit)),
+                      width = std::min(n_, step(n_, across, column_unit));
+    down = (m_ + height - 1) / height;
+    across = (n_ + width - 1) / width;
+    // A finished sum of several blocks is added to C, or to another branch of the tree, as a whole.
+    const std::size_t chunks = (k_ + chunk_terms - 1) / chunk_terms;
+    const bool direct = k_ <= block_terms || (chunks == 1 && !add_);
+    Region piece{0, direct ? height : std::min<std::size_t>(height, 264), 0,
+                 direct ? width : std::min(width, columns_at_once)};
+    const std::size_t room = packed_size(piece) + (direct ? 0 : levels(chunks) * piece.rows * piece.columns);
+    each_part(down * across, room, [&](std::size_t part, T* workspace) {
+      const std::size_t top = part / across * height, left = part % across * width;
+      const std::size_t bottom = std::min(top + height, m_), right = std::min(left + width, n_);
+      for (std::size_t row = top; row < bottom; row += piece.rows)
+        for (std::size_t column = left; column < right; column += piece.columns)
+          whole({row, std::min(piece.rows, bottom - row), column, std::min(piece.columns, right - column)}, direct,
+                chunks, workspace);
+    });
+  }
+
+  void whole(const Region& r, bool direct, std::size_t chunks, T* workspace) {
+    T* c = c_ + r.row * n_ + r.column;
+    if (direct) return chunk<true>(r, 0, c, n_, add_, workspace);
+    T* sum = branch(r, 0, chunks, workspace, workspace + packed_size(r));
+    finish(r, sum, r.columns);
+  }
+
+  // C = β·C + sum
+  void finish(const Region& r, const T* sum, std::size_t ld) {
+    T* c = c_ + r.row * n_ + r.column;
+    for (std::size_t i = 0; i < r.rows; ++i) {
+      for (std::size_t j = 0; j < r.columns; ++j)
+        c[i * n_ + j] = add_ ? c[i * n_ + j] + sum[i * ld + j] : sum[i * ld + j];
+      epilogue_(c + i * n_, n_, r.row + i, 1, r.column, r.columns);
+    }
+  }
+
+  static std::size_t levels(std::size_t chunks) { return static_cast<std::size_t>(std::bit_width(chunks)) + 1; }
+
+  // The tree, as chunks come: two sums that are branches of the same size become one.
+  class Tree {
+   public:
+    Tree(T* sums, std::size_t size) : sums_(sums), size_(size) {}
+    T* top() { return sums_ + height_ * size_; }
+    void push(std::size_t number) {  // top() holds sum `number`
+      ++height_;
+      for (std::size_t n = number + 1; n % 2 == 0; n /= 2) join();
+    }
+    T* total() {
+      while (height_ > 1) join();
+      return sums_;
+    }
+
+   private:
+    void join() {
+      --height_;
+      T *left = sums_ + (height_ - 1) * size_, *right = sums_ + height_ * size_;
+      for (std::size_t i = 0; i < size_; ++i) left[i] += right[i];
+    }
+    T* sums_;
+    std::size_t size_, height_ = 0;
+  };
+
+  // The sum of `count` chunks from `first` on, a branch of the tree.
+  T* branch(const Region& r, std::size_t first, std::size_t count, T* packed, T* sums) {
+    Tree tree(sums, r.rows * r.columns);
+    for (std::size_t q = 0; q < count; ++q) {
+      chunk<false>(r, (first + q) * chunk_terms, tree.top(), r.columns, false, packed);
+      tree.push(q);
+    }
+    return tree.total();
+  }
+
+  // C is small and k long: each part sums a branch of the tree.
+  void by_chunks(std::size_t chunks, std::size_t parts) {
+    const std::size_t each = std::bit_ceil((chunks + parts - 1) / parts), branches = (chunks + each - 1) / each;
+    const Region all{0, m_, 0, n_};
+    const std::size_t size = m_ * n_, room = packed_size(all) + levels(each) * size;
+    T* sums = shared_.take<T>((branches + 1) * size);
+    each_part(branches, room, [&](std::size_t part, T* workspace) {
+      const T* sum =
+          branch(all, part * each, std::min(each, chunks - part * each), workspace, workspace + packed_size(all));
+      std::copy_n(sum, size, sums + part * size);
+    });
+    // the branches of the same size, in place: what a pair gives takes the place of its first
+    Tree tree(sums, size);
+    for (std::size_t part = 0; part < branches; ++part) {
+      if (tree.top() != sums + part * size) std::copy_n(sums + part * size, size, tree.top());
+      tree.push(part);
+    }
+    finish(all, tree.total(), n_);
+  }
+
+  // Σ over one chunk of k, from `first` on: its blocks one after the other.
+  template <bool Finished>
+  void chunk(const Region& r, std::size_t first, T* out, std::size_t ld, bool add, T* packed) {
+    const std::size_t end = std::min(first + chunk_terms, k_);
+    if (thin()) {
+      Thin<T> t =
+          thin_rows_
+              ? Thin<T>{b_at(0, r.column), tb_ ? k_ : n_, !tb_, a_at(r.row, 0), ta_ ? 1 : k_, ta_ ? m_ : 1, out, 1, ld}
+              : Thin<T>{a_at(r.row, 0), ta_ ? m_ : k_, ta_, b_at(0, r.column), tb_ ? k_ : 1, tb_ ? 1 : n_, out, ld, 1};
+      const std::size_t few = thin_rows_ ? r.rows : r.columns, lanes = thin_rows_ ? r.columns : r.rows;
+      for (std::size_t l = first; l < end; l += block_terms)
+        thin_block<T>(std::make_index_sequence<few_at_most>(), few, t, lanes, l, std::min(block_terms, end - l),
+                      add || l > first);
+      if constexpr (Finished) epilogue_(out, ld, r.row, r.rows, r.column, r.columns);
+      return;
+    }
+    for (std::size_t column = 0; column < r.columns; column += columns_at_once) {
+      const std::size_t columns = std::min(columns_at_once, r.columns - column);
+      for (std::size_t l = first; l < end; l += block_terms) {
+        const std::size_t terms = std::min(block_terms, end - l);
+        T* b = packed;
+        T* a = packed + terms * ((columns + 2 * w - 1) / (2 * w) * (2 * w));
+        pack_b(r.column + column, columns, l, terms, b);
+        for (std::size_t row = 0; row < r.rows; row += rows_at_once) {
+          const std::size_t rows = std::min(rows_at_once, r.rows - row);
+          pack_a(r.row + row, rows, l, terms, a);
+          tiles_of(rows, columns, terms, a, b, out + row * ld + column, ld, add || l > first,
+                   Finished && l + terms == end, r.row + row, r.column + column);
+        }
+      }
+    }
+  }
+
+  void tiles_of(std::size_t rows, std::size_t columns, std::size_t terms, const T* a, const T* b, T* c, std::size_t ld,
+                bool add, bool finished, std::size_t row, std::size_t column) const {
+    const std::size_t panels = (rows + V::rows - 1) / V::rows;
+    for (std::size_t j = 0; j < columns; j += 2 * w) {
+      const std::size_t width = std::min(2 * w, columns - j), vectors = (width + w - 1) / w;
+      for (std::size_t panel = 0; panel < panels; ++panel) {
+        const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
+        T* at = c + i * ld + j;
+        tiles<T>[vectors - 1][height - 1](terms, a + i * terms, b + j * terms, at, ld, width - (vectors - 1) * w, add);
+        if (finished) epilogue_(at, ld, row + i, height, column + j, width);
+      }
+    }
+  }
+
+  // A's panels of up to V::rows rows: column by column, the panel's rows next to each other. A vector that is longer
+  // than the panel's height runs over into what is written next.
+  void pack_a(std::size_t row, std::size_t rows, std::size_t l, std::size_t terms, T* to) const {
+    const std::size_t panels = (rows + V::rows - 1) / V::rows;
+    if (ta_) {  // row by row of what is stored, so that a page is visited once
+      std::array<std::size_t, rows_at_once / V::rows + 1> begin;
+      for (std::size_t panel = 0; panel <= panels; ++panel) begin[panel] = rows * panel / panels;
+      for (std::size_t t = 0; t < terms; ++t) {
+        const T* in = a_at(row, l + t);
+        for (std::size_t panel = 0; panel < panels; ++panel) {
+          const std::size_t i = begin[panel], height = begin[panel + 1] - i;
+          T* out = to + i * terms + t * height;
+          for (std::size_t part = 0; part < height; part += w) {
+            const std::size_t n = std::min(w, height - part);
+            V::load(in + i + part, n).store(out + part, n);
+          }
+        }
+      }
+      return;
+    }
+    for (std::size_t panel = 0; panel < panels; ++panel) {
+      const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
+      for (std::size_t part = 0; part < height; part += w) {
+        const std::size_t n = std::min(w, height - part);
+        T* out = to + i * terms + part;
+        const T* in = a_at(row + i + part, l);
+        const bool overrun = height <= w;
+        // rows that are not this panel's are read where the matrix has them
+        const std::size_t there = overrun ? std::min(w, m_ - (row + i + part)) : n;
+        for (std::size_t t = 0; t < terms; t += V::quad) {
+          V c[V::quad];
+          const std::size_t count = std::min(V::quad, terms - t);
+          load_columns(in + t, k_, there, count, c);
+          for (std::size_t q = 0; q < count; ++q)
+            overrun ? c[q].store(out + (t + q) * height) : c[q].store(out + (t + q) * height, n);
+        }
+      }
+    }
+  }
+
+  // B's panels of two vectors' width (the last may have one): row by row, filled with zeros.
+  void pack_b(std::size_t column, std::size_t columns, std::size_t l, std::size_t terms, T* to) const {
+    if (!tb_) {  // some panels at a time, so that a page is visited seldom
+      for (std::size_t j = 0; j < columns; j += 8 * w) {
+        const std::size_t end = std::min(columns, j + 8 * w);
+        for (std::size_t t = 0; t < terms; ++t) {
+          const T* in = b_at(l + t, column);
+          std::size_t p = j;
+          for (; p + 2 * w <= end; p += 2 * w) {
+            T* out = to + p * terms + t * 2 * w;
+            V::load(in + p).store(out);
+            V::load(in + p + w).store(out + w);
+          }
+          if (p == end) continue;
+          const std::size_t step = end - p > w ? 2 * w : w;
+          T* out = to + p * terms + t * step;
+          if (end - p > w) {
+            V::load(in + p).store(out);
+            p += w;
+            out += w;
+          }
+          V::load(in + p, end - p).store(out);
+        }
+      }
+      return;
+    }
+    for (std::size_t j = 0; j < columns; j += 2 * w) {
+      const std::size_t width = std::min(2 * w, columns - j), vectors = (width + w - 1) / w, step = vectors * w;
+      for (std::size_t v = 0; v < vectors; ++v) {
+        const T* in = b_at(l, column + j + v * w);
+        T* out = to + j * terms + v * w;
+        const std::size_t n = std::min(w, width - v * w);
+        for (std::size_t t = 0; t < terms; t += V::quad) {
+          V c[V::quad];
+          const std::size_t count = std::min(V::quad, terms - t);
+          load_columns(in + t, k_, n, count, c);
+          for (std::size_t q = 0; q < count; ++q) c[q].store(out + (t + q) * step);
+        }
+      }
+    }
+  }
+
+  // f(part, workspace) for each part. The workspaces are the caller's: a part takes one that is free, so that no thread
+  // allocates in a later step because it was idle in the first.
+  template <class F>
+  void each_part(std::size_t parts, std::size_t room, F f) {
+    constexpr std::size_t at_most = 64;
+    room = (room + 63) / 64 * 64;
+    const std::size_t places = std::min(parts, at_most);
+    T* workspace = own_.take<T>(places * room);
+    if (parts == 1) return f(0, workspace);
+    std::atomic<std::uint64_t> free{places == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << places) - 1};
+    parallel(parts, [&](std::size_t part) {
+      std::uint64_t before = free.load();
+      while (before == 0 || !free.compare_exchange_weak(before, before & (before - 1)))
+        if (before == 0) before = free.load();
+      const std::size_t place = static_cast<std::size_t>(std::countr_zero(before));
+      f(part, workspace + place * room);
+      free.fetch_or(std::uint64_t{1} << place);
+    });
+  }
+
+  static thread_local Workspace own_, shared_;
+  std::size_t m_, n_, k_;
+  const T *a_, *b_;
+  T* c_;
+  bool ta_, tb_, add_, thin_rows_, thin_columns_;
+  const Epilogue& epilogue_;
+};
+
+template <class T, class Epilogue>
+thread_local Workspace Product<T, Epilogue>::own_;
+template <class T, class Epilogue>
+thread_local Workspace Product<T, Epilogue>::shared_;
+
+// k = 1: a column by a row, whose vectors are stored alike transposed or not. c = β·c + aᵢ·bⱼ
+template <class T>
+void outer(std::size_t m, std::size_t n, const T* a, const T* b, T beta, T* c) {
+  using V = Vector<T>;
+  constexpr std::size_t w = V::width;
+  if (n < w && m > n) {
+    for (std::size_t i = 0; i < m; ++i)
+      for (std::size_t j = 0; j < n; ++j) {
+        const T s = fused(a[i], b[j], T(0));
+        c[i * n + j] = beta == T(0) ? s : c[i * n + j] + s;
+      }
+    return;
+  }
+  for (std::size_t i = 0; i < m; ++i, c += n) {
+    const V ai = V::all(a[i]), zero = V::all(T(0));
+    const auto piece = [&](std::size_t j, auto load, auto store) {
+      const V s = fused(ai, load(b + j), zero);
+      store(beta == T(0) ? s : load(c + j) + s, c + j);
+    };
+    std::size_t j = 0;
+    for (; j + w <= n; j += w)
+      piece(
+          j, [](const T* p) { return V::load(p); }, [](V v, T* p) { v.store(p); });
+    if (const std::size_t rest = n - j)
+      piece(
+          j, [=](const T* p) { return V::load(p, rest); }, [=](V v, T* p) { v.store(p, rest); });
+  }
+}
+
+/// gemm with an epilogue.
+template <class T, class Epilogue = NoEpilogue>
+void product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c,
+             const Epilogue& epilogue = {}) {
+  if (m == 0 || n == 0) return;
+  // A handful of multiplications
+  if (m * n * k <= 32) {
+    const std::size_t ai = ta ? 1 : k, al = ta ? m : 1, bl = tb ? 1 : n, bj = tb ? k : 1;
+    for (std::size_t i = 0; i < m; ++i)
+      for (std::size_t j = 0; j < n; ++j) {
+        T s = 0;
+        for (std::size_t l = 0; l < k; ++l) s = fused(a[i * ai + l * al], b[l * bl + j * bj], s);
+        c[i * n + j] = beta == T(0) ? s : c[i * n + j] + s;
+      }
+    return epilogue(c, n, 0, m, 0, n);
+  }
+  if (k == 1) {
+    outer(m, n, a, b, beta, c);
+    return epilogue(c, n, 0, m, 0, n);
+  }
+  Product<T, Epilogue>(ta, tb, m, n, k, a, b, beta, c, epilogue).run();
+}
+
+}  // namespace
+}  // namespace handgrad::kernels::cpu
