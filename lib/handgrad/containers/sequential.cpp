@@ -74,7 +74,8 @@ const Tensor<T>& Sequential<T>::backpropagate(const Tensor<T>& dy) {
   }
   const fusion::Plan<T>& run = plan();
   const Tensor<T>* delta = &dy;
-  for (std::size_t i = size(); i > 0;)
+  std::size_t i = size();
+  while (i > 0)  // where it goes on, the plan tells
     delta = &at_place(
         i - 1, [&]() -> auto& { return run.backward(i, *delta); });
   return *delta;
