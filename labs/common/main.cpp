@@ -75,7 +75,8 @@ int main(int argc, char** argv) {
   step->add_option("LAB", lesson, "which")->required()->check(CLI::IsMember(labs::lesson_names()));
   step->add_flag("--plain", plain, "as text, line by line: for a pipe or a screen reader");
   CLI::App* open = app.add_subcommand("open", "the same as a page for a browser, with pictures");
-  open->add_option("LAB", lesson, "which")->required()->check(CLI::IsMember(labs::lesson_names()));
+  open->add_option("LAB", lesson, "which; all of them and a page that leads to them without it")
+      ->check(CLI::IsMember(labs::lesson_names()));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -88,6 +89,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (step->parsed()) return labs::step_through(lesson, plain);
+    if (open->parsed() && lesson.empty()) return labs::open_index(options.out);
     if (open->parsed()) {
       labs::Figures none(lesson);
       return labs::open_page(lesson, labs::Lab{options, none}.out("step.html"));

@@ -99,7 +99,8 @@ json lesson_json(const Lesson& lesson, const Canvas& canvas) {
           {"inputs", lesson.x.size(1)},
           {"logits", lesson.logits},
           {"x", numbers(lesson.x.rows(0, points))},
-          {"y", numbers(lesson.y.rows(0, points))}};
+          {"y", numbers(lesson.y.rows(0, points))},
+          {"data", {{"x", lesson.x.to_vector()}, {"y", lesson.y.to_vector()}}}};
 }
 
 json page_data(const std::string& name) {
@@ -199,6 +200,35 @@ std::string inside_script(std::string text) {
   return text;
 }
 
+/// Prints where a file is, and shows it in a browser where there is a desktop.
+int show_page(const std::string& path) {
+  const std::string full = std::filesystem::absolute(path).string();
+  std::cout << full << '\n';
+  if (!std::getenv("DISPLAY") && !std::getenv("WAYLAND_DISPLAY")) {
+    std::cout << "Open this file in a browser. (There is no desktop here to open one on.)\n";
+    return 0;
+  }
+  std::string program = "xdg-open", file = full;
+  char* arguments[] = {program.data(), file.data(), nullptr};
+  pid_t child = 0;
+  int status = 0;
+  if (posix_spawnp(&child, program.c_str(), nullptr, nullptr, arguments, environ) != 0 ||
+      waitpid(child, &status, 0) != child || status != 0)
+    std::cout << "Open this file in a browser. (xdg-open did not.)\n";
+  return 0;
+}
+
+/// The lessons in the order in which they build on each other, and what each is for.
+const std::vector<std::pair<const char*, const char*>>& path_through() {
+  static const std::vector<std::pair<const char*, const char*>> path{
+      {"from_scratch", "One neuron: where a gradient comes from, and what a step does with it."},
+      {"logistic", "A sigmoid behind it: the chain rule for the first time."},
+      {"xor", "Hidden neurons: δ goes back through a layer."},
+      {"network", "Two hidden layers: the same again, with nothing new but size."},
+      {"gabor", "A layer of your own: any formula that can be differentiated will do."}};
+  return path;
+}
+
 std::string own(const char* file) { return read_file(std::string(HANDGRAD_LABS_PAGE "/") + file); }
 
 }  // namespace
@@ -206,8 +236,8 @@ std::string own(const char* file) { return read_file(std::string(HANDGRAD_LABS_P
 std::string make_page(const std::string& lesson) {
   const json data = page_data(lesson);
   std::string scripts = inside_script(content(d3)) + "\n</script>\n<script>\n" + inside_script(content(katex));
-  for (const char* file :
-       {"formula.js", "worksheet.js", "tables.js", "network.js", "pictures.js", "check.js", "main.js"})
+  for (const char* file : {"formula.js", "worksheet.js", "tables.js", "network.js", "training.js", "pictures.js",
+                           "check.js", "predict.js", "main.js"})
     scripts += "\n</script>\n<script>\n" + inside_script(own(file));
   const std::vector<std::pair<std::string, std::string>> parts{{"{{title}}", escaped(data["lesson"]["title"])},
                                                                {"{{katex.css}}", style_with_fonts()},
@@ -225,22 +255,36 @@ std::string make_page(const std::string& lesson) {
   return page + rest;
 }
 
-int open_page(const std::string& lesson, const std::string& path) {
-  write_file(path, make_page(lesson));
-  const std::string full = std::filesystem::absolute(path).string();
-  std::cout << full << '\n';
-  if (!std::getenv("DISPLAY") && !std::getenv("WAYLAND_DISPLAY")) {
-    std::cout << "Open this file in a browser. (There is no desktop here to open one on.)\n";
-    return 0;
+std::string make_index() {
+  std::string items;
+  for (const auto& [name, why] : path_through()) {
+    const Lesson lesson = make_lesson(name);
+    items += "  <li><a href=\"" + std::string(name) + "/step.html\">" + escaped(lesson.title) + "</a><br>" +
+             escaped(why) + "<br><small>" + escaped(lesson.summary) + "</small></li>\n";
   }
-  std::string program = "xdg-open", file = full;
-  char* arguments[] = {program.data(), file.data(), nullptr};
-  pid_t child = 0;
-  int status = 0;
-  if (posix_spawnp(&child, program.c_str(), nullptr, nullptr, arguments, environ) != 0 ||
-      waitpid(child, &status, 0) != child || status != 0)
-    std::cout << "Open this file in a browser. (xdg-open did not.)\n";
-  return 0;
+  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+         "<title>Lessons – handgrad</title>\n<style>\n" +
+         own("page.css") +
+         "</style>\n</head>\n<body>\n<header>\n  <h1>Backpropagation, one assignment at a time</h1>\n"
+         "  <p>Each lesson is a network small enough to be looked at as a whole. Start at the top.</p>\n</header>\n"
+         "<ol class=\"lessons\">\n" +
+         items + "</ol>\n</body>\n</html>\n";
 }
 
+int open_page(const std::string& lesson, const std::string& path) {
+  write_file(path, make_page(lesson));
+  return show_page(path);
+}
+
+int open_index(const std::string& folder) {
+  for (const auto& [name, why] : path_through()) {
+    const std::filesystem::path file = std::filesystem::path(folder) / name / "step.html";
+    std::filesystem::create_directories(file.parent_path());
+    write_file(file.string(), make_page(name));
+  }
+  const std::string path = (std::filesystem::path(folder) / "index.html").string();
+  write_file(path, make_index());
+  return show_page(path);
+}
 }  // namespace handgrad::labs

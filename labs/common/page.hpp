@@ -9,7 +9,12 @@ namespace handgrad::labs {
 /// missing.
 std::string make_page(const std::string& lesson);
 
-/// Writes it to `path` and shows it in a browser where there is a desktop. Returns the exit status.
+/// A page that leads to the pages of all lessons, `NAME/step.html` beside it.
+std::string make_index();
+
+/// Writes a lesson's page to `path` and shows it in a browser where there is a desktop. Returns the exit status.
 int open_page(const std::string& lesson, const std::string& path);
+/// The same for all lessons: their pages and, leading to them, index.html in `folder`.
+int open_index(const std::string& folder);
 
 }  // namespace handgrad::labs

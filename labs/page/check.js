@@ -1,7 +1,7 @@
 "use strict";
 // The numeric check in view: [L(w + h) − L(w − h)]/2h of one parameter beside the backward's number, for any h.
 const Check = (() => {
-  const powers = d3.range(1, 12.01, 0.5), width = 330, height = 190, margin = {left: 52, right: 12, top: 20, bottom: 36};
+  const powers = d3.range(1, 12.01, 0.5), width = 330, height = 190, margin = {left: 52, right: 24, top: 24, bottom: 36};
   let key = null, curve = [];
   const error = (a, b) => Math.abs(a - b) / Math.max(1e-300, Math.abs(a), Math.abs(b));
 
@@ -44,7 +44,7 @@ const Check = (() => {
     svg.append("g").attr("transform", `translate(0,${height - margin.bottom})`).call(d3.axisBottom(x).tickValues([1e-12, 1e-9, 1e-6, 1e-3, 1e-1]).tickFormat(tens));
     svg.append("g").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(y).tickValues([1e-16, 1e-12, 1e-8, 1e-4, 1]).tickFormat(tens));
     svg.append("text").attr("class", "label").attr("x", width - margin.right).attr("y", height - 4).attr("text-anchor", "end").text("h");
-    svg.append("text").attr("class", "label").attr("x", 4).attr("y", 10).text("difference, relative");
+    svg.append("text").attr("class", "label").attr("x", 4).attr("y", 13).text("difference, relative");
     const points = curve.filter((p) => Number.isFinite(p.error));
     svg.append("path").attr("class", "curve").attr("d", d3.line().x((p) => x(p.h)).y((p) => y(p.error))(points));
     svg.append("circle").attr("class", "now").attr("r", 4.5).attr("cx", x(h)).attr("cy", Number.isFinite(off) ? y(off) : y(10));

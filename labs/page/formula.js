@@ -185,8 +185,8 @@ const Formula = (() => {
       if (n.name === "+" || n.name === "-")
         return `${write(a, SUM, leading)} ${n.name === "+" ? "+" : minus} ${write(b, n.name === "+" ? SUM + 1 : PRODUCT, false)}`;
       if (n.name === "*") return write(a, PRODUCT, leading) + (tex ? " \\cdot " : "·") + write(b, POWER, false);
-      if (n.name === "/")
-        return tex && !exponent ? `\\dfrac{${write(a, SUM, true)}}{${write(b, SUM, true)}}`
+      if (n.name === "/")  // a long sum over a number stays in a line, which can be broken
+        return tex && !exponent && !(a.terms && a.terms.length > 2) ? `\\dfrac{${write(a, SUM, true)}}{${write(b, SUM, true)}}`
                    : `${write(a, PRODUCT, leading)}/${write(b, POWER, false)}`;
       if (n.name === "neg") return minus + write(a, PRODUCT, false);
       if (n.name === "^") {

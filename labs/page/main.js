@@ -24,6 +24,7 @@ const Page = (() => {
     Object.assign(state, change);
     settle();
     const fresh = state.frame !== before.frame || state.at !== before.at;
+    if (fresh) ask();
     show(fresh, state.frame !== before.frame, fresh || state.example !== before.example || state.edges !== before.edges);
     clearTimeout(addressLater);
     addressLater = setTimeout(toAddress, 200);  // browsers do not want it at every move of the pointer
@@ -44,13 +45,41 @@ const Page = (() => {
 
   const next = () => {
     if (state.at + 1 < trace().assignments.length) go({at: state.at + 1});
-    else if (state.frame + 1 < frames.length) go({frame: state.frame + 1, at: 0});
-    else pause();
+    else step();
   };
   const previous = () => {
     if (state.at > 0) go({at: state.at - 1});
-    else if (state.frame > 0) go({frame: state.frame - 1, at: frames[state.frame - 1].trace.assignments.length - 1});
+    else if (frames[state.frame].parent !== undefined) go({frame: frames[state.frame].parent, at: trace().assignments.length - 1});
+    else if (state.frame > 0) go({frame: state.frame - 1, at: trace().assignments.length - 1});
   };
+
+  // ---- Training in the page: frames of its own behind the library's
+
+  const batch = () => clamp(Math.round(Number(byId("batch").value)) || lesson.batch, 1, Training.total());
+  function arrive(frame, at, element) {
+    frames.push(frame);
+    byId("epochs").max = frames.length - 1;
+    go({frame: frames.length - 1, at, element});
+  }
+  /** On to the next batch; a step that was made before, and of which nothing was changed since, is not made again. */
+  function step(at = 0) {
+    const from = state.frame, edits = JSON.stringify([...Worksheet.changes(trace())]) + batch();
+    const made = frames.findIndex((f) => f.parent === from && f.made === "step" + edits);
+    if (made >= 0) return go({frame: made, at});
+    arrive({...Training.step(from, batch()), made: "step" + edits}, at, 0);
+  }
+  function epoch() { arrive(Training.epoch(state.frame, batch()), state.at, state.element); }
+  let training = null;
+  function train() {
+    if (training !== null) { clearTimeout(training); training = null; }
+    else training = setTimeout(function more() { epoch(); if (training !== null) training = setTimeout(more, 40); }, 0);
+    byId("train").textContent = training === null ? "train" : "stop";
+    byId("train").setAttribute("aria-pressed", String(training !== null));
+  }
+  function setRate(x) {
+    const eta = trace().values.findIndex((v) => v.name === "η" && v.from === null);
+    if (eta >= 0 && Number.isFinite(x)) change(eta, 0, x);
+  }
   const phase = (name) => {
     const all = trace().assignments, starts = (a, i) => a.phase === name && (i === 0 || all[i - 1].phase !== name);
     const ahead = all.findIndex((a, i) => i > state.at && starts(a, i));
@@ -85,8 +114,9 @@ const Page = (() => {
 
   function showFormula() {
     const a = assignment(), value = trace().values[a.value], sign = a.target in a.inputs ? "\\leftarrow" : "=";
-    const element = a.element && a.element.latex !== a.formula.latex ? `\\qquad {${a.element.latex}}` : "";
-    set("symbols", a.formula.latex + element);
+    const both = a.element && a.element.latex !== a.formula.latex ? [a.formula.latex, a.element.latex] : [a.formula.latex];
+    d3.select("#symbols").html("").selectAll("span").data(both).enter().append("span").attr("class", "one")
+      .each(function (latex) { katex.render(latex, this, {strict: false, throwOnError: true, output: "html"}); });
     const inputs = Object.entries(a.inputs).filter(([s]) => s !== a.target).map(([s, v]) => [symbolTexOf(s), trace().values[v]]);
     const constants = inputs.filter(([, v]) => v.role === "constant" && v.data.length === 1);
     set("shapes", `${symbolTex(a)}:\\,${dimensions(value.shape)}` +
@@ -104,10 +134,18 @@ const Page = (() => {
     const repeats = node && node.number !== undefined;
     set("numbers", `${base}${where ? `_{${where}}` : ""} ${sign} ` +
         (node ? (repeats ? Formula.tex(node) : `${Formula.tex(node)} = ${result}`) : result));
+    sayWhatScrolls();
     byId("spoken").textContent = `${a.target}${where ? `[${where}]` : ""} ${a.target in a.inputs ? "←" : "="} ` + (node && !repeats ? `${plain} = ` : "") + shown;
     byId("spoken").dataset.expression = plain || "";
     byId("spoken").dataset.value = shown;
     Tables.mark(state.element, node ? Formula.reads(node) : []);
+  }
+
+  function sayWhatScrolls() {
+    for (const line of document.querySelectorAll(".line")) {
+      const formula = line.querySelector("div");
+      line.classList.toggle("scrolls", formula.scrollWidth > formula.clientWidth + 1);
+    }
   }
 
   const name = (i) => {
@@ -140,9 +178,9 @@ const Page = (() => {
   }
 
   function show(fresh, otherFrame, otherDrawing) {
-    const a = assignment(), frame = frames[state.frame];
+    const a = assignment(), frame = frames[state.frame], rows = Training.rowsOf(trace());
     if (fresh) {
-      byId("where").textContent = `epoch ${frame.epoch} · assignment ${state.at + 1} of ${trace().assignments.length}`;
+      byId("where").textContent = `epoch ${frame.epoch}, batch ${Math.floor(frame.row / rows) + 1} of ${Math.ceil(Training.total() / rows)} · assignment ${state.at + 1} of ${trace().assignments.length}`;
       byId("head").textContent = `${a.layer && a.layer !== "loss" ? a.layer + "  " : ""}${a.label}`;
       const kind = a.gradient === "fresh" ? "fresh gradient" : a.gradient === "accumulated" ? "added to an older gradient"
                  : a.by === "formula" ? "intermediate, computed from its formula" : "";
@@ -155,18 +193,19 @@ const Page = (() => {
     showFormula();
     if (otherFrame) {
       byId("epochs").value = state.frame;
-      byId("epochs").setAttribute("aria-valuetext", `epoch ${frame.epoch}`);
-      byId("epoch").textContent = `${frame.epoch} · loss ${Formula.number(frame.loss, 5)}`;
+      byId("epochs").setAttribute("aria-valuetext", `epoch ${frame.epoch}${frame.by === "page" ? ", computed in this page" : ""}`);
+      byId("epoch").textContent = `${frame.epoch} · loss over all data ${Formula.number(frame.loss, 5)} (${frame.by === "page" ? "page" : "C++"})`;
       showPicture();
       Pictures.loss(frames, state.frame, (i) => go({frame: i, at: state.at, element: state.element}));
       const examples = Network.examples(trace());
       d3.select("#example").html("").selectAll("option").data(d3.range(examples)).enter().append("option").attr("value", (i) => i).text((i) => i);
     }
+    showAsk();
     showCheck();
     if (!otherDrawing) return;
     byId("example").value = state.example;
     byId("edges").value = state.edges;
-    Network.show(trace(), state.at, state.example, state.edges, grab);
+    Network.show(trace(), hiding() ? state.at - 1 : state.at, state.example, state.edges, grab);
   }
 
   // ---- The worksheet
@@ -195,21 +234,65 @@ const Page = (() => {
     const many = Worksheet.edited(trace()), loss = Worksheet.loss(trace());
     const was = loss && loss.cpp[0], now = loss && loss.data[0];
     byId("reset").hidden = !many;
-    byId("sheet").textContent = !many ? "Every underlined number is given: double click it, or press Enter on it, and change it; or drag an edge of the network."
+    byId("sheet").textContent = !many ? "Underlined numbers are given: Enter or a double click changes one, and so does dragging an edge."
       : `${many} ${many === 1 ? "number" : "numbers"} changed; what is made of ${many === 1 ? "it" : "them"} is computed in this page.` +
         (loss ? ` Loss of the batch: ${Formula.number(was, 6)} → ${Formula.number(now, 6)}.` : "");
+    const eta = trace().values.find((v) => v.name === "η" && v.from === null);
+    byId("rate").closest("label").hidden = !eta;
+    if (eta && document.activeElement !== byId("rate")) byId("rate").value = eta.data[0];
     byId("sheet").dataset.loss = loss ? String(now) : "";
   }
   /** The picture of the frame; with changed parameters the page's own. */
   function showPicture() {
-    const frame = frames[state.frame], {x, output} = Network.ends(trace());
+    const frame = frames[state.frame];
     const changed = trace().values.some((v) => v.role === "parameter" && v.by === "changed");
-    if (!changed) return Pictures.picture(lesson, frame);
-    const {canvas} = lesson, wide = lesson.inputs;
-    const inputs = lesson.picture === "boundary" ? canvas.y.flatMap((b) => canvas.x.flatMap((a) => [a, b]))
-                 : lesson.picture === "curve" ? canvas.x : lesson.x;
-    const p = Worksheet.predict(trace(), x, output, inputs, inputs.length / wide);
-    Pictures.picture(lesson, {...frame, picture: lesson.logits ? p.map((z) => 1 / (1 + Math.exp(-z))) : p, by: "page"});
+    Pictures.picture(lesson, changed ? {...frame, picture: Training.picture(trace()), by: "page"} : frame);
+  }
+
+  // ---- Predict
+
+  let predicting = false, answered = false;
+  function predict() {
+    predicting = !predicting;
+    byId("predict").setAttribute("aria-pressed", String(predicting));
+    ask();
+    show(true, false, true);
+  }
+  /** The next question: an element whose formula computes something. */
+  function ask() {
+    answered = false;
+    byId("answer").value = "";
+    byId("verdict").textContent = "";
+    if (!predicting) return;
+    const {data} = trace().values[assignment().value], some = d3.range(data.length).filter((i) => data[i] !== 0);
+    if (some.length) state.element = some[Math.floor(Math.random() * some.length)];
+  }
+  const hiding = () => predicting && !answered && substituted() !== null && substituted().number === undefined;
+  function showAsk() {
+    document.body.classList.toggle("hiding", hiding());
+    byId("ask").hidden = !predicting;
+    if (!predicting) return;
+    const where = coordinates(trace().values[assignment().value]);
+    byId("asked").textContent = hiding() || answered ? `${assignment().target}${where ? `[${where}]` : ""}` : "nothing here";
+    if (!hiding()) return;
+    d3.selectAll("#tensors td.chosen").attr("title", null);
+    byId("spoken").textContent = `${assignment().target}[${where}] = ?`;
+  }
+  function answer(event) {
+    event.preventDefault();
+    const x = Number(byId("answer").value.trim().replaceAll("−", "-").replace(",", "."));
+    if (byId("answer").value.trim() === "" || !Number.isFinite(x) || !substituted()) { byId("verdict").textContent = "A number, as −0.25."; return; }
+    const a = assignment(), value = trace().values[a.value], updates = a.target in a.inputs;
+    const before = updates ? trace().values[a.inputs[a.target]].data[state.element] : NaN;
+    const wrong = Predict.diagnose(x, substituted(), {...value, before}, state.element, updates);
+    answered = answered || !wrong;
+    byId("verdict").textContent = wrong || `Right: ${Formula.number(substituted().value, 6)}.`;
+    if (!wrong) show(false, false, true);
+  }
+  function give() {
+    answered = true;
+    byId("verdict").textContent = `It is ${Formula.number(trace().values[assignment().value].data[state.element], 6)}.`;
+    show(false, false, true);
   }
 
   /** The parameter that the numeric check is about: the one whose gradient is chosen, else the one last looked at. */
@@ -249,7 +332,7 @@ const Page = (() => {
       looked = {value: cell.value, flat: cell.flat};
       showCheck();
     }
-    if (cell.role === "result" && cell.flat !== state.element) go({element: cell.flat});
+    if (cell.role === "result" && cell.flat !== state.element && !predicting) go({element: cell.flat});
     Tables.cross(cell);
     d3.selectAll("#numbers .lit").classed("lit", false);
     const found = cell.role === "result" ? "[data-result]" : `[data-symbol="${Formula.codes(cell.symbol)}"][data-flat="${cell.flat}"]`;
@@ -289,7 +372,19 @@ const Page = (() => {
 
   function start() {
     nameSymbols();
-    for (const {trace: t} of frames) Worksheet.prepare(t);
+    Training.use(lesson, frames);
+    for (const frame of frames) { Worksheet.prepare(frame.trace); frame.row = 0; }
+    byId("batch").value = lesson.batch;
+    byId("batch").max = Training.total();
+    byId("step").onclick = () => step(state.at);
+    byId("one").onclick = epoch;
+    byId("train").onclick = train;
+    byId("rate").onchange = (event) => setRate(Number(event.target.value));
+    byId("predict").onclick = predict;
+    byId("ask").onsubmit = answer;
+    byId("give").onclick = give;
+    Tables.dark.addEventListener("change", () => show(true, true, true));
+    window.addEventListener("resize", () => { Tables.sayWhatIsHidden(); sayWhatScrolls(); });
     byId("reset").onclick = reset;
     byId("h").oninput = (event) => go({h: Number(event.target.value)});
     byId("title").textContent = lesson.title;
@@ -306,5 +401,5 @@ const Page = (() => {
     fromAddress();
   }
   start();
-  return {state, frames, lesson, go, next, previous, change, reset};
+  return {state, frames, lesson, go, next, previous, change, reset, step, epoch, train};
 })();

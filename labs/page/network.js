@@ -32,7 +32,7 @@ const Network = (() => {
     return all;
   }
 
-  const width = 560, top = 34;
+  const width = 470, top = 34;
 
   /** `grab(value, flat, event)` hears of an edge or an input node that is taken hold of. */
   function show(trace, at, example, edges, grab) {
@@ -47,7 +47,7 @@ const Network = (() => {
     const units = (c) => Formula.columns(c.value), step = (c) => Math.min(44, (height - top - 14) / units(c));
     const y = (c, i) => top + (height - top - 10) / 2 + (i - (units(c) - 1) / 2) * step(c);
     const radius = (c) => Math.max(3.5, Math.min(12, step(c) * 0.36));
-    const current = trace.assignments[at].layer;
+    const current = trace.assignments[Math.max(0, at)].layer;
 
     columns.slice(1).forEach((column, k) => {
       const before = columns[k], layer = column.layer;
@@ -93,7 +93,7 @@ const Network = (() => {
         if (k === 0) node.classed("grip", true).on("pointerdown", () => grab(all[0].inputOf, flat, d3.event));
         node.append("circle").attr("cx", place(k)).attr("cy", y(column, i)).attr("r", radius(column))
           .attr("class", known ? (a < 0 ? "minus" : "plus") : "unknown")
-          .style("fill", known ? Tables.shade(a, scale).background : "#fff");
+          .style("fill", known ? Tables.shade(a, scale).background : null);
         if (delta) {
           const d = Formula.decode(delta.data[flat]);
           node.append("circle").attr("cx", place(k) + radius(column) + 5).attr("cy", y(column, i))

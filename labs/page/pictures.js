@@ -1,16 +1,18 @@
 "use strict";
 // The loss over the epochs, and what the network makes of its inputs at one of them.
 const Pictures = (() => {
-  const width = 300, height = 250, margin = {left: 44, right: 10, top: 20, bottom: 34};
+  const width = 300, height = 250, margin = {left: 44, right: 20, top: 24, bottom: 34};
+
+  const plain = (x) => Formula.number(x, 6);
 
   function axes(id, x, y, xLabel, yLabel, label) {
     const svg = d3.select(id).html("").append("svg").attr("viewBox", `0 0 ${width} ${height}`).attr("role", "img")
       .attr("aria-label", label);
-    svg.append("g").attr("transform", `translate(0,${height - margin.bottom})`).call(d3.axisBottom(x).ticks(5));
-    svg.append("g").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(y).ticks(4, "~g"));
+    svg.append("g").attr("transform", `translate(0,${height - margin.bottom})`).call(d3.axisBottom(x).ticks(5).tickFormat(plain));
+    svg.append("g").attr("transform", `translate(${margin.left},0)`).call(y.base ? d3.axisLeft(y).tickFormat(y.tickFormat(4, plain)) : d3.axisLeft(y).ticks(4).tickFormat(plain));
     svg.append("text").attr("class", "label").attr("x", width - margin.right).attr("y", height - 4)
       .attr("text-anchor", "end").text(xLabel);
-    svg.append("text").attr("class", "label").attr("x", 4).attr("y", 9).text(yLabel);
+    svg.append("text").attr("class", "label").attr("x", 4).attr("y", 13).text(yLabel);
     return svg;
   }
   const across = (domain) => d3.scaleLinear().domain(domain).range([margin.left, width - margin.right]);
@@ -19,20 +21,24 @@ const Pictures = (() => {
   /** The scrubber's curve; a click on it goes to the nearest frame. */
   function loss(frames, frame, go) {
     const values = frames.map((f) => f.loss).filter((l) => Number.isFinite(l));
+    if (!values.length || !Number.isFinite(frames[frame].loss)) values.push(0, 1);
     const [low, high] = d3.extent(values), log = low > 0 && high / low > 50;
-    const x = across(d3.extent(frames, (f) => f.epoch));
+    const time = (f) => f.epoch + (f.row || 0) / Training.total(), x = across(d3.extent(frames, time));
     const y = log ? d3.scaleLog().domain([low, high]).range([height - margin.bottom, margin.top])
                   : up([Math.min(0, low), high]).nice();
-    const svg = axes("#loss", x, y, "epoch", log ? "loss (log)" : "loss",
+    const svg = axes("#loss", x, y, "epoch", log ? "loss over all data (log)" : "loss over all data",
                      `Loss ${Formula.number(frames[frame].loss, 4)} at epoch ${frames[frame].epoch}`);
     const known = frames.filter((f) => Number.isFinite(f.loss));
-    svg.append("path").attr("class", "curve").attr("d", d3.line().x((f) => x(f.epoch)).y((f) => y(f.loss))(known));
-    svg.append("line").attr("class", "now").attr("x1", x(frames[frame].epoch)).attr("x2", x(frames[frame].epoch))
+    svg.append("path").attr("class", "curve").attr("d", d3.line().x((f) => x(time(f))).y((f) => y(f.loss))(known.filter((f) => f.by !== "page")));
+    svg.append("g").selectAll("line").data(known.filter((f) => f.by === "page" && Number.isFinite(frames[f.parent].loss))).enter().append("line")
+      .attr("class", "own").attr("x1", (f) => x(time(frames[f.parent]))).attr("y1", (f) => y(frames[f.parent].loss))
+      .attr("x2", (f) => x(time(f))).attr("y2", (f) => y(f.loss));
+    svg.append("line").attr("class", "now").attr("x1", x(time(frames[frame]))).attr("x2", x(time(frames[frame])))
       .attr("y1", margin.top).attr("y2", height - margin.bottom);
-    svg.append("circle").attr("class", "now").attr("r", 4).attr("cx", x(frames[frame].epoch)).attr("cy", y(frames[frame].loss));
+    svg.append("circle").attr("class", "now").attr("r", 4).attr("cx", x(time(frames[frame]))).attr("cy", Number.isFinite(frames[frame].loss) ? y(frames[frame].loss) : margin.top);
     svg.on("click", function () {
       const epoch = x.invert(d3.mouse(this)[0]);
-      go(d3.scan(frames, (a, b) => Math.abs(a.epoch - epoch) - Math.abs(b.epoch - epoch)));
+      go(d3.scan(frames, (a, b) => Math.abs(time(a) - epoch) - Math.abs(time(b) - epoch)));
     });
   }
 
@@ -82,7 +88,7 @@ const Pictures = (() => {
 
   function picture(lesson, frame) {
     const caption = {boundary, curve, rows}[lesson.picture](lesson, frame);
-    d3.select("#picture").append("p").attr("class", "legend").text(caption + (frame.by === "page" ? " Computed in this page, with your numbers." : ""));
+    d3.select("#picture").append("p").attr("class", "legend").text(caption + (frame.by === "page" ? " Computed in this page." : ""));
   }
   return {loss, picture};
 })();

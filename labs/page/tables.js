@@ -2,13 +2,16 @@
 // Tensors as heat maps with their numbers. A colour is never the only cue: the sign stands before the number, the chosen
 // element and those that its formula reads have borders of their own.
 const Tables = (() => {
-  const minus = d3.interpolateRgb("#ffffff", "#b35806"), plus = d3.interpolateRgb("#ffffff", "#1f5fa8");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const colours = {false: {minus: d3.interpolateRgb("#ffffff", "#b35806"), plus: d3.interpolateRgb("#ffffff", "#1f5fa8")},
+                   true: {minus: d3.interpolateRgb("#1c2026", "#c76a16"), plus: d3.interpolateRgb("#1c2026", "#3478c9")}};
 
   /** Blue above zero, orange below, the stronger the larger; and the text's colour on it. */
   function shade(x, scale) {
     if (!Number.isFinite(x)) return {background: "#d9d9d9", text: "#111"};
     const t = scale > 0 ? Math.min(1, Math.abs(x) / scale) : 0;
-    return {background: (x < 0 ? minus : plus)(0.85 * t), text: t > 0.62 ? "#fff" : "#111"};
+    const {minus, plus} = colours[dark.matches];
+    return {background: (x < 0 ? minus : plus)(0.85 * t), text: dark.matches || t > 0.62 ? "#fff" : "#111"};
   }
   const scaleOf = (value) => d3.max(value.data, (x) => (Number.isFinite(Formula.decode(x)) ? Math.abs(x) : 0)) || 0;
   const shapeText = (shape) => (shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`);
@@ -21,12 +24,13 @@ const Tables = (() => {
    * focused, leave() of none, and edit(cell, x) of a number that was typed in (null: the one before).
    */
   function table(symbol, title, value, role, number, hear) {
-    const box = d3.create("div").attr("class", `tensor ${role}`);
+    const box = d3.create("div").attr("class", `tensor ${role}${Formula.columns(value) > 4 ? " wide" : ""}`);
     const id = `t-${role}-${Formula.codes(symbol)}`;
     const given = Worksheet.isGiven(value);
     const head3 = box.append("h3").attr("id", id).text(`${title} ${value.shape.length ? shapeText(value.shape) : ""} `);
     head3.append("small").attr("class", `by ${value.by === "C++" ? "cpp" : value.by}`).attr("title", whose[value.by]).text(value.by);
-    const scroller = box.append("div").attr("class", "scroller");
+    head3.append("small").attr("class", "more");
+    const scroller = box.append("div").attr("class", "scroller").attr("data-rows", Formula.rows(value)).attr("data-columns", Formula.columns(value));
     const grid = scroller.append("table").attr("role", "grid").attr("aria-labelledby", id);
     const columns = Formula.columns(value), rows = Formula.rows(value), scale = scaleOf(value);
     const head = grid.append("thead").append("tr");
@@ -135,6 +139,16 @@ const Tables = (() => {
                                   trace.values[number], "input", number, hear));
     for (const tensor of document.querySelectorAll("#tensors .scroller"))
       [tensor.scrollLeft, tensor.scrollTop] = scrolled[tensor.previousSibling.id] || [0, 0];
+    sayWhatIsHidden();
+  }
+
+  /** A table that is wider or higher than its box says so. */
+  function sayWhatIsHidden() {
+    for (const box of document.querySelectorAll("#tensors .scroller")) {
+      const rows = box.scrollHeight > box.clientHeight + 2, columns = box.scrollWidth > box.clientWidth + 2;
+      const {rows: all, columns: wide} = box.dataset, more = box.parentNode.querySelector(".more");
+      more.textContent = [columns ? `${wide} columns →` : "", rows ? `${all} rows ↓` : ""].join(" ").trim();
+    }
   }
 
   const cells = (role, symbol) => d3.select("#tensors").selectAll("td[data-flat]")
@@ -171,5 +185,5 @@ const Tables = (() => {
       .classed("here", (d) => d.flat === cell.flat);
   }
 
-  return {show, mark, cross, shade, shapeText};
+  return {show, mark, cross, shade, shapeText, dark, sayWhatIsHidden};
 })();

@@ -1,7 +1,7 @@
 "use strict";
 // A step as a worksheet. What is given (inputs, targets, parameters, η) can be changed; everything made of it is computed
 // again by the derivations' own formulas, in double precision. A value of the trace has `data`, the numbers shown, and
-// `cpp`, those that the library computed; `by` says whose the numbers shown are: "C++", "given", "changed" or "page".
+// `cpp`, those before any change, in a recorded step the library's; `by` says whose the numbers shown are: "C++", "given", "changed" or "page".
 const Worksheet = (() => {
   const same = (x, y) => x === y || (Number.isNaN(x) && Number.isNaN(y)) || Math.abs(x - y) <= 1e-12 + 1e-9 * Math.abs(y);
 
@@ -26,7 +26,7 @@ const Worksheet = (() => {
     trace.values.forEach((value, v) => {
       const twin = trace.values.findIndex((w, i) => i < v && isTwin(trace, w, i, value));
       if (given[v]) cells[v] = given[v];
-      else if (twin >= 0) cells[v] = {shape: value.shape, data: cells[twin].data};
+      else if (twin >= 0) cells[v] = {shape: otherRows ? cells[twin].shape : value.shape, data: cells[twin].data};
       else if (value.from === null || !trace.assignments[value.from].element)
         cells[v] = {shape: value.shape, data: Float64Array.from(value.cpp)};
       else cells[v] = made(trace.assignments[value.from], value);
@@ -72,7 +72,7 @@ const Worksheet = (() => {
   function prepare(trace) {
     for (const value of trace.values) {
       value.cpp = value.data = value.data.map(Formula.decode);
-      value.by = value.from === null ? "given" : "C++";
+      value.by = value.from === null ? "given" : trace.by || "C++";
       value.flash = new Set();
     }
   }
@@ -92,6 +92,7 @@ const Worksheet = (() => {
     sheet(trace).edits.clear();
     refresh(trace);
   }
+  const changes = (trace) => sheet(trace).edits;
   const edited = (trace) => sheet(trace).edits.size;
 
   function refresh(trace) {
@@ -120,7 +121,7 @@ const Worksheet = (() => {
     }
     trace.values.forEach((value, v) => {
       const changed = value.from === null ? touched.has(first[v]) : computed[value.from];
-      if (value.from !== null) value.by = changed ? "page" : "C++";
+      if (value.from !== null) value.by = changed ? "page" : trace.by || "C++";
       value.data = changed ? Array.from(cells[v].data) : value.cpp;
       value.flash = new Set(value.data.map((x, i) => (same(x, shown[v][i]) ? -1 : i)).filter((i) => i >= 0));
     });
@@ -177,5 +178,5 @@ const Worksheet = (() => {
     return Array.from(cells[output].data);
   }
 
-  return {prepare, program, isGiven, edit, reset, edited, ghost, recomputed, loss, lossWith, slope, gradientOf, parameterOf, predict};
+  return {prepare, program, isGiven, edit, reset, edited, changes, ghost, recomputed, loss, lossWith, slope, gradientOf, parameterOf, predict};
 })();

@@ -98,9 +98,10 @@ def check_frame(browser, frames, frame, fails):
 
 
 def check_moves(browser, frames, fails):
-    look = "document.querySelector('main').innerHTML + document.querySelector('nav').innerHTML + JSON.stringify(Page.state)"
+    look = ("['formula', 'tensors', 'drawing', 'picture'].map(id => document.getElementById(id).innerHTML).join()"
+            " + document.querySelector('nav').innerHTML + JSON.stringify(Page.state)")
     steps = len(frames[0]["trace"]["assignments"])
-    for at in [*range(steps - 1), steps - 1]:  # the last leads into the next frame
+    for at in [*range(steps - 1), steps - 1]:  # the last leads to the next batch, which the page computes
         browser.js(f"Page.go({{frame: 0, at: {at}}}), document.activeElement.blur()")
         before = browser.js(look)
         browser.key("ArrowRight")
@@ -203,11 +204,106 @@ def check_worksheet(browser, frames, fails):
         fails.check(near(backward, decoded(trace["values"][a["value"]]["data"][flat])), f"{name}: the backward's number")
 
 
+def check_training(browser, frames, fails):
+    """At least three epochs in the page end with the library's weights; a step is the next batch's."""
+    last = next(i for i, f in enumerate(frames) if f["epoch"] >= 3)
+    browser.js("Page.go({frame: 0, at: 0})")
+    look = "document.getElementById('where').textContent"
+    browser.js("document.getElementById('step').click()")
+    fails.check("batch 2 of" in browser.js(look) or browser.js(look).startswith("epoch 1, batch 1 of 1"), f"a step leads to {browser.js(look)}")
+    fails.check(browser.js("document.querySelector('#tensors .by').textContent") == "page", "the step is the page's")
+    browser.js("Page.go({frame: 0, at: 0})")
+    for _ in range(frames[last]["epoch"]):
+        browser.js("document.getElementById('one').click()")
+    made = browser.js("(f => ({epoch: f.epoch, loss: f.loss, picture: f.picture, data: f.trace.values.map(v => v.data)}))(Page.frames[Page.state.frame])")
+    fails.check(made["epoch"] == frames[last]["epoch"], "epochs are counted")
+    for value, data in zip(frames[last]["trace"]["values"], made["data"], strict=True):
+        fails.check(all(map(near, map(decoded, value["data"]), map(decoded, data))), f"after {made['epoch']} epochs in the page: {value['name']}")
+    fails.check(near(made["loss"], frames[last]["loss"]), f"after {made['epoch']} epochs: loss {made['loss']}, {frames[last]['loss']} of the library")
+    picture = browser.js(f"Page.frames[{last}].picture")
+    fails.check(all(abs(a - b) <= 1e-4 * max(1, abs(b)) for a, b in zip(made["picture"], picture, strict=True)), "the picture is the library's")
+    browser.js("(r => { r.value = 0; r.dispatchEvent(new Event('change')); })(document.getElementById('rate'))")
+    browser.js("document.getElementById('one').click()")
+    still = browser.js("Page.frames[Page.state.frame].loss")
+    fails.check(near(still, made["loss"]), "with η = 0 nothing is learnt")
+    browser.js("document.getElementById('train').click(), new Promise(done => setTimeout(done, 300))")
+    browser.js("document.getElementById('train').click()")
+    fails.check(browser.js("Page.frames[Page.state.frame].epoch") > made["epoch"] + 1, "train goes on by itself")
+
+
+def check_predict(browser, frames, fails):
+    trace = frames[0]["trace"]
+    at = next(i for i, a in enumerate(trace["assignments"]) if a["gradient"])
+    browser.js(f"Page.go({{frame: 0, at: {at}}}), document.getElementById('predict').click()")
+    hidden = "getComputedStyle(document.querySelector('td.chosen .n')).visibility"
+    fails.check(browser.js(hidden) == "hidden", "the number asked for is hidden")
+    fails.check("?" in browser.js("document.getElementById('spoken').textContent"), "nor is it read out")
+    truth = trace["values"][trace["assignments"][at]["value"]]["data"][browser.js("Page.state.element")]
+
+    def answer(x):
+        browser.js(f"document.getElementById('answer').value = '{x:.12g}', document.querySelector('#ask button').click()")
+        return browser.js("document.getElementById('verdict').textContent")
+    fails.check("sign" in answer(-truth), f"a sign: {answer(-truth)}")
+    fails.check(browser.js(hidden) == "hidden", "a wrong answer does not show it")
+    fails.check("twice" in answer(2 * truth) or "factor" in answer(2 * truth), f"twice: {answer(2 * truth)}")
+    fails.check("Right" in answer(truth * 1.0002), f"right to three digits: {answer(truth * 1.0002)}")
+    fails.check(browser.js(hidden) == "visible", "the right answer shows it")
+    browser.js("document.getElementById('predict').click()")
+    fails.check(browser.js(hidden) == "visible", "asked no more")
+
+
+# What is cut or lies over something else: boxes of the page, and texts of one picture.
+LAYOUT = """(() => {
+  const said = [], wide = document.documentElement.clientWidth;
+  const box = e => e.getBoundingClientRect(), shown = e => box(e).width > 0 && box(e).height > 0 && !e.closest(".hidden");
+  const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+  const name = e => `${e.tagName} ${e.id || e.className.baseVal || e.className || ""} ${e.textContent.trim().slice(0, 25)}`;
+  const apart = (list, what) => { const all = [...list].filter(shown); all.forEach((a, i) => all.slice(i + 1).forEach(b => {
+    if (over(box(a), box(b))) said.push(`${what}: ${name(a)} over ${name(b)}`); })); };
+  if (document.documentElement.scrollWidth > wide) said.push(`wider than ${wide}`);
+  apart(document.querySelectorAll("header, nav, section, footer"), "sections");
+  for (const s of document.querySelectorAll("nav, section, .buttons, .options, #ask, #formula .links")) apart(s.children, "inside");
+  apart(document.querySelectorAll("nav button, nav output"), "controls");
+  for (const t of document.querySelectorAll("#tensors")) apart(t.querySelectorAll(".tensor"), "tables");
+  for (const s of document.querySelectorAll("svg")) {
+    apart(s.querySelectorAll("text"), "picture");
+    for (const t of [...s.querySelectorAll("text")].filter(shown))
+      if (box(t).left < box(s).left - 1 || box(t).right > box(s).right + 1 || box(t).top < box(s).top - 1 || box(t).bottom > box(s).bottom + 1)
+        said.push(`cut: ${name(t)}`);
+  }
+  for (const e of [...document.querySelectorAll("h1, h2, p, button, select, dt, dd, label, td .n, .line > div")].filter(shown)) {
+    if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && getComputedStyle(e).display !== "inline" && !e.closest(".scrolls")) said.push(`cut: ${name(e)}`);
+    if (!e.closest(".scroller") && (box(e).right > wide + 1 || box(e).left < -1)) said.push(`outside: ${name(e)}`);
+  }
+  for (const e of [...document.querySelectorAll("button:not(.dot), select, input")].filter(shown))
+    if (wide < 500 && (box(e).height < 24 || box(e).width < 24)) said.push(`too small to hit: ${name(e)}`);
+  return said;
+})()"""
+
+
+def check_layout(browser, frames, fails):
+    for width, height, scheme in ((1280, 800, "light"), (1920, 1080, "dark"), (390, 844, "light"), (390, 844, "dark")):
+        browser("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        browser("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        for at in range(len(frames[0]["trace"]["assignments"])):
+            browser.js(f"Page.go({{frame: 0, at: {at}, element: 0, edges: 'weight'}}), scrollTo(0, 0)")
+            for wrong in browser.js(LAYOUT):
+                fails.check(False, f"{width}×{height} {scheme}, assignment {at}: {wrong}")
+            for part in ("formula", "tensors", "network") if width == 1280 else ():  # on one screen
+                bottom = browser.js(f"document.getElementById('{part}').getBoundingClientRect().bottom")
+                fails.check(bottom <= height, f"assignment {at}: {part} ends at {bottom} of {height}")
+        contrast = browser.js("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+                              ".map(c => c.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0))")
+        fails.check((contrast[0] > contrast[1]) == (scheme == "dark"), f"{scheme}: {contrast}")
+    browser("Emulation.clearDeviceMetricsOverride")
+    browser("Emulation.setEmulatedMedia", features=[])
+
+
 def check_scrubber(browser, frames, fails):
     browser.js("Page.go({frame: 0, at: 0}), document.getElementById('epochs').focus()")
     first = browser.js(PICTURE)
     browser.key("End")
-    fails.check(browser.js("Page.state.frame") == len(frames) - 1, "the scrubber goes to the end")
+    fails.check(browser.js("Page.state.frame === Page.frames.length - 1"), "the scrubber goes to the end")
     fails.check(browser.js(PICTURE) != first, "the scrubber moves the picture")
     browser.js("Page.go({frame: 2, at: 3, example: 1, edges: 'gradient'})")
     browser.js(PAUSE)
@@ -273,6 +369,9 @@ def main():
                 check_moves(browser, frames, fails)
                 check_worksheet(browser, frames, fails)
                 check_scrubber(browser, frames, fails)
+                check_predict(browser, frames, fails)
+                check_layout(browser, frames, fails)
+                check_training(browser, frames, fails)
                 check_manners(browser, fails)
                 browser.js(f"(async () => {{ for (let frame = 0; frame < {len(frames)}; ++frame)"
                            " for (let at = 0; at < Page.frames[frame].trace.assignments.length; ++at) Page.go({frame, at}); })()")

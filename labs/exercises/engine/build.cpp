@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -35,7 +37,7 @@ std::string glue(const std::string& file, const std::vector<std::string>& functi
   return text + "    {nullptr, nullptr, nullptr}};\n";
 }
 
-Outcome run_command(const std::vector<std::string>& command, double seconds) {
+Outcome run_command(const std::vector<std::string>& command, double seconds, const std::function<bool()>& stop) {
   std::vector<char*> arguments;
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
@@ -60,13 +62,14 @@ Outcome run_command(const std::vector<std::string>& command, double seconds) {
   for (;;) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
-    if (left <= 0) {
-      outcome.timed_out = true;
+    outcome.stopped = stop && stop();
+    if (left <= 0 || outcome.stopped) {
+      outcome.timed_out = !outcome.stopped;
       kill(-child, SIGKILL);
       kill(child, SIGKILL);
       break;
     }
-    if (poll(&waiting, 1, static_cast<int>(left)) <= 0) continue;
+    if (poll(&waiting, 1, static_cast<int>(stop ? std::min<long>(left, 100) : left)) <= 0) continue;
     const ssize_t got = read(ends[0], buffer, sizeof buffer);
     if (got <= 0) break;
     if (outcome.output.size() < 1000000) outcome.output.append(buffer, static_cast<std::size_t>(got));
@@ -116,6 +119,47 @@ std::string first_lines(const std::string& text, std::size_t count) {
   return result;
 }
 
+/// The first of what the compiler says with this word ("error: "), and how many there are more.
+std::string first_message(const std::string& text, const std::string& word) {
+  std::istringstream lines(text);
+  std::string first;
+  std::size_t count = 0;
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    const bool ours = line.find("glue.cpp:") != std::string::npos;  // not the learner's
+    if (line.find("error: ") != std::string::npos || line.find("warning: ") != std::string::npos) {
+      inside = !ours && line.find(word) != std::string::npos;
+      count += inside;
+    }
+    if (inside && count == 1) first += line + "\n";
+  }
+  if (count == 0) return first_lines(text, 8);
+  return first_lines(first, 8) + (count > 1 ? "  … " + std::to_string(count - 1) + " more\n" : "");
+}
+
+/// Is there something like a definition of this function?
+bool mentions(const std::string& text, const std::string& function) {
+  const auto letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  for (std::size_t at = text.find(function); at != std::string::npos; at = text.find(function, at + 1)) {
+    if (at > 0 && letter(text[at - 1])) continue;
+    std::size_t next = at + function.size();
+    while (next < text.size() && text[next] == ' ') ++next;
+    if (next < text.size() && text[next] == '(') return true;
+  }
+  return false;
+}
+
+/// What can be said of a file without compiling it; empty if nothing.
+std::string at_a_glance(const Exercise& exercise, const std::string& text) {
+  if (std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isspace(c); }))
+    return "the file is empty; `reset` puts it back as it was\n";
+  if (text == exercise.text("exercise.cpp")) return "not begun yet: write what belongs between TODO and END\n";
+  for (const std::string& function : check_of(exercise.name).functions)
+    if (!mentions(text, function))
+      return "there is no function " + function + " in it; `reset` shows the one that is expected\n";
+  return "";
+}
+
 /// Of a sanitizer's report what says what and where.
 std::string crash_summary(const std::string& output, const std::string& file) {
   std::istringstream lines(output);
@@ -130,30 +174,34 @@ std::string crash_summary(const std::string& output, const std::string& file) {
 
 }  // namespace
 
-Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit) {
+Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit,
+                  const std::function<bool()>& stop) {
   if (!fs::exists(file)) return {false, "there is no " + file + "; `reset` puts it back\n"};
+  if (const std::string seen = at_a_glance(exercise, read_file(file)); !seen.empty()) return {false, seen};
   const Scratch scratch;
   const std::string source = (scratch.path / "glue.cpp").string(), library = (scratch.path / "exercise.so").string();
   write_file(source, glue(fs::absolute(file).string(), check_of(exercise.name).functions));
-  const Outcome built =
-      run_command(compile_command(source, library,
-                                  {"-O0", "-g1", "-Wall", "-Wextra", "-Wshadow", "-Wno-unused-parameter",
-                                   "-Wno-sign-compare", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
-                                   "-fdiagnostics-color=" + std::string(colour ? "always" : "never")}),
-                  60);
+  const Outcome built = run_command(
+      compile_command(source, library,
+                      {"-O0", "-g1", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-unused-parameter",
+                       "-Wno-sign-compare", "-Wno-sign-conversion", "-fsanitize=address,undefined",
+                       "-fno-sanitize-recover=all", "-fdiagnostics-color=" + std::string(colour ? "always" : "never")}),
+      60, stop);
+  if (built.stopped) return {false, "", true};
   if (built.timed_out) return {false, "the compiler took longer than a minute\n"};
-  if (built.status != 0) return {false, "it does not compile:\n" + first_lines(built.output, 20)};
+  if (built.status != 0) return {false, "it does not compile:\n" + first_message(built.output, "error: ")};
 
-  std::vector<std::string> command{HANDGRAD_EXERCISE_CHECK, exercise.name, library};
+  std::vector<std::string> command{HANDGRAD_EXERCISE_CHECK, exercise.name, library, std::to_string(limit)};
   if (colour) command.push_back("--colour");
-  const Outcome ran = run_command(command, limit);
+  // The child stops by itself, after `limit` seconds of computing; should it wait instead, we do.
+  const Outcome ran = run_command(command, 5 * limit + 5, stop);
+  if (ran.stopped) return {false, "", true};
   Result verdict{ran.status == 0, ran.output};
   if (ran.timed_out)
-    verdict = {false,
-               "stopped after " + std::to_string(static_cast<int>(limit)) + " seconds: a loop without an end?\n"};
-  else if (ran.status > 1)
+    verdict = {false, "stopped: it neither computes nor ends\n"};
+  else if (ran.status > 1 && ran.status != too_long)
     verdict.text = "it crashed:\n" + crash_summary(ran.output, file);
-  if (!built.output.empty()) verdict.text += "\nThe compiler warns:\n" + first_lines(built.output, 12);
+  if (!built.output.empty()) verdict.text += "\nThe compiler warns:\n" + first_message(built.output, "warning: ");
   return verdict;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // The learner's file, compiled and checked.
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,12 @@ std::string glue(const std::string& file, const std::vector<std::string>& functi
 struct Outcome {
   int status = 0;  // of exit; 128 + the signal's number
   bool timed_out = false;
+  bool stopped = false;  // because `stop` said so
   std::string output;
 };
-/// Runs a program with its arguments in a child process, standard output and error together, for at most so long.
-Outcome run_command(const std::vector<std::string>& command, double seconds);
+/// Runs a program with its arguments in a child process, standard output and error together, for at most so long, or
+/// until `stop`, asked ten times a second, says so.
+Outcome run_command(const std::vector<std::string>& command, double seconds, const std::function<bool()>& stop = {});
 
 /// The compiler that built this program, with C++20, warnings, and `flags`, making a shared object of `source`.
 std::vector<std::string> compile_command(const std::string& source, const std::string& output,
@@ -26,10 +29,12 @@ std::vector<std::string> compile_command(const std::string& source, const std::s
 
 struct Result {
   bool passed = false;
-  std::string text;  // to print
+  std::string text;      // to print
+  bool stopped = false;  // before it was known
 };
-/// Builds the learner's file with warnings and sanitizers, and runs the exercise's check in a child process, for at
-/// most `limit` seconds.
-Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit = 10);
+/// Builds the learner's file with warnings and sanitizers, and runs the exercise's check in a child process. A function
+/// that computes for longer than `limit` seconds is stopped and named; `stop` ends the whole.
+Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit = 2,
+                  const std::function<bool()>& stop = {});
 
 }  // namespace handgrad::exercises

@@ -77,6 +77,9 @@ GradientReport run_check(const std::string& exercise, const Entry* entries);
 /// Per tensor, in backward order: verdict, error against what is expected, the worst entries, the diagnosis.
 void print_verdict(std::ostream& out, const GradientReport& report, bool colour);
 
+/// The exit status of a child that was stopped because a function of the learner's computed too long.
+constexpr int too_long = 3;
+
 struct Registration {
   Registration(const char* exercise, std::vector<std::string> functions, void (*run)(Check&));
 };

@@ -25,17 +25,16 @@ int verify(Workshop& workshop) {
 }
 
 int next(Workshop& workshop) {
-  const auto& all = exercises::exercises();
-  const std::string name = workshop.current().name;
-  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
-    if (all[i].name != name) continue;
-    if (!workshop.passed(all[i])) std::cout << name << " has not passed yet.\n";
-    workshop.go_to(all[i + 1]);
-    std::cout << "Now: " << all[i + 1].title << "\n   read  " << workshop.readme(all[i + 1]) << "\n   edit  "
-              << workshop.file(all[i + 1]) << "\n   then  ./labs/run exercise\n";
+  const Exercise& here = workshop.current();
+  if (!workshop.passed(here)) std::cout << here.name << " has not passed yet.\n";
+  const Exercise* e = workshop.next_open();
+  if (!e) {
+    std::cout << (workshop.passed(here) ? "All have passed.\n" : "All others have passed.\n");
     return 0;
   }
-  std::cout << "This is the last one.\n";
+  workshop.go_to(*e);
+  std::cout << "Now: " << e->title << "\n   read  " << workshop.readme(*e) << "\n   edit  " << workshop.file(*e)
+            << "\n   then  ./labs/run exercise\n";
   return 0;
 }
 
@@ -71,7 +70,7 @@ int main(int argc, char** argv) {
   CLI::App* check = with_name(command("check", "check one, once"));
   CLI::App* hint = with_name(command("hint", "the next hint"));
   CLI::App* list = command("list", "all exercises, and how far you are");
-  CLI::App* on = command("next", "go on to the next one");
+  CLI::App* on = command("next", "go on to the next one that has not passed");
   CLI::App* reset = with_name(command("reset", "put a file back as it was"));
   CLI::App* solve = with_name(command("solution", "the solution, once you have passed"));
   solve->add_flag("--give-up", give_up, "even if not");

@@ -20,12 +20,6 @@ namespace {
 bool colours() { return isatty(STDOUT_FILENO) && std::getenv("NO_COLOR") == nullptr; }
 std::string bold(const std::string& text) { return colours() ? "\x1b[1m" + text + "\x1b[0m" : text; }
 
-const Exercise* after(const Exercise& exercise) {
-  for (std::size_t i = 0; i + 1 < exercises().size(); ++i)
-    if (exercises()[i].name == exercise.name) return &exercises()[i + 1];
-  return nullptr;
-}
-
 void print_heading(const Workshop& workshop, const Exercise& e) {
   std::cout << progress_line(workshop) << "\n\n"
             << bold(e.folder.substr(0, 2) + "  " + e.title) << "\n   read  " << workshop.readme(e) << "\n   edit  "
@@ -71,8 +65,9 @@ std::string progress_line(const Workshop& workshop) {
          std::to_string(all);
 }
 
-bool check_and_print(Workshop& workshop, const Exercise& e) {
-  const Result verdict = check_file(e, workshop.file(e), colours());
+bool check_and_print(Workshop& workshop, const Exercise& e, const std::function<bool()>& stop) {
+  const Result verdict = check_file(e, workshop.file(e), colours(), 2, stop);
+  if (verdict.stopped) return false;
   workshop.set_passed(e, verdict.passed);
   std::cout << verdict.text << (verdict.passed ? "\n" + bold("Passed.") + " " : "\n" + bold("Not yet.") + " ")
             << progress_line(workshop) << '\n'
@@ -112,12 +107,13 @@ int watch(Workshop& workshop) {
       print_heading(workshop, e);
       std::cout << "checking …\n" << std::flush;
       const auto start = std::chrono::steady_clock::now();
-      check_and_print(workshop, e);
+      check_and_print(workshop, e, [&] { return stamp(workshop.file(e)) != seen; });
+      if (stamp(workshop.file(e)) != seen) continue;  // saved in the meantime: this run is of no interest any more
       std::cout
           << "("
           << std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count()
           << " ms)\n";
-      if (workshop.passed(e) && !after(e)) std::cout << "That was the last one.\n";
+      if (workshop.passed(e) && !workshop.next_open()) std::cout << "That was the last one.\n";
       keys();
     }
     const char c = key();
@@ -133,8 +129,8 @@ int watch(Workshop& workshop) {
                   << std::flush;
     }
     if (c == 'n') {
-      if (const Exercise* next = after(e); !next)
-        std::cout << "\nThis is the last one.\n" << std::flush;
+      if (const Exercise* next = workshop.next_open(); !next)
+        std::cout << "\nAll others have passed.\n" << std::flush;
       else if (workshop.passed(e) || before == 'n')
         workshop.go_to(*next);
       else

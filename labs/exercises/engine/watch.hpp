@@ -1,12 +1,14 @@
 #pragma once
+#include <functional>
+
 #include "exercises/engine/workshop.hpp"
 
 namespace handgrad::exercises {
 
 /// [######--------------] 6/20
 std::string progress_line(const Workshop& workshop);
-/// Checks an exercise, prints the verdict, and notes down whether it passed.
-bool check_and_print(Workshop& workshop, const Exercise& exercise);
+/// Checks an exercise, prints the verdict, and notes down whether it passed; nothing of this once `stop` says so.
+bool check_and_print(Workshop& workshop, const Exercise& exercise, const std::function<bool()>& stop = {});
 void print_list(const Workshop& workshop);
 
 /// Checks the current exercise each time its file is saved, and waits for keys. Never moves on by itself. Where

@@ -39,7 +39,8 @@ Workshop Workshop::init(const std::string& folder) {
     make(root / e.folder / (e.name + ".cpp"), e.text("exercise.cpp"));
   }
   make(root / "exercise.hpp", read_file(source_folder() + "/exercise.hpp"));
-  make(root / "compile_flags.txt", "-std=c++20\n-Wall\n-Wextra\n-I" + root.string() + "\n");  // for editors
+  make(root / "compile_flags.txt",
+       "-std=c++20\n-Wall\n-Wextra\n-Wconversion\n-Wno-sign-conversion\n-I" + root.string() + "\n");  // for editors
   make(root / progress_file, "current " + exercises().front().name + "\n");
   if (const fs::path remembered = memory(); !remembered.empty()) {
     fs::create_directories(remembered.parent_path(), error);
@@ -72,6 +73,15 @@ void Workshop::reset(const Exercise& e) const {
 }
 
 const Exercise& Workshop::current() const { return exercise(current_); }
+
+const Exercise* Workshop::next_open() const {
+  const auto& all = exercises();
+  const auto here = static_cast<std::size_t>(
+      std::find_if(all.begin(), all.end(), [&](const Exercise& e) { return e.name == current_; }) - all.begin());
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (const Exercise& e = all[(here + i) % all.size()]; !passed(e)) return &e;
+  return nullptr;
+}
 
 void Workshop::go_to(const Exercise& e) {
   current_ = e.name;

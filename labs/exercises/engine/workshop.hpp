@@ -23,6 +23,9 @@ class Workshop {
   void reset(const Exercise& exercise) const;
 
   const Exercise& current() const;
+  /// The next one that has not passed, behind the current one or, after the last, from the first on; null if there is
+  /// none.
+  const Exercise* next_open() const;
   void go_to(const Exercise& exercise);
   bool passed(const Exercise& exercise) const { return passed_.count(exercise.name) > 0; }
   void set_passed(const Exercise& exercise, bool passed);
