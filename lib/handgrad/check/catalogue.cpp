@@ -21,6 +21,9 @@ class Catalogue : Failure {
     extra_derivative();
     logits();
     weight_decay();
+    skip_connection();
+    repeated_indices();
+    norms();
     for (const KnownMistake& mistake : t_.mistakes)
       if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
     return choose();
@@ -263,6 +266,51 @@ class Catalogue : Failure {
              c > 0 ? "the weight decay's part of the " + subject_ + " is missing, or too small"
                    : "the weight decay's part of the " + subject_ + " is too large, or does not belong there",
              formatted("adding %.6g·w gives", c), "the penalty λΣw² adds 2λ·w to dw");
+  }
+
+  /// y = F(x) + x: the gradients of all uses of x add up.
+  void skip_connection() {
+    const Grid dy(step_.dy);
+    if (!is_input() || dy.elements.size() != a_.elements.size()) return;
+    Grid both = a_;
+    for (std::size_t i = 0; i < dy.elements.size(); ++i) both.elements[i] += dy.elements[i];
+    consider(both, Cause::BranchMissing, "the δ of the skip connection is missing in the " + subject_,
+             "adding δ to it gives", "y = F(x) + x: dx = dF + δ, the gradients of all uses of x add up");
+  }
+
+  /// y[t] = E[x[t]]: each use of a row adds its δ to it.
+  void repeated_indices() {
+    if (is_input() || t_.shape.rank() != 2 || !step_.x.defined() || !step_.dy.defined()) return;
+    const Grid x(step_.x), dy(step_.dy);
+    if (dy.elements.size() != x.elements.size() * n_.columns) return;
+    Grid added(n_.rows, n_.columns), last = added, first = added;
+    std::vector<bool> seen(n_.rows);
+    for (std::size_t t = 0; t < x.elements.size(); ++t) {
+      const double index = x.elements[t];
+      if (!(index >= 0 && index < static_cast<double>(n_.rows)) || index != std::floor(index)) return;
+      const auto k = static_cast<std::size_t>(index);
+      for (std::size_t j = 0; j < n_.columns; ++j) {
+        const double d = dy.elements[t * n_.columns + j];
+        added(k, j) += d, last(k, j) = d;
+        if (!seen[k]) first(k, j) = d;
+      }
+      seen[k] = true;
+    }
+    if (!error(added) || !(equal(last, a_) || equal(first, a_))) return;
+    find(Cause::RowsOverwritten, "an index that comes twice overwrites its row of the " + subject_,
+         "the sum over all places of an index has " + error_text(added),
+         "dE[k] = Σₜ δₜ over all t with xₜ = k: +=, not =");
+  }
+
+  /// y = γ∘x̂ + β with x̂ normalised over a row or over the batch.
+  void norms() {
+    if (!is_input() || !step_.y.defined() || !step_.dy.defined()) return;
+    for (const NormGuess& guess : norm_guesses(step_)) {
+      if (!error(guess.right) || !equal(guess.wrong, a_)) continue;
+      find(guess.cause, guess.what,
+           guess.formula + " gives exactly your " + subject_ + "; done right, " + error_text(guess.right),
+           guess.derivative);
+    }
   }
 
   // Findings -------------------------------------------------------------------------------------------------------

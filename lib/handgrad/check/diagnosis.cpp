@@ -13,14 +13,22 @@ using detail::zero;
 namespace {
 
 Diagnosis inconclusive(const GradientReport& report) {
+  for (const GradientReport& part : report.parts)  // nearest to the fault
+    for (const TensorReport& t : part.tensors)
+      if (t.found.named()) return inconclusive(part);
   for (const TensorReport& t : report.tensors) {
     if (t.verdict != Verdict::Inconclusive) continue;
+    if (t.found.named()) {
+      Diagnosis found = t.found;
+      found.tensor = report.subject + ": " + found.tensor;
+      return found;
+    }
     const bool kinks = t.skipped > t.checked;
     const Cause cause = kinks ? Cause::Kink : zero(t.analytic.to_vector()) ? Cause::ZeroGradient : Cause::TooFew;
-    return {
-        cause, report.subject + ": " + t.name, t.reason,
-        formatted("%zu entries compared, %zu skipped at kinks, %zu zero or too small", t.checked, t.skipped, t.excused),
-        "check at another x"};
+    return {cause, report.subject + ": " + t.name, t.reason,
+            formatted("%zu entries compared, %zu skipped at kinks, %zu at the end of the domain, %zu zero or too small",
+                      t.checked, t.skipped, t.outside, t.excused),
+            "check at another x"};
   }
   return {};
 }
@@ -65,6 +73,12 @@ std::string to_string(Cause cause) {
       return "too few entries";
     case Cause::Shape:
       return "wrong shape";
+    case Cause::NotRepeatable:
+      return "two forwards differ";
+    case Cause::NotLinear:
+      return "not linear in δ";
+    case Cause::ArgumentChanged:
+      return "an argument overwritten";
     case Cause::NotAveraged:
       return "not averaged";
     case Cause::AveragedTwice:
@@ -99,6 +113,14 @@ std::string to_string(Cause cause) {
       return "weight decay missing";
     case Cause::DropoutMask:
       return "dropout mask missing";
+    case Cause::BranchMissing:
+      return "the skip connection's δ missing";
+    case Cause::RowsOverwritten:
+      return "rows overwritten instead of added to";
+    case Cause::WrongAxis:
+      return "mean over the wrong axis";
+    case Cause::TermMissing:
+      return "a term of the norm missing";
     case Cause::Other:
       break;
   }

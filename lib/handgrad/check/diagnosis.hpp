@@ -12,12 +12,15 @@ enum class Cause {
   None,          // nothing fails
   Inconclusive,  // something fails, and no known mistake explains it
   // Not a formula's fault, and therefore asked first.
-  NonFinite,     // NaN or ∞ in what goes in
-  NotWritten,    // entries that the backward never writes
-  Kink,          // an entry lies on a kink
-  ZeroGradient,  // zero everywhere: saturated or dead units
-  TooFew,        // too few entries could be compared
-  Shape,         // the gradient has another shape than the tensor
+  NonFinite,        // NaN or ∞ in what goes in
+  NotWritten,       // entries that the backward never writes
+  Kink,             // an entry lies on a kink
+  ZeroGradient,     // zero everywhere: saturated or dead units
+  TooFew,           // too few entries could be compared
+  Shape,            // the gradient has another shape than the tensor
+  NotRepeatable,    // two forwards of the same x differ
+  NotLinear,        // the backward clips or norms δ
+  ArgumentChanged,  // the layer writes into x, y or δ
   // The catalogue.
   NotAveraged,        // N times too large
   AveragedTwice,      // divided by the batch in the loss and again in the layer
@@ -36,6 +39,10 @@ enum class Cause {
   Pairing,            // (N) against (N, 1): every prediction against every target
   WeightDecay,        // the penalty's term λ·w missing, or wrong
   DropoutMask,        // the mask or 1/keep missing
+  BranchMissing,      // dx without the δ of a skip connection
+  RowsOverwritten,    // = where += belongs, for an index that comes twice
+  WrongAxis,          // a norm's mean taken over more, or the other axis
+  TermMissing,        // a term of a norm's derivative left out
   Other               // a mistake that an exercise describes itself
 };
 

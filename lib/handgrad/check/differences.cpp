@@ -2,233 +2,303 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <limits>
-#include <numeric>
-
-#include "handgrad/base/random.hpp"
+#include <optional>
 
 namespace handgrad::detail {
 
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-
-struct Difference {
-  double value = nan;  // (S(+h) − S(−h)) / 2h
-  bool kink = false;   // one lies in between
-};
-
-/// Moves a variable, evaluates, and puts it back bit for bit.
-class Differencer {
- public:
-  explicit Differencer(const Variable& variable)
-      : variable_(variable), value_(variable.value), original_(variable.value.to_vector()) {}
-
-  /// Along `direction`, which has an element for each of the variable's; or, empty, along entry `index` alone.
-  Difference operator()(std::size_t index, double h, const Values& direction = {}) {
-    std::vector<bool> sides_up, sides_down;
-    const Values up = at(index, h, direction, sides_up), down = at(index, -h, direction, sides_down);
-    value_.copy_from(Tensor<double>(value_.shape(), original_));
-    double sum = 0;
-    for (std::size_t i = 0; i < up.size(); ++i) sum += up[i] - down[i];
-    // What the machine made of ±h, not what was asked for.
-    const double x = original_[index], width = direction.empty() ? (x + h) - (x - h) : 2 * h;
-    return {sum / width, sides_up != sides_down};
-  }
-  double original(std::size_t index) const { return original_[index]; }
-
- private:
-  Values at(std::size_t index, double h, const Values& direction, std::vector<bool>& sides) {
-    Values moved = original_;
-    if (direction.empty())
-      moved[index] += h;
-    else
-      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += h * direction[i];
-    value_.copy_from(Tensor<double>(value_.shape(), moved));
-    return variable_.terms(sides);
-  }
-
-  const Variable& variable_;
-  Tensor<double> value_;
-  Values original_;
-};
-
-double relative_error(double a, double n) {
-  const double error = std::abs(a - n) / std::max(1e-8, std::abs(a) + std::abs(n));
-  return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
-}
-
-/// Ridders' method: differences for h, h/1.4, h/1.4², … extrapolated to h = 0 (Neville). The estimate is the one that
-/// its neighbours in the table agree with best, and how well they agree is its uncertainty.
-struct Estimate {
-  double value = nan, uncertainty = std::numeric_limits<double>::infinity();
-};
-Estimate ridders(Differencer& differences, std::size_t index) {
-  constexpr int rows = 10;
-  constexpr double shrink = 1.4;
-  double table[rows][rows];
-  double h = 1e-3 * std::max(1.0, std::abs(differences.original(index)));
-  Estimate best;
-  for (int i = 0; i < rows; ++i, h /= shrink) {
-    const Difference d = differences(index, h);
-    if (d.kink) {  // start again below it
-      if (i > 0 || h < 1e-9) return best;
-      i = -1;
-      continue;
-    }
-    table[i][0] = d.value;
-    double power = shrink * shrink;
-    for (int j = 1; j <= i; ++j, power *= shrink * shrink) {
-      table[i][j] = (table[i][j - 1] * power - table[i - 1][j - 1]) / (power - 1);
-      const double spread =
-          std::max(std::abs(table[i][j] - table[i][j - 1]), std::abs(table[i][j] - table[i - 1][j - 1]));
-      if (spread <= best.uncertainty) best = {table[i][j], spread};
-    }
-    if (i > 0 && std::abs(table[i][i] - table[i - 1][i - 1]) > 2 * best.uncertainty) break;
-  }
-  return best;
-}
-
-class Checker {
- public:
-  Checker(const GradcheckOptions& options, double tolerance)
-      : options_(options), tolerance_(tolerance), generator_(options.seed) {}
-
-  TensorReport check(const Variable& variable) {
-    TensorReport report;
-    report.name = variable.name;
-    report.shape = variable.value.shape();
-    report.value = variable.value.clone();
-    report.analytic = Tensor<double>(report.shape, variable.analytic);
-    report.accumulates = variable.accumulates;
-    report.repeats = variable.repeats;
-    const std::size_t n = variable.analytic.size();
-    Values numeric(n, nan);
-    Differencer differences(variable);
-    if (n <= options_.max_entries) {
-      for (std::size_t i = 0; i < n; ++i) compare(i, variable, differences, numeric, report);
-    } else {
-      std::vector<std::size_t> order = randperm(n, generator_);
-      for (std::size_t i = 0; i < options_.max_entries; ++i) compare(order[i], variable, differences, numeric, report);
-      const bool astray = !along_directions(variable, differences);
-      if (astray || report.worst_error() > tolerance_)
-        for (std::size_t i = options_.max_entries; i < n; ++i)
-          compare(order[i], variable, differences, numeric, report);
-    }
-    report.numeric = Tensor<double>(report.shape, numeric);
-    judge(variable, report);
-    return report;
-  }
-
- private:
-  void compare(std::size_t i, const Variable& variable, Differencer& differences, Values& numeric,
-               TensorReport& report) {
-    const double a = variable.analytic[i];
-    const Difference d = differences(i, options_.step * std::max(1.0, std::abs(differences.original(i))));
-    if (d.kink) {
-      ++report.skipped;
-      return;
-    }
-    double n = d.value, error = relative_error(a, n);
-    if (error > tolerance_ && std::isfinite(a)) {
-      const Estimate refined = ridders(differences, i);
-      if (std::isfinite(refined.value)) n = refined.value;
-      error = relative_error(a, n);
-      // Rounding of S limits what differences can tell: about 1e-16·|terms|/h.
-      if (error > tolerance_ && std::abs(a - n) <= 10 * refined.uncertainty && std::abs(a) + std::abs(n) < 1e-3) {
-        ++report.excused;
-        return;
-      }
-    } else if (a == 0 && n == 0) {
-      ++report.excused;
-      numeric[i] = 0;
-      return;
-    }
-    numeric[i] = n;
-    ++report.checked;
-    report.worst.push_back({i, a, n, error});
-    std::sort(report.worst.begin(), report.worst.end(),
-              [](const GradientEntry& x, const GradientEntry& y) { return x.error > y.error; });
-    if (report.worst.size() > 5) report.worst.pop_back();
-  }
-
-  bool along_directions(const Variable& variable, Differencer& differences) {
-    const std::size_t n = variable.analytic.size();
-    for (int k = 0; k < 3; ++k) {
-      Values direction(n);
-      for (double& d : direction) d = generator_.normal() / std::sqrt(static_cast<double>(n));
-      const double a = std::inner_product(direction.begin(), direction.end(), variable.analytic.begin(), 0.0);
-      const Difference d = differences(0, options_.step, direction);
-      if (!d.kink && relative_error(a, d.value) > std::max(1e-6, tolerance_)) return false;
-    }
-    return true;
-  }
-
-  void judge(const Variable& variable, TensorReport& report) const {
-    const std::size_t unwritten = static_cast<std::size_t>(
-        std::count_if(variable.analytic.begin(), variable.analytic.end(), [](double a) { return !std::isfinite(a); }));
-    const bool zero = std::all_of(variable.analytic.begin(), variable.analytic.end(), [](double a) { return a == 0; });
-    const std::size_t looked_at = report.checked + report.skipped + report.excused;
-    report.verdict = Verdict::Fail;
-    if (unwritten > 0)
-      report.reason = std::to_string(unwritten) +
-                      " entries are not finite: never written by the backward, or NaN or inf came in with δ or x";
-    else if (report.checked > 0 && report.worst_error() > tolerance_)
-      report.reason.clear();
-    else if (!report.accumulates)
-      report.reason = "a backward onto an earlier gradient did not add to it: grad += dW, not grad = dW";
-    else if (!report.repeats)
-      report.reason = "a second backward after one forward gave something else: the first destroyed what was saved";
-    else {
-      report.verdict = Verdict::Inconclusive;
-      if (static_cast<double>(report.skipped) > options_.max_skipped * static_cast<double>(looked_at))
-        report.reason = "too many entries lie at a kink; try another x";
-      else if (zero)
-        report.reason =
-            "the gradient is zero everywhere, and so are the differences: that proves nothing "
-            "(dead or saturated units, or a step?)";
-      else if (report.checked == 0)
-        report.reason = "no entry could be told from rounding";
-      else
-        report.verdict = Verdict::Pass;
-    }
-  }
-
-  const GradcheckOptions& options_;
-  double tolerance_;
-  Generator generator_;
-};
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 }  // namespace
 
-TensorReport check_variable(const Variable& variable, const GradcheckOptions& options, double tolerance) {
-  return Checker(options, tolerance).check(variable);
+bool all_finite(const Values& values) {
+  return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
 }
 
-Tensor<double> numeric_gradient(const Variable& variable, double step) {
-  Differencer differences(variable);
-  Values numeric(variable.value.numel());
-  for (std::size_t i = 0; i < numeric.size(); ++i) {
-    const Difference d = differences(i, step * std::max(1.0, std::abs(differences.original(i))));
-    numeric[i] = d.kink ? nan : d.value;
-  }
-  return Tensor<double>(variable.value.shape(), numeric);
-}
+double power_of_two(double h) { return std::exp2(std::round(std::log2(h))); }
 
-std::pair<double, double> one_sided_slopes(const Variable& variable, std::size_t index, double h) {
-  Tensor<double> value = variable.value;
-  const Values original = value.to_vector();
-  std::vector<bool> sides;
-  const auto at = [&](double shift) {
-    Values moved = original;
-    moved[index] += shift;
-    value.copy_from(Tensor<double>(value.shape(), moved));
-    return variable.terms(sides);
+double last_digit(double x) { return std::nextafter(std::abs(x), infinity) - std::abs(x); }
+
+// Scales -------------------------------------------------------------------------------------------------------------
+
+Scales::Scales(const Tensor<double>& value) : value_(value.to_vector()) {
+  columns_ = value.rank() < 2 ? std::max<std::size_t>(value_.size(), 1) : value.shape().columns();
+  const std::size_t rows = value_.size() / columns_;
+  const auto spread_of = [&](std::size_t first, std::size_t count, std::size_t stride) {
+    double low = infinity, high = -infinity;
+    for (std::size_t k = 0; k < count; ++k) {
+      const double v = value_[first + k * stride];
+      low = std::min(low, v), high = std::max(high, v);
+    }
+    return std::isfinite(high - low) ? high - low : 0;
   };
-  const Values down = at(-h), up = at(h), here = at(0);  // the last puts it back
+  for (std::size_t i = 0; i < rows; ++i) by_row_.push_back(spread_of(i * columns_, columns_, 1));
+  for (std::size_t j = 0; j < columns_; ++j) by_column_.push_back(spread_of(j, rows, columns_));
+  all_ = spread_of(0, value_.size(), 1);
+}
+
+double Scales::spread(std::size_t index) const {
+  const double row = by_row_[index / columns_], column = by_column_[index % columns_];
+  if (row > 0 && column > 0) return std::min(row, column);
+  for (const double some : {row, column, all_, std::abs(value_[index])})
+    if (some > 0) return some;
+  return 1;
+}
+
+double Scales::scale(std::size_t index) const {
+  const double x = std::abs(value_[index]);
+  return x > 0 ? std::min(x, spread(index)) : spread(index);
+}
+
+// Moving -------------------------------------------------------------------------------------------------------------
+
+Differencer::Differencer(const Tensor<double>& value, const Terms& terms)
+    : value_(value), terms_(terms), original_(value.to_vector()), scales_(value) {
+  here_ = terms_(sides_here_);
+}
+
+Differencer::Place Differencer::at(const Line& line, double shift) {
+  const bool on_cpu = value_.device().is_cpu();
+  const auto put = [&](double by) {
+    Values moved;
+    if (!on_cpu) moved = original_;
+    double* elements = on_cpu ? value_.data() : moved.data();
+    if (line.signs)
+      for (std::size_t i = 0; i < original_.size(); ++i)
+        elements[i] = by == 0 ? original_[i] : original_[i] + by * (*line.signs)[i];
+    else
+      elements[line.index] = by == 0 ? original_[line.index] : original_[line.index] + by;
+    if (!on_cpu) value_.copy_from(Tensor<double>(value_.shape(), moved));
+  };
+  put(shift);
+  Place place;
+  try {
+    place.terms = terms_(place.sides);
+    place.exists = all_finite(place.terms) && place.terms.size() == here_.size();
+  } catch (const std::exception&) {  // what is refused lies outside the domain
+  }
+  put(0);
+  return place;
+}
+
+double Differencer::smallest_step(const Line& line) const {
+  double digit = 0, scale = infinity;
+  const auto look = [&](std::size_t i) {
+    digit = std::max(digit, last_digit(original_[i]));
+    scale = std::min(scale, scales_.scale(i));
+  };
+  if (line.signs)
+    for (std::size_t i = 0; i < original_.size(); ++i) look(i);
+  else
+    look(line.index);
+  return std::max(4 * digit, power_of_two(std::max(scale, 1e-280) * 0x1p-60));
+}
+
+double Differencer::step(const Line& line, double share) const {
+  double spread = line.signs ? infinity : scales_.spread(line.index);
+  if (line.signs)
+    for (std::size_t i = 0; i < original_.size(); ++i) spread = std::min(spread, scales_.spread(i));
+  return std::max(smallest_step(line), power_of_two(std::max(share * spread, 1e-290)));
+}
+
+Difference Differencer::central(const Line& line, double h) {
+  Place above = at(line, h), below = at(line, -h);
+  Difference d;
+  d.outside_above = !above.exists;
+  d.outside_below = !below.exists;
+  d.kink = above.exists && below.exists && above.sides != below.sides;
+  if (!d.usable()) return d;
+  // Over what the machine made of ±h, not over what was asked for.
+  const double x = original_[line.index], width = line.signs ? 2 * h : (x + h) - (x - h);
+  d.by_term.resize(here_.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < here_.size(); ++i) {
+    sum += above.terms[i] - below.terms[i];
+    d.by_term[i] = (above.terms[i] - below.terms[i]) / width;
+  }
+  d.value = sum / width;
+  d.above = std::move(above.terms);
+  d.below = std::move(below.terms);
+  return d;
+}
+
+Difference Differencer::one_sided(const Line& line, double h, bool above) {
+  const double to = above ? h : -h;
+  Place near = at(line, to), far = at(line, 2 * to);
+  Difference d;
+  (above ? d.outside_above : d.outside_below) = !near.exists || !far.exists;
+  d.kink = near.exists && far.exists && (near.sides != far.sides || near.sides != sides_here_);
+  if (!d.usable()) return d;
+  for (std::size_t i = 0; i < here_.size(); ++i) {
+    d.by_term.push_back((4 * (near.terms[i] - here_[i]) - (far.terms[i] - here_[i])) / (2 * to));
+    d.value += d.by_term[i];
+  }
+  d.above = std::move(near.terms);
+  d.below = std::move(far.terms);
+  return d;
+}
+
+std::pair<double, double> Differencer::slopes(std::size_t index, double h) {
+  const Place above = at({index}, h), below = at({index}, -h);
+  if (!above.exists || !below.exists) return {nan, nan};
   double left = 0, right = 0;
-  for (std::size_t i = 0; i < here.size(); ++i) left += here[i] - down[i], right += up[i] - here[i];
+  for (std::size_t i = 0; i < here_.size(); ++i) {
+    left += here_[i] - below.terms[i];
+    right += above.terms[i] - here_[i];
+  }
   return {left / h, right / h};
+}
+
+double Differencer::quick(const Line& line, double h) {
+  const Difference near = central(line, h);
+  if (!near.usable()) return nan;
+  const Difference far = central(line, 4 * h);
+  return far.usable() ? near.value + (near.value - far.value) / 15 : near.value;
+}
+
+// The sweep ----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// How far off a sum of the terms that depend on what is moved may be: their last digits, or what was measured.
+class TermNoise {
+ public:
+  TermNoise(const Values& here, const Values& measured) : here_(here), measured_(measured), far_(here.size(), -1) {}
+
+  /// Small steps drown in a term's last digit: what depends on the entry shows in larger ones.
+  void look_far(const Values& moved) {
+    for (std::size_t i = 0; i < moved.size(); ++i)
+      if (moved[i] != here_[i]) far_[i] = std::max({far_[i], std::abs(moved[i]), std::abs(here_[i])});
+  }
+  double operator()(const Difference& d) {
+    double sum = 0;
+    for (std::size_t i = 0; i < here_.size(); ++i) {
+      const bool still = d.above[i] == here_[i] && d.below[i] == here_[i];
+      if (still && far_[i] < 0) continue;
+      // One that does not move here though it does far away may have lost more than its own digits.
+      const double size = still ? far_[i] : std::max({std::abs(d.above[i]), std::abs(d.below[i]), std::abs(here_[i])});
+      if (!still) far_[i] = std::max(far_[i], std::abs(here_[i]));
+      sum += std::max(epsilon * size, measured_.empty() ? 0.0 : measured_[i]);
+    }
+    return sum;
+  }
+
+ private:
+  const Values& here_;
+  const Values& measured_;
+  Values far_;  // the largest value that was seen; −1 where a term has not been seen to depend
+};
+
+/// What one step of the sweep said.
+struct Level {
+  double h = 0, value = 0, noise = 0;
+  double moved = 0;  // since the step before
+};
+constexpr double safety = 4;
+
+/// The level with the least uncertainty among those that agree with all below them. Are all of them?
+bool settle(const std::vector<Level>& levels, double scatter, Estimate& best) {
+  double low = -infinity, high = infinity;
+  best.uncertainty = infinity;
+  for (const Level& level : levels) {
+    const double uncertainty = safety * std::max(level.noise, scatter) / level.h + level.moved;
+    if (level.value - uncertainty > high || level.value + uncertainty < low) return false;
+    low = std::max(low, level.value - uncertainty);
+    high = std::min(high, level.value + uncertainty);
+    if (uncertainty <= best.uncertainty) best.value = level.value, best.uncertainty = uncertainty, best.step = level.h;
+  }
+  return true;
+}
+
+/// D(h) = S′ + c·h² + …, so (16·D(h) − D(4h))/15 is free of the h²; term by term.
+Values extrapolated(const Difference& near, const Difference& far) {
+  Values by_term = near.by_term;
+  if (far.usable())
+    for (std::size_t i = 0; i < by_term.size(); ++i) by_term[i] += (near.by_term[i] - far.by_term[i]) / 15;
+  return by_term;
+}
+
+double distance(const Values& a, const Values& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::abs(a[i] - b[i]);
+  return sum;
+}
+
+}  // namespace
+
+/// |S(h) + S(−h) − 2S(0)|, term by term: nothing where S is linear.
+double Differencer::bend(const Difference& d) const {
+  double sum = 0;
+  for (std::size_t i = 0; i < here_.size(); ++i) sum += std::abs((d.above[i] - here_[i]) + (d.below[i] - here_[i]));
+  return sum;
+}
+
+Estimate Differencer::estimate(const Line& line, const Values& term_noise,
+                               const std::function<bool(const Estimate&)>& enough) {
+  constexpr int most_levels = 40, noisy_levels = 6;
+  const double smallest = smallest_step(line);
+  double scale = line.signs ? infinity : scales_.scale(line.index);
+  if (line.signs)
+    for (std::size_t i = 0; i < original_.size(); ++i) scale = std::min(scale, scales_.scale(i));
+  double h = std::max(smallest, power_of_two(std::max(scale, 1e-280) * 0x1p-29));
+  Difference d = central(line, h);
+  if (!d.usable()) {
+    const double first = h;
+    for (; !d.usable() && h > smallest; d = central(line, h)) h = std::max(smallest, h / 64);
+    if (d.usable()) {
+      scale = h;
+      d = central(line, h = std::max(smallest, h * 0x1p-18));  // well away from what was in the way
+    } else {
+      h = first;
+    }
+  }
+
+  Estimate best;
+  best.uncertainty = infinity;
+  const bool one_sided = !d.usable() && d.outside_above != d.outside_below, above = d.outside_below;
+  if (one_sided) {
+    d = this->one_sided(line, h, above);
+    for (; !d.usable() && h > smallest; d = this->one_sided(line, h, above)) h = std::max(smallest, h / 64);
+  }
+  best.kink = d.kink;
+  best.outside = !d.usable() && !d.kink;
+  best.one_sided = one_sided;
+  if (!d.usable()) return best;
+
+  TermNoise noise_of(here_, term_noise);
+  // away.
+  const double size = line.signs ? 0 : std::abs(original_[line.index]);
+  for (const double far : {scale * 0x1p-14, scale * 0x1p-6, 2 * scale, 32 * scale, 2 * size})
+    for (const double sign : {1.0, -1.0})
+      if (const Place place = at(line, sign * std::max(smallest, far)); place.exists) noise_of.look_far(place.terms);
+  std::vector<Level> levels;
+  double scatter = 0;
+  Values before;
+  for (int k = 0; k < most_levels; ++k, h *= 4) {
+    const Difference next = one_sided ? this->one_sided(line, 4 * h, above) : central(line, 4 * h);
+    const Values by_term = extrapolated(d, next);
+    Level level;
+    level.h = h;
+    level.value = next.usable() ? d.value + (d.value - next.value) / 15 : d.value;
+    level.noise = (one_sided ? 4 : 1) * noise_of(d);
+    // Term by term: what curvature does to one must not hide behind what it does to another.
+    level.moved = distance(by_term, before.empty() ? d.by_term : before);
+    // At the smallest steps it is rounding that moves the value, however small the terms made it look.
+    if (k < noisy_levels) scatter = std::max(scatter, level.moved * h / 4);
+    levels.push_back(level);
+    const double rounding = safety * std::max(level.noise, scatter) / h;
+    if (4 * h > scale && (level.moved > 4 * rounding || bend(d) > 4 * rounding * h)) levels.pop_back();
+    const bool goes_on = settle(levels, scatter, best) && levels.size() == static_cast<std::size_t>(k) + 1;
+    if (!goes_on || !next.usable() || (enough && enough(best))) break;
+    before = by_term;
+    d = next;
+  }
+  return best;
 }
 
 }  // namespace handgrad::detail

@@ -24,8 +24,9 @@ bool finite(const Tensor<double>& tensor);
 bool zero(const std::vector<double>& elements);
 
 /// How far a repaired gradient is from the differences: the worst relative error, leaving out what lies within the
-/// rounding of the whole tensor. Nothing where they cannot be compared.
-std::optional<double> error_of(const Grid& repaired, const Grid& numeric);
+/// rounding of the whole tensor, or within what the differences are uncertain by. Nothing where they cannot be
+/// compared.
+std::optional<double> error_of(const Grid& repaired, const Grid& numeric, const Grid& uncertainty = {});
 
 /// What is no formula's fault: it is said first, and then no formula is blamed.
 std::optional<Diagnosis> not_a_formula(const GradientReport& report, const TensorReport& tensor);
@@ -35,7 +36,12 @@ Diagnosis from_catalogue(const GradientReport& report, const TensorReport& tenso
 class Failure {
  public:
   Failure(const GradientReport& report, const TensorReport& tensor)
-      : report_(report), t_(tensor), step_(tensor.step), a_(tensor.analytic), n_(tensor.numeric) {
+      : report_(report),
+        t_(tensor),
+        step_(tensor.step),
+        a_(tensor.analytic),
+        n_(tensor.numeric),
+        u_(tensor.uncertainty) {
     tolerance_ = std::max(report.tolerance, 1e-7);
     subject_ = t_.names_gradient ? t_.name : "gradient of " + t_.name;
     place_ = report.subject + (report.tensors.size() > 1 || t_.names_gradient ? ": " + t_.name : "");
@@ -82,7 +88,7 @@ class Failure {
 
   /// The error of a repaired gradient, if it passes.
   std::optional<double> error(const Grid& repaired) const {
-    const std::optional<double> e = error_of(repaired, n_);
+    const std::optional<double> e = error_of(repaired, n_, u_);
     return e && *e <= tolerance_ ? e : std::nullopt;
   }
   /// How well it passes, against the largest entry.
@@ -106,7 +112,7 @@ class Failure {
   const GradientReport& report_;
   const TensorReport& t_;
   const GradientStep& step_;
-  Grid a_, n_;  // the gradient as it came, and by differences
+  Grid a_, n_, u_;  // the gradient as it came, by differences, and what these are uncertain by
   double tolerance_;
   std::string subject_, place_;
   std::vector<Stage> chain_;

@@ -7,28 +7,46 @@
 #include <numeric>
 
 #include "handgrad/base/random.hpp"
-#include "handgrad/check/differences.hpp"
+#include "handgrad/check/subject.hpp"
+#include "handgrad/check/verdict.hpp"
 #include "handgrad/containers/sequential.hpp"
 
 namespace handgrad {
 
+using detail::all_finite;
+using detail::Terms;
 using detail::Values;
 using detail::Variable;
 
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-using Terms = std::function<Values(std::vector<bool>& sides)>;
 
-/// Where S is smooth, the slopes to the left and to the right differ by h·S″: a tenth of it for a tenth of h.
-void look_for_kink(const Variable& variable, std::size_t index, double h, GradientProbes& probes) {
-  const auto [left, right] = detail::one_sided_slopes(variable, index, h);
-  const auto [nearer_left, nearer_right] = detail::one_sided_slopes(variable, index, h / 10);
+/// Where S is smooth, the slopes to the left and to the right differ by h·S″: an eighth of it for an eighth of h.
+void look_for_kink(const Variable& variable, std::size_t index, GradientProbes& probes) {
+  detail::Differencer S(variable.value, variable.terms);
+  const detail::Estimate estimate = S.estimate({index}, {});
+  if (!estimate.usable() || estimate.one_sided) return;
+  const double h = estimate.step;
+  const auto [left, right] = S.slopes(index, h);
+  const auto [nearer_left, nearer_right] = S.slopes(index, h / 8);
   const double jump = right - left, nearer = nearer_right - nearer_left;
   probes.slope_left = left;
   probes.slope_right = right;
-  probes.kink = std::abs(jump) > 1e-5 * std::max({std::abs(left), std::abs(right), 1e-3}) &&
-                std::abs(10 * nearer - jump) > 0.3 * std::abs(jump);
+  probes.kink = std::abs(jump) > 1e-5 * std::max(std::abs(left), std::abs(right)) &&
+                std::abs(jump) > 1000 * estimate.uncertainty && std::abs(8 * nearer - jump) > 0.3 * std::abs(jump);
+}
+
+/// By differences, of the entries that were compared (a few hundred at most).
+Tensor<double> numeric_gradient(const Variable& variable, const Terms& terms, const TensorReport& tensor,
+                                const GradcheckOptions& options) {
+  detail::Differencer S(variable.value, terms);
+  const Values compared = tensor.numeric.to_vector();
+  Values numeric(compared.size(), nan);
+  std::size_t left = std::max<std::size_t>(options.max_entries, 1);
+  for (std::size_t i = 0; i < numeric.size() && left > 0; ++i)
+    if (!std::isnan(compared[i])) numeric[i] = S.quick({i}, S.step({i}, options.step)), --left;
+  return Tensor<double>(variable.value.shape(), numeric);
 }
 
 /// What the diagnosis wants to know about the first tensor that fails. `of_ones` evaluates S with δ = 1.
@@ -36,18 +54,15 @@ GradientProbes probe(const Variable& variable, const TensorReport& tensor, const
                      const Terms& of_ones) {
   GradientProbes probes;
   if (!variable.unpoisoned.empty()) probes.unpoisoned = Tensor<double>(tensor.shape, variable.unpoisoned);
-  if (of_ones) {
-    Variable ones = variable;
-    ones.terms = of_ones;
-    probes.numeric_of_ones = detail::numeric_gradient(ones, options.step);
-  }
-  if (!tensor.worst.empty()) look_for_kink(variable, tensor.worst.front().index, options.step, probes);
+  if (tensor.worst.empty()) return probes;
+  if (of_ones) probes.numeric_of_ones = numeric_gradient(variable, of_ones, tensor, options);
+  look_for_kink(variable, tensor.worst.front().index, probes);
   return probes;
 }
 
 GradientReport run(const std::string& subject, const std::vector<Variable>& variables, const GradientStep& step,
                    const GradcheckOptions& options, double tolerance, const Terms& of_ones = {}) {
-  GradientReport report{subject, options.tolerance.value_or(tolerance), {}, {}};
+  GradientReport report{subject, tolerance, {}, {}};
   bool failed = false;
   for (const Variable& variable : variables) {
     TensorReport& tensor = report.tensors.emplace_back(detail::check_variable(variable, options, report.tolerance));
@@ -59,91 +74,21 @@ GradientReport run(const std::string& subject, const std::vector<Variable>& vari
   return report;
 }
 
-/// got = noise + times·gradient, up to rounding?
-bool is_sum(const Values& got, const Values& noise, double times, const Values& gradient) {
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double expected = noise[i] + times * gradient[i];
-    if (std::abs(got[i] - expected) > 1e-9 * (1 + std::abs(expected))) return false;
-  }
-  return true;
-}
-
-bool finite(const Values& values) {
-  return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
-}
-
-/// Keeps a layer as it was: state, what it asks for, its random draws.
-class Restore {
- public:
-  explicit Restore(Layer<double>& layer)
-      : layer_(layer), state_(layer.state_dict()), input_grad_(layer.requires_input_grad()) {
-    layer.requires_input_grad(true);
-    layer.repeat_random(true);
-  }
-  ~Restore() {
-    layer_.load_state_dict(state_);
-    layer_.requires_input_grad(input_grad_);
-    layer_.repeat_random(false);
-    layer_.zero_grad();
-  }
-  Restore(const Restore&) = delete;
-
- private:
-  Layer<double>& layer_;
-  std::vector<NamedTensor<double>> state_;
-  bool input_grad_;
-};
-
-/// The gradients of all parameters and of the input by the layer's own backward, with poisoned buffers.
-std::vector<Variable> collect(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options,
-                              const std::function<void()>& forward, const std::function<Tensor<double>()>& backward,
-                              const Terms& terms) {
-  std::vector<NamedParameter<double>> parameters = layer.named_parameters();
-  const auto onto = [&](double content) {  // buffers that a backward is to overwrite
-    layer.fill_buffers(content);
-    for (auto& [name, parameter] : parameters) {
-      parameter.accumulate().first.fill(content);
-      parameter.zero_grad();
-    }
-    forward();
-    std::vector<Values> gradients{backward().to_vector()};
-    for (auto& [name, parameter] : parameters) gradients.push_back(parameter.grad().to_vector());
-    return gradients;
-  };
-  forward();
-  backward();  // once, so that there are buffers to fill
-  const std::vector<Values> first = onto(nan);
-  const bool written = std::all_of(first.begin(), first.end(), finite);
-  const std::vector<Values> unpoisoned = written ? std::vector<Values>(first.size()) : onto(0);
-
-  Generator noise(options.seed + 1);
-  std::vector<Values> before, once;
-  for (auto& [name, parameter] : parameters) {
-    Tensor<double>& grad = parameter.accumulate().first;
-    normal_(grad, 0, 1, noise);  // to be added to:
-    before.push_back(grad.to_vector());
-  }
-  forward();
-  backward();
-  for (auto& [name, parameter] : parameters) once.push_back(parameter.grad().to_vector());
-  const Values dx_again = backward().to_vector();  // with no forward in between
-  std::vector<Variable> variables;
-  for (std::size_t i = parameters.size(); i-- > 0;) {
-    auto& [name, parameter] = parameters[i];
-    const Values& gradient = first[i + 1];
-    const bool adds = is_sum(once[i], before[i], 1, gradient);
-    const bool repeats = is_sum(parameter.grad().to_vector(), before[i], 2, gradient);
-    variables.push_back({name, parameter.value(), gradient, terms, adds, repeats, unpoisoned[i + 1]});
-  }
-  const bool repeats = is_sum(dx_again, Values(dx_again.size()), 1, first[0]);
-  if (options.input) variables.push_back({"input", x, first[0], terms, true, repeats, unpoisoned[0]});
-  return variables;
-}
-
 Values projected(const Tensor<double>& y, const Values& R) {
   Values terms = y.to_vector();
   for (std::size_t i = 0; i < terms.size(); ++i) terms[i] *= R[i];
   return terms;
+}
+
+/// Something else goes through first: what is kept of a first forward, or of its size, shows. What cannot take it says
+/// so, and then it has not been.
+void go_first(const std::function<void(bool rows)>& forward) {
+  for (const bool rows : {false, true}) {
+    try {
+      return forward(rows);
+    } catch (const std::exception&) {
+    }
+  }
 }
 
 std::vector<NamedTensor<double>> values_of(const Layer<double>& layer) {
@@ -182,7 +127,8 @@ Tensor<double> rotated(const Tensor<double>& y) {
 /// Does the loss take each prediction with its own target? Compares it with what it gives row by row, and with what it
 /// gives when every row of the predictions meets every row of the targets.
 void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<double>& y,
-                   const GradcheckOptions& options, Variable variable, GradientProbes& probes) {
+                   const GradcheckOptions& options, const Variable& variable, TensorReport& tensor) {
+  GradientProbes& probes = tensor.probes;
   const std::size_t rows = p.rank() == 0 ? 1 : p.size(0);
   if (rows < 2 || rows > 100 || y.rank() == 0 || y.size(0) != rows || loss.reduction() == Reduction::None) return;
   const double share = 1 / static_cast<double>(rows);
@@ -190,7 +136,7 @@ void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<dou
   const double other = loss.forward(p, rotated(y)).item();
   probes.pairs_everything = std::abs(other - probes.value) <= 1e-12 * std::abs(probes.value) && !(rotated(y) == y);
 
-  variable.terms = [&](std::vector<bool>&) {
+  const Terms by_rows = [&](std::vector<bool>&) {
     Values terms;
     for (std::size_t i = 0; i < rows; ++i)
       terms.push_back((loss.reduction() == Reduction::Mean ? share : 1) *
@@ -198,27 +144,35 @@ void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<dou
     return terms;
   };
   std::vector<bool> sides;
-  const Values terms = variable.terms(sides);
+  const Values terms = by_rows(sides);
   probes.value_by_rows = std::accumulate(terms.begin(), terms.end(), 0.0);
-  probes.numeric_by_rows = detail::numeric_gradient(variable, options.step);
+  probes.numeric_by_rows = numeric_gradient(variable, by_rows, tensor, options);
 
-  variable.terms = [&](std::vector<bool>&) {
+  const Terms of_all_pairs = [&](std::vector<bool>&) {
     Values all;
     Tensor<double> targets = y;
     for (std::size_t i = 0; i < rows; ++i, targets = rotated(targets))
       all.push_back(share * loss.forward(p, targets).item());
     return all;
   };
-  probes.numeric_of_all_pairs = detail::numeric_gradient(variable, options.step);
+  probes.numeric_of_all_pairs = numeric_gradient(variable, of_all_pairs, tensor, options);
 }
 
 }  // namespace
 
 GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options) {
-  const Restore restore(layer);
+  const detail::Restore restore(layer);
+  const double tolerance = options.tolerance.value_or(1e-7);
+  const bool with_input = options.input && restore.differentiable_input();
   const Tensor<double> own = x.clone();  // to be moved about
-  Generator generator(options.seed);
+  go_first([&](bool rows) { layer.forward(detail::other_batch(own, rows || !with_input)); });
   const Tensor<double> y = layer.forward(own).clone();
+  if (const auto found = detail::compare_forwards(y, layer.forward(own))) {
+    GradientReport report = detail::not_repeatable(layer.label(), tolerance, y, *found);
+    if (dynamic_cast<Sequential<double>*>(&layer)) check_parts(layer, x.clone(), "", options, report.parts);
+    return report;
+  }
+  Generator generator(options.seed);
   Tensor<double> R = Tensor<double>::empty(y.shape());
   normal_(R, 0, 1, generator);
   const Tensor<double> delta = R.to(own.device());
@@ -227,14 +181,15 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
   const auto terms_with = [&](const Values& factors) -> Terms {
     return [&](std::vector<bool>& sides) {
       Values terms = projected(layer.forward(own), factors);
-      layer.append_kink_sides(sides);
+      detail::append_kink_sides(layer, sides);
       return terms;
     };
   };
-  const auto forward = [&] { layer.forward(own); };
-  const auto backward = [&] { return layer.backward(delta).clone(); };
-  GradientReport report = run(layer.label(), collect(layer, own, options, forward, backward, terms_with(weights)),
-                              {x, y, delta, {}, values_of(layer), rows_of(x)}, options, 1e-7, terms_with(ones));
+  const detail::Step step{[&] { layer.forward(own); }, [&] { return delta; }, terms_with(weights)};
+  GradientReport report = run(layer.label(), detail::collect(layer, own, with_input, options, step),
+                              {x, y, delta, {}, values_of(layer), rows_of(x)}, options, tolerance, terms_with(ones));
+  if (!restore.differentiable_input())
+    report.note = "its input has no gradient, the layer says: indices, or not wanted";
   if (report.verdict() == Verdict::Fail && dynamic_cast<Sequential<double>*>(&layer))
     check_parts(layer, x.clone(), "", options, report.parts);
   return report;
@@ -242,9 +197,13 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
 
 GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& prediction, const Tensor<double>& target,
                                const GradcheckOptions& options) {
+  const double tolerance = options.tolerance.value_or(1e-7);
   const Tensor<double> p = prediction.clone();
-  Generator generator(options.seed);
+  go_first([&](bool) { loss.forward(detail::other_batch(p, true), detail::other_batch(target, true)); });
   const Tensor<double> value = loss.forward(p, target).clone();
+  if (const auto found = detail::compare_forwards(value, loss.forward(p, target)))
+    return detail::not_repeatable(loss.name(), tolerance, value, *found);
+  Generator generator(options.seed);
   Tensor<double> R = Tensor<double>::empty(value.shape());
   normal_(R, 0, 1, generator);
   const bool scalar = loss.reduction() != Reduction::None;
@@ -255,23 +214,38 @@ GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& predict
   const auto terms_with = [&](const Values& factors) -> Terms {
     return [&](std::vector<bool>& sides) {
       Values terms = projected(loss.forward(p, target), factors);
-      loss.append_kink_sides(sides);
+      detail::append_kink_sides(loss, sides);
       return terms;
     };
   };
+  const auto backward = [&] { return (scalar ? loss.backward() : loss.backward(upstream)).to_vector(); };
   const auto onto = [&](double content) {
-    loss.fill_buffers(content);
+    detail::fill_buffers(loss, content);
     loss.forward(p, target);
-    return (scalar ? loss.backward() : loss.backward(upstream)).to_vector();
+    return backward();
   };
   onto(0);  // once, so that there are buffers to fill
-  Variable variable{"prediction", p, onto(nan), terms_with(weights), true, true, {}};
-  if (!finite(variable.analytic)) variable.unpoisoned = onto(0);
+  Variable variable;
+  variable.name = "prediction";
+  variable.value = p;
+  variable.analytic = onto(nan);
+  variable.terms = terms_with(weights);
+  if (!all_finite(variable.analytic)) variable.unpoisoned = onto(0);
+  variable.noise = detail::lazy_noise(
+      {p},
+      [&] {
+        detail::Evaluation e;
+        detail::fill_buffers(loss, 0);
+        e.terms = variable.terms(e.sides);
+        e.gradients = {backward()};
+        return e;
+      },
+      options.seed + 2);
   const GradientStep step{prediction, value, scalar ? Tensor<double>() : upstream, target, {}, rows_of(p)};
-  GradientReport report = run(loss.name(), {variable}, step, options, 1e-7, scalar ? Terms() : terms_with(ones));
+  GradientReport report = run(loss.name(), {variable}, step, options, tolerance, scalar ? Terms() : terms_with(ones));
   TensorReport& tensor = report.tensors[0];
   const bool odd_shapes = !(p.shape() == target.shape()) && p.numel() == target.numel();  // (N, 1) against (N)
-  if (tensor.verdict == Verdict::Fail || odd_shapes) probe_pairing(loss, p, target, options, variable, tensor.probes);
+  if (tensor.verdict == Verdict::Fail || odd_shapes) probe_pairing(loss, p, target, options, variable, tensor);
   if (tensor.verdict == Verdict::Pass && odd_shapes && tensor.probes.pairs_everything) {
     tensor.verdict = Verdict::Fail;
     tensor.reason = "the loss does not depend on which target belongs to which prediction";
@@ -283,25 +257,38 @@ GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const
                                const Tensor<double>& y, const GradcheckOptions& options) {
   if (loss.reduction() == Reduction::None)
     throw ValueError("check_gradients: a network is checked with a loss that is one number: Reduction::Mean or Sum");
-  const Restore restore(network);
+  const detail::Restore restore(network);
+  const double tolerance = options.tolerance.value_or(1e-6);
+  const bool with_input = options.input && restore.differentiable_input();
+  const std::string subject = network.name() + " with " + loss.name();
   const Tensor<double> own = x.clone();
-  const Terms terms = [&](std::vector<bool>& sides) {
-    const double value = loss.forward(network.forward(own), y).item();
-    network.append_kink_sides(sides);
-    loss.append_kink_sides(sides);
-    return Values{value};
-  };
-  const auto forward = [&] { loss.forward(network.forward(own), y); };
-  const auto backward = [&] { return network.backward(loss.backward()).clone(); };
-  const GradientStep step{x, {}, {}, {}, values_of(network), rows_of(x)};
-  GradientReport report = run(network.name() + " with " + loss.name(),
-                              collect(network, own, options, forward, backward, terms), step, options, 1e-6);
-  if (report.verdict() == Verdict::Fail) {
+  const auto parts = [&](GradientReport& report) {
     GradcheckOptions same = options;
     same.tolerance = report.tolerance;
     report.parts.push_back(check_gradients(loss, network.forward(own).clone(), y, same));
     check_parts(network, x.clone(), "", same, report.parts);
+  };
+  go_first([&](bool rows) {
+    const Tensor<double>& p = network.forward(detail::other_batch(own, rows || !with_input));
+    loss.forward(p, detail::other_batch(y, true));
+  });
+  const Tensor<double> output = network.forward(own).clone();
+  if (const auto found = detail::compare_forwards(output, network.forward(own))) {
+    GradientReport report = detail::not_repeatable(subject, tolerance, output, *found);
+    parts(report);
+    return report;
   }
+  const Terms terms = [&](std::vector<bool>& sides) {
+    const double value = loss.forward(network.forward(own), y).item();
+    detail::append_kink_sides(network, sides);
+    detail::append_kink_sides(loss, sides);
+    return Values{value};
+  };
+  const detail::Step one{[&] { loss.forward(network.forward(own), y); }, [&] { return loss.backward(); }, terms};
+  const GradientStep step{x, {}, {}, {}, values_of(network), rows_of(x)};
+  GradientReport report =
+      run(subject, detail::collect(network, own, with_input, options, one), step, options, tolerance);
+  if (report.verdict() == Verdict::Fail) parts(report);
   return report;
 }
 
@@ -311,18 +298,24 @@ GradientReport check_gradients(const std::string& subject, const std::vector<Fun
   bool failed = false;
   for (const FunctionGradient& gradient : gradients) {
     const Tensor<double> own = gradient.value.clone();
-    const Terms terms = [&](std::vector<bool>& sides) {
+    const bool right_shape = gradient.gradient.shape() == own.shape();
+    Variable variable;
+    variable.name = gradient.name;
+    variable.value = own;
+    variable.analytic = right_shape ? gradient.gradient.to_vector() : Values(own.numel(), nan);
+    variable.terms = [&](std::vector<bool>& sides) {
       if (gradient.kink_sides) sides = gradient.kink_sides(own);
       return gradient.forward(own).to_vector();
     };
-    const bool right_shape = gradient.gradient.shape() == own.shape();
-    const Variable variable{gradient.name,
-                            own,
-                            right_shape ? gradient.gradient.to_vector() : Values(own.numel(), nan),
-                            terms,
-                            gradient.accumulates,
-                            true,
-                            {}};
+    variable.accumulates = gradient.accumulates;
+    variable.noise = detail::lazy_noise(
+        {own},
+        [&] {
+          detail::Evaluation e;
+          e.terms = variable.terms(e.sides);
+          return e;
+        },
+        options.seed + 2);
     TensorReport tensor = detail::check_variable(variable, options, report.tolerance);
     tensor.mistakes = gradient.mistakes;
     tensor.names_gradient = true;

@@ -15,12 +15,13 @@ struct GradcheckOptions {
   /// The largest error of an entry that agrees; by default 1e-7 for a layer or a loss, 1e-6 for a network with its
   /// loss.
   std::optional<double> tolerance = {};
-  /// h = step·max(1, |x|) in (f(x+h) − f(x−h)) / 2h.
+  /// The first h in (f(x+h) − f(x−h)) / 2h, as a share of the spread of the entry's row or column (of |x| where nothing
+  /// differs): what a function sees of x = 1700000000 ± 0.5 is the ½.
   double step = 1e-5;
   /// Seeds the projection R and the choice of entries.
   std::uint64_t seed = 1;
-  /// Of a tensor with more entries, this many are compared one by one, and all of them at once along a few random
-  /// directions; on failure entry by entry.
+  /// A tensor with more entries is differenced along a few random directions, all entries at once, and then this many
+  /// of them (fewer in a layer so large that each forward takes long) one by one; on failure more.
   std::size_t max_entries = 500;
   /// More than this share of entries skipped at kinks is inconclusive.
   double max_skipped = 0.2;
@@ -35,10 +36,15 @@ struct GradcheckOptions {
 ///
 /// A layer is checked through the scalar S = Σ y∘R with a fixed random R (a plain sum hides faults: BatchNorm's is
 /// constant), so δ = R. Every tensor is judged on its own. An entry agrees when |a−n| ≤ tolerance·(|a|+|n|). One that
-/// does not is differenced again with a sweep of step sizes (Ridders 1982): rounding and curvature show as a spread of
-/// the estimates and excuse it, a fault does not move. Buffers are poisoned first, so that an entry never written
-/// shows, and a second backward must add. Random layers repeat their draw; parameters and buffers are restored bit for
-/// bit, and the gradients zeroed.
+/// does not is differenced again with steps from far below the spread of the values upwards, and judged above the noise
+/// of those differences alone: the last digits of S, those that forward and backward lose on the way (measured), and
+/// curvature. No entry is excused or certified for being small. A forward that throws or is not finite beside an entry
+/// is at the end of its domain: it is differenced to the other side, or the report says how many could not be.
+///
+/// Before that: another x with one row more goes first, for caches that keep what they should not; two forwards of the
+/// same x must not differ; buffers are poisoned, so that an entry never written shows; a second backward must add; a
+/// backward must be linear in δ, and leave x, y and δ alone. Random layers repeat their draw; parameters and buffers
+/// are restored bit for bit, and the gradients zeroed.
 ///
 /// Use sizes that are different primes (5 rows, 3 inputs, 7 outputs): equal ones hide a transposition.
 GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options = {});

@@ -11,9 +11,7 @@ bool zero(const std::vector<double>& elements) {
   return std::all_of(elements.begin(), elements.end(), [](double v) { return v == 0 || std::isnan(v); });
 }
 
-/// How far a repaired gradient is from the differences: the worst relative error, leaving out what lies within the
-/// rounding of the whole tensor. Nothing where they cannot be compared.
-std::optional<double> error_of(const Grid& repaired, const Grid& numeric) {
+std::optional<double> error_of(const Grid& repaired, const Grid& numeric, const Grid& uncertainty) {
   if (repaired.elements.size() != numeric.elements.size()) return {};
   double scale = 0, worst = 0;
   for (double n : numeric.elements)
@@ -24,7 +22,9 @@ std::optional<double> error_of(const Grid& repaired, const Grid& numeric) {
     if (std::isnan(n)) continue;
     if (!std::isfinite(r)) return {};
     ++compared;
-    if (std::abs(r - n) > 1e-9 * scale) worst = std::max(worst, std::abs(r - n) / (std::abs(r) + std::abs(n)));
+    const double doubt = i < uncertainty.elements.size() ? uncertainty.elements[i] : 0;
+    if (std::abs(r - n) > std::max(1e-9 * scale, doubt))
+      worst = std::max(worst, std::abs(r - n) / (std::abs(r) + std::abs(n)));
   }
   if (compared == 0 || scale == 0) return {};
   return worst;
@@ -56,6 +56,8 @@ class Guards : Failure {
                    "it is the first tensor that does", "how it is initialised, or a step that was too large");
     if (!(a_.elements.size() == n_.elements.size()) || !(t_.analytic.shape() == t_.shape)) return wrong_shape();
     if (!finite(t_.analytic)) return not_written();
+    if (t_.found.cause == Cause::NotLinear || (t_.found.named() && error(a_)))
+      return say(t_.found.cause, t_.found.what, t_.found.evidence, t_.found.where);
     const std::size_t compared = static_cast<std::size_t>(
         std::count_if(n_.elements.begin(), n_.elements.end(), [](double n) { return !std::isnan(n); }));
     if (t_.probes.kink)

@@ -245,4 +245,100 @@ std::vector<Guess> wrong_guesses(const Stage& stage) {
   return guesses;
 }
 
+namespace {
+
+/// x̂ = (x − µ)·s by rows, or x·s, and its backward s·(g − mean(g) − x̂·mean(g∘x̂)), whose means may be taken wrongly.
+class Norm {
+ public:
+  Norm(const Grid& x, const Grid& x_hat, const Grid& g, bool centred) : x_hat_(x_hat), g_(g), s_(x.rows) {
+    centred_ = centred;
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      double mean = 0, above = 0, below = 0;
+      for (std::size_t j = 0; centred && j < x.columns; ++j) mean += x(i, j) / static_cast<double>(x.columns);
+      for (std::size_t j = 0; j < x.columns; ++j) {
+        above += x_hat(i, j) * (x(i, j) - mean);
+        below += (x(i, j) - mean) * (x(i, j) - mean);
+      }
+      s_[i] = below > 0 ? above / below : 0;
+    }
+  }
+
+  enum class Over { Row, Column, All, Nothing };
+  Grid backward(Over first, Over second) const {
+    const Grid of_g = mean(g_, centred_ ? first : Over::Nothing), of_product = mean(times(g_, x_hat_), second);
+    Grid dx = g_;
+    for (std::size_t i = 0; i < dx.rows; ++i)
+      for (std::size_t j = 0; j < dx.columns; ++j)
+        dx(i, j) = s_[i] * (g_(i, j) - of_g(i, j) - x_hat_(i, j) * of_product(i, j));
+    return dx;
+  }
+
+ private:
+  static Grid mean(const Grid& v, Over over) {
+    Grid means(v.rows, v.columns), sums = means;
+    if (over == Over::Nothing) return means;
+    for (std::size_t i = 0; i < v.rows; ++i)
+      for (std::size_t j = 0; j < v.columns; ++j)
+        sums(over == Over::Row ? i : 0, over == Over::Column ? j : 0) += v(i, j);
+    const std::size_t count = over == Over::Row ? v.columns : over == Over::Column ? v.rows : v.rows * v.columns;
+    for (std::size_t i = 0; i < v.rows; ++i)
+      for (std::size_t j = 0; j < v.columns; ++j)
+        means(i, j) = sums(over == Over::Row ? i : 0, over == Over::Column ? j : 0) / static_cast<double>(count);
+    return means;
+  }
+
+  const Grid &x_hat_, &g_;
+  std::vector<double> s_;
+  bool centred_ = false;
+};
+
+}  // namespace
+
+std::vector<NormGuess> norm_guesses(const GradientStep& step) {
+  const Grid x(step.x), y(step.y), dy(step.dy);
+  if (x.elements.size() != y.elements.size() || y.elements.size() != dy.elements.size() || x.columns < 2) return {};
+  Grid x_hat = y, g = dy;
+  std::vector<Grid> affine;
+  for (const auto& [name, value] : step.parameters) affine.emplace_back(value);
+  if (affine.size() > 2) return {};
+  for (const Grid& a : affine)
+    if (a.elements.size() != x.columns) return {};
+  for (std::size_t i = 0; i < x.rows; ++i)
+    for (std::size_t j = 0; j < x.columns; ++j) {
+      const double gamma = affine.empty() ? 1 : affine[0].elements[j];
+      x_hat(i, j) = (y(i, j) - (affine.size() < 2 ? 0 : affine[1].elements[j])) / gamma;
+      g(i, j) = gamma * dy(i, j);
+    }
+  using Over = Norm::Over;
+  std::vector<NormGuess> guesses;
+  const auto guess = [&](bool by_columns, bool centred) {
+    const Grid a = by_columns ? transposed(x) : x, b = by_columns ? transposed(x_hat) : x_hat,
+               c = by_columns ? transposed(g) : g;
+    const Norm norm(a, b, c, centred);
+    const auto add = [&](Cause cause, Over first, Over second, const std::string& what, const std::string& formula) {
+      Grid right = norm.backward(Over::Row, Over::Row), wrong = norm.backward(first, second);
+      if (by_columns) right = transposed(right), wrong = transposed(wrong);
+      guesses.push_back({cause, right, wrong, what, formula,
+                         centred ? "dx = s·(g − mean(g) − x̂·mean(g∘x̂)), means over what was normalised, g = γ∘δ"
+                                 : "dx = s·(g − x̂·mean(g∘x̂)), the mean over what was normalised, g = γ∘δ"});
+    };
+    const std::string axis = by_columns ? "over the batch, for each column" : "over each row alone";
+    const std::string wrong_axis = "a mean of the norm's derivative is taken over more than x̂ was, " + axis;
+    add(Cause::WrongAxis, Over::Row, Over::All, wrong_axis, "mean(g∘x̂) over everything");
+    add(Cause::WrongAxis, Over::Row, Over::Column, wrong_axis, "mean(g∘x̂) over the other axis");
+    add(Cause::TermMissing, Over::Row, Over::Nothing, "the term x̂·mean(g∘x̂) is missing", "leaving it out");
+    if (!centred) return;
+    add(Cause::WrongAxis, Over::All, Over::All, wrong_axis, "both means over everything");
+    add(Cause::WrongAxis, Over::All, Over::Row, wrong_axis, "mean(g) over everything");
+    add(Cause::WrongAxis, Over::Column, Over::Column, wrong_axis, "both means over the other axis");
+    add(Cause::WrongAxis, Over::Column, Over::Row, wrong_axis, "mean(g) over the other axis");
+    add(Cause::TermMissing, Over::Nothing, Over::Row, "the term mean(g) is missing", "leaving it out");
+    add(Cause::TermMissing, Over::Nothing, Over::Nothing, "both means are missing", "s·g alone");
+  };
+  guess(false, false);
+  guess(false, true);
+  guess(true, true);
+  return guesses;
+}
+
 }  // namespace handgrad::detail

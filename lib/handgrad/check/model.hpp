@@ -68,4 +68,12 @@ struct Guess {
 /// The mistakes that one can make in a stage's g = δ∘φ′(z).
 std::vector<Guess> wrong_guesses(const Stage& stage);
 
+/// The gradient through a normalisation, rightly and wrongly, if the step is one.
+struct NormGuess {
+  Cause cause = Cause::None;
+  Grid right, wrong;
+  std::string what, formula, derivative;
+};
+std::vector<NormGuess> norm_guesses(const GradientStep& step);
+
 }  // namespace handgrad::detail

@@ -63,7 +63,10 @@ std::ostream& operator<<(std::ostream& out, const GradientReport& report) {
     out << "  " << name << "  " << t.verdict << "  worst error " << formatted("%.1e", t.worst_error()) << ", "
         << t.checked << " of " << t.shape.numel() << " entries checked";
     if (t.skipped > 0) out << ", " << t.skipped << " skipped at kinks";
+    if (t.outside > 0) out << ", " << t.outside << " at the end of the domain";
+    if (t.one_sided > 0) out << ", " << t.one_sided << " from one side only";
     if (t.excused > 0) out << ", " << t.excused << " zero or too small to tell";
+    if (t.resolution > report.tolerance) out << ", rounding leaves " << formatted("%.0e", t.resolution) << " open";
     out << '\n';
     if (!t.reason.empty()) out << "    " << t.reason << '\n';
     if (t.verdict != Verdict::Fail) continue;
@@ -72,6 +75,7 @@ std::ostream& operator<<(std::ostream& out, const GradientReport& report) {
           << formatted(": backward %.10g, differences %.10g, error %.1e\n", t.worst[i].analytic, t.worst[i].numeric,
                        t.worst[i].error);
   }
+  if (!report.note.empty()) out << "  " << report.note << '\n';
   if (report.verdict() == Verdict::Fail) out << report.diagnose();
   return out;
 }

@@ -17,7 +17,7 @@ enum class Verdict { Pass, Fail, Inconclusive };
 struct GradientEntry {
   std::size_t index = 0;  // in row-major order
   double analytic = 0, numeric = 0;
-  /// |a − n| / max(1e-8, |a| + |n|)
+  /// |a − n| / (|a| + |n|), less what the differences cannot tell.
   double error = 0;
 };
 
@@ -67,6 +67,14 @@ struct TensorReport {
   /// Entries compared; entries left out because a kink lies between x−h and x+h; entries that differences cannot tell
   /// from zero or from their own rounding, which excuses them and certifies nothing.
   std::size_t checked = 0, skipped = 0, excused = 0;
+  /// Entries left out because the forward throws or is not finite on both sides of them; those among the compared where
+  /// it is so on one side.
+  std::size_t outside = 0, one_sided = 0;
+  /// The largest share of a compared entry that forward and backward lose in rounding, where it is above the tolerance:
+  /// a smaller fault there cannot be seen.
+  double resolution = 0;
+  /// What the check saw of the backward besides its numbers: not repeatable, not linear in δ, …
+  Diagnosis found = {};
   /// The worst entries, the worst first.
   std::vector<GradientEntry> worst;
   double worst_error() const { return worst.empty() ? 0 : worst.front().error; }
@@ -76,6 +84,8 @@ struct TensorReport {
   bool repeats = true;
   /// The whole gradients, for whoever wants to look further. `numeric` has NaN where nothing was compared.
   Tensor<double> analytic, numeric;
+  /// What `numeric` is uncertain by, where that was estimated.
+  Tensor<double> uncertainty;
   /// The tensor itself, and, where something fails, what its gradient is made of.
   Tensor<double> value;
   GradientStep step;
@@ -91,6 +101,8 @@ struct GradientReport {
   std::vector<TensorReport> tensors;
   /// When a network fails: its loss and its layers, each checked on its own, from the last to the first.
   std::vector<GradientReport> parts;
+  /// What else is to be said: that the input has no gradient.
+  std::string note = {};
 
   Verdict verdict() const;
   bool passed() const { return verdict() == Verdict::Pass; }

@@ -1,0 +1,337 @@
+// The gradient check on numbers of every size: what is right never fails, far from 0 and near it, spread wide and
+// narrow, saturated, at the end of a domain; and what is wrong fails there, too.
+#include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "handgrad/handgrad.hpp"
+#include "support/check.hpp"
+
+using namespace handgrad;
+
+namespace {
+
+Tensor<double> normal(const Shape& shape, std::uint64_t seed, double mean = 0, double spread = 1) {
+  Generator generator(seed);
+  Tensor<double> x = Tensor<double>::empty(shape);
+  return normal_(x, mean, spread, generator);
+}
+Tensor<double> uniform(const Shape& shape, std::uint64_t seed, double low, double high) {
+  Generator generator(seed);
+  Tensor<double> x = Tensor<double>::empty(shape);
+  return uniform_(x, low, high, generator);
+}
+
+/// y = f(x), element by element, with dx = factor·f′(x)·δ. A logarithm refuses what it cannot take.
+struct Elementwise : Layer<double> {
+  std::function<double(double)> f, slope;
+  double factor = 1;
+  Elementwise(std::function<double(double)> value, std::function<double(double)> derivative, double c = 1)
+      : f(std::move(value)), slope(std::move(derivative)), factor(c) {}
+  void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
+    for (std::size_t i = 0; i < x.numel(); ++i) y.data()[i] = f(x.data()[i]);
+  }
+  void backward_into(const Tensor<double>& x, const Tensor<double>&, const Tensor<double>& dy,
+                     Tensor<double>& dx) override {
+    for (std::size_t i = 0; i < x.numel(); ++i) dx.data()[i] = factor * slope(x.data()[i]) * dy.data()[i];
+  }
+};
+
+/// A layer of the library's whose gradients come out `factor` times too large: dx, or those of the parameters.
+struct Wrong : Layer<double> {
+  std::shared_ptr<Layer<double>> right;
+  double factor;
+  bool parameters;
+  Wrong(std::shared_ptr<Layer<double>> layer, double c, bool of_parameters)
+      : right(std::move(layer)), factor(c), parameters(of_parameters) {
+    register_child("right", right);
+    right->requires_input_grad(true);
+  }
+  Shape output_shape(const Shape& x) const override { return right->output_shape(x); }
+  void forward_into(const Tensor<double>& x, Tensor<double>& y) override { y.copy_from(right->forward(x)); }
+  void backward_into(const Tensor<double>&, const Tensor<double>&, const Tensor<double>& dy,
+                     Tensor<double>& dx) override {
+    std::vector<std::vector<double>> before;
+    for (auto& [name, p] : right->named_parameters()) {
+      before.push_back(p.has_grad() ? p.grad().to_vector() : std::vector<double>(p.numel()));
+    }
+    const Tensor<double>& d = right->backward(dy);
+    for (std::size_t i = 0; i < dx.numel(); ++i) dx.data()[i] = (parameters ? 1 : factor) * d.data()[i];
+    if (!parameters) return;
+    auto all = right->named_parameters();
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      Tensor<double> grad = all[k].second.grad();
+      for (std::size_t i = 0; i < grad.numel(); ++i)
+        grad.data()[i] = before[k][i] + factor * (grad.data()[i] - before[k][i]);
+    }
+  }
+};
+struct WrongLoss : Loss<double> {
+  std::shared_ptr<Loss<double>> right;
+  double factor;
+  WrongLoss(std::shared_ptr<Loss<double>> loss, double c)
+      : Loss<double>(loss->reduction()), right(std::move(loss)), factor(c) {}
+  Shape losses_shape(const Shape& p, const Shape&) const override { return p; }
+  void forward_into(const Tensor<double>& p, const Tensor<double>& y, Tensor<double>& value) override {
+    value.copy_from(right->forward(p, y));
+  }
+  void backward_into(const Tensor<double>&, const Tensor<double>&, Tensor<double>& dp) override {
+    const Tensor<double>& d = right->backward();
+    for (std::size_t i = 0; i < dp.numel(); ++i) dp.data()[i] = factor * d.data()[i];
+  }
+};
+
+using MakeLayer = std::function<std::shared_ptr<Layer<double>>()>;
+template <class L, class... A>
+MakeLayer make(A... arguments) {
+  return [=] { return std::make_shared<L>(arguments...); };
+}
+
+const std::vector<std::pair<std::string, MakeLayer>>& layers() {
+  static const std::vector<std::pair<std::string, MakeLayer>> all{
+      {"Linear", make<Linear<double>>(3, 7)},
+      {"Neuron", make<Neuron<double>>(3)},
+      {"Identity", make<Identity<double>>()},
+      {"Threshold", make<Threshold<double>>()},
+      {"Sigmoid", make<Sigmoid<double>>()},
+      {"Tanh", make<Tanh<double>>()},
+      {"ReLU", make<ReLU<double>>()},
+      {"LeakyReLU", make<LeakyReLU<double>>(0.1)},
+      {"ELU", make<ELU<double>>(1.3)},
+      {"GELU", make<GELU<double>>("none")},
+      {"GELU tanh", make<GELU<double>>("tanh")},
+      {"SiLU", make<SiLU<double>>()},
+      {"Softplus", make<Softplus<double>>()},
+      {"Softmax", make<Softmax<double>>(-1)},
+      {"Softmax of columns", make<Softmax<double>>(0)},
+      {"LogSoftmax", make<LogSoftmax<double>>(-1)},
+      {"Dropout", make<Dropout<double>>(0.3)},
+      {"BatchNorm1d", make<BatchNorm1d<double>>(3)},
+      {"LayerNorm", make<LayerNorm<double>>(3)},
+      {"Sequential", [] {
+         const auto net = std::make_shared<Sequential<double>>();
+         net->push_back(std::make_shared<LayerNorm<double>>(3));
+         net->push_back(std::make_shared<Linear<double>>(3, 7));
+         net->push_back(std::make_shared<Tanh<double>>());
+         return net;
+       }}};
+  return all;
+}
+
+struct LossCase {
+  std::string name;
+  std::function<std::shared_ptr<Loss<double>>()> make;
+  std::function<Tensor<double>(double scale, double spread, std::uint64_t seed)> prediction, target;
+};
+
+const std::vector<LossCase>& losses() {
+  const auto anything = [](double scale, double spread, std::uint64_t seed) {
+    return normal({5, 3}, seed, scale, spread);
+  };
+  const auto near = [](double scale, double spread, std::uint64_t seed) {
+    return normal({5, 3}, seed + 1, scale, spread);
+  };
+  const auto shares = [](double, double, std::uint64_t seed) { return uniform({5, 3}, seed, 0.1, 0.9); };
+  const auto classes = [](double, double, std::uint64_t) { return Tensor<double>{0, 2, 1, 1, 2}; };
+  const auto chances = [](double scale, double, std::uint64_t seed) {  // near 0, and near 1
+    Tensor<double> p = uniform({5, 3}, seed, 0.1, 0.9);
+    const double to = scale < 1 ? scale : 1e-9 * scale;
+    for (std::size_t i = 0; i < p.numel(); ++i) p.data()[i] = i % 2 ? to * p.data()[i] : 1 - to * p.data()[i];
+    return p;
+  };
+  const auto positive = [](double scale, double, std::uint64_t seed) {
+    return uniform({5, 3}, seed, 0.1 * scale, scale);
+  };
+  static const std::vector<LossCase> all{
+      {"MSE", [] { return std::make_shared<MSELoss<double>>(); }, anything, near},
+      {"L1", [] { return std::make_shared<L1Loss<double>>(); }, anything, near},
+      {"BCE", [] { return std::make_shared<BCELoss<double>>(); }, chances, shares},
+      {"BCE with logits", [] { return std::make_shared<BCEWithLogitsLoss<double>>(); }, anything, shares},
+      {"cross-entropy", [] { return std::make_shared<CrossEntropyLoss<double>>(); }, anything, classes},
+      {"NLL", [] { return std::make_shared<NLLLoss<double>>(); }, anything, classes},
+      {"categorical", [] { return std::make_shared<CategoricalCrossEntropyLoss<double>>(); }, positive, classes},
+      {"MSE, one by one", [] { return std::make_shared<MSELoss<double>>(Reduction::None); }, anything, near}};
+  return all;
+}
+
+/// Calls with every scale 1e-6 … 1e9 and spread 1e-3 … 1e3, relative to 1 and to the scale.
+void everywhere(const std::function<void(double scale, double spread, std::uint64_t seed)>& f) {
+  std::uint64_t seed = 1;
+  for (const double scale : {0.0, 1e-6, 1e-3, 1.0, 300.0, 1e6, 1e9})
+    for (const double spread : {1e-3, 1.0, 1e3}) {
+      f(scale, spread, ++seed);
+      if (scale > 0) f(scale, spread * scale, ++seed);
+      f(-scale, spread, ++seed);
+    }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(values_far_from_zero_that_differ_by_little) {
+  BatchNorm1d<double> batch_norm(1);
+  const GradientReport of_kelvin = check_gradients(batch_norm, Tensor<double>{{293.1}, {293.4}, {292.9}, {293.2}});
+  BOOST_TEST(of_kelvin.passed(), of_kelvin);
+  LayerNorm<double> layer_norm(3);
+  const GradientReport rows = check_gradients(layer_norm, Tensor<double>{{1000, 1001, 1003}, {999, 1000.5, 1002}});
+  BOOST_TEST(rows.passed(), rows);
+  manual_seed(1);
+  Linear<double> linear(1, 3);
+  const GradientReport times =
+      check_gradients(linear, Tensor<double>{{1700000000}, {1700000060}, {1700000120}, {1700000190}});
+  BOOST_TEST(times.passed(), times);
+}
+
+BOOST_AUTO_TEST_CASE(saturated_values) {
+  for (const double spread : {5.0, 10.0})
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+      const Tensor<double> x = normal({5, 3}, seed, 0, spread);
+      Softmax<double> softmax;
+      Tanh<double> tanh;
+      CrossEntropyLoss<double> cross_entropy;
+      BCEWithLogitsLoss<double> bce;
+      for (const GradientReport& report : {check_gradients(softmax, x), check_gradients(tanh, x),
+                                           check_gradients(cross_entropy, x, Tensor<double>{0, 1, 2, 1, 0}),
+                                           check_gradients(bce, x, uniform({5, 3}, seed, 0, 1))})
+        BOOST_TEST(report.passed(), "seed " << seed << ", " << spread << ": " << report);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_end_of_a_domain) {
+  const auto log = [](double c) {
+    return Elementwise(
+        [](double x) {
+          if (x <= 0) throw ValueError("logarithm of " + std::to_string(x));
+          return std::log(x);
+        },
+        [](double x) { return 1 / x; }, c);
+  };
+  Elementwise logarithm = log(1), wrong = log(1.001);
+  Elementwise inverse([](double x) { return 1 / x; }, [](double x) { return -1 / (x * x); });
+  Elementwise root([](double x) { return std::sqrt(x); }, [](double x) { return 0.5 / std::sqrt(x); });
+  const Tensor<double> x{{1e-6, 2e-6, 3e-6}, {0.5e-6, 1, 7e-6}};
+  BOOST_TEST(check_gradients(logarithm, x).passed(), check_gradients(logarithm, x));
+  BOOST_TEST(check_gradients(inverse, x).passed(), check_gradients(inverse, x));
+  BOOST_TEST(check_gradients(root, x).passed(), check_gradients(root, x));
+  BOOST_TEST((check_gradients(wrong, x).verdict() == Verdict::Fail));
+
+  BCELoss<double> bce;
+  const GradientReport near_zero = check_gradients(bce, Tensor<double>{1e-6, 1e-6, 0.5}, Tensor<double>{0, 1, 1});
+  BOOST_TEST(near_zero.passed(), near_zero);
+  const GradientReport at_zero = check_gradients(bce, Tensor<double>{0, 1, 0.5}, Tensor<double>{0, 1, 1});
+  BOOST_TEST((at_zero.verdict() != Verdict::Fail), at_zero);
+
+  // At 0 only to the right. What it should be there, layers settle themselves (a clamped logarithm has 0).
+  Elementwise half([](double v) { return v < 0 ? std::nan("") : v * v + 3 * v; }, [](double v) { return 2 * v + 3; });
+  const GradientReport one_sided = check_gradients(half, Tensor<double>{0, 1, 2});
+  BOOST_TEST(one_sided.passed(), one_sided);
+  BOOST_TEST(one_sided["input"].one_sided == 1u);
+  half.factor = 1.01;
+  BOOST_TEST((check_gradients(half, Tensor<double>{0, 1, 2}).verdict() == Verdict::Fail));
+  BOOST_TEST((check_gradients(half, Tensor<double>{0, 0, 0}).verdict() == Verdict::Inconclusive));
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_certified_for_being_small) {
+  const auto times = [](double c, double sign) {
+    return Elementwise([c](double x) { return c * x; }, [c, sign](double) { return sign * c; });
+  };
+  for (const double c : {1e-16, 1e-100, 1e-9, 1e12}) {
+    Elementwise right = times(c, 1), wrong = times(c, -1);
+    BOOST_TEST(check_gradients(right, normal({5, 3}, 1)).passed());
+    BOOST_TEST((check_gradients(wrong, normal({5, 3}, 1)).verdict() == Verdict::Fail));
+  }
+  // One column small beside others that are right.
+  struct Columns : Layer<double> {
+    void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
+      for (std::size_t i = 0; i < x.numel(); ++i) y.data()[i] = (i % 3 == 1 ? 1e-16 : 1.0) * x.data()[i];
+    }
+    void backward_into(const Tensor<double>&, const Tensor<double>&, const Tensor<double>& dy,
+                       Tensor<double>& dx) override {
+      for (std::size_t i = 0; i < dx.numel(); ++i) dx.data()[i] = (i % 3 == 1 ? -1e-16 : 1.0) * dy.data()[i];
+    }
+  } columns;
+  BOOST_TEST((check_gradients(columns, normal({5, 3}, 1)).verdict() == Verdict::Fail));
+}
+
+BOOST_AUTO_TEST_CASE(every_layer_at_every_scale) {
+  std::size_t passed = 0, all = 0, found = 0;
+  for (const auto& [name, make_layer] : layers()) {
+    std::size_t own = 0;
+    everywhere([&, make_layer = make_layer, name = name](double scale, double spread, std::uint64_t seed) {
+      manual_seed(seed);
+      const auto layer = make_layer();
+      const Tensor<double> x = normal({5, 3}, seed, scale, spread);
+      const GradientReport report = check_gradients(*layer, x);
+      BOOST_TEST((report.verdict() != Verdict::Fail), name << " at " << scale << " ± " << spread << ": " << report);
+      passed += report.passed(), own += report.passed(), ++all;
+      if (!report.passed()) return;
+      for (const bool parameters : {false, true}) {
+        if (parameters && layer->named_parameters().empty()) continue;
+        for (const double factor : {-1.0, 1.01}) {
+          Wrong wrong(layer, factor, parameters);
+          const GradientReport bad = check_gradients(wrong, x);
+          BOOST_TEST((bad.verdict() == Verdict::Fail),
+                     factor << " times " << name << " at " << scale << " ± " << spread << ": " << bad);
+          ++found;
+        }
+      }
+    });
+    BOOST_TEST_MESSAGE(name << ": " << own << " passed");
+  }
+  BOOST_TEST_MESSAGE(passed << " of " << all << " passed, " << found << " faults");
+  BOOST_TEST(passed > all * 3 / 4);
+}
+
+BOOST_AUTO_TEST_CASE(every_loss_at_every_scale) {
+  std::size_t passed = 0, all = 0;
+  for (const LossCase& c : losses()) {
+    std::size_t own = 0;
+    everywhere([&](double scale, double spread, std::uint64_t seed) {
+      if (scale <= 0 && (c.name == "categorical" || c.name == "BCE")) return;
+      const auto loss = c.make();
+      const Tensor<double> p = c.prediction(scale, spread, seed), y = c.target(scale, spread, seed);
+      const GradientReport report = check_gradients(*loss, p, y);
+      BOOST_TEST((report.verdict() != Verdict::Fail), c.name << " at " << scale << " ± " << spread << ": " << report);
+      passed += report.passed(), own += report.passed(), ++all;
+      if (!report.passed() || loss->reduction() == Reduction::None) return;
+      for (const double factor : {-1.0, 1.01}) {
+        WrongLoss wrong(loss, factor);
+        const GradientReport bad = check_gradients(wrong, p, y);
+        BOOST_TEST((bad.verdict() == Verdict::Fail),
+                   factor << " times " << c.name << " at " << scale << " ± " << spread << ": " << bad);
+      }
+    });
+    BOOST_TEST_MESSAGE(c.name << ": " << own << " passed");
+  }
+  BOOST_TEST_MESSAGE(passed << " of " << all << " passed");
+  BOOST_TEST(passed > all * 3 / 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_large_layer_takes_few_forwards) {
+  struct Counting : Linear<double> {
+    using Linear<double>::Linear;
+    std::size_t forwards = 0;
+    double factor = 1;
+    void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
+      ++forwards;
+      Linear<double>::forward_into(x, y);
+    }
+    void backward_into(const Tensor<double>& x, const Tensor<double>& y, const Tensor<double>& dy,
+                       Tensor<double>& dx) override {
+      Linear<double>::backward_into(x, y, dy, dx);
+      for (std::size_t i = 0; i < dx.numel(); ++i) dx.data()[i] *= factor;
+    }
+  };
+  manual_seed(2);
+  Counting layer(1000, 1000);
+  const Tensor<double> x = normal({64, 1000}, 3);
+  const auto begin = std::chrono::steady_clock::now();
+  const GradientReport report = check_gradients(layer, x);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  BOOST_TEST(report.passed(), report);
+  BOOST_TEST_MESSAGE(layer.forwards << " forwards, " << seconds << " s");
+  BOOST_TEST(layer.forwards < 80u);
+  layer.factor = 1.0001;
+  const GradientReport wrong = check_gradients(layer, x.rows(0, 2).clone());
+  BOOST_TEST((wrong["input"].verdict == Verdict::Fail));
+}
