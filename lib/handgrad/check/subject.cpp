@@ -130,6 +130,11 @@ class Gradients {
 
   std::vector<Variable> operator()() {
     const Values x_before = x_.to_vector();
+    std::vector<Tensor<double>> tensors;
+    for (auto& [name, parameter] : parameters_) tensors.push_back(parameter.value());
+    if (with_input_) tensors.push_back(x_);
+    noise_ = lazy_noise(
+        tensors, [this_ = *this]() mutable { return this_.evaluate(); }, options_.seed + 2);
     step_.forward();
     run(step_.delta().clone());  // once, so that there are buffers to fill
     const std::vector<Values> first = fresh(nan, [](Tensor<double>) {});
@@ -137,13 +142,8 @@ class Gradients {
     const std::vector<Values> unpoisoned =
         written ? std::vector<Values>(first.size()) : fresh(0, [](Tensor<double>) {});
     std::vector<Variable> variables = accumulated(first, unpoisoned);
-    std::vector<Tensor<double>> tensors;
-    for (auto& [name, parameter] : parameters_) tensors.push_back(parameter.value());
-    if (with_input_) tensors.push_back(x_);
-    const auto noise = lazy_noise(
-        tensors, [this_ = *this]() mutable { return this_.evaluate(); }, options_.seed + 2);
     if (written) {
-      linearity(first, noise, variables);
+      linearity(first, variables);
       own_output(variables);
     }
     arguments(x_before, variables);
@@ -152,7 +152,7 @@ class Gradients {
     // What a forward costs, roughly: of a large layer fewer entries are compared.
     const std::size_t rows = x_.rank() < 2 ? 1 : x_.shape().rows(), work = weights * rows;
     for (Variable& v : variables) {
-      v.noise = noise;
+      v.noise = noise_;
       v.samples = std::clamp<std::size_t>(250000000 / std::max<std::size_t>(work, 1), 4, options_.max_entries + 4);
     }
     return variables;
@@ -178,6 +178,16 @@ class Gradients {
     const Tensor<double> delta = step_.delta().clone();
     change(delta);
     return run(delta);
+  }
+
+  /// A gradient that is nothing but rounding (of a bias before a BatchNorm) is nobody's fault.
+  std::optional<double> gap_above_noise(const Values& got, const Values& expected, std::size_t place) {
+    const std::optional<double> gap = gap_of(got, expected);
+    if (!gap) return {};
+    const Noise& noise = noise_();
+    const double size = std::max(largest(got), largest(expected));
+    if (place < noise.gradients.size() && *gap * size <= 1e5 * largest(noise.gradients[place])) return {};
+    return gap;
   }
 
   std::vector<Variable> accumulated(const std::vector<Values>& first, const std::vector<Values>& unpoisoned) {
@@ -212,20 +222,19 @@ class Gradients {
       const Values& gradient = first[i + 1];
       add(name, parameter.value(), i + 1);
       if (!all_finite(gradient)) continue;
-      variables.back().accumulates = !gap_of(once[i + 1], sum(before[i], 1, gradient));
-      variables.back().repeats = !gap_of(twice[i + 1], sum(before[i], 2, gradient));
+      variables.back().accumulates = !gap_above_noise(once[i + 1], sum(before[i], 1, gradient), i + 1);
+      variables.back().repeats = !gap_above_noise(twice[i + 1], sum(before[i], 2, gradient), i + 1);
     }
     if (with_input_) {
       add("input", x_, 0);
-      if (all_finite(first[0])) variables.back().repeats = !gap_of(twice[0], first[0]);
+      if (all_finite(first[0])) variables.back().repeats = !gap_above_noise(twice[0], first[0], 0);
     }
     return variables;
   }
 
   /// A backward is linear in δ (and a constant, for whoever adds a penalty's gradient there): with δ′ another δ,
   /// g(δ′ − 1000·δ) = g(δ′) − 1000·g(δ) + 1000·g(0).
-  void linearity(const std::vector<Values>& of_delta, const std::function<const Noise&()>& noise,
-                 std::vector<Variable>& variables) {
+  void linearity(const std::vector<Values>& of_delta, std::vector<Variable>& variables) {
     const auto other = [](const Tensor<double>& delta) {  // from the outside in, so that it has the size of δ
       Values elements = delta.to_vector();
       std::reverse(elements.begin(), elements.end());
@@ -245,19 +254,13 @@ class Gradients {
       Values expected = of_other[p];
       for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += 1000 * of_nothing[p][i] - 1000 * of_delta[p][i];
       if (!all_finite(of_both[p]) || !all_finite(expected)) continue;
-      const std::optional<double> gap = gap_of(of_both[p], expected);
-      // A gradient that is nothing but rounding (of a bias before a BatchNorm) is nobody's fault.
-      if (gap && !is_noise(*gap * largest(expected), p, noise()))
+      if (const std::optional<double> gap = gap_above_noise(of_both[p], expected, p))
         v.found = {
             Cause::NotLinear, v.name, "the backward is not linear in δ",
             "a δ that is 1000 times as large does not give 1000 times as much (" + percent(*gap) + " are missing)",
             "every backward is linear in δ: no clipping, no norm, no |δ| in it (clip_grad_norm_ belongs between "
             "backward and step)"};
     }
-  }
-
-  static bool is_noise(double gap, std::size_t place, const Noise& noise) {
-    return place < noise.gradients.size() && gap <= 1e5 * largest(noise.gradients[place]);
   }
 
   /// S = ½Σy² has δ = y, and whoever writes `layer.backward(y)` hands in the layer's own buffer.
@@ -271,7 +274,7 @@ class Gradients {
     const std::vector<Values> expected = with(false), got = with(true);
     for (Variable& v : variables)
       if (all_finite(expected[v.place]) && !v.found.named())
-        if (const std::optional<double> gap = gap_of(got[v.place], expected[v.place]))
+        if (const std::optional<double> gap = gap_above_noise(got[v.place], expected[v.place], v.place))
           v.found = {Cause::ArgumentChanged, v.name, "the backward writes into y before it has read all of δ",
                      "with a δ that is the output's own tensor it is " + percent(*gap) + " off",
                      "y and δ are read, never written, in a backward"};
@@ -313,6 +316,7 @@ class Gradients {
   GradcheckOptions options_;
   Step step_;
   std::vector<NamedParameter<double>> parameters_;
+  std::function<const Noise&()> noise_;
 };
 
 }  // namespace
