@@ -116,6 +116,7 @@ Noise measure_noise(const std::vector<Tensor<double>>& tensors, const std::funct
       break;
     }
   if (lines == 0) return noise;
+  noise.known = true;
   const double count = static_cast<double>(lines * (places - order));
   take_roots(noise.terms, count);
   for (Values& gradient : noise.gradients) take_roots(gradient, count);

@@ -12,6 +12,7 @@ namespace handgrad::detail {
 struct Noise {
   Values terms;
   std::vector<Values> gradients;
+  bool known = false;
 };
 
 /// A forward with its backward, where the tensors are now.

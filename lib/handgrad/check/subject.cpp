@@ -138,6 +138,8 @@ class Gradients {
     step_.forward();
     run(step_.delta().clone());  // once, so that there are buffers to fill
     const std::vector<Values> first = fresh(nan, [](Tensor<double>) {});
+    for (const Values& gradient : first)
+      if (all_finite(gradient)) largest_ = std::max(largest_, largest(gradient));
     const bool written = std::all_of(first.begin(), first.end(), all_finite);
     const std::vector<Values> unpoisoned =
         written ? std::vector<Values>(first.size()) : fresh(0, [](Tensor<double>) {});
@@ -153,6 +155,7 @@ class Gradients {
     const std::size_t rows = x_.rank() < 2 ? 1 : x_.shape().rows(), work = weights * rows;
     for (Variable& v : variables) {
       v.noise = noise_;
+      v.largest = largest_;
       v.samples = std::clamp<std::size_t>(250000000 / std::max<std::size_t>(work, 1), 4, options_.max_entries + 4);
     }
     return variables;
@@ -186,6 +189,7 @@ class Gradients {
     if (!gap) return {};
     const Noise& noise = noise_();
     const double size = std::max(largest(got), largest(expected));
+    if (!noise.known && *gap * size <= 1e-12 * largest_) return {};
     if (place < noise.gradients.size() && *gap * size <= 1e5 * largest(noise.gradients[place])) return {};
     return gap;
   }
@@ -317,6 +321,7 @@ class Gradients {
   Step step_;
   std::vector<NamedParameter<double>> parameters_;
   std::function<const Noise&()> noise_;
+  double largest_ = 0;
 };
 
 }  // namespace

@@ -77,6 +77,7 @@ class Checker {
   double analytic_noise(std::size_t i) const {
     const double digits = 4 * epsilon * std::abs(variable_.analytic[i]);
     if (!measured_) return digits;
+    if (!measured_->known) return 64 * epsilon * std::max(largest_, variable_.largest);
     if (variable_.place >= measured_->gradients.size()) return 4 * epsilon * largest_;
     return std::max(digits, patience * measured_->gradients[variable_.place][i]);
   }

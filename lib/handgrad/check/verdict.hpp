@@ -21,6 +21,8 @@ struct Variable {
   /// Measured when first asked for; this gradient's is the one at `place`, if there is one.
   std::function<const Noise&()> noise = {};
   std::size_t place = 0;
+  /// The largest entry of all the step's gradients: where the noise is not known, its last digits stand for it.
+  double largest = 0;
   /// Of a tensor larger than that, this many entries are compared.
   std::size_t samples = 0;
 };
