@@ -1,14 +1,17 @@
-#include "kernels/cpu/backend.hpp"
+#include "kernels/backend.hpp"
+
+#include "kernels/cpu/cpu.hpp"
 
 namespace handgrad::kernels {
 
 template <class T>
-Backend<T>& cpu_backend() {
-  static auto* backend = new cpu::CpuBackend<T>;  // never destroyed: it may be needed by what static objects do last
-  return *backend;
+const Backend<T>& cpu_backend() {
+  static cpu::Cpu cpu;
+  static auto* backend = new BackendOn<cpu::Cpu, T>(cpu);  // never destroyed: static objects may need it last
+  return backend->operations();
 }
 
-template Backend<float>& cpu_backend<float>();
-template Backend<double>& cpu_backend<double>();
+template const Backend<float>& cpu_backend<float>();
+template const Backend<double>& cpu_backend<double>();
 
 }  // namespace handgrad::kernels

@@ -1,20 +1,23 @@
+#include "kernels/dropout.hpp"
+
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/cpu/backend.hpp"
+#include "kernels/cpu/cpu.hpp"
 
-namespace handgrad::kernels::cpu {
+namespace handgrad::kernels {
+
+using namespace cpu;
 
 // y = m∘x/(1−p). The words of many blocks are computed side by side, in plain loops that the compiler turns into SIMD.
-template <class T>
-void CpuBackend<T>::dropout(const formulas::Dropout& rule, bool advance, Tensor<double>& step, const Tensor<T>& x,
-                            Tensor<T>& y) {
-  if (advance) *step.data() += 1;
-  const auto count = static_cast<std::uint32_t>(static_cast<std::uint64_t>(*step.data()));
-  const std::size_t n = x.numel();
+template <class D, class T>
+void DropoutOn<D, T>::apply(const formulas::Dropout& rule, bool advance, double* step, Vector<const T> x, Vector<T> y) {
+  if (advance) *step += 1;
+  const auto count = static_cast<std::uint32_t>(static_cast<std::uint64_t>(*step));
+  const std::size_t n = x.size;
   const T scale = static_cast<T>(rule.scale());
   if (rule.p >= 1) {
-    std::fill_n(y.data(), n, T(0));
+    std::fill_n(y.data, n, T(0));
     return;
   }
   const std::uint32_t threshold = rule.threshold();
@@ -25,16 +28,14 @@ void CpuBackend<T>::dropout(const formulas::Dropout& rule, bool advance, Tensor<
       const formulas::Words w = rule.words(first / 4 + b, count);
       for (std::size_t k = 0; k < 4; ++k) words[4 * b + k] = w.word[k];
     }
-    const T* in = x.data() + first;
-    T* out = y.data() + first;
+    const T* in = x.data + first;
+    T* out = y.data + first;
     const std::size_t here = std::min(4 * blocks, n - first);
     for (std::size_t i = 0; i < here; ++i) out[i] = words[i] < threshold ? T(0) : in[i] * scale;
   }
 }
 
-template void CpuBackend<float>::dropout(const formulas::Dropout&, bool, Tensor<double>&, const Tensor<float>&,
-                                         Tensor<float>&);
-template void CpuBackend<double>::dropout(const formulas::Dropout&, bool, Tensor<double>&, const Tensor<double>&,
-                                          Tensor<double>&);
+template class DropoutOn<cpu::Cpu, float>;
+template class DropoutOn<cpu::Cpu, double>;
 
-}  // namespace handgrad::kernels::cpu
+}  // namespace handgrad::kernels

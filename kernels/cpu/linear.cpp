@@ -1,12 +1,16 @@
+#include "kernels/linear.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <variant>
 
-#include "kernels/cpu/backend.hpp"
+#include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/product.hpp"
 #include "kernels/cpu/simd.hpp"
 
-namespace handgrad::kernels::cpu {
+namespace handgrad::kernels {
+
+using namespace cpu;
 
 namespace {
 
@@ -28,80 +32,74 @@ void sum_rows(std::size_t rows, std::size_t columns, const T* x, T beta, T* sums
 }  // namespace
 
 // y = f(x·Wᵀ + b): the product, then bias and activation in one pass over y.
-template <class T>
-bool CpuBackend<T>::linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const A* f, Tensor<T>& y,
-                                   Tensor<T>*) {
-  const std::size_t out = W.size(0), in = W.size(1), rows = x.numel() / in;
-  gemm(false, true, rows, out, in, x.data(), W.data(), T(0), y.data());
+template <class D, class T>
+bool LinearOn<D, T>::forward(Matrix<const T> x, Matrix<const T> W, Vector<const T> b, const formulas::Activation* f,
+                             Matrix<T> y, T*) {
+  const std::size_t rows = x.rows, in = x.columns, out = W.rows;
+  gemm(false, true, rows, out, in, x.data, W.data, T(0), y.data);
   if (!b && !f) return false;
   std::visit(
       [&](const auto& activation) {
         if (b && out == 1) {
-          const Batch<T> bias(*b->data());
+          const Batch<T> bias(*b.data);
           map(
-              rows, y.data(), [=](Batch<T> z) { return activation.value(z + bias); }, y.data());
+              rows, y.data, [=](Batch<T> z) { return activation.value(z + bias); }, y.data);
         } else if (b) {
           for (std::size_t i = 0; i < rows; ++i)
             map(
-                out, y.data() + i * out, [=](Batch<T> z, Batch<T> bias) { return activation.value(z + bias); },
-                y.data() + i * out, b->data());
+                out, y.data + i * out, [=](Batch<T> z, Batch<T> bias) { return activation.value(z + bias); },
+                y.data + i * out, b.data);
         } else {
           map(
-              y.numel(), y.data(), [=](Batch<T> z) { return activation.value(z); }, y.data());
+              y.size(), y.data, [=](Batch<T> z) { return activation.value(z); }, y.data);
         }
       },
-      f ? *f : A(formulas::Identity{}));
+      f ? *f : formulas::Activation(formulas::Identity{}));
   return false;
 }
 
+template <class D, class T>
+std::size_t LinearOn<D, T>::mask_size(const formulas::Activation&, std::size_t, std::size_t) const {
+  return 0;
+}
+
 // dx = δ·W
-template <class T>
-void CpuBackend<T>::linear_backward_input(const Tensor<T>& dy, const Tensor<T>& W, Tensor<T>& dx) {
-  const std::size_t out = W.size(0), in = W.size(1), rows = dy.numel() / out;
-  gemm(false, false, rows, in, out, dy.data(), W.data(), T(0), dx.data());
+template <class D, class T>
+void LinearOn<D, T>::backward_input(Matrix<const T> dy, Matrix<const T> W, Matrix<T> dx) {
+  const std::size_t rows = dy.rows, in = W.columns, out = W.rows;
+  gemm(false, false, rows, in, out, dy.data, W.data, T(0), dx.data);
 }
 
 // dW = δᵀ·x,  db = Σᵢ δᵢ
-template <class T>
-void CpuBackend<T>::linear_backward_parameters(const Tensor<T>& x, const Tensor<T>& dy, Accumulator<T> dW,
-                                               Accumulator<T> db) {
-  const std::size_t in = dW.grad->shape()[-1], out = dW.grad->numel() / in, rows = x.numel() / in;
-  gemm(true, false, out, in, rows, dy.data(), x.data(), dW.beta, dW.grad->data());
-  if (db.grad) sum_rows(rows, out, dy.data(), db.beta, db.grad->data());
+template <class D, class T>
+void LinearOn<D, T>::backward_parameters(Matrix<const T> x, Matrix<const T> dy, Gradient<T> dW, Gradient<T> db) {
+  const std::size_t rows = x.rows, in = x.columns, out = dy.columns;
+  gemm(true, false, out, in, rows, dy.data, x.data, dW.beta, dW.data);
+  if (db) sum_rows(rows, out, dy.data, db.beta, db.data);
 }
 
 // dz = (δ·W)∘f′(z),  db = Σᵢ dzᵢ: the product, then one pass, whose sums find in the cache what f′ was applied to.
-template <class T>
-void CpuBackend<T>::activation_linear_backward(const Tensor<T>& dy, const Tensor<T>& W, const A& f, const Tensor<T>& z,
-                                               const Tensor<T>& x, const Tensor<T>*, Tensor<T>& dz, Accumulator<T> db) {
-  const std::size_t out = W.size(0), in = W.size(1), rows = dy.numel() / out;
-  gemm(false, false, rows, in, out, dy.data(), W.data(), T(0), dz.data());
+template <class D, class T>
+void LinearOn<D, T>::backward_through(Matrix<const T> dy, Matrix<const T> W, const formulas::Activation& f,
+                                      Matrix<const T> z, Matrix<const T> x, const T*, Matrix<T> dz, Gradient<T> db) {
+  const std::size_t rows = dy.rows, in = W.columns, out = W.rows;
+  gemm(false, false, rows, in, out, dy.data, W.data, T(0), dz.data);
   const std::size_t step = std::max<std::size_t>(1, 4096 / in);  // rows
   std::visit(
       [&](const auto& g) {
         for (std::size_t first = 0; first < rows; first += step) {
           const std::size_t count = std::min(step, rows - first), at = first * in;
           map(
-              count * in, dz.data() + at,
-              [g](Batch<T> dx, Batch<T> zi, Batch<T> xi) { return dx * g.derivative(zi, xi); }, dz.data() + at,
-              z.data() + at, x.data() + at);
-          if (db.grad) sum_rows(count, in, dz.data() + at, first == 0 ? db.beta : T(1), db.grad->data());
+              count * in, dz.data + at,
+              [g](Batch<T> dx, Batch<T> zi, Batch<T> xi) { return dx * g.derivative(zi, xi); }, dz.data + at,
+              z.data + at, x.data + at);
+          if (db) sum_rows(count, in, dz.data + at, first == 0 ? db.beta : T(1), db.data);
         }
       },
       f);
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                                 \
-  template bool CpuBackend<T>::linear_forward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, const A*,   \
-                                              Tensor<T>&, Tensor<T>*);                                          \
-  template void CpuBackend<T>::linear_backward_input(const Tensor<T>&, const Tensor<T>&, Tensor<T>&);           \
-  template void CpuBackend<T>::linear_backward_parameters(const Tensor<T>&, const Tensor<T>&, Accumulator<T>,   \
-                                                          Accumulator<T>);                                      \
-  template void CpuBackend<T>::activation_linear_backward(const Tensor<T>&, const Tensor<T>&, const A&,         \
-                                                          const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, \
-                                                          Tensor<T>&, Accumulator<T>);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
+template class LinearOn<cpu::Cpu, float>;
+template class LinearOn<cpu::Cpu, double>;
 
-}  // namespace handgrad::kernels::cpu
+}  // namespace handgrad::kernels

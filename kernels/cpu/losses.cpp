@@ -1,55 +1,59 @@
+#include "kernels/losses.hpp"
+
 #include <cmath>
-#include <string>
 #include <variant>
 
-#include "handgrad/base/errors.hpp"
-#include "handgrad/base/format.hpp"
-#include "kernels/cpu/backend.hpp"
+#include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/simd.hpp"
 
-namespace handgrad::kernels::cpu {
+namespace handgrad::kernels {
+
+using namespace cpu;
+
+namespace {
 
 // Calls run(in…) with a loss of batches `l(p, y, w, q)` and those of the four arrays that there are; the others are 1.
 template <class T, class Loss, class Run>
-static void with_weights(Loss l, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w, const Tensor<T>* q,
-                         Run run) {
+void with_weights(Loss l, Vector<const T> p, Vector<const T> y, Vector<const T> w, Vector<const T> q, Run run) {
   using V = Batch<T>;
   const V one(T(1));
   if (w && q)
-    run([=](V a, V b, V c, V d) { return c * l(a, b, d); }, p.data(), y.data(), w->data(), q->data());
+    run([=](V a, V b, V c, V d) { return c * l(a, b, d); }, p.data, y.data, w.data, q.data);
   else if (w)
-    run([=](V a, V b, V c) { return c * l(a, b, one); }, p.data(), y.data(), w->data());
+    run([=](V a, V b, V c) { return c * l(a, b, one); }, p.data, y.data, w.data);
   else if (q)
-    run([=](V a, V b, V d) { return l(a, b, d); }, p.data(), y.data(), q->data());
+    run([=](V a, V b, V d) { return l(a, b, d); }, p.data, y.data, q.data);
   else
-    run([=](V a, V b) { return l(a, b, one); }, p.data(), y.data());
+    run([=](V a, V b) { return l(a, b, one); }, p.data, y.data);
 }
 
+}  // namespace
+
 // ℓᵢ = wᵢ·f(pᵢ, yᵢ, qᵢ);  value = a·Σℓ, or all ℓ
-template <class T>
-void CpuBackend<T>::element_loss_forward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                                         const Tensor<T>* q, Reduction reduction, T a, Tensor<T>& value) {
+template <class D, class T>
+void LossesOn<D, T>::element_forward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y,
+                                     Vector<const T> w, Vector<const T> q, Reduction reduction, T a, T* value) {
   std::visit(
       [&](const auto& g) {
         const auto loss = [=](Batch<T> pi, Batch<T> yi, Batch<T> qi) { return g.value(pi, yi, qi); };
         with_weights<T>(loss, p, y, w, q, [&](auto l, auto... in) {
           if (reduction == Reduction::None)
-            map(p.numel(), value.data(), l, in...);
+            map(p.size, value, l, in...);
           else
-            *value.data() = static_cast<T>(static_cast<double>(a) * sum<T>(p.numel(), l, in...));
+            *value = static_cast<T>(static_cast<double>(a) * sum<T>(p.size, l, in...));
         });
       },
       f);
 }
 
 // dpᵢ = a·wᵢ·∂f/∂p
-template <class T>
-void CpuBackend<T>::element_loss_backward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                                          const Tensor<T>* q, T a, Tensor<T>& dp) {
+template <class D, class T>
+void LossesOn<D, T>::element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y,
+                                      Vector<const T> w, Vector<const T> q, T a, Vector<T> dp) {
   std::visit(
       [&](const auto& g) {
         const auto slope = [=](Batch<T> pi, Batch<T> yi, Batch<T> qi) { return a * g.derivative(pi, yi, qi); };
-        with_weights<T>(slope, p, y, w, q, [&](auto l, auto... in) { map(p.numel(), dp.data(), l, in...); });
+        with_weights<T>(slope, p, y, w, q, [&](auto l, auto... in) { map(p.size, dp.data, l, in...); });
       },
       f);
 }
@@ -58,13 +62,10 @@ namespace {
 
 // A row's target: one class, or a distribution over all.
 template <class T>
-class Targets {
+class RowTargets {
  public:
-  Targets(const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w)
-      : columns_(p.shape().columns()),
-        classes_(y.numel() != p.numel() || y.rank() != p.rank()),
-        y_(y.data()),
-        w_(w ? w->data() : nullptr) {}
+  RowTargets(Matrix<const T> p, Targets<T> y, Vector<const T> w)
+      : columns_(p.columns), classes_(y.are_classes), y_(y.data), w_(w.data) {}
   bool are_classes() const { return classes_; }
   /// Calls visit(j, wⱼ·yⱼ) for the classes that matter in row i.
   template <class F>
@@ -77,12 +78,12 @@ class Targets {
     }
   }
   T weight(std::size_t j) const { return w_ ? w_[j] : T(1); }
-  void check(std::size_t i) const {
-    if (!classes_) return;
+  /// Row i's target, where it is no class.
+  std::optional<BadClass> bad(std::size_t i) const {
+    if (!classes_) return {};
     const double y = static_cast<double>(y_[i]);
-    if (!(y >= 0 && y < static_cast<double>(columns_) && y == std::floor(y)))
-      throw ValueError("target " + std::to_string(i) + " is " + format_number(y) + ", a class from 0 to " +
-                       std::to_string(columns_ - 1) + " expected");
+    if (y >= 0 && y < static_cast<double>(columns_) && y == std::floor(y)) return {};
+    return BadClass{i, y, columns_};
   }
   T of_class(std::size_t i) const { return weight(static_cast<std::size_t>(y_[i])); }
 
@@ -103,39 +104,40 @@ T log_sum_exp(const T* p, std::size_t n) {
 
 }  // namespace
 
-template <class T>
-void CpuBackend<T>::row_loss_forward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                                     Reduction reduction, Tensor<T>& divisor, Tensor<T>& value) {
-  const std::size_t columns = p.shape().columns(), rows = p.numel() / columns;
-  const Targets<T> targets(p, y, w);
+template <class D, class T>
+std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+                                                    Reduction reduction, T* divisor, T* value) {
+  const std::size_t rows = p.rows, columns = p.columns;
+  const RowTargets<T> targets(p, y, w);
   double total = 0, weights = 0;
   for (std::size_t i = 0; i < rows; ++i) {
-    targets.check(i);
-    const T* row = p.data() + i * columns;
+    if (const auto bad = targets.bad(i)) return bad;
+    const T* row = p.data + i * columns;
     const T lse = loss == RowLoss::CrossEntropy ? log_sum_exp(row, columns) : T(0);
     T l = 0;
     targets.each(i, [&](std::size_t j, T wy) {
       if (wy == T(0)) return;  // 0·log 0 = 0
       l -= wy * (loss == RowLoss::Categorical ? std::log(row[j]) : row[j] - lse);
     });
-    if (reduction == Reduction::None) value.data()[i] = l;
+    if (reduction == Reduction::None) value[i] = l;
     total += static_cast<double>(l);
     weights += targets.are_classes() ? static_cast<double>(targets.of_class(i)) : 1.0;
   }
-  *divisor.data() = reduction == Reduction::Mean ? static_cast<T>(weights) : T(1);
-  if (reduction != Reduction::None) *value.data() = static_cast<T>(total / static_cast<double>(*divisor.data()));
+  *divisor = reduction == Reduction::Mean ? static_cast<T>(weights) : T(1);
+  if (reduction != Reduction::None) *value = static_cast<T>(total / static_cast<double>(*divisor));
+  return {};
 }
 
-template <class T>
-void CpuBackend<T>::row_loss_backward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                                      const Tensor<T>& divisor, Tensor<T>& dp) {
-  const std::size_t columns = p.shape().columns(), rows = p.numel() / columns;
-  const Targets<T> targets(p, y, w);
-  const T a = T(1) / *divisor.data();
+template <class D, class T>
+std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+                                                     const T* divisor, Matrix<T> dp) {
+  const std::size_t rows = p.rows, columns = p.columns;
+  const RowTargets<T> targets(p, y, w);
+  const T a = T(1) / *divisor;
   for (std::size_t i = 0; i < rows; ++i) {
-    targets.check(i);  // again: it may have been changed since, and would be an index
-    const T* row = p.data() + i * columns;
-    T* d = dp.data() + i * columns;
+    if (const auto bad = targets.bad(i)) return bad;  // again: it may have been changed since, and would be an index
+    const T* row = p.data + i * columns;
+    T* d = dp.data + i * columns;
     if (loss == RowLoss::CrossEntropy) {  // dzᵢ = softmax(z)ᵢ·Σⱼ wⱼyⱼ − wᵢyᵢ
       const T lse = log_sum_exp(row, columns);
       T sum = 0;
@@ -149,19 +151,10 @@ void CpuBackend<T>::row_loss_backward(RowLoss loss, const Tensor<T>& p, const Te
       });
     }
   }
+  return {};
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                                      \
-  template void CpuBackend<T>::element_loss_forward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,  \
-                                                    const Tensor<T>*, Reduction, T, Tensor<T>&);                     \
-  template void CpuBackend<T>::element_loss_backward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, \
-                                                     const Tensor<T>*, T, Tensor<T>&);                               \
-  template void CpuBackend<T>::row_loss_forward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,       \
-                                                Reduction, Tensor<T>&, Tensor<T>&);                                  \
-  template void CpuBackend<T>::row_loss_backward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,      \
-                                                 const Tensor<T>&, Tensor<T>&);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
+template class LossesOn<cpu::Cpu, float>;
+template class LossesOn<cpu::Cpu, double>;
 
-}  // namespace handgrad::kernels::cpu
+}  // namespace handgrad::kernels

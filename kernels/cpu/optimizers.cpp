@@ -1,13 +1,16 @@
+#include "kernels/optimizers.hpp"
+
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <type_traits>
 #include <variant>
 
-#include "kernels/cpu/backend.hpp"
+#include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/simd.hpp"
 
-namespace handgrad::kernels::cpu {
+namespace handgrad::kernels {
+
+using namespace cpu;
 
 namespace {
 
@@ -15,10 +18,10 @@ namespace {
 template <int N, class T, class Rule>
 void update(const Rule& rule, const Update<T>& u) {
   constexpr std::size_t w = Batch<T>::size;
-  T* value = u.value->data();
-  const T* grad = u.grad->data();
+  T* value = u.value.data;
+  const T* grad = u.grad;
   T* state[N + 1] = {};
-  for (int k = 0; k < N; ++k) state[k] = u.state[static_cast<std::size_t>(k)]->data();
+  for (int k = 0; k < N; ++k) state[k] = u.state[static_cast<std::size_t>(k)];
   const auto step = [&](std::size_t i, auto read, auto write) {
     Batch<T> x = read(value + i), s[N + 1];
     for (int k = 0; k < N; ++k) s[k] = read(state[k] + i);
@@ -26,7 +29,7 @@ void update(const Rule& rule, const Update<T>& u) {
     write(x, value + i);
     for (int k = 0; k < N; ++k) write(s[k], state[k] + i);
   };
-  const std::size_t n = u.value->numel();
+  const std::size_t n = u.value.size;
   std::size_t i = 0;
   for (; i + w <= n; i += w)
     step(
@@ -38,8 +41,8 @@ void update(const Rule& rule, const Update<T>& u) {
 
 }  // namespace
 
-template <class T>
-void CpuBackend<T>::optimize(std::span<const Update<T>> updates) {
+template <class D, class T>
+void OptimizersOn<D, T>::optimize(std::span<const Update<T>> updates) {
   for (const Update<T>& u : updates)
     std::visit(
         [&](const auto rule) {  // a copy, which no store can change: its numbers stay in registers
@@ -62,44 +65,41 @@ void CpuBackend<T>::optimize(std::span<const Update<T>> updates) {
 }
 
 // ‖g‖ₚ = (Σ |gᵢ|ᵖ)^(1/p),  ‖g‖∞ = max |gᵢ|
-template <class T>
-void CpuBackend<T>::clip_norm(std::span<Tensor<T>* const> grads, T max_norm, double p, Tensor<T>& norm) {
+template <class D, class T>
+void OptimizersOn<D, T>::clip_norm(std::span<const Vector<T>> grads, T max_norm, double p, T* norm) {
   double total = 0;
-  for (const Tensor<T>* g : grads) {
+  for (const Vector<T>& g : grads) {
     if (p == 2) {
       total += sum<T>(
-          g->numel(), [](Batch<T> v) { return v * v; }, g->data());
+          g.size, [](Batch<T> v) { return v * v; }, g.data);
     } else if (std::isinf(p)) {
-      for (std::size_t i = 0; i < g->numel(); ++i) {
-        const double size = std::abs(static_cast<double>(g->data()[i]));
+      for (std::size_t i = 0; i < g.size; ++i) {
+        const double size = std::abs(static_cast<double>(g.data[i]));
         if (!(size <= total)) total = std::isnan(total) ? total : size;  // NaN stays NaN
       }
     } else {
-      for (std::size_t i = 0; i < g->numel(); ++i) total += std::pow(std::abs(static_cast<double>(g->data()[i])), p);
+      for (std::size_t i = 0; i < g.size; ++i) total += std::pow(std::abs(static_cast<double>(g.data[i])), p);
     }
   }
   if (!std::isinf(p)) total = std::pow(total, 1 / p);
-  *norm.data() = static_cast<T>(total);
-  const T factor = max_norm / (*norm.data() + T(1e-6));
+  *norm = static_cast<T>(total);
+  const T factor = max_norm / (*norm + T(1e-6));
   if (factor < T(1) || std::isnan(factor))
-    for (Tensor<T>* g : grads) scale(*g, factor);
+    for (const Vector<T>& g : grads)
+      map(
+          g.size, g.data, [=](Batch<T> v) { return factor * v; }, g.data);
 }
 
-template <class T>
-void CpuBackend<T>::clip_value(std::span<Tensor<T>* const> grads, T bound) {
+template <class D, class T>
+void OptimizersOn<D, T>::clip_value(std::span<const Vector<T>> grads, T bound) {
   const Batch<T> high(bound), low(-bound);
-  for (Tensor<T>* g : grads)
+  for (const Vector<T>& g : grads)
     map(
-        g->numel(), g->data(),
-        [=](Batch<T> v) { return xsimd::select(v < low, low, xsimd::select(v > high, high, v)); }, g->data());
+        g.size, g.data, [=](Batch<T> v) { return xsimd::select(v < low, low, xsimd::select(v > high, high, v)); },
+        g.data);
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                               \
-  template void CpuBackend<T>::optimize(std::span<const Update<T>>);                          \
-  template void CpuBackend<T>::clip_norm(std::span<Tensor<T>* const>, T, double, Tensor<T>&); \
-  template void CpuBackend<T>::clip_value(std::span<Tensor<T>* const>, T);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
+template class OptimizersOn<cpu::Cpu, float>;
+template class OptimizersOn<cpu::Cpu, double>;
 
-}  // namespace handgrad::kernels::cpu
+}  // namespace handgrad::kernels

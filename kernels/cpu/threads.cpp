@@ -13,14 +13,10 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "handgrad/base/errors.hpp"
-#include "handgrad/base/threads.hpp"
-
-namespace handgrad {
+namespace handgrad::kernels::cpu {
 
 namespace {
 
@@ -45,12 +41,8 @@ std::atomic<int>& threads() {
 
 int num_threads() { return threads(); }
 
-void set_num_threads(int number) {
-  if (number < 1) throw ValueError("set_num_threads: at least 1 expected, " + std::to_string(number) + " came");
-  threads() = number;
-}
+void set_num_threads(int number) { threads() = number; }
 
-namespace kernels::cpu {
 namespace {
 
 inline void pause() {
@@ -162,5 +154,4 @@ void run_parts(std::size_t n, void (*part)(void*, std::size_t), void* context) {
   for (std::size_t i = 0; i < n; ++i) part(context, i);
 }
 
-}  // namespace kernels::cpu
-}  // namespace handgrad
+}  // namespace handgrad::kernels::cpu

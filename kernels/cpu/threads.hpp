@@ -4,6 +4,12 @@
 
 namespace handgrad::kernels::cpu {
 
+/// On how many threads a job may run, the caller's among them; at first what the environment says
+/// (HANDGRAD_NUM_THREADS, OMP_NUM_THREADS, OPENBLAS_NUM_THREADS), otherwise one for each processor. `number` is at
+/// least 1.
+int num_threads();
+void set_num_threads(int number);
+
 /// Calls part(context, i) for each i < n, once each and in no order, on up to num_threads() threads, the caller's among
 /// them; returns when all have returned. `part` must not throw. Allocates nothing. Called from several threads at once,
 /// or from within a part, the parts run on the caller's thread.

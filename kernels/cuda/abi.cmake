@@ -1,10 +1,7 @@
 # HANDGRAD_CUDA_ABI: a hash of what the library and the CUDA module both have to have seen.
-file(GLOB handgrad_abi_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/formulas/*.hpp)
-foreach(header base/device base/errors base/shape base/tensor contract/loss contract/parameter)
-  list(APPEND handgrad_abi_headers ${PROJECT_SOURCE_DIR}/lib/handgrad/${header}.hpp)
-endforeach()
-list(APPEND handgrad_abi_headers ${PROJECT_SOURCE_DIR}/kernels/backend.hpp
-     ${PROJECT_SOURCE_DIR}/kernels/cuda/module.hpp)
+file(GLOB handgrad_abi_headers CONFIGURE_DEPENDS
+  ${PROJECT_SOURCE_DIR}/kernels/*.hpp ${PROJECT_SOURCE_DIR}/kernels/formulas/*.hpp)
+list(APPEND handgrad_abi_headers ${PROJECT_SOURCE_DIR}/kernels/cuda/module.hpp)
 set(handgrad_abi "${PROJECT_VERSION}")
 foreach(header IN LISTS handgrad_abi_headers)
   file(MD5 ${header} hash)

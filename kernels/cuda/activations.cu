@@ -1,9 +1,12 @@
+#include "kernels/activations.hpp"
+
 #include <variant>
 
-#include "kernels/cuda/backend.hpp"
 #include "kernels/cuda/device.hpp"
 
-namespace handgrad::kernels::cuda {
+namespace handgrad::kernels {
+
+using namespace cuda;
 
 namespace {
 
@@ -35,180 +38,29 @@ struct ChainFromOutput {
 }  // namespace
 
 // y = f(z)
-template <class T>
-void CudaBackend<T>::activation_forward(const A& f, const Tensor<T>& z, Tensor<T>& y) {
-  const auto guard = context_.use();
-  std::visit([&](const auto& g) { map(context_, y.numel(), y.data(), Value<std::decay_t<decltype(g)>>{g}, z.data()); },
-             f);
+template <class D, class T>
+void ActivationsOn<D, T>::forward(const formulas::Activation& f, Vector<const T> z, Vector<T> y) {
+  const auto guard = device_.use();
+  std::visit([&](const auto& g) { map(device_, y.size, y.data, Value<std::decay_t<decltype(g)>>{g}, z.data); }, f);
 }
 
 // dz = δ ∘ f′(z); z is not read where the output tells f′
-template <class T>
-void CudaBackend<T>::activation_backward(const A& f, const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy,
-                                         Tensor<T>& dz) {
-  const auto guard = context_.use();
+template <class D, class T>
+void ActivationsOn<D, T>::backward(const formulas::Activation& f, Vector<const T> z, Vector<const T> y,
+                                   Vector<const T> dy, Vector<T> dz) {
+  const auto guard = device_.use();
   std::visit(
       [&](const auto& g) {
         using F = std::decay_t<decltype(g)>;
         if constexpr (F::from_output)
-          map(context_, dz.numel(), dz.data(), ChainFromOutput<F>{g}, dy.data(), y.data());
+          map(device_, dz.size, dz.data, ChainFromOutput<F>{g}, dy.data, y.data);
         else
-          map(context_, dz.numel(), dz.data(), Chain<F>{g}, dy.data(), z.data(), y.data());
+          map(device_, dz.size, dz.data, Chain<F>{g}, dy.data, z.data, y.data);
       },
       f);
 }
 
-namespace {
+template class ActivationsOn<cuda::Context, float>;
+template class ActivationsOn<cuda::Context, double>;
 
-// The four kinds of a line's work. `lane` of `lanes` threads works on every lanes-th element; at(j) is element j's
-// place; sum and max are over all lanes.
-
-// yⱼ = e^(zⱼ−m) / Σₖ e^(zₖ−m),  m = max z
-struct SoftmaxForward {
-  template <class T, class G>
-  __device__ void operator()(const G& g, std::size_t n, const T* z, const T*, T* y) const {
-    T m = z[g.at(0)], sum = 0;
-    for (std::size_t j = g.lane; j < n; j += g.lanes) m = Maximum()(m, z[g.at(j)]);
-    m = g.max(m);
-    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += formulas::exp(z[g.at(j)] - m);
-    sum = g.sum(sum);
-    for (std::size_t j = g.lane; j < n; j += g.lanes) y[g.at(j)] = formulas::exp(z[g.at(j)] - m) / sum;
-  }
-};
-
-// dzᵢ = yᵢ(δᵢ − Σⱼ δⱼyⱼ)
-struct SoftmaxBackward {
-  template <class T, class G>
-  __device__ void operator()(const G& g, std::size_t n, const T* y, const T* dy, T* dz) const {
-    T sum = 0;
-    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += dy[g.at(j)] * y[g.at(j)];
-    sum = g.sum(sum);
-    for (std::size_t j = g.lane; j < n; j += g.lanes) dz[g.at(j)] = y[g.at(j)] * (dy[g.at(j)] - sum);
-  }
-};
-
-// yⱼ = (zⱼ−m) − log Σₖ e^(zₖ−m),  m = max z
-struct LogSoftmaxForward {
-  template <class T, class G>
-  __device__ void operator()(const G& g, std::size_t n, const T* z, const T*, T* y) const {
-    T m = z[g.at(0)], sum = 0;
-    for (std::size_t j = g.lane; j < n; j += g.lanes) m = Maximum()(m, z[g.at(j)]);
-    m = g.max(m);
-    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += formulas::exp(z[g.at(j)] - m);
-    const T log_sum = formulas::log(g.sum(sum));
-    for (std::size_t j = g.lane; j < n; j += g.lanes) y[g.at(j)] = (z[g.at(j)] - m) - log_sum;
-  }
-};
-
-// dzᵢ = δᵢ − e^(yᵢ)·Σⱼ δⱼ
-struct LogSoftmaxBackward {
-  template <class T, class G>
-  __device__ void operator()(const G& g, std::size_t n, const T* y, const T* dy, T* dz) const {
-    T sum = 0;
-    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += dy[g.at(j)];
-    sum = g.sum(sum);
-    for (std::size_t j = g.lane; j < n; j += g.lanes) dz[g.at(j)] = dy[g.at(j)] - formulas::exp(y[g.at(j)]) * sum;
-  }
-};
-
-// A line whose elements lie side by side: a group works on it.
-template <unsigned G>
-struct Row {
-  Group<G> group;
-  std::size_t lane = group.lane;
-  static constexpr std::size_t lanes = G;
-  __device__ static std::size_t at(std::size_t j) { return j; }
-  template <class T>
-  __device__ T sum(T v) const {
-    return group.sum(v);
-  }
-  template <class T>
-  __device__ T max(T v) const {
-    return group.max(v);
-  }
-};
-
-// A line whose elements are `step` apart: one thread works on it, its neighbours on the lines beside it.
-struct Strided {
-  std::size_t step;
-  static constexpr std::size_t lane = 0, lanes = 1;
-  __device__ std::size_t at(std::size_t j) const { return j * step; }
-  template <class T>
-  __device__ static T sum(T v) {
-    return v;
-  }
-  template <class T>
-  __device__ static T max(T v) {
-    return v;
-  }
-};
-
-template <unsigned G, class F, class T>
-__global__ void __launch_bounds__(threads)
-    row_kernel(std::size_t rows, std::size_t n, F f, const T* a, const T* b, T* out) {
-  const Row<G> row;
-  for (std::size_t i = std::size_t{blockIdx.x} * Group<G>::in_block + row.group.index; i < rows;
-       i += std::size_t{gridDim.x} * Group<G>::in_block)
-    f(row, n, a + i * n, b + i * n, out + i * n);
-}
-
-template <class F, class T>
-__global__ void __launch_bounds__(threads)
-    strided_kernel(std::size_t lines, std::size_t n, std::size_t inner, F f, const T* a, const T* b, T* out) {
-  const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
-  for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < lines; i += step) {
-    const std::size_t first = i / inner * n * inner + i % inner;
-    f(Strided{inner}, n, a + first, b + first, out + first);
-  }
-}
-
-// b is read by the backward kinds only.
-template <class F, class T>
-void along(Context& context, F f, const Shape& shape, int dim, const T* a, const T* b, T* out) {
-  const auto guard = context.use();
-  const Lines l = lines_along(shape, dim);
-  if (l.inner > 1)
-    context.launch(strided_kernel<F, T>, blocks_for(l.outer * l.inner, threads, context.most_blocks()), threads,
-                   l.outer * l.inner, l.size, l.inner, f, a, b, out);
-  else if (l.size > long_row)
-    context.launch(row_kernel<threads, F, T>, row_blocks<threads>(context, l.outer), threads, l.outer, l.size, f, a, b,
-                   out);
-  else
-    context.launch(row_kernel<warp, F, T>, row_blocks<warp>(context, l.outer), threads, l.outer, l.size, f, a, b, out);
-}
-
-}  // namespace
-
-template <class T>
-void CudaBackend<T>::softmax_forward(const Tensor<T>& z, int dim, Tensor<T>& y) {
-  along(context_, SoftmaxForward(), z.shape(), dim, z.data(), z.data(), y.data());
-}
-
-template <class T>
-void CudaBackend<T>::softmax_backward(const Tensor<T>& y, const Tensor<T>& dy, int dim, Tensor<T>& dz) {
-  along(context_, SoftmaxBackward(), y.shape(), dim, y.data(), dy.data(), dz.data());
-}
-
-template <class T>
-void CudaBackend<T>::log_softmax_forward(const Tensor<T>& z, int dim, Tensor<T>& y) {
-  along(context_, LogSoftmaxForward(), z.shape(), dim, z.data(), z.data(), y.data());
-}
-
-template <class T>
-void CudaBackend<T>::log_softmax_backward(const Tensor<T>& y, const Tensor<T>& dy, int dim, Tensor<T>& dz) {
-  along(context_, LogSoftmaxBackward(), y.shape(), dim, y.data(), dy.data(), dz.data());
-}
-
-#define HANDGRAD_INSTANTIATE(T)                                                                                     \
-  template void CudaBackend<T>::activation_forward(const A&, const Tensor<T>&, Tensor<T>&);                         \
-  template void CudaBackend<T>::activation_backward(const A&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, \
-                                                    Tensor<T>&);                                                    \
-  template void CudaBackend<T>::softmax_forward(const Tensor<T>&, int, Tensor<T>&);                                 \
-  template void CudaBackend<T>::softmax_backward(const Tensor<T>&, const Tensor<T>&, int, Tensor<T>&);              \
-  template void CudaBackend<T>::log_softmax_forward(const Tensor<T>&, int, Tensor<T>&);                             \
-  template void CudaBackend<T>::log_softmax_backward(const Tensor<T>&, const Tensor<T>&, int, Tensor<T>&);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
-
-}  // namespace handgrad::kernels::cuda
+}  // namespace handgrad::kernels

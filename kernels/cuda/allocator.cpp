@@ -1,6 +1,5 @@
 #include "kernels/cuda/allocator.hpp"
 
-#include "handgrad/base/errors.hpp"
 #include "kernels/cuda/runtime.hpp"
 
 namespace handgrad::kernels::cuda {
@@ -23,8 +22,8 @@ void* Allocator::allocate(std::size_t bytes) {
   if (!address) {
     std::size_t free = 0, total = 0;
     if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
-    throw DeviceError("out of memory on " + device_ + ": cudaMalloc of " + std::to_string(size) + " bytes, " +
-                      std::to_string(free) + " of " + std::to_string(total) + " are free");
+    fail("out of memory on " + device_ + ": cudaMalloc of " + std::to_string(size) + " bytes, " + std::to_string(free) +
+         " of " + std::to_string(total) + " are free");
   }
   return address;
 }

@@ -17,7 +17,7 @@ class Allocator {
   /// `before_trim` is called before memory goes back to the device: what uses it must have been given to the device.
   Allocator(std::string device, std::function<void()> before_trim)
       : device_(std::move(device)), before_trim_(std::move(before_trim)) {}
-  /// Throws DeviceError, saying how much was wanted and how much there is, when the device has too little, also after
+  /// Fails, saying how much was wanted and how much there is, when the device has too little, also after
   /// all kept blocks were given back to it. The program can go on then.
   void* allocate(std::size_t bytes);
   void deallocate(void* address, std::size_t bytes) noexcept;

@@ -1,20 +1,25 @@
 #include "kernels/cuda/context.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 
-#include "handgrad/base/errors.hpp"
-
 namespace handgrad::kernels::cuda {
+
+Raise raise{};
+
+void fail(const std::string& message) {
+  raise.device_error(message);
+  std::abort();  // it throws
+}
 
 void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // an error that can be forgotten is not reported a second time
   // "cudaStreamSynchronize(stream_)" is named by its function
   const std::string name(call, std::strcspn(call, "("));
-  throw DeviceError(name + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
+  fail(name + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
 }
 
 // As Device::str, which is the library's and not to be had here.
@@ -129,7 +134,7 @@ void Context::download(void* host, const void* device, std::size_t bytes) {
     next_part_ = (next_part_ + 1) % parts;
     done += now;
   }
-  if (bytes > 0 && used > 0) throw_class_error(words.data());
+  if (bytes > 0 && used > 0) raise_class_error(words.data());
 }
 
 void Context::copy(void* to, const void* from, std::size_t bytes) {
@@ -190,7 +195,7 @@ unsigned long long* Context::class_error(std::size_t classes) {
   return class_errors_ + (place - classes_.begin());
 }
 
-void Context::throw_class_error(const unsigned long long* words) {
+void Context::raise_class_error(const unsigned long long* words) {
   for (std::size_t i = 0; i < classes_.size(); ++i) {
     if (words[i] == no_error) continue;
     HANDGRAD_CUDA(cudaMemsetAsync(class_errors_, 0xff, most_class_errors * sizeof(unsigned long long), stream_));
@@ -198,10 +203,7 @@ void Context::throw_class_error(const unsigned long long* words) {
     const auto bits = static_cast<std::uint32_t>(words[i]);
     float target = 0;
     std::memcpy(&target, &bits, sizeof target);
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", static_cast<double>(target));
-    throw ValueError("target " + std::to_string(row) + " is " + text + ", a class from 0 to " +
-                     std::to_string(classes_[i] - 1) + " expected (found on " + name_of(index_) + ")");
+    raise.bad_class({static_cast<std::size_t>(row), static_cast<double>(target), classes_[i]}, name_of(index_));
   }
 }
 

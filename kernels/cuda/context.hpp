@@ -12,11 +12,11 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/backend.hpp"
 #include "kernels/cuda/allocator.hpp"
 #include "kernels/cuda/product.hpp"
 #include "kernels/cuda/recorder.hpp"
 #include "kernels/cuda/runtime.hpp"
+#include "kernels/device.hpp"
 
 namespace handgrad::kernels::cuda {
 
@@ -27,7 +27,7 @@ class Context final : public Memory {
   explicit Context(int index);
 
   /// Makes the device current in this thread, and keeps other threads off it until the guard is gone: what is put on
-  /// the stream by one call of the backend stays together.
+  /// the stream by one operation stays together.
   std::unique_lock<std::recursive_mutex> use();
 
   int index() const { return index_; }
@@ -66,7 +66,7 @@ class Context final : public Memory {
   void* allocate(std::size_t bytes) override;
   void deallocate(void* address, std::size_t bytes) noexcept override;
   void upload(void* device, const void* host, std::size_t bytes) override;
-  /// Waits for the device, and throws what a kernel before it found wrong.
+  /// Waits for the device, and raises what a kernel before it found wrong.
   void download(void* host, const void* device, std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
   void synchronize();
@@ -74,14 +74,14 @@ class Context final : public Memory {
   double seconds_of(const std::function<void()>& work);
 
   /// A kernel cannot throw. One that meets a class that does not exist writes (row, class) here, and the next download
-  /// throws ValueError. One word for each number of classes in use; the lowest row wins.
+  /// raises it. One word for each number of classes in use; the lowest row wins.
   unsigned long long* class_error(std::size_t classes);
   static constexpr unsigned long long no_error = ~0ull;
 
  private:
   void* scratch_bytes(std::size_t bytes);
   void* staging();
-  void throw_class_error(const unsigned long long* words);
+  void raise_class_error(const unsigned long long* words);
 
   int index_;
   std::recursive_mutex mutex_;

@@ -1,7 +1,10 @@
-#include "kernels/cuda/backend.hpp"
+#include "kernels/dropout.hpp"
+
 #include "kernels/cuda/device.hpp"
 
-namespace handgrad::kernels::cuda {
+namespace handgrad::kernels {
+
+using namespace cuda;
 
 namespace {
 
@@ -45,21 +48,18 @@ __global__ void __launch_bounds__(threads)
 
 }  // namespace
 
-template <class T>
-void CudaBackend<T>::dropout(const formulas::Dropout& rule, bool advance, Tensor<double>& step, const Tensor<T>& x,
-                             Tensor<T>& y) {
-  const auto guard = context_.use();
-  if (advance) map(context_, 1, step.data(), PlusOne(), static_cast<const double*>(step.data()));
+template <class D, class T>
+void DropoutOn<D, T>::apply(const formulas::Dropout& rule, bool advance, double* step, Vector<const T> x, Vector<T> y) {
+  const auto guard = device_.use();
+  if (advance) map(device_, 1, step, PlusOne(), static_cast<const double*>(step));
   if (rule.p >= 1)
-    map(context_, y.numel(), y.data(), Zero(), x.data());
+    map(device_, y.size, y.data, Zero(), x.data);
   else
-    context_.launch(dropout_kernel<T>, blocks_for((x.numel() + 3) / 4, threads, context_.most_blocks()), threads,
-                    x.numel(), rule, step.data(), x.data(), y.data());
+    device_.launch(dropout_kernel<T>, blocks_for((x.size + 3) / 4, threads, device_.most_blocks()), threads, x.size,
+                   rule, step, x.data, y.data);
 }
 
-template void CudaBackend<float>::dropout(const formulas::Dropout&, bool, Tensor<double>&, const Tensor<float>&,
-                                          Tensor<float>&);
-template void CudaBackend<double>::dropout(const formulas::Dropout&, bool, Tensor<double>&, const Tensor<double>&,
-                                           Tensor<double>&);
+template class DropoutOn<cuda::Context, float>;
+template class DropoutOn<cuda::Context, double>;
 
-}  // namespace handgrad::kernels::cuda
+}  // namespace handgrad::kernels

@@ -1,8 +1,11 @@
-#include "kernels/cuda/backend.hpp"
+#include "kernels/elements.hpp"
+
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/kernels.hpp"
 
-namespace handgrad::kernels::cuda {
+namespace handgrad::kernels {
+
+using namespace cuda;
 
 namespace {
 
@@ -69,45 +72,46 @@ struct ToFourBFloat16 {
 
 }  // namespace
 
-template <class T>
-void CudaBackend<T>::fill(Tensor<T>& y, T value) {
-  const auto guard = context_.use();
-  map(context_, y.numel(), y.data(), Constant<T>{value});
+template <class D, class T>
+void ElementsOn<D, T>::fill(Vector<T> y, T value) {
+  const auto guard = device_.use();
+  map(device_, y.size, y.data, Constant<T>{value});
 }
 
-template <class T>
-void CudaBackend<T>::scale(Tensor<T>& y, T a) {
-  const auto guard = context_.use();
-  map(context_, y.numel(), y.data(), Times<T>{a}, static_cast<const T*>(y.data()));
+template <class D, class T>
+void ElementsOn<D, T>::scale(Vector<T> y, T a) {
+  const auto guard = device_.use();
+  map(device_, y.size, y.data, Times<T>{a}, static_cast<const T*>(y.data));
 }
 
-template <class T>
-void CudaBackend<T>::add(Tensor<T>& y, T a, const Tensor<T>& x) {
-  const auto guard = context_.use();
-  map(context_, y.numel(), y.data(), PlusTimes<T>{a}, static_cast<const T*>(y.data()), x.data());
+template <class D, class T>
+void ElementsOn<D, T>::add(Vector<T> y, T a, Vector<const T> x) {
+  const auto guard = device_.use();
+  map(device_, y.size, y.data, PlusTimes<T>{a}, static_cast<const T*>(y.data), x.data);
 }
 
-template <class T>
-void CudaBackend<T>::multiply_rows(Tensor<T>& y, const Tensor<T>& x) {
-  const auto guard = context_.use();
-  if (x.numel() == y.numel())
-    map(context_, y.numel(), y.data(), Product2(), static_cast<const T*>(y.data()), x.data());
+template <class D, class T>
+void ElementsOn<D, T>::multiply_rows(Matrix<T> y, Vector<const T> x) {
+  const auto guard = device_.use();
+  if (y.columns == 1)
+    map(device_, y.size(), y.data, Product2(), static_cast<const T*>(y.data), x.data);
   else
-    map_columns(context_, x.numel(), y.numel() / x.numel(), y.data(), TimesRow<T>{x.data()},
-                static_cast<const T*>(y.data()));
+    map_columns(device_, y.rows, y.columns, y.data, TimesRow<T>{x.data}, static_cast<const T*>(y.data));
 }
 
-template <class T>
-void CudaBackend<T>::gather_rows(const Tensor<T>& x, const Tensor<double>& rows, Tensor<T>& y) {
-  const auto guard = context_.use();
-  map_index(context_, y.numel(), y.data(), RowTaken<T>{x.data(), rows.data(), y.numel() / rows.numel()});
+template <class D, class T>
+void ElementsOn<D, T>::gather_rows(Matrix<const T> x, Vector<const double> rows, Matrix<T> y) {
+  const auto guard = device_.use();
+  map_index(device_, y.size(), y.data, RowTaken<T>{x.data, rows.data, y.columns});
 }
 
-template <class T>
-void CudaBackend<T>::sum_of_squares(const Tensor<T>& x, T a, Tensor<T>& value) {
-  const auto guard = context_.use();
-  sum(context_, x.numel(), Square<T>{x.data()}, StoreScaled<T>{value.data(), static_cast<double>(a)});
+template <class D, class T>
+void ElementsOn<D, T>::sum_of_squares(Vector<const T> x, T a, T* value) {
+  const auto guard = device_.use();
+  sum(device_, x.size, Square<T>{x.data}, StoreScaled<T>{value, static_cast<double>(a)});
 }
+
+namespace cuda {
 
 void round_to_bfloat16(Context& context, std::size_t n, const float* x, unsigned short* y) {
   if (n % 4 == 0 && aligned(x, y))
@@ -117,15 +121,9 @@ void round_to_bfloat16(Context& context, std::size_t n, const float* x, unsigned
     map_index(context, n, y, ToBFloat16{x});
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                   \
-  template void CudaBackend<T>::fill(Tensor<T>&, T);                                              \
-  template void CudaBackend<T>::scale(Tensor<T>&, T);                                             \
-  template void CudaBackend<T>::add(Tensor<T>&, T, const Tensor<T>&);                             \
-  template void CudaBackend<T>::multiply_rows(Tensor<T>&, const Tensor<T>&);                      \
-  template void CudaBackend<T>::gather_rows(const Tensor<T>&, const Tensor<double>&, Tensor<T>&); \
-  template void CudaBackend<T>::sum_of_squares(const Tensor<T>&, T, Tensor<T>&);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
+}  // namespace cuda
 
-}  // namespace handgrad::kernels::cuda
+template class ElementsOn<cuda::Context, float>;
+template class ElementsOn<cuda::Context, double>;
+
+}  // namespace handgrad::kernels

@@ -1,5 +1,5 @@
 #pragma once
-// Kernels that other files of the backend call: defined in the .cu file of their subject.
+// Kernels that other files call: defined in the .cu file of their subject.
 #include <cstddef>
 
 namespace handgrad::kernels::cuda {

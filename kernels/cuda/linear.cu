@@ -1,9 +1,13 @@
+#include "kernels/linear.hpp"
+
 #include <variant>
 
-#include "kernels/cuda/backend.hpp"
+#include "kernels/activations.hpp"
 #include "kernels/cuda/device.hpp"
 
-namespace handgrad::kernels::cuda {
+namespace handgrad::kernels {
+
+using namespace cuda;
 
 namespace {
 
@@ -80,7 +84,7 @@ struct WeightedRows {
 
 // dbⱼ = Σᵢ δᵢⱼ
 template <class T>
-struct Elements {
+struct Deltas {
   const T* dy;
   std::size_t columns;
   __device__ Sums<1> operator()(std::size_t i, std::size_t j) const {
@@ -100,36 +104,29 @@ struct Accumulate {
 
 }  // namespace
 
-template <class T>
-void CudaBackend<T>::matmul(const Tensor<T>& a, bool ta, const Tensor<T>& b, bool tb, T beta, Tensor<T>& c) {
-  const auto guard = context_.use();
-  context_.products().run(
-      Product<T>{ta, tb, c.size(0), c.size(1), a.size(ta ? 0 : 1), a.data(), b.data(), beta, c.data()});
-}
-
 // y = f(x·Wᵀ + b): bias and ReLU in the product where cuBLASLt can, the rest in one pass over y.
-template <class T>
-bool CudaBackend<T>::linear_forward(const Tensor<T>& x, const Tensor<T>& W, const Tensor<T>* b, const A* f,
-                                    Tensor<T>& y, Tensor<T>* mask) {
-  const auto guard = context_.use();
-  const std::size_t out = W.size(0), in = W.size(1), rows = x.numel() / in;
-  const A activation = f ? *f : A(formulas::Identity{});
+template <class D, class T>
+bool LinearOn<D, T>::forward(Matrix<const T> x, Matrix<const T> W, Vector<const T> b, const formulas::Activation* f,
+                             Matrix<T> y, T* mask) {
+  const auto guard = device_.use();
+  const std::size_t rows = x.rows, in = x.columns, out = W.rows;
+  const formulas::Activation activation = f ? *f : formulas::Activation(formulas::Identity{});
   if (out == 1) {
     std::visit(
         [&](const auto& g) {
-          context_.launch(neuron_kernel<std::decay_t<decltype(g)>, T>, row_blocks<warp>(context_, rows), threads, rows,
-                          in, x.data(), W.data(), b ? b->data() : nullptr, g, y.data());
+          device_.launch(neuron_kernel<std::decay_t<decltype(g)>, T>, row_blocks<warp>(device_, rows), threads, rows,
+                         in, x.data, W.data, b.data, g, y.data);
         },
         activation);
     return false;
   }
   const auto product = [&](Epilogue epilogue, const T* bias, void* bits) {
-    return context_.products().run(Product<T>{false, true, rows, out, in, x.data(), W.data(), T(0), y.data(), epilogue,
-                                              const_cast<T*>(bias), bits});
+    return device_.products().run(
+        Product<T>{false, true, rows, out, in, x.data, W.data, T(0), y.data, epilogue, const_cast<T*>(bias), bits});
   };
-  const T* bias = b ? b->data() : nullptr;
+  const T* bias = b.data;
   if (std::holds_alternative<formulas::ReLU>(activation)) {
-    if (mask && product(Epilogue::ReLUMask, bias, mask->data())) return true;
+    if (mask && product(Epilogue::ReLUMask, bias, mask)) return true;
     if (product(Epilogue::ReLU, bias, nullptr)) return false;
   }
   if (bias && product(Epilogue::Bias, bias, nullptr))
@@ -139,113 +136,97 @@ bool CudaBackend<T>::linear_forward(const Tensor<T>& x, const Tensor<T>& W, cons
   if (bias)
     std::visit(
         [&](const auto& g) {
-          map_columns(context_, rows, out, y.data(), BiasActivation<std::decay_t<decltype(g)>, T>{g, bias},
-                      static_cast<const T*>(y.data()));
+          map_columns(device_, rows, out, y.data, BiasActivation<std::decay_t<decltype(g)>, T>{g, bias},
+                      static_cast<const T*>(y.data));
         },
         activation);
   else if (f)
-    activation_forward(*f, y, y);
+    ActivationsOn<D, T>(device_).forward(*f, {y.data, y.size()}, {y.data, y.size()});
   return false;
 }
 
 // ReLU's bits, which cuBLASLt writes beside y and reads again in the product δ·W.
-template <class T>
-std::size_t CudaBackend<T>::mask_size(const A& f, const Tensor<T>& y) const {
-  const std::size_t out = y.shape()[-1];
-  const bool masks = std::holds_alternative<formulas::ReLU>(f) && out > 1;
-  return masks ? y.numel() / out * mask_columns(out) / (8 * sizeof(T)) : 0;
+template <class D, class T>
+std::size_t LinearOn<D, T>::mask_size(const formulas::Activation& f, std::size_t rows, std::size_t columns) const {
+  const bool masks = std::holds_alternative<formulas::ReLU>(f) && columns > 1;
+  return masks ? rows * mask_columns(columns) / (8 * sizeof(T)) : 0;
 }
 
 // dx = δ·W
-template <class T>
-void CudaBackend<T>::linear_backward_input(const Tensor<T>& dy, const Tensor<T>& W, Tensor<T>& dx) {
-  const auto guard = context_.use();
-  const std::size_t out = W.size(0), in = W.size(1), rows = dy.numel() / out;
+template <class D, class T>
+void LinearOn<D, T>::backward_input(Matrix<const T> dy, Matrix<const T> W, Matrix<T> dx) {
+  const auto guard = device_.use();
+  const std::size_t rows = dy.rows, in = W.columns, out = W.rows;
   if (out == 1)
-    map_columns(context_, rows, in, dx.data(), Outer<T>{dy.data(), W.data()});
+    map_columns(device_, rows, in, dx.data, Outer<T>{dy.data, W.data});
   else
-    context_.products().run(Product<T>{false, false, rows, in, out, dy.data(), W.data(), T(0), dx.data()});
+    device_.products().run(Product<T>{false, false, rows, in, out, dy.data, W.data, T(0), dx.data});
 }
 
 // dW = δᵀ·x,  db = Σᵢ δᵢ, in the product where cuBLASLt can
-template <class T>
-void CudaBackend<T>::linear_backward_parameters(const Tensor<T>& x, const Tensor<T>& dy, Accumulator<T> dW,
-                                                Accumulator<T> db) {
-  const auto guard = context_.use();
-  const std::size_t in = dW.grad->shape()[-1], out = dW.grad->numel() / in, rows = x.numel() / in;
-  bool bias_done = !db.grad;
+template <class D, class T>
+void LinearOn<D, T>::backward_parameters(Matrix<const T> x, Matrix<const T> dy, Gradient<T> dW, Gradient<T> db) {
+  const auto guard = device_.use();
+  const std::size_t rows = x.rows, in = x.columns, out = dy.columns;
+  bool bias_done = !db;
   if (out == 1) {
-    column_sums<1>(context_, rows, in, WeightedRows<T>{dy.data(), x.data(), in},
-                   Accumulate<T>{dW.grad->data(), dW.beta});
+    column_sums<1>(device_, rows, in, WeightedRows<T>{dy.data, x.data, in}, Accumulate<T>{dW.data, dW.beta});
   } else {
-    Product<T> product{true, false, out, in, rows, dy.data(), x.data(), dW.beta, dW.grad->data()};
+    Product<T> product{true, false, out, in, rows, dy.data, x.data, dW.beta, dW.data};
     bool done = false;
-    if (db.grad && db.beta == T(0)) {  // the epilogue overwrites
+    if (db && db.beta == T(0)) {  // the epilogue overwrites
       product.epilogue = Epilogue::BiasGradient;
-      product.bias = db.grad->data();
-      done = bias_done = context_.products().run(product);
+      product.bias = db.data;
+      done = bias_done = device_.products().run(product);
     }
     if (!done) {
       product.epilogue = Epilogue::None;
       product.bias = nullptr;
-      context_.products().run(product);
+      device_.products().run(product);
     }
   }
-  if (!bias_done)
-    column_sums<1>(context_, rows, out, Elements<T>{dy.data(), out}, Accumulate<T>{db.grad->data(), db.beta});
+  if (!bias_done) column_sums<1>(device_, rows, out, Deltas<T>{dy.data, out}, Accumulate<T>{db.data, db.beta});
 }
 
 // dz = (δ·W)∘f′(z),  db = Σᵢ dzᵢ: in the product where cuBLASLt can, else in one pass after it.
-template <class T>
-void CudaBackend<T>::activation_linear_backward(const Tensor<T>& dy, const Tensor<T>& W, const A& f, const Tensor<T>& z,
-                                                const Tensor<T>& x, const Tensor<T>* mask, Tensor<T>& dz,
-                                                Accumulator<T> db) {
-  const auto guard = context_.use();
-  const std::size_t out = W.size(0), in = W.size(1), rows = dy.numel() / out;
+template <class D, class T>
+void LinearOn<D, T>::backward_through(Matrix<const T> dy, Matrix<const T> W, const formulas::Activation& f,
+                                      Matrix<const T> z, Matrix<const T> x, const T* mask, Matrix<T> dz,
+                                      Gradient<T> db) {
+  const auto guard = device_.use();
+  const std::size_t rows = dy.rows, in = W.columns, out = W.rows;
   const T* weights = nullptr;  // of a single output neuron, whose product is done in the pass
   if (out == 1) {
-    weights = W.data();
+    weights = W.data;
   } else {
-    Product<T> product{false, false, rows, in, out, dy.data(), W.data(), T(0), dz.data()};
+    Product<T> product{false, false, rows, in, out, dy.data, W.data, T(0), dz.data};
     if (mask) {
-      const bool overwrites = db.grad && db.beta == T(0);  // as the epilogue does
+      const bool overwrites = db && db.beta == T(0);  // as the epilogue does
       product.epilogue = Epilogue::ReLUGradient;
-      product.mask = const_cast<T*>(mask->data());
-      product.bias = overwrites ? db.grad->data() : nullptr;
-      if (context_.products().run(product)) {
-        if (db.grad && !overwrites)
-          column_sums<1>(context_, rows, in, Elements<T>{dz.data(), in}, Accumulate<T>{db.grad->data(), db.beta});
+      product.mask = const_cast<T*>(mask);
+      product.bias = overwrites ? db.data : nullptr;
+      if (device_.products().run(product)) {
+        if (db && !overwrites)
+          column_sums<1>(device_, rows, in, Deltas<T>{dz.data, in}, Accumulate<T>{db.data, db.beta});
         return;
       }
       product.epilogue = Epilogue::None;
       product.mask = product.bias = nullptr;
     }
-    context_.products().run(product);
+    device_.products().run(product);
   }
   std::visit(
       [&](const auto& g) {
-        const Through<std::decay_t<decltype(g)>, T> through{g, dy.data(), weights, z.data(), x.data(), dz.data(), in};
-        if (db.grad)
-          column_sums<1>(context_, rows, in, through, Accumulate<T>{db.grad->data(), db.beta});
+        const Through<std::decay_t<decltype(g)>, T> through{g, dy.data, weights, z.data, x.data, dz.data, in};
+        if (db)
+          column_sums<1>(device_, rows, in, through, Accumulate<T>{db.data, db.beta});
         else
-          map_index(context_, dz.numel(), dz.data(), through);
+          map_index(device_, dz.size(), dz.data, through);
       },
       f);
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                                  \
-  template void CudaBackend<T>::matmul(const Tensor<T>&, bool, const Tensor<T>&, bool, T, Tensor<T>&);           \
-  template bool CudaBackend<T>::linear_forward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, const A*,   \
-                                               Tensor<T>&, Tensor<T>*);                                          \
-  template std::size_t CudaBackend<T>::mask_size(const A&, const Tensor<T>&) const;                              \
-  template void CudaBackend<T>::linear_backward_input(const Tensor<T>&, const Tensor<T>&, Tensor<T>&);           \
-  template void CudaBackend<T>::linear_backward_parameters(const Tensor<T>&, const Tensor<T>&, Accumulator<T>,   \
-                                                           Accumulator<T>);                                      \
-  template void CudaBackend<T>::activation_linear_backward(const Tensor<T>&, const Tensor<T>&, const A&,         \
-                                                           const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, \
-                                                           Tensor<T>&, Accumulator<T>);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
+template class LinearOn<cuda::Context, float>;
+template class LinearOn<cuda::Context, double>;
 
-}  // namespace handgrad::kernels::cuda
+}  // namespace handgrad::kernels

@@ -1,9 +1,12 @@
+#include "kernels/losses.hpp"
+
 #include <variant>
 
-#include "kernels/cuda/backend.hpp"
 #include "kernels/cuda/device.hpp"
 
-namespace handgrad::kernels::cuda {
+namespace handgrad::kernels {
+
+using namespace cuda;
 
 namespace {
 
@@ -28,38 +31,32 @@ struct Slope {
   }
 };
 
-template <class T>
-const T* data_or_null(const Tensor<T>* x) {
-  return x ? x->data() : nullptr;
-}
-
 }  // namespace
 
 // ℓᵢ = wᵢ·f(pᵢ, yᵢ, qᵢ);  value = a·Σℓ, or all ℓ
-template <class T>
-void CudaBackend<T>::element_loss_forward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                                          const Tensor<T>* q, Reduction reduction, T a, Tensor<T>& value) {
-  const auto guard = context_.use();
+template <class D, class T>
+void LossesOn<D, T>::element_forward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y,
+                                     Vector<const T> w, Vector<const T> q, Reduction reduction, T a, T* value) {
+  const auto guard = device_.use();
   std::visit(
       [&](const auto& g) {
-        const Value<std::decay_t<decltype(g)>, T> loss{g, p.data(), y.data(), data_or_null(w), data_or_null(q)};
+        const Value<std::decay_t<decltype(g)>, T> loss{g, p.data, y.data, w.data, q.data};
         if (reduction == Reduction::None)
-          map_index(context_, p.numel(), value.data(), loss);
+          map_index(device_, p.size, value, loss);
         else
-          sum(context_, p.numel(), loss, StoreScaled<T>{value.data(), static_cast<double>(a)});
+          sum(device_, p.size, loss, StoreScaled<T>{value, static_cast<double>(a)});
       },
       f);
 }
 
 // dpᵢ = a·wᵢ·∂f/∂p
-template <class T>
-void CudaBackend<T>::element_loss_backward(const L& f, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                                           const Tensor<T>* q, T a, Tensor<T>& dp) {
-  const auto guard = context_.use();
+template <class D, class T>
+void LossesOn<D, T>::element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y,
+                                      Vector<const T> w, Vector<const T> q, T a, Vector<T> dp) {
+  const auto guard = device_.use();
   std::visit(
       [&](const auto& g) {
-        map_index(context_, p.numel(), dp.data(),
-                  Slope<std::decay_t<decltype(g)>, T>{g, p.data(), y.data(), data_or_null(w), data_or_null(q), a});
+        map_index(device_, p.size, dp.data, Slope<std::decay_t<decltype(g)>, T>{g, p.data, y.data, w.data, q.data, a});
       },
       f);
 }
@@ -74,14 +71,14 @@ struct Rows {
   bool classes;  // y is one class for each row; else a distribution
   const T *p, *y, *w;
 
-  Rows(RowLoss kind, const Tensor<T>& prediction, const Tensor<T>& target, const Tensor<T>* weight)
+  Rows(RowLoss kind, Matrix<const T> prediction, Targets<T> target, Vector<const T> weight)
       : loss(kind),
-        count(prediction.numel() / prediction.shape().columns()),
-        columns(prediction.shape().columns()),
-        classes(!(target.shape() == prediction.shape())),
-        p(prediction.data()),
-        y(target.data()),
-        w(data_or_null(weight)) {}
+        count(prediction.rows),
+        columns(prediction.columns),
+        classes(target.are_classes),
+        p(prediction.data),
+        y(target.data),
+        w(weight.data) {}
 
   __device__ T weight(std::size_t j) const { return w ? w[j] : T(1); }
   __device__ bool is_class(T c) const { return c >= T(0) && c < static_cast<T>(columns) && c == floor(c); }
@@ -207,40 +204,31 @@ __global__ void __launch_bounds__(threads) row_slope_kernel(Rows<T> rows, const 
 
 }  // namespace
 
-template <class T>
-void CudaBackend<T>::row_loss_forward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                                      Reduction reduction, Tensor<T>& divisor, Tensor<T>& value) {
-  const auto guard = context_.use();
+template <class D, class T>
+std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+                                                    Reduction reduction, T* divisor, T* value) {
+  const auto guard = device_.use();
   const Rows<T> rows(loss, p, y, w);
   const bool none = reduction == Reduction::None;
-  const FinishRows<T> finish{reduction == Reduction::Mean, divisor.data(), none ? nullptr : value.data()};
-  const unsigned blocks = rows.count <= 128 ? 1 : row_blocks<warp>(context_, rows.count);
-  double* partial = blocks == 1 ? nullptr : context_.scratch<double>(2 * std::size_t{blocks});
-  context_.launch(row_loss_kernel<T>, blocks, threads, rows, none ? value.data() : nullptr, partial, finish,
-                  context_.class_error(rows.columns));
-  if (blocks > 1) context_.launch(row_loss_finish_kernel<T>, 1, threads, blocks, partial, finish);
+  const FinishRows<T> finish{reduction == Reduction::Mean, divisor, none ? nullptr : value};
+  const unsigned blocks = rows.count <= 128 ? 1 : row_blocks<warp>(device_, rows.count);
+  double* partial = blocks == 1 ? nullptr : device_.template scratch<double>(2 * std::size_t{blocks});
+  device_.launch(row_loss_kernel<T>, blocks, threads, rows, none ? value : nullptr, partial, finish,
+                 device_.class_error(rows.columns));
+  if (blocks > 1) device_.launch(row_loss_finish_kernel<T>, 1, threads, blocks, partial, finish);
+  return {};
 }
 
-template <class T>
-void CudaBackend<T>::row_loss_backward(RowLoss loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>* w,
-                                       const Tensor<T>& divisor, Tensor<T>& dp) {
-  const auto guard = context_.use();
+template <class D, class T>
+std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+                                                     const T* divisor, Matrix<T> dp) {
+  const auto guard = device_.use();
   const Rows<T> rows(loss, p, y, w);
-  context_.launch(row_slope_kernel<T>, row_blocks<warp>(context_, rows.count), threads, rows, divisor.data(),
-                  dp.data());
+  device_.launch(row_slope_kernel<T>, row_blocks<warp>(device_, rows.count), threads, rows, divisor, dp.data);
+  return {};
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                                       \
-  template void CudaBackend<T>::element_loss_forward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,  \
-                                                     const Tensor<T>*, Reduction, T, Tensor<T>&);                     \
-  template void CudaBackend<T>::element_loss_backward(const L&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*, \
-                                                      const Tensor<T>*, T, Tensor<T>&);                               \
-  template void CudaBackend<T>::row_loss_forward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,       \
-                                                 Reduction, Tensor<T>&, Tensor<T>&);                                  \
-  template void CudaBackend<T>::row_loss_backward(RowLoss, const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,      \
-                                                  const Tensor<T>&, Tensor<T>&);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
+template class LossesOn<cuda::Context, float>;
+template class LossesOn<cuda::Context, double>;
 
-}  // namespace handgrad::kernels::cuda
+}  // namespace handgrad::kernels

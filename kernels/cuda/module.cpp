@@ -4,8 +4,6 @@
 #include <deque>
 #include <mutex>
 
-#include "handgrad/base/errors.hpp"
-#include "kernels/cuda/backend.hpp"
 #include "kernels/cuda/context.hpp"
 #include "kernels/cuda/staging.hpp"
 
@@ -93,9 +91,9 @@ class CudaModule final : public Module {
     HANDGRAD_CUDA(cudaGetDeviceProperties(&properties, index));
     return properties.name;
   }
-  DeviceMemory device_memory(int index) override {
+  MemorySize device_memory(int index) override {
     const auto guard = Context::of(index).use();
-    DeviceMemory memory;
+    MemorySize memory;
     HANDGRAD_CUDA(cudaMemGetInfo(&memory.free, &memory.total));
     return memory;
   }
@@ -103,14 +101,12 @@ class CudaModule final : public Module {
   double seconds_of(int index, const std::function<void()>& work) override {
     return Context::of(index).seconds_of(work);
   }
-  void set_matmul_precision(int index, MatmulPrecision precision) override {
-    Context::of(index).products().precision = precision;
-  }
-  MatmulPrecision matmul_precision(int index) override { return Context::of(index).products().precision; }
+  void set_precision(int index, Precision precision) override { Context::of(index).products().precision = precision; }
+  Precision precision(int index) override { return Context::of(index).products().precision; }
 
   Memory& memory(int index) override { return Context::of(index); }
-  Backend<float>& backend(int index, float) override { return of(float_, index); }
-  Backend<double>& backend(int index, double) override { return of(double_, index); }
+  const Backend<float>& backend(int index, float) override { return of(float_, index); }
+  const Backend<double>& backend(int index, double) override { return of(double_, index); }
   std::unique_ptr<StepGraph> step_graph(int index) override {
     return std::make_unique<CudaStepGraph>(Context::of(index));
   }
@@ -120,19 +116,19 @@ class CudaModule final : public Module {
 
  private:
   template <class T>
-  CudaBackend<T>& of(std::deque<std::unique_ptr<CudaBackend<T>>>& backends, int index) {
+  const Backend<T>& of(std::deque<std::unique_ptr<BackendOn<Context, T>>>& backends, int index) {
     const std::lock_guard lock(mutex_);
     while (backends.size() < static_cast<std::size_t>(count_)) backends.emplace_back();
     auto& backend = backends[static_cast<std::size_t>(index)];
-    if (!backend) backend = std::make_unique<CudaBackend<T>>(Context::of(index));
-    return *backend;
+    if (!backend) backend = std::make_unique<BackendOn<Context, T>>(Context::of(index));
+    return backend->operations();
   }
 
   int count_ = 0;
   std::string reason_;
   std::mutex mutex_;
-  std::deque<std::unique_ptr<CudaBackend<float>>> float_;
-  std::deque<std::unique_ptr<CudaBackend<double>>> double_;
+  std::deque<std::unique_ptr<BackendOn<Context, float>>> float_;
+  std::deque<std::unique_ptr<BackendOn<Context, double>>> double_;
 };
 
 }  // namespace
@@ -142,7 +138,9 @@ extern "C" {
 
 __attribute__((visibility("default"))) const char* handgrad_cuda_abi() { return HANDGRAD_CUDA_ABI; }
 
-__attribute__((visibility("default"))) handgrad::kernels::cuda::Module* handgrad_cuda_module() {
+__attribute__((visibility("default"))) handgrad::kernels::cuda::Module* handgrad_cuda_module(
+    const handgrad::kernels::Raise& raise) {
+  handgrad::kernels::cuda::raise = raise;
   static auto* module = new handgrad::kernels::cuda::CudaModule;  // never destroyed
   return module;
 }

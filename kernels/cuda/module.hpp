@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "handgrad/base/device.hpp"
 #include "kernels/backend.hpp"
+#include "kernels/device.hpp"
 
 namespace handgrad::kernels::cuda {
 
@@ -19,14 +19,14 @@ class Module {
 
   // For an index below device_count():
   virtual std::string device_name(int index) = 0;
-  virtual DeviceMemory device_memory(int index) = 0;
+  virtual MemorySize device_memory(int index) = 0;
   virtual void synchronize(int index) = 0;
   virtual double seconds_of(int index, const std::function<void()>& work) = 0;
-  virtual void set_matmul_precision(int index, MatmulPrecision precision) = 0;
-  virtual MatmulPrecision matmul_precision(int index) = 0;
+  virtual void set_precision(int index, Precision precision) = 0;
+  virtual Precision precision(int index) = 0;
   virtual Memory& memory(int index) = 0;
-  virtual Backend<float>& backend(int index, float) = 0;
-  virtual Backend<double>& backend(int index, double) = 0;
+  virtual const Backend<float>& backend(int index, float) = 0;
+  virtual const Backend<double>& backend(int index, double) = 0;
   virtual std::unique_ptr<StepGraph> step_graph(int index) = 0;
   virtual std::unique_ptr<Staging> staging(int index, std::size_t bytes) = 0;
 };
@@ -35,7 +35,8 @@ class Module {
 /// HANDGRAD_CUDA_ABI is a hash (kernels/cuda/abi.cmake).
 extern "C" {
 using AbiFunction = const char*();
-using ModuleFunction = Module*();
+/// Never null, and never destroyed.
+using ModuleFunction = Module*(const Raise&);
 }
 inline constexpr const char* abi_symbol = "handgrad_cuda_abi";
 inline constexpr const char* module_symbol = "handgrad_cuda_module";

@@ -1,24 +1,18 @@
+#include "kernels/norms.hpp"
+
 #include "kernels/formulas/norms.hpp"
 
-#include "kernels/cuda/backend.hpp"
 #include "kernels/cuda/device.hpp"
 
-namespace handgrad::kernels::cuda {
+namespace handgrad::kernels {
+
+using namespace cuda;
 
 namespace {
 
 template <class T>
 __device__ inline void accumulate_into(T* grad, T beta, std::size_t j, double sum) {
   if (grad) grad[j] = beta == T(0) ? static_cast<T>(sum) : static_cast<T>(sum) + beta * grad[j];
-}
-
-template <class T>
-T* data_or_null(Tensor<T>* x) {
-  return x ? x->data() : nullptr;
-}
-template <class T>
-const T* data_or_null(const Tensor<T>* x) {
-  return x ? x->data() : nullptr;
 }
 
 // --- BatchNorm: columns ---
@@ -183,95 +177,77 @@ __global__ void __launch_bounds__(threads)
 
 }  // namespace
 
-template <class T>
-void CudaBackend<T>::batch_norm_forward(const Tensor<T>& x, const Tensor<T>* gamma, const Tensor<T>* beta, T eps,
-                                        const RunningStatistics<T>& running, bool of_batch, Tensor<T>& mean,
-                                        Tensor<T>& inv_std, Tensor<T>& y) {
-  const auto guard = context_.use();
-  const std::size_t rows = x.size(0), columns = x.size(1);
+template <class D, class T>
+void NormsOn<D, T>::batch_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps,
+                                       const RunningStatistics<T>& running, bool of_batch, Vector<T> mean,
+                                       Vector<T> inv_std, Matrix<T> y) {
+  const auto guard = device_.use();
+  const std::size_t rows = x.rows, columns = x.columns;
   const T n = static_cast<T>(rows);
-  T* count = data_or_null(running.count);
+  T* count = running.count;
   if (of_batch) {
-    column_sums<1>(context_, rows, columns, ColumnElements<T>{x.data(), columns}, FinishMean<T>{n, mean.data(), count});
-    column_sums<1>(context_, rows, columns, SquaredDeviations<T>{x.data(), mean.data(), columns},
-                   FinishVariance<T>{n, eps, running.momentum, running.cumulative, mean.data(), count, inv_std.data(),
-                                     data_or_null(running.mean), data_or_null(running.var)});
+    column_sums<1>(device_, rows, columns, ColumnElements<T>{x.data, columns}, FinishMean<T>{n, mean.data, count});
+    column_sums<1>(device_, rows, columns, SquaredDeviations<T>{x.data, mean.data, columns},
+                   FinishVariance<T>{n, eps, running.momentum, running.cumulative, mean.data, count, inv_std.data,
+                                     running.mean, running.var});
   } else {
-    map_index(context_, columns, inv_std.data(),
-              FromRunning<T>{running.mean->data(), running.var->data(), eps, mean.data()});
+    map_index(device_, columns, inv_std.data, FromRunning<T>{running.mean, running.var, eps, mean.data});
   }
-  map_columns(context_, rows, columns, y.data(),
-              NormalizeColumns<T>{mean.data(), inv_std.data(), data_or_null(gamma), data_or_null(beta)}, x.data());
+  map_columns(device_, rows, columns, y.data, NormalizeColumns<T>{mean.data, inv_std.data, gamma.data, beta.data},
+              x.data);
 }
 
-template <class T>
-void CudaBackend<T>::batch_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const Tensor<T>* gamma,
-                                         const Tensor<T>& mean, const Tensor<T>& inv_std, bool of_batch,
-                                         Tensor<T>& sums, Accumulator<T> dgamma, Accumulator<T> dbeta, Tensor<T>* dx) {
-  const auto guard = context_.use();
-  const std::size_t rows = x.size(0), columns = x.size(1);
-  column_sums<2>(context_, rows, columns,
-                 GradientTerms<T, false>{x.data(), dy.data(), mean.data(), inv_std.data(), columns},
-                 FinishGradients<T>{sums.data(), data_or_null(dgamma.grad), data_or_null(dbeta.grad), dgamma.beta,
-                                    dbeta.beta, columns});
+template <class D, class T>
+void NormsOn<D, T>::batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
+                                        Vector<const T> mean, Vector<const T> inv_std, bool of_batch, Matrix<T> sums,
+                                        Gradient<T> dgamma, Gradient<T> dbeta, Matrix<T> dx) {
+  const auto guard = device_.use();
+  const std::size_t rows = x.rows, columns = x.columns;
+  column_sums<2>(device_, rows, columns, GradientTerms<T, false>{x.data, dy.data, mean.data, inv_std.data, columns},
+                 FinishGradients<T>{sums.data, dgamma.data, dbeta.data, dgamma.beta, dbeta.beta, columns});
   if (!dx) return;
-  map_columns(context_, rows, columns, dx->data(),
-              ColumnGradient<T>{mean.data(), inv_std.data(), data_or_null(gamma), sums.data(),
+  map_columns(device_, rows, columns, dx.data,
+              ColumnGradient<T>{mean.data, inv_std.data, gamma.data, sums.data,
                                 of_batch ? T(1) / static_cast<T>(rows) : T(0), columns},
-              dy.data(), x.data());
+              dy.data, x.data);
 }
 
-template <class T>
-void CudaBackend<T>::layer_norm_forward(const Tensor<T>& x, const Tensor<T>* gamma, const Tensor<T>* beta, T eps,
-                                        Tensor<T>& mean, Tensor<T>& inv_std, Tensor<T>& y) {
-  const auto guard = context_.use();
-  const std::size_t rows = mean.numel(), columns = x.numel() / rows;
+template <class D, class T>
+void NormsOn<D, T>::layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps,
+                                       Vector<T> mean, Vector<T> inv_std, Matrix<T> y) {
+  const auto guard = device_.use();
+  const std::size_t rows = x.rows, columns = x.columns;
   const auto run = [&](auto kernel, unsigned blocks) {
-    context_.launch(kernel, blocks, threads, rows, columns, eps, x.data(), data_or_null(gamma), data_or_null(beta),
-                    mean.data(), inv_std.data(), y.data());
+    device_.launch(kernel, blocks, threads, rows, columns, eps, x.data, gamma.data, beta.data, mean.data, inv_std.data,
+                   y.data);
   };
   if (columns > long_row)
-    run(layer_norm_kernel<threads, T>, row_blocks<threads>(context_, rows));
+    run(layer_norm_kernel<threads, T>, row_blocks<threads>(device_, rows));
   else
-    run(layer_norm_kernel<warp, T>, row_blocks<warp>(context_, rows));
+    run(layer_norm_kernel<warp, T>, row_blocks<warp>(device_, rows));
 }
 
-template <class T>
-void CudaBackend<T>::layer_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const Tensor<T>* gamma,
-                                         const Tensor<T>& mean, const Tensor<T>& inv_std, Accumulator<T> dgamma,
-                                         Accumulator<T> dbeta, Tensor<T>* dx) {
-  const auto guard = context_.use();
-  const std::size_t rows = mean.numel(), columns = x.numel() / rows;
-  if (dgamma.grad || dbeta.grad)
-    column_sums<2>(context_, rows, columns,
-                   GradientTerms<T, true>{x.data(), dy.data(), mean.data(), inv_std.data(), columns},
-                   FinishGradients<T>{nullptr, data_or_null(dgamma.grad), data_or_null(dbeta.grad), dgamma.beta,
-                                      dbeta.beta, columns});
+template <class D, class T>
+void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
+                                        Vector<const T> mean, Vector<const T> inv_std, Gradient<T> dgamma,
+                                        Gradient<T> dbeta, Matrix<T> dx) {
+  const auto guard = device_.use();
+  const std::size_t rows = x.rows, columns = x.columns;
+  if (dgamma || dbeta)
+    column_sums<2>(device_, rows, columns, GradientTerms<T, true>{x.data, dy.data, mean.data, inv_std.data, columns},
+                   FinishGradients<T>{nullptr, dgamma.data, dbeta.data, dgamma.beta, dbeta.beta, columns});
   if (!dx) return;
   const auto run = [&](auto kernel, unsigned blocks) {
-    context_.launch(kernel, blocks, threads, rows, columns, x.data(), dy.data(), data_or_null(gamma), mean.data(),
-                    inv_std.data(), dx->data());
+    device_.launch(kernel, blocks, threads, rows, columns, x.data, dy.data, gamma.data, mean.data, inv_std.data,
+                   dx.data);
   };
   if (columns > long_row)
-    run(layer_norm_gradient_kernel<threads, T>, row_blocks<threads>(context_, rows));
+    run(layer_norm_gradient_kernel<threads, T>, row_blocks<threads>(device_, rows));
   else
-    run(layer_norm_gradient_kernel<warp, T>, row_blocks<warp>(context_, rows));
+    run(layer_norm_gradient_kernel<warp, T>, row_blocks<warp>(device_, rows));
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                               \
-  template void CudaBackend<T>::batch_norm_forward(const Tensor<T>&, const Tensor<T>*, const Tensor<T>*, T,   \
-                                                   const RunningStatistics<T>&, bool, Tensor<T>&, Tensor<T>&, \
-                                                   Tensor<T>&);                                               \
-  template void CudaBackend<T>::batch_norm_backward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,     \
-                                                    const Tensor<T>&, const Tensor<T>&, bool, Tensor<T>&,     \
-                                                    Accumulator<T>, Accumulator<T>, Tensor<T>*);              \
-  template void CudaBackend<T>::layer_norm_forward(const Tensor<T>&, const Tensor<T>*, const Tensor<T>*, T,   \
-                                                   Tensor<T>&, Tensor<T>&, Tensor<T>&);                       \
-  template void CudaBackend<T>::layer_norm_backward(const Tensor<T>&, const Tensor<T>&, const Tensor<T>*,     \
-                                                    const Tensor<T>&, const Tensor<T>&, Accumulator<T>,       \
-                                                    Accumulator<T>, Tensor<T>*);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
+template class NormsOn<cuda::Context, float>;
+template class NormsOn<cuda::Context, double>;
 
-}  // namespace handgrad::kernels::cuda
+}  // namespace handgrad::kernels

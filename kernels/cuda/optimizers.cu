@@ -1,12 +1,15 @@
+#include "kernels/optimizers.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <variant>
 
-#include "kernels/cuda/backend.hpp"
 #include "kernels/cuda/device.hpp"
 
-namespace handgrad::kernels::cuda {
+namespace handgrad::kernels {
+
+using namespace cuda;
 
 namespace {
 
@@ -84,9 +87,8 @@ void update(Context& context, const Rule& rule, std::span<const Update<T>> updat
   for_tables<Row>(
       updates,
       [](const Update<T>& u) {
-        Row row{u.value->data(), u.grad->data(), {}, u.value->numel()};
-        for (int k = 0; k < N; ++k)
-          row.state[static_cast<std::size_t>(k)] = u.state[static_cast<std::size_t>(k)]->data();
+        Row row{u.value.data, u.grad, {}, u.value.size};
+        for (int k = 0; k < N; ++k) row.state[static_cast<std::size_t>(k)] = u.state[static_cast<std::size_t>(k)];
         return row;
       },
       [&](const Table<Row>& table, unsigned blocks, unsigned) {
@@ -95,7 +97,7 @@ void update(Context& context, const Rule& rule, std::span<const Update<T>> updat
 }
 
 template <class T>
-struct Gradient {
+struct Clipped {
   T* grad;
   std::size_t n;
   template <class Rule>
@@ -104,13 +106,13 @@ struct Gradient {
   }
 };
 template <class T>
-Gradient<T> gradient(Tensor<T>* g) {
-  return {g->data(), g->numel()};
+Clipped<T> clipped(const Vector<T>& g) {
+  return {g.data, g.size};
 }
 
 // Σ |g|ᵖ or max |g| of each block, for one norm over all gradients
 template <class T>
-__global__ void __launch_bounds__(threads) norm_kernel(double p, double* partial, Table<Gradient<T>> table) {
+__global__ void __launch_bounds__(threads) norm_kernel(double p, double* partial, Table<Clipped<T>> table) {
   const Group<threads> block;
   const auto part = table.part();
   const bool largest = p == HUGE_VAL;
@@ -152,9 +154,9 @@ struct ToRange {
 
 }  // namespace
 
-template <class T>
-void CudaBackend<T>::optimize(std::span<const Update<T>> updates) {
-  const auto guard = context_.use();
+template <class D, class T>
+void OptimizersOn<D, T>::optimize(std::span<const Update<T>> updates) {
+  const auto guard = device_.use();
   // A launch for each group of parameters with the same rule.
   for (std::size_t begin = 0, end = 0; begin < updates.size(); begin = end) {
     while (end < updates.size() && updates[end].rule == updates[begin].rule) ++end;
@@ -164,16 +166,16 @@ void CudaBackend<T>::optimize(std::span<const Update<T>> updates) {
           constexpr bool one_or_none = std::is_same_v<std::decay_t<decltype(rule)>, formulas::SGD>;
           switch (rule.states()) {
             case 0:
-              if constexpr (one_or_none) update<0>(context_, rule, group);
+              if constexpr (one_or_none) update<0>(device_, rule, group);
               break;
             case 1:
-              update<1>(context_, rule, group);
+              update<1>(device_, rule, group);
               break;
             case 2:
-              if constexpr (!one_or_none) update<2>(context_, rule, group);
+              if constexpr (!one_or_none) update<2>(device_, rule, group);
               break;
             default:
-              if constexpr (!one_or_none) update<3>(context_, rule, group);
+              if constexpr (!one_or_none) update<3>(device_, rule, group);
           }
         },
         updates[begin].rule);
@@ -181,37 +183,32 @@ void CudaBackend<T>::optimize(std::span<const Update<T>> updates) {
 }
 
 // ‖g‖ₚ = (Σ |gᵢ|ᵖ)^(1/p),  ‖g‖∞ = max |gᵢ|;  g ← g·min(1, max_norm/(‖g‖ + 1e-6))
-template <class T>
-void CudaBackend<T>::clip_norm(std::span<Tensor<T>* const> grads, T max_norm, double p, Tensor<T>& norm) {
-  const auto guard = context_.use();
-  using Row = Gradient<T>;
+template <class D, class T>
+void OptimizersOn<D, T>::clip_norm(std::span<const Vector<T>> grads, T max_norm, double p, T* norm) {
+  const auto guard = device_.use();
+  using Row = Clipped<T>;
   std::size_t blocks = 0;
-  for (const Tensor<T>* g : grads) blocks += (g->numel() + chunk - 1) / chunk;
-  double* partial = context_.scratch<double>(blocks);
-  for_tables<Row>(grads, gradient<T>, [&](const Table<Row>& table, unsigned here, unsigned before) {
-    context_.launch(norm_kernel<T>, here, threads, p, partial + before, table);
+  for (const Vector<T>& g : grads) blocks += (g.size + chunk - 1) / chunk;
+  double* partial = device_.template scratch<double>(blocks);
+  for_tables<Row>(grads, clipped<T>, [&](const Table<Row>& table, unsigned here, unsigned before) {
+    device_.launch(norm_kernel<T>, here, threads, p, partial + before, table);
   });
-  context_.launch(norm_finish_kernel<T>, 1, threads, static_cast<unsigned>(blocks), p, partial, norm.data());
-  for_tables<Row>(grads, gradient<T>, [&](const Table<Row>& table, unsigned here, unsigned) {
-    context_.launch(update_kernel<ToNorm<T>, Row>, here, threads, ToNorm<T>{norm.data(), max_norm}, table);
-  });
-}
-
-template <class T>
-void CudaBackend<T>::clip_value(std::span<Tensor<T>* const> grads, T bound) {
-  const auto guard = context_.use();
-  using Row = Gradient<T>;
-  for_tables<Row>(grads, gradient<T>, [&](const Table<Row>& table, unsigned here, unsigned) {
-    context_.launch(update_kernel<ToRange<T>, Row>, here, threads, ToRange<T>{bound}, table);
+  device_.launch(norm_finish_kernel<T>, 1, threads, static_cast<unsigned>(blocks), p, partial, norm);
+  for_tables<Row>(grads, clipped<T>, [&](const Table<Row>& table, unsigned here, unsigned) {
+    device_.launch(update_kernel<ToNorm<T>, Row>, here, threads, ToNorm<T>{norm, max_norm}, table);
   });
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                \
-  template void CudaBackend<T>::optimize(std::span<const Update<T>>);                          \
-  template void CudaBackend<T>::clip_norm(std::span<Tensor<T>* const>, T, double, Tensor<T>&); \
-  template void CudaBackend<T>::clip_value(std::span<Tensor<T>* const>, T);
-HANDGRAD_INSTANTIATE(float)
-HANDGRAD_INSTANTIATE(double)
-#undef HANDGRAD_INSTANTIATE
+template <class D, class T>
+void OptimizersOn<D, T>::clip_value(std::span<const Vector<T>> grads, T bound) {
+  const auto guard = device_.use();
+  using Row = Clipped<T>;
+  for_tables<Row>(grads, clipped<T>, [&](const Table<Row>& table, unsigned here, unsigned) {
+    device_.launch(update_kernel<ToRange<T>, Row>, here, threads, ToRange<T>{bound}, table);
+  });
+}
 
-}  // namespace handgrad::kernels::cuda
+template class OptimizersOn<cuda::Context, float>;
+template class OptimizersOn<cuda::Context, double>;
+
+}  // namespace handgrad::kernels

@@ -5,7 +5,6 @@
 #include <string>
 #include <type_traits>
 
-#include "handgrad/base/errors.hpp"
 #include "kernels/cuda/context.hpp"
 #include "kernels/cuda/kernels.hpp"
 
@@ -20,8 +19,8 @@ namespace {
 
 void check(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw DeviceError(std::string(call) + ": out of memory");
-  throw DeviceError(std::string(call) + ": " + cublasLtGetStatusName(status) + ", " + cublasLtGetStatusString(status));
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) fail(std::string(call) + ": out of memory");
+  fail(std::string(call) + ": " + cublasLtGetStatusName(status) + ", " + cublasLtGetStatusString(status));
 }
 #define HANDGRAD_CUBLAS(call) check(call, #call)
 
@@ -73,10 +72,10 @@ template <class T>
 void Products::make(Plan& plan, const Product<T>& p, const PlanKey& key) {
   constexpr bool is_double = std::is_same_v<T, double>;
   const cudaDataType_t type = is_double ? CUDA_R_64F : CUDA_R_32F;
-  const bool halves = key.precision == MatmulPrecision::BF16;
-  const cublasComputeType_t compute = is_double                                ? CUBLAS_COMPUTE_64F
-                                      : key.precision == MatmulPrecision::TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                                               : CUBLAS_COMPUTE_32F;
+  const bool halves = key.precision == Precision::BF16;
+  const cublasComputeType_t compute = is_double                          ? CUBLAS_COMPUTE_64F
+                                      : key.precision == Precision::TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                         : CUBLAS_COMPUTE_32F;
   const cublasLtHandle_t handle = this->handle();
   HANDGRAD_CUBLAS(cublasLtMatmulDescCreate(&plan.operation, compute, type));
   // Operands change places: cuBLASLt's A is our B.
@@ -116,8 +115,8 @@ void Products::make(Plan& plan, const Product<T>& p, const PlanKey& key) {
 template <class T>
 Products::Plan& Products::plan(const Product<T>& p) {
   constexpr bool is_double = std::is_same_v<T, double>;
-  const MatmulPrecision used = is_double ? MatmulPrecision::FP32 : precision;
-  const bool halves = used == MatmulPrecision::BF16;  // the factors are copies then, in memory of our own
+  const Precision used = is_double ? Precision::FP32 : precision;
+  const bool halves = used == Precision::BF16;  // the factors are copies then, in memory of our own
   const PlanKey key{is_double,
                     p.transpose_a,
                     p.transpose_b,
@@ -163,11 +162,11 @@ bool Products::run(const Product<T>& p) {
   Plan& plan = this->plan(p);
   if (!plan.found) {
     if (p.epilogue != Epilogue::None) return false;
-    throw DeviceError("cublasLtMatmulAlgoGetHeuristic: no algorithm for a product of (" + std::to_string(p.m) + ", " +
-                      std::to_string(p.k) + ") and (" + std::to_string(p.k) + ", " + std::to_string(p.n) + ")");
+    fail("cublasLtMatmulAlgoGetHeuristic: no algorithm for a product of (" + std::to_string(p.m) + ", " +
+         std::to_string(p.k) + ") and (" + std::to_string(p.k) + ", " + std::to_string(p.n) + ")");
   }
   if constexpr (std::is_same_v<T, float>) {
-    if (precision == MatmulPrecision::BF16) {
+    if (precision == Precision::BF16) {
       // Rounded copies; given back at once: who gets the memory next queues behind the product.
       const std::size_t na = p.m * p.k, nb = p.k * p.n;
       auto* a = static_cast<unsigned short*>(context_.allocate(2 * na));

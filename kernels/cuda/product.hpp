@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <map>
 
-#include "handgrad/base/device.hpp"
+#include "kernels/device.hpp"
 
 namespace handgrad::kernels::cuda {
 
@@ -44,7 +44,7 @@ struct PlanKey {
   bool is_double, transpose_a, transpose_b, accumulates;
   std::size_t m, n, k;
   Epilogue epilogue;
-  MatmulPrecision precision;
+  Precision precision;
   unsigned alignment_a, alignment_b, alignment_c, alignment_bias;  // the last is 0 without a bias
   auto operator<=>(const PlanKey&) const = default;
 };
@@ -75,11 +75,11 @@ class Products {
   Products(const Products&) = delete;
 
   /// False when there is no algorithm for the epilogue: the caller then takes the unfused way. A product without one
-  /// throws DeviceError instead.
+  /// fails instead.
   template <class T>
   bool run(const Product<T>& product);
 
-  MatmulPrecision precision = MatmulPrecision::FP32;
+  Precision precision = Precision::FP32;
 
  private:
   struct Plan {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <exception>
 #include <utility>
 
-#include "handgrad/base/errors.hpp"
 #include "kernels/cuda/runtime.hpp"
 
 namespace handgrad::kernels::cuda {
@@ -162,7 +162,7 @@ void Recorder::issue(const void* key, std::size_t key_bytes, std::function<void(
   if (mode_ == Mode::Direct) return issue();
   try {
     issue();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     stop(std::string("what cannot be recorded: ") + error.what());
     return issue();
   }

@@ -1,9 +1,17 @@
 #pragma once
 #include <cuda_runtime.h>
 
+#include <string>
+
+#include "kernels/device.hpp"
+
 namespace handgrad::kernels::cuda {
 
-/// Throws DeviceError when a call of the CUDA runtime failed: `cudaMalloc: out of memory (cudaErrorMemoryAllocation)`.
+/// What is called when something cannot go on: given by whoever loads the module.
+extern Raise raise;
+[[noreturn]] void fail(const std::string& message);
+
+/// Fails when a call of the CUDA runtime failed: `cudaMalloc: out of memory (cudaErrorMemoryAllocation)`.
 /// An error of an earlier kernel surfaces in whatever call comes next.
 void check(cudaError_t status, const char* call);
 

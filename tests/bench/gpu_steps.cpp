@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/handgrad.hpp"
 #include "handgrad/training/training_step.hpp"
-#include "kernels/backend.hpp"
 
 using namespace handgrad;
 
@@ -82,13 +83,13 @@ void wide() {
   const Tensor<float> x = matrix(n, n), W = matrix(n, n), delta = matrix(n, n), last_W = matrix(classes, n),
                       last_delta = matrix(n, classes);
   Tensor<float> square = matrix(n, n), y = matrix(n, classes), last_dW = matrix(classes, n);
-  auto& k = kernels::backend<float>(gpu);
+  auto& k = backend<float>(gpu).products;
   for (const auto& [name, precision] :
        {std::pair{"FP32", MatmulPrecision::FP32}, {"TF32", MatmulPrecision::TF32}, {"BF16", MatmulPrecision::BF16}}) {
     set_matmul_precision(gpu, precision);
     // Each as the step has it, into memory that is there. In BF16 its factors are rounded first, here too.
     const auto time = [&](const Tensor<float>& a, bool ta, const Tensor<float>& b, bool tb, Tensor<float>& c) {
-      return microseconds([&] { k.matmul(a, ta, b, tb, 0, c); }, 5);
+      return microseconds([&] { k.matmul(view::matrix(a), ta, view::matrix(b), tb, 0, view::matrix(c)); }, 5);
     };
     const double products =
         3 * time(x, false, W, true, square) + time(x, false, last_W, true, y) +                     // y = x·Wᵀ

@@ -5,11 +5,12 @@
 #include <cmath>
 #include <limits>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/random.hpp"
 #include "handgrad/base/tensor.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/base/xtensor.hpp"
-#include "kernels/backend.hpp"
 #include "support/typed.hpp"
 
 using namespace handgrad;
@@ -31,7 +32,7 @@ struct Both {
       std::vector<Tensor<T>> inputs, outputs;
       for (const Tensor<T>& x : in) inputs.push_back(x.defined() ? x.to(device).clone() : x);
       for (const Shape& shape : out) outputs.push_back(full<T>(shape, std::numeric_limits<T>::quiet_NaN(), device));
-      op(kernels::backend<T>(device), inputs, outputs);
+      op(backend<T>(device), inputs, outputs);
       results.emplace_back();
       for (const auto& list : {outputs, inputs})  // inputs too: some are changed, none by accident
         for (const Tensor<T>& x : list) results.back().push_back(x.cpu());
@@ -53,6 +54,10 @@ Tensor<T> random(const Shape& shape) {
   return randn<T>(shape);
 }
 template <class T>
+kernels::Targets<T> targets(const Tensor<T>& p, const Tensor<T>& y) {
+  return {y.data(), !(y.shape() == p.shape())};
+}
+template <class T>
 Tensor<T> positive(const Shape& shape) {
   Tensor<T> x = Tensor<T>::empty(shape);
   return uniform_(x, 0.05, 0.95);
@@ -67,23 +72,31 @@ HANDGRAD_TEST_CUDA(elements) {
   const Both<T> both{Place::device()};
   for (const std::size_t n : sizes) {
     const Tensor<T> x = random<T>({n}), y = random<T>({n});
-    both.agree("fill", {}, {{n}}, [](K& k, V&, V& out) { k.fill(out[0], T(3)); });
-    both.agree("scale", {x}, {}, [](K& k, V& in, V&) { k.scale(in[0], T(-2)); });
-    both.agree("add", {x, y}, {}, [](K& k, V& in, V&) { k.add(in[0], T(0.5), in[1]); });
-    both.agree("multiply_rows, same shape", {x, y}, {}, [](K& k, V& in, V&) { k.multiply_rows(in[0], in[1]); });
-    both.agree("multiply_rows", {random<T>({n, 7}), x}, {}, [](K& k, V& in, V&) { k.multiply_rows(in[0], in[1]); });
-    both.agree("gather_rows", {random<T>({9, n})}, {{4, n}}, [](K& k, V& in, V& out) {
-      k.gather_rows(in[0], Tensor<double>{8, 0, 3, 3}.to(in[0].device()), out[0]);
+    both.agree("fill", {}, {{n}}, [](const K& k, V&, V& out) { k.elements.fill(view::vector(out[0]), T(3)); });
+    both.agree("scale", {x}, {}, [](const K& k, V& in, V&) { k.elements.scale(view::vector(in[0]), T(-2)); });
+    both.agree("add", {x, y}, {},
+               [](const K& k, V& in, V&) { k.elements.add(view::vector(in[0]), T(0.5), view::vector(in[1])); });
+    both.agree("multiply_rows, same shape", {x, y}, {}, [](const K& k, V& in, V&) {
+      k.elements.multiply_rows(view::rows_of(in[0], in[1].numel()), view::vector(in[1]));
     });
-    both.agree("sum_of_squares", {x}, {{}}, [](K& k, V& in, V& out) { k.sum_of_squares(in[0], T(0.5), out[0]); });
+    both.agree("multiply_rows", {random<T>({n, 7}), x}, {}, [](const K& k, V& in, V&) {
+      k.elements.multiply_rows(view::rows_of(in[0], in[1].numel()), view::vector(in[1]));
+    });
+    both.agree("gather_rows", {random<T>({9, n})}, {{4, n}}, [](const K& k, V& in, V& out) {
+      k.elements.gather_rows(view::matrix(in[0]), view::vector(Tensor<double>{8, 0, 3, 3}.to(in[0].device())),
+                             view::matrix(out[0]));
+    });
+    both.agree("sum_of_squares", {x}, {{}}, [](const K& k, V& in, V& out) {
+      k.elements.sum_of_squares(view::vector(in[0]), T(0.5), out[0].data());
+    });
     // A view that does not begin at 16 bytes
-    both.agree("add to rows", {random<T>({n + 1, 1}), random<T>({n + 1, 1})}, {}, [&](K& k, V& in, V&) {
+    both.agree("add to rows", {random<T>({n + 1, 1}), random<T>({n + 1, 1})}, {}, [&](const K& k, V& in, V&) {
       Tensor<T> rows = in[0].rows(1, n + 1);
-      k.add(rows, T(2), in[1].rows(1, n + 1));
+      k.elements.add(view::vector(rows), T(2), view::vector(in[1].rows(1, n + 1)));
     });
   }
   both.agree("sum_of_squares of many", {random<T>({100003})}, {{}},
-             [](K& k, V& in, V& out) { k.sum_of_squares(in[0], T(1), out[0]); });
+             [](const K& k, V& in, V& out) { k.elements.sum_of_squares(view::vector(in[0]), T(1), out[0].data()); });
 }
 
 HANDGRAD_TEST_CUDA(products) {
@@ -100,7 +113,10 @@ HANDGRAD_TEST_CUDA(products) {
               both.agree("matmul",
                          {ta ? random<T>({k, m}) : random<T>({m, k}), tb ? random<T>({n, k}) : random<T>({k, n}),
                           random<T>({m, n})},
-                         {}, [&](K& kernel, V& in, V&) { kernel.matmul(in[0], ta, in[1], tb, beta, in[2]); });
+                         {}, [&](const K& kernel, V& in, V&) {
+                           kernel.products.matmul(view::matrix(in[0]), ta, view::matrix(in[1]), tb, beta,
+                                                  view::matrix(in[2]));
+                         });
   for (const std::size_t rows : {1, 33, 300})
     for (const std::size_t in : {1, 129})
       for (const std::size_t out : {1, 2, 33}) {
@@ -109,18 +125,21 @@ HANDGRAD_TEST_CUDA(products) {
         for (const formulas::Activation& f : {formulas::Activation(formulas::ReLU{}), {formulas::Tanh{}}})
           for (const bool bias : {false, true})
             for (const bool fused : {false, true})
-              both.agree("linear_forward", {x, W, b}, {{rows, out}}, [&](K& k, V& v, V& y) {
-                k.linear_forward(v[0], v[1], bias ? &v[2] : nullptr, fused ? &f : nullptr, y[0]);
+              both.agree("linear_forward", {x, W, b}, {{rows, out}}, [&](const K& k, V& v, V& y) {
+                k.linear.forward(view::matrix(v[0]), view::matrix(v[1]), view::vector(bias ? &v[2] : nullptr),
+                                 fused ? &f : nullptr, view::matrix(y[0]));
               });
-        both.agree("linear_backward_input", {dy, W}, {{rows, in}},
-                   [](K& k, V& v, V& dx) { k.linear_backward_input(v[0], v[1], dx[0]); });
+        both.agree("linear_backward_input", {dy, W}, {{rows, in}}, [](const K& k, V& v, V& dx) {
+          k.linear.backward_input(view::matrix(v[0]), view::matrix(v[1]), view::matrix(dx[0]));
+        });
         for (const T beta : {T(0), T(1)})
           for (const bool bias : {false, true})
-            both.agree(
-                "linear_backward_parameters", {x, dy, random<T>({out, in}), random<T>({out})}, {}, [&](K& k, V& v, V&) {
-                  k.linear_backward_parameters(v[0], v[1], {&v[2], beta},
-                                               bias ? kernels::Accumulator<T>{&v[3], beta} : kernels::Accumulator<T>{});
-                });
+            both.agree("linear_backward_parameters", {x, dy, random<T>({out, in}), random<T>({out})}, {},
+                       [&](const K& k, V& v, V&) {
+                         k.linear.backward_parameters(
+                             view::matrix(v[0]), view::matrix(v[1]), {v[2].data(), beta},
+                             bias ? kernels::Gradient<T>{v[3].data(), beta} : kernels::Gradient<T>{});
+                       });
       }
 }
 
@@ -144,19 +163,22 @@ HANDGRAD_TEST_CUDA(back_through_an_activation) {
                 both.agree("activation_linear_backward",
                            {whole({rows, 5}), whole({width, 5}), full<T>({width}, T(0.5)), random<T>({out, width}),
                             random<T>({rows, out}), random<T>({width})},
-                           {{rows, width}, {rows, width}, {rows, width}}, [&](K& k, V& v, V& o) {
+                           {{rows, width}, {rows, width}, {rows, width}}, [&](const K& k, V& v, V& o) {
                              Tensor<T>&z = o[0], &y = o[1], &dz = o[2];
-                             k.linear_forward(v[0], v[1], &v[2], nullptr, z);
+                             k.linear.forward(view::matrix(v[0]), view::matrix(v[1]), view::vector(v[2]), nullptr,
+                                              view::matrix(z));
                              Tensor<T> mask;
-                             if (const std::size_t size = masked ? k.mask_size(f, y) : 0)
+                             if (const std::size_t size = masked ? k.linear.mask_size(f, y.size(0), y.size(1)) : 0)
                                mask = full<T>({size}, T(-1), z.device());
                              const bool written =
-                                 k.linear_forward(v[0], v[1], &v[2], &f, y, mask.defined() ? &mask : nullptr);
+                                 k.linear.forward(view::matrix(v[0]), view::matrix(v[1]), view::vector(v[2]), &f,
+                                                  view::matrix(y), mask.data());
                              if (mask.defined() && device_name(z.device()).starts_with("emulation"))
                                BOOST_TEST(written == (std::is_same_v<T, float>));
-                             k.activation_linear_backward(
-                                 v[4], v[3], f, z, y, written ? &mask : nullptr, dz,
-                                 bias ? kernels::Accumulator<T>{&v[5], beta} : kernels::Accumulator<T>{});
+                             k.linear.backward_through(
+                                 view::matrix(v[4]), view::matrix(v[3]), f, view::matrix(z), view::matrix(y),
+                                 written ? mask.data() : nullptr, view::matrix(dz),
+                                 bias ? kernels::Gradient<T>{v[5].data(), beta} : kernels::Gradient<T>{});
                            });
 }
 
@@ -171,13 +193,17 @@ HANDGRAD_TEST_CUDA(lines) {
   for (const std::size_t n : sizes) cases.push_back({{33, n}, 1});
   for (const auto& [shape, dim] : cases) {
     const Tensor<T> z = random<T>(shape), dy = random<T>(shape);
-    both.agree("softmax_forward", {z}, {shape}, [&, d = dim](K& k, V& v, V& y) { k.softmax_forward(v[0], d, y[0]); });
-    both.agree("log_softmax_forward", {z}, {shape},
-               [&, d = dim](K& k, V& v, V& y) { k.log_softmax_forward(v[0], d, y[0]); });
-    both.agree("softmax_backward", {z, dy}, {shape},
-               [&, d = dim](K& k, V& v, V& dz) { k.softmax_backward(v[0], v[1], d, dz[0]); });
-    both.agree("log_softmax_backward", {z, dy}, {shape},
-               [&, d = dim](K& k, V& v, V& dz) { k.log_softmax_backward(v[0], v[1], d, dz[0]); });
+    both.agree("softmax_forward", {z}, {shape},
+               [&, d = dim](const K& k, V& v, V& y) { k.softmax.forward(view::lines(v[0], d), view::lines(y[0], d)); });
+    both.agree("log_softmax_forward", {z}, {shape}, [&, d = dim](const K& k, V& v, V& y) {
+      k.softmax.log_forward(view::lines(v[0], d), view::lines(y[0], d));
+    });
+    both.agree("softmax_backward", {z, dy}, {shape}, [&, d = dim](const K& k, V& v, V& dz) {
+      k.softmax.backward(view::lines(v[0], d), view::lines(v[1], d), view::lines(dz[0], d));
+    });
+    both.agree("log_softmax_backward", {z, dy}, {shape}, [&, d = dim](const K& k, V& v, V& dz) {
+      k.softmax.log_backward(view::lines(v[0], d), view::lines(v[1], d), view::lines(dz[0], d));
+    });
   }
 }
 
@@ -193,32 +219,39 @@ HANDGRAD_TEST_CUDA(norms) {
     for (const bool affine : {false, true}) {
       for (const bool of_batch : {false, true})
         for (const bool cumulative : {false, true})
-          both.agree(
-              "batch_norm_forward", {x, gamma, beta, random<T>({columns}), positive<T>({columns}), full<T>({}, T(4))},
-              {shape, {columns}, {columns}}, [&](K& k, V& v, V& out) {
-                k.batch_norm_forward(v[0], affine ? &v[1] : nullptr, affine ? &v[2] : nullptr, T(1e-5),
-                                     {&v[3], &v[4], &v[5], T(0.1), cumulative}, of_batch, out[1], out[2], out[0]);
-              });
+          both.agree("batch_norm_forward",
+                     {x, gamma, beta, random<T>({columns}), positive<T>({columns}), full<T>({}, T(4))},
+                     {shape, {columns}, {columns}}, [&](const K& k, V& v, V& out) {
+                       k.norms.batch_norm_forward(view::matrix(v[0]), view::vector(affine ? &v[1] : nullptr),
+                                                  view::vector(affine ? &v[2] : nullptr), T(1e-5),
+                                                  {v[3].data(), v[4].data(), v[5].data(), T(0.1), cumulative}, of_batch,
+                                                  view::vector(out[1]), view::vector(out[2]), view::matrix(out[0]));
+                     });
       for (const bool of_batch : {false, true})
         for (const T factor : {T(0), T(1)})
           both.agree(
               "batch_norm_backward",
               {x, dy, gamma, random<T>({columns}), positive<T>({columns}), random<T>({columns}), random<T>({columns})},
-              {shape, {2, columns}}, [&](K& k, V& v, V& out) {
-                kernels::Accumulator<T> dgamma, dbeta;
-                if (affine) dgamma = {&v[5], factor}, dbeta = {&v[6], factor};
-                k.batch_norm_backward(v[0], v[1], affine ? &v[2] : nullptr, v[3], v[4], of_batch, out[1], dgamma, dbeta,
-                                      &out[0]);
+              {shape, {2, columns}}, [&](const K& k, V& v, V& out) {
+                kernels::Gradient<T> dgamma, dbeta;
+                if (affine) dgamma = {v[5].data(), factor}, dbeta = {v[6].data(), factor};
+                k.norms.batch_norm_backward(
+                    view::matrix(v[0]), view::matrix(v[1]), view::vector(affine ? &v[2] : nullptr), view::vector(v[3]),
+                    view::vector(v[4]), of_batch, view::matrix(out[1]), dgamma, dbeta, view::matrix(out[0]));
               });
-      both.agree("layer_norm_forward", {x, gamma, beta}, {shape, {rows}, {rows}}, [&](K& k, V& v, V& out) {
-        k.layer_norm_forward(v[0], affine ? &v[1] : nullptr, affine ? &v[2] : nullptr, T(1e-5), out[1], out[2], out[0]);
+      both.agree("layer_norm_forward", {x, gamma, beta}, {shape, {rows}, {rows}}, [&](const K& k, V& v, V& out) {
+        k.norms.layer_norm_forward(view::matrix(v[0]), view::vector(affine ? &v[1] : nullptr),
+                                   view::vector(affine ? &v[2] : nullptr), T(1e-5), view::vector(out[1]),
+                                   view::vector(out[2]), view::matrix(out[0]));
       });
       both.agree("layer_norm_backward",
                  {x, dy, gamma, random<T>({rows}), positive<T>({rows}), random<T>({columns}), random<T>({columns})},
-                 {shape}, [&](K& k, V& v, V& out) {
-                   kernels::Accumulator<T> dgamma, dbeta;
-                   if (affine) dgamma = {&v[5], T(1)}, dbeta = {&v[6], T(0)};
-                   k.layer_norm_backward(v[0], v[1], affine ? &v[2] : nullptr, v[3], v[4], dgamma, dbeta, &out[0]);
+                 {shape}, [&](const K& k, V& v, V& out) {
+                   kernels::Gradient<T> dgamma, dbeta;
+                   if (affine) dgamma = {v[5].data(), T(1)}, dbeta = {v[6].data(), T(0)};
+                   k.norms.layer_norm_backward(view::matrix(v[0]), view::matrix(v[1]),
+                                               view::vector(affine ? &v[2] : nullptr), view::vector(v[3]),
+                                               view::vector(v[4]), dgamma, dbeta, view::matrix(out[0]));
                  });
     }
   }
@@ -235,7 +268,8 @@ HANDGRAD_TEST_CUDA(dropout_draws_the_cpus_masks) {
         for (const Device device : {Device::cpu(), Place::device()}) {
           Tensor<T> y = full<T>({n}, std::numeric_limits<T>::quiet_NaN(), device);
           Tensor<double> step = full<double>({}, before, device);
-          kernels::backend<T>(device).dropout({p, 0x123456789abcdefull, 7}, true, step, x.to(device), y);
+          backend<T>(device).dropout.apply({p, 0x123456789abcdefull, 7}, true, step.data(), view::vector(x.to(device)),
+                                           view::vector(y));
           results.push_back(y.cpu());
           steps.push_back(step.item());
         }
@@ -256,14 +290,16 @@ HANDGRAD_TEST_CUDA(losses) {
     const Tensor<T> p = positive<T>({n}), y = positive<T>({n}), w = positive<T>({n}), q = positive<T>({n});
     for (const auto& f : all)
       for (const bool weighted : {false, true}) {
-        both.agree("element_loss_forward", {p, y, w, q}, {{}, {n}}, [&](K& k, V& v, V& out) {
+        both.agree("element_loss_forward", {p, y, w, q}, {{}, {n}}, [&](const K& k, V& v, V& out) {
           const auto *a = weighted ? &v[2] : nullptr, *b = weighted ? &v[3] : nullptr;
-          k.element_loss_forward(f, v[0], v[1], a, b, Reduction::Mean, T(0.25), out[0]);
-          k.element_loss_forward(f, v[0], v[1], a, b, Reduction::None, T(1), out[1]);
+          k.losses.element_forward(f, view::vector(v[0]), view::vector(v[1]), view::vector(a), view::vector(b),
+                                   kernels::Reduction::Mean, T(0.25), out[0].data());
+          k.losses.element_forward(f, view::vector(v[0]), view::vector(v[1]), view::vector(a), view::vector(b),
+                                   kernels::Reduction::None, T(1), out[1].data());
         });
-        both.agree("element_loss_backward", {p, y, w, q}, {{n}}, [&](K& k, V& v, V& out) {
-          k.element_loss_backward(f, v[0], v[1], weighted ? &v[2] : nullptr, weighted ? &v[3] : nullptr, T(0.25),
-                                  out[0]);
+        both.agree("element_loss_backward", {p, y, w, q}, {{n}}, [&](const K& k, V& v, V& out) {
+          k.losses.element_backward(f, view::vector(v[0]), view::vector(v[1]), view::vector(weighted ? &v[2] : nullptr),
+                                    view::vector(weighted ? &v[3] : nullptr), T(0.25), view::vector(out[0]));
         });
       }
   }
@@ -275,15 +311,20 @@ HANDGRAD_TEST_CUDA(losses) {
       for (const Tensor<T>& y : {index, positive<T>({rows, classes})})
         for (const RowLoss loss : {RowLoss::CrossEntropy, RowLoss::NegativeLogLikelihood, RowLoss::Categorical})
           for (const bool weighted : {false, true}) {
-            both.agree("row_loss_forward", {p, y, w}, {{}, {}, {}, {}, {rows}, {}}, [&](K& k, V& v, V& out) {
+            both.agree("row_loss_forward", {p, y, w}, {{}, {}, {}, {}, {rows}, {}}, [&](const K& k, V& v, V& out) {
               const auto* a = weighted ? &v[2] : nullptr;
-              k.row_loss_forward(loss, v[0], v[1], a, Reduction::Mean, out[0], out[1]);
-              k.row_loss_forward(loss, v[0], v[1], a, Reduction::Sum, out[2], out[3]);
-              k.row_loss_forward(loss, v[0], v[1], a, Reduction::None, out[5], out[4]);
+              k.losses.row_forward(loss, view::matrix(v[0]), targets(p, v[1]), view::vector(a),
+                                   kernels::Reduction::Mean, out[0].data(), out[1].data());
+              k.losses.row_forward(loss, view::matrix(v[0]), targets(p, v[1]), view::vector(a), kernels::Reduction::Sum,
+                                   out[2].data(), out[3].data());
+              k.losses.row_forward(loss, view::matrix(v[0]), targets(p, v[1]), view::vector(a),
+                                   kernels::Reduction::None, out[5].data(), out[4].data());
             });
-            both.agree("row_loss_backward", {p, y, w, full<T>({}, T(3))}, {{rows, classes}}, [&](K& k, V& v, V& out) {
-              k.row_loss_backward(loss, v[0], v[1], weighted ? &v[2] : nullptr, v[3], out[0]);
-            });
+            both.agree(
+                "row_loss_backward", {p, y, w, full<T>({}, T(3))}, {{rows, classes}}, [&](const K& k, V& v, V& out) {
+                  k.losses.row_backward(loss, view::matrix(v[0]), targets(p, v[1]),
+                                        view::vector(weighted ? &v[2] : nullptr), v[3].data(), view::matrix(out[0]));
+                });
           }
     }
 }
@@ -291,13 +332,14 @@ HANDGRAD_TEST_CUDA(losses) {
 HANDGRAD_TEST_CUDA(a_class_that_does_not_exist_is_reported_with_the_next_value) {
   using T = typename Place::T;
   const Device device = Place::device();
-  auto& k = kernels::backend<T>(device);
+  const auto& k = backend<T>(device);
   const Tensor<T> p = positive<T>({200, 3}).to(device);
   for (const T wrong : {T(3), T(-1), T(0.5), std::numeric_limits<T>::quiet_NaN()}) {
     Tensor<T> y = zeros<T>({200});
     y.data()[170] = y.data()[150] = wrong;
     Tensor<T> divisor = zeros<T>({}, device), value = zeros<T>({}, device);
-    k.row_loss_forward(kernels::RowLoss::CrossEntropy, p, y.to(device), nullptr, Reduction::Mean, divisor, value);
+    k.losses.row_forward(kernels::RowLoss::CrossEntropy, view::matrix(p), targets(p, y.to(device)), {},
+                         kernels::Reduction::Mean, divisor.data(), value.data());
     BOOST_CHECK_EXCEPTION(value.item(), ValueError, [&](const ValueError& error) {
       const std::string text = error.what();
       return text.find("target 150 is ") == 0 && text.find("a class from 0 to 2 expected") != std::string::npos;
@@ -332,31 +374,31 @@ HANDGRAD_TEST_CUDA(optimizers) {
       for (std::size_t s = 0; s < states; ++s)
         in.push_back(s == states - 1 && states == 3 ? zeros<T>(w.shape()) : positive<T>(w.shape()));
     }
-    both.agree("optimize", in, {}, [&](K& k, V& v, V&) {
+    both.agree("optimize", in, {}, [&](const K& k, V& v, V&) {
       std::vector<kernels::Update<T>> updates;
       for (std::size_t i = 0; i < v.size(); i += 2 + states) {
-        kernels::Update<T> u{&v[i], &v[i + 1], {}, rule};
-        for (std::size_t s = 0; s < states; ++s) u.state[s] = &v[i + 2 + s];
+        kernels::Update<T> u{view::vector(v[i]), v[i + 1].data(), {}, rule};
+        for (std::size_t s = 0; s < states; ++s) u.state[s] = v[i + 2 + s].data();
         // Groups with rules of their own
         if (i > v.size() / 2)
           if (auto* adam = std::get_if<formulas::Adam>(&u.rule)) adam->weight_decay = 0;
         updates.push_back(u);
       }
-      k.optimize(updates);
+      k.optimizers.optimize(updates);
     });
   }
   both.tolerance *= 10;
   for (const double p : {1.0, 2.0, 3.0, std::numeric_limits<double>::infinity()})
     for (const T most : {T(0.5), T(1e6)})
-      both.agree("clip_norm", parameters, {{}}, [&](K& k, V& v, V& out) {
-        std::vector<Tensor<T>*> grads;
-        for (Tensor<T>& g : v) grads.push_back(&g);
-        k.clip_norm(grads, most, p, out[0]);
+      both.agree("clip_norm", parameters, {{}}, [&](const K& k, V& v, V& out) {
+        std::vector<kernels::Vector<T>> grads;
+        for (Tensor<T>& g : v) grads.push_back(view::vector(g));
+        k.optimizers.clip_norm(grads, most, p, out[0].data());
       });
-  both.agree("clip_value", parameters, {}, [&](K& k, V& v, V&) {
-    std::vector<Tensor<T>*> grads;
-    for (Tensor<T>& g : v) grads.push_back(&g);
-    k.clip_value(grads, T(0.3));
+  both.agree("clip_value", parameters, {}, [&](const K& k, V& v, V&) {
+    std::vector<kernels::Vector<T>> grads;
+    for (Tensor<T>& g : v) grads.push_back(view::vector(g));
+    k.optimizers.clip_value(grads, T(0.3));
   });
 }
 
@@ -364,13 +406,13 @@ HANDGRAD_TEST_CUDA(optimizers) {
 HANDGRAD_TEST_CUDA(runs_are_repeatable) {
   using T = typename Place::T;
   const Device device = Place::device();
-  auto& k = kernels::backend<T>(device);
+  const auto& k = backend<T>(device);
   const Tensor<T> x = random<T>({3000, 33}).to(device), dy = random<T>({3000, 1}).to(device);
   std::vector<Tensor<T>> sums, grads;
   for (int run = 0; run < 4; ++run) {
     Tensor<T> value = zeros<T>({}, device), dW = zeros<T>({1, 33}, device), db = zeros<T>({1}, device);
-    k.sum_of_squares(x, T(1), value);
-    k.linear_backward_parameters(x, dy, {&dW, T(0)}, {&db, T(0)});
+    k.elements.sum_of_squares(view::vector(x), T(1), value.data());
+    k.linear.backward_parameters(view::matrix(x), view::matrix(dy), {dW.data(), T(0)}, {db.data(), T(0)});
     sums.push_back(value.cpu());
     grads.push_back(dW.cpu());
     BOOST_TEST((sums.back() == sums.front()));

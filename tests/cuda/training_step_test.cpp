@@ -1,10 +1,11 @@
 // A recorded training step computes what the five calls do, bit for bit, whatever changes between steps.
 #include "handgrad/training/training_step.hpp"
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/views.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include "handgrad/handgrad.hpp"
-#include "kernels/backend.hpp"
 #include "support/typed.hpp"
 
 using namespace handgrad;
@@ -44,11 +45,11 @@ struct Shrinking : Layer<T> {
   T a = 1;
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override {
     y.copy_from(x);
-    kernels::backend<T>(x.device()).scale(y, a *= T(0.99));
+    backend<T>(x.device()).elements.scale(view::vector(y), a *= T(0.99));
   }
   void backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) override {
     dx.copy_from(dy);
-    kernels::backend<T>(dx.device()).scale(dx, a);
+    backend<T>(dx.device()).elements.scale(view::vector(dx), a);
   }
 };
 

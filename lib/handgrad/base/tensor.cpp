@@ -4,8 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
-#include "kernels/backend.hpp"
+#include "handgrad/base/views.hpp"
 
 namespace handgrad {
 
@@ -13,9 +14,9 @@ namespace detail {
 
 /// One block of a device's memory.
 struct Storage {
-  Storage(Device on, std::size_t size) : device(on), bytes(size), address(kernels::memory(on).allocate(size)) {}
+  Storage(Device on, std::size_t size) : device(on), bytes(size), address(memory(on).allocate(size)) {}
   Storage(const Storage&) = delete;
-  ~Storage() { kernels::memory(device).deallocate(address, bytes); }
+  ~Storage() { memory(device).deallocate(address, bytes); }
   Device device;
   std::size_t bytes;
   void* address;
@@ -105,7 +106,7 @@ T Tensor<T>::item() const {
                      "; item(i, j, …) reads one of several");
   if (device_.is_cpu()) return *data_;
   T value;
-  kernels::memory(device_).download(&value, data_, sizeof(T));
+  memory(device_).download(&value, data_, sizeof(T));
   return value;
 }
 
@@ -122,14 +123,14 @@ T Tensor<T>::item_at(std::initializer_list<std::size_t> index) const {
   }
   if (!inside) throw ShapeError("item" + Shape(index).str() + ": no such element in a tensor of shape " + shape_.str());
   T value;
-  kernels::memory(device_).download(&value, data_ + offset, sizeof(T));
+  memory(device_).download(&value, data_ + offset, sizeof(T));
   return value;
 }
 
 template <class T>
 std::vector<T> Tensor<T>::to_vector() const {
   std::vector<T> elements(numel_);
-  if (numel_ > 0) kernels::memory(device_).download(elements.data(), data_, numel_ * sizeof(T));
+  if (numel_ > 0) memory(device_).download(elements.data(), data_, numel_ * sizeof(T));
   return elements;
 }
 
@@ -170,7 +171,7 @@ Tensor<T> Tensor<T>::to(Device device) const {
 
 template <class T>
 Tensor<T>& Tensor<T>::fill(T value) {
-  if (numel_ > 0) kernels::backend<T>(device_).fill(*this, value);
+  if (numel_ > 0) backend<T>(device_).elements.fill(view::vector(*this), value);
   return *this;
 }
 
@@ -182,13 +183,13 @@ Tensor<T>& Tensor<T>::copy_from(const Tensor& source) {
   const std::size_t bytes = numel_ * sizeof(T);
   if (bytes == 0) return *this;
   if (source.device_.is_cpu())
-    kernels::memory(device_).upload(data_, source.data_, bytes);
+    memory(device_).upload(data_, source.data_, bytes);
   else if (device_.is_cpu())
-    kernels::memory(source.device_).download(data_, source.data_, bytes);
+    memory(source.device_).download(data_, source.data_, bytes);
   else if (device_ == source.device_)
-    kernels::memory(device_).copy(data_, source.data_, bytes);
+    memory(device_).copy(data_, source.data_, bytes);
   else
-    kernels::memory(device_).upload(data_, source.cpu().data_, bytes);  // from one GPU to another, over the host
+    memory(device_).upload(data_, source.cpu().data_, bytes);  // from one GPU to another, over the host
   return *this;
 }
 
@@ -235,7 +236,7 @@ Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b) {
   if (a.device() != b.device())
     throw DeviceError("matmul: one factor on " + a.device().str() + ", the other on " + b.device().str());
   Tensor<T> c = Tensor<T>::empty({a.size(0), b.size(1)}, a.device());
-  kernels::backend<T>(a.device()).matmul(a, false, b, false, T(0), c);
+  backend<T>(a.device()).products.matmul(view::matrix(a), false, view::matrix(b), false, T(0), view::matrix(c));
   return c;
 }
 

@@ -2,11 +2,17 @@
 
 #include <typeinfo>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/type_name.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/recorder.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
+
+// The same three, in the same order.
+static_assert(static_cast<int>(Reduction::None) == static_cast<int>(kernels::Reduction::None) &&
+              static_cast<int>(Reduction::Mean) == static_cast<int>(kernels::Reduction::Mean) &&
+              static_cast<int>(Reduction::Sum) == static_cast<int>(kernels::Reduction::Sum));
 
 template <class T>
 const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& target) & {
@@ -48,7 +54,8 @@ const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
                      " was expected, one of shape " + upstream->shape().str() + " came");
   dp_.reserve(p_.shape(), p_.device());
   backward_into(p_, y_, dp_);
-  if (upstream) kernels::backend<T>(dp_.device()).multiply_rows(dp_, *upstream);
+  if (upstream)
+    backend<T>(dp_.device()).elements.multiply_rows(view::rows_of(dp_, upstream->numel()), view::vector(*upstream));
   if (trace::Recorder* recorder = trace::recorder()) recorder->backward(*this, p_, y_, value_, upstream, dp_);
   return dp_;
 }

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
-#include "kernels/backend.hpp"
+#include "handgrad/base/views.hpp"
 
 namespace handgrad {
 namespace {
@@ -55,9 +56,11 @@ void TensorDataset<T>::get(std::size_t index, std::span<T> x, std::span<T> y) co
 
 template <class T>
 void TensorDataset<T>::gather(const Tensor<double>& rows, Batch<T>& batch) const {
-  auto& backend = kernels::backend<T>(x_.device());
-  backend.gather_rows(x_, rows, batch.x);
-  backend.gather_rows(y_, rows, batch.y);
+  const std::size_t all = size(), taken = rows.numel();
+  if (taken == 0) return;
+  auto& k = backend<T>(x_.device()).elements;
+  k.gather_rows(view::rows_of(x_, all), view::vector(rows), view::rows_of(batch.x, taken));
+  k.gather_rows(view::rows_of(y_, all), view::vector(rows), view::rows_of(batch.y, taken));
 }
 
 template class Dataset<float>;

@@ -4,8 +4,8 @@
 #include <array>
 #include <string>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 namespace {
@@ -146,7 +146,7 @@ void DataLoader<T>::send(std::size_t first, std::size_t last, const std::optiona
   auto& [full, staging] = turns_->turns[turns_->now];
   if (!staging) {
     full = room(device);
-    staging = kernels::staging(device, (full.x.numel() + full.y.numel()) * sizeof(T));
+    staging = make_staging(device, (full.x.numel() + full.y.numel()) * sizeof(T));
   }
   T *x = static_cast<T*>(staging->host()), *y = x + full.x.numel();
   Batch<T> batch = part(full, last - first);

@@ -1,9 +1,10 @@
 #include "handgrad/fusion/linear_activation.hpp"
 
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/fusion/access.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/linear.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad::fusion {
 
@@ -28,14 +29,15 @@ const Tensor<T>& forward(Layers<T> layers, const Tensor<T>& x) {
   Access<T> first(*layers[0]), second(*layers[1]);
   second.y = second.note.y = Tensor<T>();  // or the handles would keep the buffer from being written again
   first.accept(x);
-  auto& k = kernels::backend<T>(x.device());
+  auto& k = backend<T>(x.device()).linear;
   // What f′ needs may be noted here for the product of a Linear that follows.
-  const std::size_t noted = linear.is_training() ? k.mask_size(f, first.y) : 0;
+  const std::size_t noted =
+      linear.is_training() ? k.mask_size(f, first.y.shape().rows(), first.y.shape().columns()) : 0;
   const bool note = noted > 0 && layers.size() > 2 && exactly<Linear<T>>(*layers[2]);
   if (note) second.note.content.reserve({noted}, x.device());
   try {
-    if (k.linear_forward(x, linear.weight, linear.has_bias() ? &linear.bias.value() : nullptr, &f, first.y,
-                         note ? &second.note.content : nullptr))
+    if (k.forward(view::matrix(x), view::matrix(linear.weight), view::vector(linear.bias), &f, view::matrix(first.y),
+                  note ? second.note.content.data() : nullptr))
       second.note.y = first.y;
   } catch (...) {
     first.x = Tensor<T>();

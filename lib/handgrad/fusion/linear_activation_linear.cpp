@@ -1,10 +1,11 @@
 #include "handgrad/fusion/linear_activation_linear.hpp"
 
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/fusion/access.hpp"
 #include "handgrad/fusion/linear_activation.hpp"
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/linear.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad::fusion {
 
@@ -35,26 +36,27 @@ Done<T> backward(Layers<T> layers, const Tensor<T>& dy) {
   if (!ran_in_a_row(layers.subspan(i - 2, 3))) return {};
   Access<T>(*layers[i]).accept_gradient(dy);
   const Tensor<T>* delta = &dy;
-  auto& k = kernels::backend<T>(dy.device());
+  auto& k = backend<T>(dy.device()).linear;
   for (bool db_done = false;; db_done = true) {
     auto& linear = static_cast<Linear<T>&>(*layers[i]);
     Access<T> own(linear);
-    k.linear_backward_parameters(own.x, *delta, kernels::accumulate(linear.weight),
-                                 db_done ? kernels::Accumulator<T>{} : kernels::accumulate(linear.bias));
+    k.backward_parameters(view::matrix(own.x), view::matrix(*delta), view::gradient(linear.weight),
+                          db_done ? kernels::Gradient<T>{} : view::gradient(linear.bias));
     if (i < 2 || !ran_in_a_row(layers.subspan(i - 2, 3))) {
       const Done<T> done{own.wants_dx ? &own.dx : &own.not_wanted(), layers.size() - i};
       if (!own.wants_dx) return done;
       own.dx.reserve(own.x.shape(), own.x.device());
-      k.linear_backward_input(*delta, linear.weight, own.dx);
+      k.backward_input(view::matrix(*delta), view::matrix(linear.weight), view::matrix(own.dx));
       return done;
     }
     i -= 2;
     auto& before = static_cast<Linear<T>&>(*layers[i]);
     Access<T> f(*layers[i + 1]);
     f.dx.reserve(f.x.shape(), f.x.device());
-    k.activation_linear_backward(*delta, linear.weight, static_cast<ActivationLayer<T>&>(*layers[i + 1]).formula(), f.x,
-                                 f.y, f.note.is_of(f.y) ? &f.note.content : nullptr, f.dx,
-                                 kernels::accumulate(before.bias));
+    k.backward_through(view::matrix(*delta), view::matrix(linear.weight),
+                       static_cast<ActivationLayer<T>&>(*layers[i + 1]).formula(), view::matrix(f.x), view::matrix(f.y),
+                       f.note.is_of(f.y) ? f.note.content.data() : nullptr, view::matrix(f.dx),
+                       view::gradient(before.bias));
     delta = &f.dx;
   }
 }

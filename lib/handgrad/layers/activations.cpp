@@ -3,22 +3,25 @@
 #include <optional>
 #include <variant>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/format.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
 template <class T>
 void ActivationLayer<T>::forward_into(const Tensor<T>& z, Tensor<T>& y) {
   // y = f(z)
-  kernels::backend<T>(z.device()).activation_forward(formula(), z, y);
+  backend<T>(z.device()).activations.forward(formula(), view::vector(z), view::vector(y));
 }
 
 template <class T>
 void ActivationLayer<T>::backward_into(const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dz) {
   // dz = δ ∘ f′(z)
-  if (this->requires_input_grad()) kernels::backend<T>(z.device()).activation_backward(formula(), z, y, dy, dz);
+  if (this->requires_input_grad())
+    backend<T>(z.device())
+        .activations.backward(formula(), view::vector(z), view::vector(y), view::vector(dy), view::vector(dz));
 }
 
 template <class T>

@@ -1,19 +1,11 @@
 #include "handgrad/layers/batch_norm.hpp"
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/format.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
-
-namespace {
-
-template <class P>
-auto* or_null(P& parameter) {
-  return parameter.value().defined() ? &parameter.value() : nullptr;
-}
-
-}  // namespace
 
 template <class T>
 void BatchNorm1d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
@@ -23,21 +15,24 @@ void BatchNorm1d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
                      x.shape().str() + "); eval() takes the running statistics instead");
   mean_.reserve({num_features_}, x.device());
   inv_std_.reserve({num_features_}, x.device());
-  const kernels::RunningStatistics<T> running{or_null(running_mean), or_null(running_var), or_null(num_batches_tracked),
+  const kernels::RunningStatistics<T> running{running_mean.value().data(), running_var.value().data(),
+                                              num_batches_tracked.value().data(),
                                               static_cast<T>(options_.momentum.value_or(0)), !options_.momentum};
   // y = γ·x̂ + β,  x̂ = (x − µ)·s
-  kernels::backend<T>(x.device())
-      .batch_norm_forward(x, or_null(weight), or_null(bias), static_cast<T>(options_.eps), running, of_batch_, mean_,
-                          inv_std_, y);
+  backend<T>(x.device())
+      .norms.batch_norm_forward(view::matrix(x), view::vector(weight), view::vector(bias), static_cast<T>(options_.eps),
+                                running, of_batch_, view::vector(mean_), view::vector(inv_std_), view::matrix(y));
 }
 
 template <class T>
 void BatchNorm1d<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
   sums_.reserve({2, num_features_}, x.device());
   // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = γ·s·(δ − dβ/N − x̂·dγ/N)
-  kernels::backend<T>(x.device())
-      .batch_norm_backward(x, dy, or_null(weight), mean_, inv_std_, of_batch_, sums_, kernels::accumulate(weight),
-                           kernels::accumulate(bias), this->requires_input_grad() ? &dx : nullptr);
+  backend<T>(x.device())
+      .norms.batch_norm_backward(view::matrix(x), view::matrix(dy), view::vector(weight), view::vector(mean_),
+                                 view::vector(inv_std_), of_batch_, view::matrix(sums_), view::gradient(weight),
+                                 view::gradient(bias),
+                                 this->requires_input_grad() ? view::matrix(dx) : kernels::Matrix<T>{});
 }
 
 template <class T>

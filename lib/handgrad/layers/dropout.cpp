@@ -1,9 +1,10 @@
 #include "handgrad/layers/dropout.hpp"
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/format.hpp"
 #include "handgrad/base/random.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
@@ -16,7 +17,8 @@ void Dropout<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   }
   step_ = step_.to(x.device());
   // y = m∘x/(1−p)
-  kernels::backend<T>(x.device()).dropout({p_, seed_, stream_}, !this->repeats_random(), step_, x, y);
+  backend<T>(x.device())
+      .dropout.apply({p_, seed_, stream_}, !this->repeats_random(), step_.data(), view::vector(x), view::vector(y));
 }
 
 template <class T>
@@ -24,7 +26,8 @@ void Dropout<T>::backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<
   if (!this->requires_input_grad()) return;
   // dx = m∘δ/(1−p)
   if (masked_)
-    kernels::backend<T>(dy.device()).dropout({p_, seed_, stream_}, false, step_, dy, dx);
+    backend<T>(dy.device())
+        .dropout.apply({p_, seed_, stream_}, false, step_.data(), view::vector(dy), view::vector(dx));
   else
     dx.copy_from(dy);
 }
@@ -60,7 +63,8 @@ trace::Derivation Dropout<T>::derivation(const Shape& input) const {
   if (!masked_) return {{"y = x"}, {"dx = δ"}};
   Tensor<double> step = step_;
   Tensor<T> mask = ones<T>(input, step.device());  // what the last forward made of ones
-  kernels::backend<T>(step.device()).dropout({p_, seed_, stream_}, false, step, mask, mask);
+  backend<T>(step.device())
+      .dropout.apply({p_, seed_, stream_}, false, step.data(), view::vector(mask), view::vector(mask));
   trace::Array m = trace::array(mask);
   for (double& element : m.numbers) element = element != 0;
   return {

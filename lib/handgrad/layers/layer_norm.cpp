@@ -1,8 +1,9 @@
 #include "handgrad/layers/layer_norm.hpp"
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/format.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
@@ -12,18 +13,21 @@ void LayerNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   mean_.reserve({rows}, x.device());
   inv_std_.reserve({rows}, x.device());
   // y = γ∘x̂ + β,  x̂ = (x − µ)·s
-  kernels::backend<T>(x.device())
-      .layer_norm_forward(x, weight.defined() ? &weight.value() : nullptr, bias.defined() ? &bias.value() : nullptr,
-                          static_cast<T>(options_.eps), mean_, inv_std_, y);
+  backend<T>(x.device())
+      .norms.layer_norm_forward(view::rows_of(x, rows), view::vector(weight), view::vector(bias),
+                                static_cast<T>(options_.eps), view::vector(mean_), view::vector(inv_std_),
+                                view::rows_of(y, rows));
 }
 
 template <class T>
 void LayerNorm<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
   // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂;  with g = γ∘δ:  dx = s·(g − mean(g) − x̂·mean(g∘x̂))
-  kernels::backend<T>(x.device())
-      .layer_norm_backward(x, dy, weight.defined() ? &weight.value() : nullptr, mean_, inv_std_,
-                           kernels::accumulate(weight), kernels::accumulate(bias),
-                           this->requires_input_grad() ? &dx : nullptr);
+  const std::size_t rows = mean_.numel();
+  backend<T>(x.device())
+      .norms.layer_norm_backward(view::rows_of(x, rows), view::rows_of(dy, rows), view::vector(weight),
+                                 view::vector(mean_), view::vector(inv_std_), view::gradient(weight),
+                                 view::gradient(bias),
+                                 this->requires_input_grad() ? view::rows_of(dx, rows) : kernels::Matrix<T>{});
 }
 
 template <class T>

@@ -2,25 +2,27 @@
 
 #include <cmath>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/random.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
 template <class T>
 void Linear<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   // y = x·Wᵀ + b
-  kernels::backend<T>(x.device()).linear_forward(x, weight, has_bias() ? &bias.value() : nullptr, nullptr, y);
+  backend<T>(x.device())
+      .linear.forward(view::matrix(x), view::matrix(weight), view::vector(bias), nullptr, view::matrix(y));
 }
 
 template <class T>
 void Linear<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
-  auto& k = kernels::backend<T>(x.device());
+  auto& k = backend<T>(x.device()).linear;
   // dW = δᵀ·x,  db = Σₙ δₙ
-  k.linear_backward_parameters(x, dy, kernels::accumulate(weight), kernels::accumulate(bias));
+  k.backward_parameters(view::matrix(x), view::matrix(dy), view::gradient(weight), view::gradient(bias));
   // dx = δ·W
-  if (this->requires_input_grad()) k.linear_backward_input(dy, weight, dx);
+  if (this->requires_input_grad()) k.backward_input(view::matrix(dy), view::matrix(weight), view::matrix(dx));
 }
 
 template <class T>

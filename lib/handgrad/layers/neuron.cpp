@@ -1,8 +1,9 @@
 #include "handgrad/layers/neuron.hpp"
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/random.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
@@ -11,18 +12,20 @@ namespace handgrad {
 template <class T>
 void Neuron<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   // y = x·w + b
-  const Tensor<T> row = weight.value().reshape({1, in_features()});
-  kernels::backend<T>(x.device()).linear_forward(x, row, &bias.value(), nullptr, y);
+  backend<T>(x.device())
+      .linear.forward(view::matrix(x), view::rows_of(std::as_const(weight).value(), 1), view::vector(bias), nullptr,
+                      view::rows_of(y, y.numel()));
 }
 
 template <class T>
 void Neuron<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
-  auto& k = kernels::backend<T>(x.device());
-  const Tensor<T> delta = dy.reshape({dy.numel(), 1});
+  auto& k = backend<T>(x.device()).linear;
+  const auto delta = view::rows_of(dy, dy.numel());
   // dw = Σₙ δₙ·xₙ,  db = Σₙ δₙ
-  k.linear_backward_parameters(x, delta, kernels::accumulate(weight), kernels::accumulate(bias));
+  k.backward_parameters(view::matrix(x), delta, view::gradient(weight), view::gradient(bias));
   // dxₙ = δₙ·w
-  if (this->requires_input_grad()) k.linear_backward_input(delta, weight.value().reshape({1, in_features()}), dx);
+  if (this->requires_input_grad())
+    k.backward_input(delta, view::rows_of(std::as_const(weight).value(), 1), view::matrix(dx));
 }
 
 template <class T>

@@ -1,7 +1,8 @@
 #include "handgrad/layers/softmax.hpp"
 
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
@@ -24,25 +25,29 @@ Shape checked(int dim, const Shape& shape) {
 template <class T>
 void Softmax<T>::forward_into(const Tensor<T>& z, Tensor<T>& y) {
   // yⱼ = e^(zⱼ−m) / Σₖ e^(zₖ−m)
-  kernels::backend<T>(z.device()).softmax_forward(z, counted_from_front(dim_, z.shape()), y);
+  const int dim = counted_from_front(dim_, z.shape());
+  backend<T>(z.device()).softmax.forward(view::lines(z, dim), view::lines(y, dim));
 }
 
 template <class T>
 void Softmax<T>::backward_into(const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dz) {
   // dzᵢ = yᵢ(δᵢ − Σⱼ δⱼyⱼ)
-  kernels::backend<T>(z.device()).softmax_backward(y, dy, counted_from_front(dim_, z.shape()), dz);
+  const int dim = counted_from_front(dim_, z.shape());
+  backend<T>(z.device()).softmax.backward(view::lines(y, dim), view::lines(dy, dim), view::lines(dz, dim));
 }
 
 template <class T>
 void LogSoftmax<T>::forward_into(const Tensor<T>& z, Tensor<T>& y) {
   // yⱼ = (zⱼ−m) − log Σₖ e^(zₖ−m)
-  kernels::backend<T>(z.device()).log_softmax_forward(z, counted_from_front(dim_, z.shape()), y);
+  const int dim = counted_from_front(dim_, z.shape());
+  backend<T>(z.device()).softmax.log_forward(view::lines(z, dim), view::lines(y, dim));
 }
 
 template <class T>
 void LogSoftmax<T>::backward_into(const Tensor<T>& z, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dz) {
   // dzᵢ = δᵢ − e^(yᵢ)·Σⱼ δⱼ
-  kernels::backend<T>(z.device()).log_softmax_backward(y, dy, counted_from_front(dim_, z.shape()), dz);
+  const int dim = counted_from_front(dim_, z.shape());
+  backend<T>(z.device()).softmax.log_backward(view::lines(y, dim), view::lines(dy, dim), view::lines(dz, dim));
 }
 
 template <class T>

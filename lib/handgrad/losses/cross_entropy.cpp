@@ -1,7 +1,8 @@
 #include "handgrad/losses/cross_entropy.hpp"
 
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
@@ -20,30 +21,29 @@ Shape RowLoss<T>::losses_shape(const Shape& prediction, const Shape& target) con
   return rows;
 }
 
+// Classes, or distributions, which have the prediction's shape.
+template <class T>
+static kernels::Targets<T> targets(const Tensor<T>& p, const Tensor<T>& y) {
+  return {y.data(), !(y.shape() == p.shape())};
+}
+
 template <class T>
 void RowLoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) {
   if (weight_.defined()) weight_ = weight_.to(p.device());
   divisor_.reserve({}, p.device());
-  try {
-    kernels::backend<T>(p.device())
-        .row_loss_forward(static_cast<kernels::RowLoss>(kind()), p, y, weight_.defined() ? &weight_ : nullptr,
-                          this->reduction(), divisor_, value);
-  } catch (Error& error) {  // a class that does not exist
-    error.prepend(this->name() + ": ");
-    throw;
-  }
+  const auto bad = backend<T>(p.device())
+                       .losses.row_forward(static_cast<kernels::RowLoss>(kind()), view::matrix(p), targets(p, y),
+                                           view::vector(weight_), static_cast<kernels::Reduction>(this->reduction()),
+                                           divisor_.data(), value.data());
+  if (bad) throw_bad_class(this->name() + ": ", *bad);
 }
 
 template <class T>
 void RowLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) {
-  try {
-    kernels::backend<T>(p.device())
-        .row_loss_backward(static_cast<kernels::RowLoss>(kind()), p, y, weight_.defined() ? &weight_ : nullptr,
-                           divisor_, dp);
-  } catch (Error& error) {
-    error.prepend(this->name() + ": ");
-    throw;
-  }
+  const auto bad = backend<T>(p.device())
+                       .losses.row_backward(static_cast<kernels::RowLoss>(kind()), view::matrix(p), targets(p, y),
+                                            view::vector(weight_), divisor_.data(), view::matrix(dp));
+  if (bad) throw_bad_class(this->name() + ": ", *bad);
 }
 
 template <class T>

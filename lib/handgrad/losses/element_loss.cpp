@@ -1,7 +1,8 @@
 #include "handgrad/losses/element_loss.hpp"
 
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
@@ -13,17 +14,19 @@ static T factor(Reduction reduction, std::size_t n) {
 template <class T>
 void ElementLoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) {
   // L = (1/N)·Σ wᵢ·ℓ(pᵢ, yᵢ)
-  kernels::backend<T>(p.device())
-      .element_loss_forward(formula(), p, y, weights(), positive_weights(), this->reduction(),
-                            factor<T>(this->reduction(), p.numel()), value);
+  backend<T>(p.device())
+      .losses.element_forward(formula(), view::vector(p), view::vector(y), view::vector(weights()),
+                              view::vector(positive_weights()), static_cast<kernels::Reduction>(this->reduction()),
+                              factor<T>(this->reduction(), p.numel()), value.data());
 }
 
 template <class T>
 void ElementLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) {
   // dpᵢ = (1/N)·wᵢ·∂ℓ/∂p(pᵢ, yᵢ)
-  kernels::backend<T>(p.device())
-      .element_loss_backward(formula(), p, y, weights(), positive_weights(), factor<T>(this->reduction(), p.numel()),
-                             dp);
+  backend<T>(p.device())
+      .losses.element_backward(formula(), view::vector(p), view::vector(y), view::vector(weights()),
+                               view::vector(positive_weights()), factor<T>(this->reduction(), p.numel()),
+                               view::vector(dp));
 }
 
 namespace {

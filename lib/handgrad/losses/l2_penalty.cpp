@@ -1,8 +1,9 @@
 #include "handgrad/losses/l2_penalty.hpp"
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/recorder.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
@@ -16,13 +17,13 @@ L2Penalty<T>::L2Penalty(std::vector<Parameter<T>> weights, double lambda)
 template <class T>
 const Tensor<T>& L2Penalty<T>::forward() {
   const Device device = weights_.front().value().device();
-  auto& k = kernels::backend<T>(device);
+  auto& k = backend<T>(device).elements;
   value_.reserve({}, device);
   part_.reserve({}, device);
   value_.fill(T(0));
   for (const Parameter<T>& w : weights_) {
-    k.sum_of_squares(w, lambda_, part_);
-    k.add(value_, T(1), part_);
+    k.sum_of_squares(view::vector(w), lambda_, part_.data());
+    k.add(view::vector(value_), T(1), view::vector(part_));
   }
   if (trace::Recorder* recorder = trace::recorder()) recorder->penalty(weights_, static_cast<double>(lambda_), value_);
   return value_;
@@ -35,7 +36,7 @@ void L2Penalty<T>::backward() {
     if (recorder) recorder->before_penalty(w);
     auto [grad, beta] = w.accumulate();
     if (beta == T(0)) grad.fill(T(0));
-    kernels::backend<T>(grad.device()).add(grad, 2 * lambda_, w);  // dw += 2λ·w
+    backend<T>(grad.device()).elements.add(view::vector(grad), 2 * lambda_, view::vector(w));  // dw += 2λ·w
     if (recorder) recorder->penalty(w, static_cast<double>(lambda_));
   }
 }

@@ -1,24 +1,30 @@
 #include "handgrad/optim/clip_grad.hpp"
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/format.hpp"
-#include "kernels/backend.hpp"
+#include "handgrad/base/views.hpp"
 
 namespace handgrad {
 
 namespace {
 
-// The gradients that there are, on one device; the list is kept from call to call.
+// The gradients that there are, on one device, which is the CPU where there are none; the list is kept from call to
+// call.
 template <class T>
-std::span<Tensor<T>* const> gradients(const std::vector<Parameter<T>>& parameters, const char* function) {
-  thread_local std::vector<Tensor<T>*> grads;
+std::span<const kernels::Vector<T>> gradients(const std::vector<Parameter<T>>& parameters, const char* function,
+                                              Device& device) {
+  thread_local std::vector<kernels::Vector<T>> grads;
   grads.clear();
-  for (Parameter<T> parameter : parameters)
-    if (parameter.has_grad()) grads.push_back(&parameter.accumulate().first);
-  for (const Tensor<T>* grad : grads)
-    if (grad->device() != grads[0]->device())
-      throw DeviceError(std::string(function) + ": gradients on " + grads[0]->device().str() + " and on " +
-                        grad->device().str() + "; they are clipped together on one device");
+  for (Parameter<T> parameter : parameters) {
+    if (!parameter.has_grad()) continue;
+    Tensor<T>& grad = parameter.accumulate().first;
+    if (grads.empty()) device = grad.device();
+    if (grad.device() != device)
+      throw DeviceError(std::string(function) + ": gradients on " + device.str() + " and on " + grad.device().str() +
+                        "; they are clipped together on one device");
+    grads.push_back(view::vector(grad));
+  }
   return grads;
 }
 
@@ -29,13 +35,13 @@ void clip_grad_norm_(const std::vector<Parameter<T>>& parameters, double max_nor
   if (!(max_norm >= 0)) throw ValueError("clip_grad_norm_: max_norm = " + format_number(max_norm) + ", ≥ 0 expected");
   if (!(norm_type >= 1))
     throw ValueError("clip_grad_norm_: norm_type = " + format_number(norm_type) + ", 1 or more, or infinity expected");
-  const auto grads = gradients(parameters, "clip_grad_norm_");
-  const Device device = grads.empty() ? Device::cpu() : grads[0]->device();
+  Device device;
+  const auto grads = gradients(parameters, "clip_grad_norm_", device);
   norm.reserve({}, device);
   if (grads.empty())
     norm.fill(T(0));
   else
-    kernels::backend<T>(device).clip_norm(grads, static_cast<T>(max_norm), norm_type, norm);
+    backend<T>(device).optimizers.clip_norm(grads, static_cast<T>(max_norm), norm_type, norm.data());
 }
 
 template <class T>
@@ -49,8 +55,9 @@ template <class T>
 void clip_grad_value_(const std::vector<Parameter<T>>& parameters, double clip_value) {
   if (!(clip_value >= 0))
     throw ValueError("clip_grad_value_: clip_value = " + format_number(clip_value) + ", ≥ 0 expected");
-  const auto grads = gradients(parameters, "clip_grad_value_");
-  if (!grads.empty()) kernels::backend<T>(grads[0]->device()).clip_value(grads, static_cast<T>(clip_value));
+  Device device;
+  const auto grads = gradients(parameters, "clip_grad_value_", device);
+  if (!grads.empty()) backend<T>(device).optimizers.clip_value(grads, static_cast<T>(clip_value));
 }
 
 #define HANDGRAD_INSTANTIATE(T)                                                                \

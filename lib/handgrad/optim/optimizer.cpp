@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <limits>
-#include <span>
 #include <typeinfo>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/format.hpp"
 #include "handgrad/base/type_name.hpp"
+#include "handgrad/base/views.hpp"
 #include "handgrad/trace/recorder.hpp"
-#include "kernels/backend.hpp"
 
 namespace handgrad {
 
@@ -59,27 +59,29 @@ void Optimizer<T>::step() {
 
 template <class T>
 void Optimizer<T>::update() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (const Parameter<T>& w = parameters_[i]; w.has_grad() && !w.fits())
+      throw ShapeError(name() + ": parameter " + std::to_string(i) + " was replaced by a tensor of another shape, " +
+                       w.shape().str());
+  Device device;
+  const auto carry_out = [&] {
+    if (!updates_.empty()) backend<T>(device).optimizers.optimize(updates_);
+    updates_.clear();
+  };
   updates_.clear();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Parameter<T>& w = parameters_[i];
     if (!w.has_grad()) continue;
-    if (!w.fits())
-      throw ShapeError(name() + ": parameter " + std::to_string(i) + " was replaced by a tensor of another shape, " +
-                       w.shape().str());
+    if (w.value().device() != device) carry_out();  // at once for neighbours on one device
+    device = w.value().device();
     Slot& slot = slots_[i];
-    kernels::Update<T> update{&w.value(), &w.grad(), {}, rule(slot.group, ++slot.step)};
+    kernels::Update<T> update{view::vector(w.value()), w.grad().data(), {}, rule(slot.group, ++slot.step)};
     const auto states = static_cast<std::size_t>(std::visit([](const auto& r) { return r.states(); }, update.rule));
     make_state(i, states);
-    for (std::size_t k = 0; k < states; ++k) update.state[k] = &slot.state[k];
+    for (std::size_t k = 0; k < states; ++k) update.state[k] = slot.state[k].data();
     updates_.push_back(update);
   }
-  // At once for neighbours on one device.
-  const std::span<const kernels::Update<T>> all = updates_;
-  for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-    const Device device = all[begin].value->device();
-    while (end < all.size() && all[end].value->device() == device) ++end;
-    kernels::backend<T>(device).optimize(all.subspan(begin, end - begin));
-  }
+  carry_out();
 }
 
 template <class T>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/backend.hpp"
+#include "handgrad/base/backend.hpp"
 
 namespace handgrad {
 
@@ -46,7 +46,7 @@ typename TrainingStep<T>::Recorded& TrainingStep<T>::recorded(const Shape& x, co
   } else {
     if (recorded_.size() == most) recorded_.erase(recorded_.begin());
     recorded_.push_back(std::make_unique<Recorded>(
-        Recorded{device, Tensor<T>::empty(x, device), Tensor<T>::empty(y, device), kernels::step_graph(device)}));
+        Recorded{device, Tensor<T>::empty(x, device), Tensor<T>::empty(y, device), make_step_graph(device)}));
   }
   return *recorded_.back();
 }

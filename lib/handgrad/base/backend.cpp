@@ -1,24 +1,24 @@
-#include "kernels/backend.hpp"
+#include "handgrad/base/backend.hpp"
 
 #include <dlfcn.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 #include "kernels/cuda/module.hpp"
 
 namespace handgrad {
-
-namespace kernels {
 
 namespace {
 
 /// The CUDA module, or why there is none.
 struct Cuda {
-  cuda::Module* module = nullptr;
+  kernels::cuda::Module* module = nullptr;
   int devices = 0;
   std::string reason;
 };
@@ -44,15 +44,23 @@ std::vector<std::string> places() {
 }
 #endif
 
+// What the module calls when it cannot go on.
+const kernels::Raise raise{
+    [](const std::string& message) { throw DeviceError(message); },
+    [](const kernels::BadClass& found, const std::string& device) {
+      throw_bad_class("", found, " (found on " + device + ")");
+    },
+};
+
 Cuda load(const std::string& file) {
   // Never closed: memory that it handed out may outlive everything else.
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) return {nullptr, 0, "the CUDA kernels cannot be loaded: " + dl_error()};
-  const auto abi = reinterpret_cast<cuda::AbiFunction*>(dlsym(library, cuda::abi_symbol));
-  const auto module = reinterpret_cast<cuda::ModuleFunction*>(dlsym(library, cuda::module_symbol));
+  const auto abi = reinterpret_cast<kernels::cuda::AbiFunction*>(dlsym(library, kernels::cuda::abi_symbol));
+  const auto module = reinterpret_cast<kernels::cuda::ModuleFunction*>(dlsym(library, kernels::cuda::module_symbol));
   if (!abi || !module || std::string(abi()) != HANDGRAD_CUDA_ABI)
     return {nullptr, 0, file + " was built for another version of handgrad"};
-  Cuda cuda{module(), 0, ""};
+  Cuda cuda{module(raise), 0, ""};
   cuda.devices = cuda.module->device_count();
   if (cuda.devices == 0) cuda.reason = cuda.module->unavailable_reason();
   return cuda;
@@ -83,7 +91,7 @@ const Cuda& cuda_module() {
 }
 
 // The module, for a device that is there.
-cuda::Module& module_for(Device device) {
+kernels::cuda::Module& module_for(Device device) {
   if (device.is_cpu()) throw DeviceError("a CUDA device expected, cpu came");
   const Cuda& cuda = cuda_module();
   if (device.index() >= 0 && device.index() < cuda.devices) return *cuda.module;
@@ -94,43 +102,56 @@ cuda::Module& module_for(Device device) {
 
 }  // namespace
 
-Memory& memory(Device device) { return device.is_cpu() ? cpu_memory() : module_for(device).memory(device.index()); }
-
 template <class T>
-Backend<T>& backend(Device device) {
-  return device.is_cpu() ? cpu_backend<T>() : module_for(device).backend(device.index(), T());
+const kernels::Backend<T>& backend(Device device) {
+  return device.is_cpu() ? kernels::cpu_backend<T>() : module_for(device).backend(device.index(), T());
 }
+template const kernels::Backend<float>& backend<float>(Device);
+template const kernels::Backend<double>& backend<double>(Device);
 
-template Backend<float>& backend<float>(Device);
-template Backend<double>& backend<double>(Device);
-
-std::unique_ptr<StepGraph> step_graph(Device device) {
+kernels::Memory& memory(Device device) {
+  return device.is_cpu() ? kernels::cpu_memory() : module_for(device).memory(device.index());
+}
+std::unique_ptr<kernels::StepGraph> make_step_graph(Device device) {
   return device.is_cpu() ? nullptr : module_for(device).step_graph(device.index());
 }
-std::unique_ptr<Staging> staging(Device device, std::size_t bytes) {
+std::unique_ptr<kernels::Staging> make_staging(Device device, std::size_t bytes) {
   return device.is_cpu() ? nullptr : module_for(device).staging(device.index(), bytes);
 }
 
-}  // namespace kernels
+void throw_bad_class(const std::string& before, const kernels::BadClass& found, const std::string& after) {
+  throw ValueError(before + "target " + std::to_string(found.row) + " is " + format_number(found.target) +
+                   ", a class from 0 to " + std::to_string(found.classes - 1) + " expected" + after);
+}
 
 bool cuda_available() { return device_count() > 0; }
-std::string cuda_unavailable_reason() { return kernels::cuda_module().reason; }
-int device_count() { return kernels::cuda_module().devices; }
+std::string cuda_unavailable_reason() { return cuda_module().reason; }
+int device_count() { return cuda_module().devices; }
 
-std::string device_name(Device device) { return kernels::module_for(device).device_name(device.index()); }
-DeviceMemory device_memory(Device device) { return kernels::module_for(device).device_memory(device.index()); }
+std::string device_name(Device device) { return module_for(device).device_name(device.index()); }
+DeviceMemory device_memory(Device device) {
+  const kernels::MemorySize size = module_for(device).device_memory(device.index());
+  return {size.free, size.total};
+}
 void synchronize(Device device) {
-  if (device.is_cuda()) kernels::module_for(device).synchronize(device.index());
+  if (device.is_cuda()) module_for(device).synchronize(device.index());
 }
 double seconds_on(Device device, const std::function<void()>& work) {
-  if (device.is_cuda()) return kernels::module_for(device).seconds_of(device.index(), work);
+  if (device.is_cuda()) return module_for(device).seconds_of(device.index(), work);
   const auto begin = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
+
+// The same three, in the same order.
+static_assert(static_cast<int>(MatmulPrecision::FP32) == static_cast<int>(kernels::Precision::FP32) &&
+              static_cast<int>(MatmulPrecision::TF32) == static_cast<int>(kernels::Precision::TF32) &&
+              static_cast<int>(MatmulPrecision::BF16) == static_cast<int>(kernels::Precision::BF16));
 void set_matmul_precision(Device device, MatmulPrecision precision) {
-  kernels::module_for(device).set_matmul_precision(device.index(), precision);
+  module_for(device).set_precision(device.index(), static_cast<kernels::Precision>(precision));
 }
-MatmulPrecision matmul_precision(Device device) { return kernels::module_for(device).matmul_precision(device.index()); }
+MatmulPrecision matmul_precision(Device device) {
+  return static_cast<MatmulPrecision>(module_for(device).precision(device.index()));
+}
 
 }  // namespace handgrad

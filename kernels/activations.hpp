@@ -1,0 +1,33 @@
+#pragma once
+// Activations, y = f(z).
+#include "kernels/formulas/activations.hpp"
+#include "kernels/view.hpp"
+
+namespace handgrad::kernels {
+
+template <class T>
+class Activations {
+ public:
+  virtual ~Activations() = default;
+
+  /// y = f(z)
+  virtual void forward(const formulas::Activation& f, Vector<const T> z, Vector<T> y) = 0;
+  /// dz = dy∘f′(z). dz may be dy.
+  virtual void backward(const formulas::Activation& f, Vector<const T> z, Vector<const T> y, Vector<const T> dy,
+                        Vector<T> dz) = 0;
+};
+
+/// On device D: cpu/activations.cpp, cuda/activations.cu.
+template <class D, class T>
+class ActivationsOn final : public Activations<T> {
+ public:
+  explicit ActivationsOn(D& device) : device_(device) {}
+  void forward(const formulas::Activation& f, Vector<const T> z, Vector<T> y) override;
+  void backward(const formulas::Activation& f, Vector<const T> z, Vector<const T> y, Vector<const T> dy,
+                Vector<T> dz) override;
+
+ private:
+  [[maybe_unused]] D& device_;
+};
+
+}  // namespace handgrad::kernels

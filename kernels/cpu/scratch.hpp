@@ -1,0 +1,14 @@
+#pragma once
+#include <cstddef>
+
+namespace handgrad::kernels::cpu {
+
+/// Room for n numbers of T, this thread's own, kept from call to call: valid until the next call on this thread.
+void* scratch_bytes(std::size_t bytes);
+
+template <class T>
+T* scratch(std::size_t n) {
+  return static_cast<T*>(scratch_bytes(n * sizeof(T)));
+}
+
+}  // namespace handgrad::kernels::cpu

@@ -1,0 +1,154 @@
+#include "kernels/softmax.hpp"
+
+#include "kernels/cuda/device.hpp"
+#include "kernels/formulas/math.hpp"
+
+namespace handgrad::kernels {
+
+using namespace cuda;
+
+namespace {
+
+// The four kinds of a line's work. `lane` of `lanes` threads works on every lanes-th element; at(j) is element j's
+// place; sum and max are over all lanes.
+
+// yⱼ = e^(zⱼ−m) / Σₖ e^(zₖ−m),  m = max z
+struct SoftmaxForward {
+  template <class T, class G>
+  __device__ void operator()(const G& g, std::size_t n, const T* z, const T*, T* y) const {
+    T m = z[g.at(0)], sum = 0;
+    for (std::size_t j = g.lane; j < n; j += g.lanes) m = Maximum()(m, z[g.at(j)]);
+    m = g.max(m);
+    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += formulas::exp(z[g.at(j)] - m);
+    sum = g.sum(sum);
+    for (std::size_t j = g.lane; j < n; j += g.lanes) y[g.at(j)] = formulas::exp(z[g.at(j)] - m) / sum;
+  }
+};
+
+// dzᵢ = yᵢ(δᵢ − Σⱼ δⱼyⱼ)
+struct SoftmaxBackward {
+  template <class T, class G>
+  __device__ void operator()(const G& g, std::size_t n, const T* y, const T* dy, T* dz) const {
+    T sum = 0;
+    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += dy[g.at(j)] * y[g.at(j)];
+    sum = g.sum(sum);
+    for (std::size_t j = g.lane; j < n; j += g.lanes) dz[g.at(j)] = y[g.at(j)] * (dy[g.at(j)] - sum);
+  }
+};
+
+// yⱼ = (zⱼ−m) − log Σₖ e^(zₖ−m),  m = max z
+struct LogSoftmaxForward {
+  template <class T, class G>
+  __device__ void operator()(const G& g, std::size_t n, const T* z, const T*, T* y) const {
+    T m = z[g.at(0)], sum = 0;
+    for (std::size_t j = g.lane; j < n; j += g.lanes) m = Maximum()(m, z[g.at(j)]);
+    m = g.max(m);
+    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += formulas::exp(z[g.at(j)] - m);
+    const T log_sum = formulas::log(g.sum(sum));
+    for (std::size_t j = g.lane; j < n; j += g.lanes) y[g.at(j)] = (z[g.at(j)] - m) - log_sum;
+  }
+};
+
+// dzᵢ = δᵢ − e^(yᵢ)·Σⱼ δⱼ
+struct LogSoftmaxBackward {
+  template <class T, class G>
+  __device__ void operator()(const G& g, std::size_t n, const T* y, const T* dy, T* dz) const {
+    T sum = 0;
+    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += dy[g.at(j)];
+    sum = g.sum(sum);
+    for (std::size_t j = g.lane; j < n; j += g.lanes) dz[g.at(j)] = dy[g.at(j)] - formulas::exp(y[g.at(j)]) * sum;
+  }
+};
+
+// A line whose elements lie side by side: a group works on it.
+template <unsigned G>
+struct Row {
+  Group<G> group;
+  std::size_t lane = group.lane;
+  static constexpr std::size_t lanes = G;
+  __device__ static std::size_t at(std::size_t j) { return j; }
+  template <class T>
+  __device__ T sum(T v) const {
+    return group.sum(v);
+  }
+  template <class T>
+  __device__ T max(T v) const {
+    return group.max(v);
+  }
+};
+
+// A line whose elements are `step` apart: one thread works on it, its neighbours on the lines beside it.
+struct Strided {
+  std::size_t step;
+  static constexpr std::size_t lane = 0, lanes = 1;
+  __device__ std::size_t at(std::size_t j) const { return j * step; }
+  template <class T>
+  __device__ static T sum(T v) {
+    return v;
+  }
+  template <class T>
+  __device__ static T max(T v) {
+    return v;
+  }
+};
+
+template <unsigned G, class F, class T>
+__global__ void __launch_bounds__(threads)
+    row_kernel(std::size_t rows, std::size_t n, F f, const T* a, const T* b, T* out) {
+  const Row<G> row;
+  for (std::size_t i = std::size_t{blockIdx.x} * Group<G>::in_block + row.group.index; i < rows;
+       i += std::size_t{gridDim.x} * Group<G>::in_block)
+    f(row, n, a + i * n, b + i * n, out + i * n);
+}
+
+template <class F, class T>
+__global__ void __launch_bounds__(threads)
+    strided_kernel(std::size_t lines, std::size_t n, std::size_t inner, F f, const T* a, const T* b, T* out) {
+  const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
+  for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < lines; i += step) {
+    const std::size_t first = i / inner * n * inner + i % inner;
+    f(Strided{inner}, n, a + first, b + first, out + first);
+  }
+}
+
+// b is read by the backward kinds only.
+template <class F, class T>
+void along(Context& context, F f, Lines<const T> l, const T* b, T* out) {
+  const auto guard = context.use();
+  const T* a = l.data;
+  if (l.inner > 1)
+    context.launch(strided_kernel<F, T>, blocks_for(l.outer * l.inner, threads, context.most_blocks()), threads,
+                   l.outer * l.inner, l.size, l.inner, f, a, b, out);
+  else if (l.size > long_row)
+    context.launch(row_kernel<threads, F, T>, row_blocks<threads>(context, l.outer), threads, l.outer, l.size, f, a, b,
+                   out);
+  else
+    context.launch(row_kernel<warp, F, T>, row_blocks<warp>(context, l.outer), threads, l.outer, l.size, f, a, b, out);
+}
+
+}  // namespace
+
+template <class D, class T>
+void SoftmaxOn<D, T>::forward(Lines<const T> z, Lines<T> y) {
+  along(device_, SoftmaxForward(), z, z.data, y.data);
+}
+
+template <class D, class T>
+void SoftmaxOn<D, T>::backward(Lines<const T> y, Lines<const T> dy, Lines<T> dz) {
+  along(device_, SoftmaxBackward(), y, dy.data, dz.data);
+}
+
+template <class D, class T>
+void SoftmaxOn<D, T>::log_forward(Lines<const T> z, Lines<T> y) {
+  along(device_, LogSoftmaxForward(), z, z.data, y.data);
+}
+
+template <class D, class T>
+void SoftmaxOn<D, T>::log_backward(Lines<const T> y, Lines<const T> dy, Lines<T> dz) {
+  along(device_, LogSoftmaxBackward(), y, dy.data, dz.data);
+}
+
+template class SoftmaxOn<cuda::Context, float>;
+template class SoftmaxOn<cuda::Context, double>;
+
+}  // namespace handgrad::kernels

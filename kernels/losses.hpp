@@ -1,0 +1,67 @@
+#pragma once
+// Losses of elements, and of rows with one target each.
+#include <optional>
+
+#include "kernels/device.hpp"
+#include "kernels/formulas/losses.hpp"
+#include "kernels/view.hpp"
+
+namespace handgrad::kernels {
+
+enum class Reduction { None, Mean, Sum };
+
+/// ℓ of a row of predictions p, for a target distribution y and weights w of the classes:
+enum class RowLoss {
+  CrossEntropy,           // ℓ = −Σⱼ wⱼ·yⱼ·log softmax(p)ⱼ   p are logits
+  NegativeLogLikelihood,  // ℓ = −Σⱼ wⱼ·yⱼ·pⱼ                p are logarithms of probabilities
+  Categorical,            // ℓ = −Σⱼ wⱼ·yⱼ·log pⱼ            p are probabilities
+};
+
+/// What rows are held against: one class each (N), or a distribution over all classes (N×C).
+template <class T>
+struct Targets {
+  const T* data;
+  bool are_classes;
+};
+
+template <class T>
+class Losses {
+ public:
+  virtual ~Losses() = default;
+
+  /// Elements: ℓᵢ = wᵢ·f(pᵢ, yᵢ, qᵢ); w and q may be null (1). *value = a·Σℓ, or all ℓ for Reduction::None.
+  virtual void element_forward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y, Vector<const T> w,
+                               Vector<const T> q, Reduction reduction, T a, T* value) = 0;
+  /// dpᵢ = a·wᵢ·∂f/∂p
+  virtual void element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y, Vector<const T> w,
+                                Vector<const T> q, T a, Vector<T> dp) = 0;
+  /// Rows: p (N×C), w weights of classes (C) or null. Mean divides by N, or by Σᵢ w(yᵢ) where y are classes; that
+  /// divisor is left for the backward. *value = Σℓ/divisor, or all ℓ (N) for Reduction::None. Returns a target that is
+  /// no class, the first, where the device knows at once; a GPU tells with its next download
+  /// (`Raise`). What was computed is then of no use.
+  virtual std::optional<BadClass> row_forward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+                                              Reduction reduction, T* divisor, T* value) = 0;
+  /// dp = ∂(Σℓ/divisor)/∂p. Returns what `row_forward` does.
+  virtual std::optional<BadClass> row_backward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+                                               const T* divisor, Matrix<T> dp) = 0;
+};
+
+/// On device D: cpu/losses.cpp, cuda/losses.cu.
+template <class D, class T>
+class LossesOn final : public Losses<T> {
+ public:
+  explicit LossesOn(D& device) : device_(device) {}
+  void element_forward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y, Vector<const T> w,
+                       Vector<const T> q, Reduction reduction, T a, T* value) override;
+  void element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y, Vector<const T> w,
+                        Vector<const T> q, T a, Vector<T> dp) override;
+  std::optional<BadClass> row_forward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+                                      Reduction reduction, T* divisor, T* value) override;
+  std::optional<BadClass> row_backward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+                                       const T* divisor, Matrix<T> dp) override;
+
+ private:
+  [[maybe_unused]] D& device_;
+};
+
+}  // namespace handgrad::kernels

@@ -1,0 +1,46 @@
+#pragma once
+// Optimizers' steps, and what is done to gradients before them: all parameters at once.
+#include <array>
+#include <span>
+
+#include "kernels/formulas/optimizers.hpp"
+#include "kernels/view.hpp"
+
+namespace handgrad::kernels {
+
+/// One parameter's part of an optimizer's step.
+template <class T>
+struct Update {
+  Vector<T> value;
+  const T* grad;
+  std::array<T*, formulas::UpdateRule::most_states> state;  // as many as the rule has, then null
+  formulas::UpdateRule rule;
+};
+
+template <class T>
+class Optimizers {
+ public:
+  virtual ~Optimizers() = default;
+
+  virtual void optimize(std::span<const Update<T>> updates) = 0;
+  /// *norm = ‖all gradients as one vector‖ₚ, p ≥ 1 or ∞; each is then multiplied by max_norm/(norm + 1e-6) where that
+  /// is below 1.
+  virtual void clip_norm(std::span<const Vector<T>> grads, T max_norm, double p, T* norm) = 0;
+  /// Each element held to [−bound, bound].
+  virtual void clip_value(std::span<const Vector<T>> grads, T bound) = 0;
+};
+
+/// On device D: cpu/optimizers.cpp, cuda/optimizers.cu.
+template <class D, class T>
+class OptimizersOn final : public Optimizers<T> {
+ public:
+  explicit OptimizersOn(D& device) : device_(device) {}
+  void optimize(std::span<const Update<T>> updates) override;
+  void clip_norm(std::span<const Vector<T>> grads, T max_norm, double p, T* norm) override;
+  void clip_value(std::span<const Vector<T>> grads, T bound) override;
+
+ private:
+  [[maybe_unused]] D& device_;
+};
+
+}  // namespace handgrad::kernels

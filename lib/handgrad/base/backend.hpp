@@ -1,0 +1,26 @@
+#pragma once
+// What serves a device. Not installed: for the library's own sources.
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "handgrad/base/device.hpp"
+#include "kernels/backend.hpp"
+#include "kernels/device.hpp"
+
+namespace handgrad {
+
+/// All four throw DeviceError, with the reason, for a device that is not there.
+/// Its operations: `backend<T>(x.device()).linear.forward(…)`; what they take is made by handgrad/base/views.hpp.
+template <class T>
+const kernels::Backend<T>& backend(Device device);
+kernels::Memory& memory(Device device);
+/// Null on the CPU, where there is nothing to gain.
+std::unique_ptr<kernels::StepGraph> make_step_graph(Device device);
+std::unique_ptr<kernels::Staging> make_staging(Device device, std::size_t bytes);
+
+/// The ValueError for a target that a loss of rows found; `before` and `after` say where.
+[[noreturn]] void throw_bad_class(const std::string& before, const kernels::BadClass& found,
+                                  const std::string& after = "");
+
+}  // namespace handgrad

@@ -1,0 +1,27 @@
+# cmake -D SOURCE=DIR -P arrows.cmake: fails, naming the line, where a file includes what lies above it.
+cmake_minimum_required(VERSION 3.22)
+
+set(wrong "")
+function(look folder above)
+  file(GLOB_RECURSE files ${SOURCE}/${folder}/*.hpp ${SOURCE}/${folder}/*.h ${SOURCE}/${folder}/*.cpp
+       ${SOURCE}/${folder}/*.cu ${SOURCE}/${folder}/*.cuh)
+  list(LENGTH files count)
+  if(count LESS 20)
+    message(FATAL_ERROR "${folder}/ has ${count} source files: not the place that this test is for")
+  endif()
+  foreach(file IN LISTS files)
+    file(STRINGS ${file} lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"](\\.\\./)*(${above})/")
+    foreach(line IN LISTS lines)
+      file(RELATIVE_PATH name ${SOURCE} ${file})
+      string(APPEND wrong "  ${name}: ${line}\n")
+    endforeach()
+  endforeach()
+  set(wrong "${wrong}" PARENT_SCOPE)
+endfunction()
+
+look(kernels "lib|handgrad|labs|common|tests|support")
+look(lib "labs|common|tests|support")
+if(wrong)
+  message(FATAL_ERROR "includes that lead up (labs → lib → kernels is the way down):\n${wrong}")
+endif()
+message("no include leads up")
