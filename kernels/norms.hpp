@@ -19,22 +19,23 @@ class Norms {
  public:
   virtual ~Norms() = default;
 
-  /// y = γ∘x̂ + β for each column of x (N×C); γ, β, mean, inv_std (C). With `of_batch`, µ and σ² are the batch's, and
+  /// y = γ∘x̂ + β for each column of x (N×C); γ, β, inv_std (C), mean (2×C): µ rounded, and below it what the rounding
+  /// left: beside a µ of 10000 and a σ of 0.005 that is a tenth of σ. With `of_batch`, µ and σ² are the batch's, and
   /// where there are running statistics, count ← count + 1, r ← (1−a)·r + a·(µ, σ²·N/(N−1)); otherwise µ and σ² are the
   /// running ones. mean and inv_std are left for the backward.
   virtual void batch_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps,
-                                  const RunningStatistics<T>& running, bool of_batch, Vector<T> mean, Vector<T> inv_std,
+                                  const RunningStatistics<T>& running, bool of_batch, Matrix<T> mean, Vector<T> inv_std,
                                   Matrix<T> y) = 0;
   /// dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = s∘γ∘(δ − dβ/N − x̂∘dγ/N), without the two means unless `of_batch`. sums (2×C) is
   /// left with this batch's dβ and dγ. dx may be null.
-  virtual void batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Vector<const T> mean,
+  virtual void batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                                    Vector<const T> inv_std, bool of_batch, Matrix<T> sums, Gradient<T> dgamma,
                                    Gradient<T> dbeta, Matrix<T> dx) = 0;
-  /// y = γ∘x̂ + β for each row of x (N×D); γ, β (D), mean, inv_std (N).
-  virtual void layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps, Vector<T> mean,
+  /// y = γ∘x̂ + β for each row of x (N×D); γ, β (D), inv_std (N), mean (2×N).
+  virtual void layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps, Matrix<T> mean,
                                   Vector<T> inv_std, Matrix<T> y) = 0;
   /// dβ = Σₙ δ,  dγ = Σₙ δ∘x̂;  with g = γ∘δ, row by row dx = s·(g − mean(g) − x̂·mean(g∘x̂)). dx may be null.
-  virtual void layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Vector<const T> mean,
+  virtual void layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                                    Vector<const T> inv_std, Gradient<T> dgamma, Gradient<T> dbeta, Matrix<T> dx) = 0;
 };
 
@@ -44,14 +45,14 @@ class NormsOn final : public Norms<T> {
  public:
   explicit NormsOn(D& device) : device_(device) {}
   void batch_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps,
-                          const RunningStatistics<T>& running, bool of_batch, Vector<T> mean, Vector<T> inv_std,
+                          const RunningStatistics<T>& running, bool of_batch, Matrix<T> mean, Vector<T> inv_std,
                           Matrix<T> y) override;
-  void batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Vector<const T> mean,
+  void batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                            Vector<const T> inv_std, bool of_batch, Matrix<T> sums, Gradient<T> dgamma,
                            Gradient<T> dbeta, Matrix<T> dx) override;
-  void layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps, Vector<T> mean,
+  void layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps, Matrix<T> mean,
                           Vector<T> inv_std, Matrix<T> y) override;
-  void layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Vector<const T> mean,
+  void layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                            Vector<const T> inv_std, Gradient<T> dgamma, Gradient<T> dbeta, Matrix<T> dx) override;
 
  private:

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "kernels/cpu/cpu.hpp"
+#include "kernels/cpu/line_sum.hpp"
 #include "kernels/cpu/simd.hpp"
 
 namespace handgrad::kernels {
@@ -93,14 +94,21 @@ class RowTargets {
   const T *y_, *w_;
 };
 
-// log Σⱼ e^(pⱼ) = m + log Σⱼ e^(pⱼ−m),  m = max p
+// log yⱼ = (pⱼ − m) − log Σ of a row's softmax y
 template <class T>
-T log_sum_exp(const T* p, std::size_t n) {
-  T m = p[0], sum = 0;
-  for (std::size_t j = 1; j < n; ++j) m = std::max(m, p[j]);
-  for (std::size_t j = 0; j < n; ++j) sum += std::exp(p[j] - m);
-  return m + std::log(sum);
-}
+class LogSoftmaxOf {
+ public:
+  LogSoftmaxOf(const T* p, std::size_t n) : p_(p) {
+    const auto [m, beyond_one] = line_sum(p, 1, n);
+    m_ = m;
+    log_sum_ = std::log1p(beyond_one);
+  }
+  T operator()(std::size_t j) const { return formulas::below(p_[j], m_) - log_sum_; }
+
+ private:
+  const T* p_;
+  T m_, log_sum_;
+};
 
 }  // namespace
 
@@ -113,12 +121,18 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
   for (std::size_t i = 0; i < rows; ++i) {
     if (const auto bad = targets.bad(i)) return bad;
     const T* row = p.data + i * columns;
-    const T lse = loss == RowLoss::CrossEntropy ? log_sum_exp(row, columns) : T(0);
     T l = 0;
-    targets.each(i, [&](std::size_t j, T wy) {
-      if (wy == T(0)) return;  // 0·log 0 = 0
-      l -= wy * (loss == RowLoss::Categorical ? std::log(row[j]) : row[j] - lse);
-    });
+    const auto add = [&](auto log_p) {
+      targets.each(i, [&](std::size_t j, T wy) {
+        if (wy != T(0)) l -= wy * log_p(j);  // 0·log 0 = 0
+      });
+    };
+    if (loss == RowLoss::CrossEntropy)
+      add(LogSoftmaxOf<T>(row, columns));
+    else if (loss == RowLoss::Categorical)
+      add([row](std::size_t j) { return std::log(row[j]); });
+    else
+      add([row](std::size_t j) { return row[j]; });
     if (reduction == Reduction::None) value[i] = l;
     total += static_cast<double>(l);
     weights += targets.are_classes() ? static_cast<double>(targets.of_class(i)) : 1.0;
@@ -139,10 +153,10 @@ std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const 
     const T* row = p.data + i * columns;
     T* d = dp.data + i * columns;
     if (loss == RowLoss::CrossEntropy) {  // dzᵢ = softmax(z)ᵢ·Σⱼ wⱼyⱼ − wᵢyᵢ
-      const T lse = log_sum_exp(row, columns);
+      const LogSoftmaxOf<T> log_softmax(row, columns);
       T sum = 0;
       targets.each(i, [&](std::size_t, T wy) { sum += wy; });
-      for (std::size_t j = 0; j < columns; ++j) d[j] = a * sum * std::exp(row[j] - lse);
+      for (std::size_t j = 0; j < columns; ++j) d[j] = a * sum * std::exp(log_softmax(j));
       targets.each(i, [&](std::size_t j, T wy) { d[j] -= a * wy; });
     } else {  // dpⱼ = −wⱼyⱼ, or −wⱼyⱼ/pⱼ for probabilities
       std::fill_n(d, columns, T(0));

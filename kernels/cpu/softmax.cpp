@@ -1,9 +1,9 @@
 #include "kernels/softmax.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/cpu.hpp"
+#include "kernels/cpu/line_sum.hpp"
 
 namespace handgrad::kernels {
 
@@ -26,10 +26,9 @@ void SoftmaxOn<D, T>::forward(Lines<const T> z, Lines<T> y) {
   for_each_line(z, [&](std::size_t at, std::size_t step, std::size_t n) {
     const T* in = z.data + at;
     T* out = y.data + at;
-    T m = in[0], sum = 0;
-    for (std::size_t j = 1; j < n; ++j) m = std::max(m, in[j * step]);
-    for (std::size_t j = 0; j < n; ++j) sum += out[j * step] = std::exp(in[j * step] - m);
-    for (std::size_t j = 0; j < n; ++j) out[j * step] /= sum;
+    const auto [m, beyond_one] = line_sum(in, step, n);
+    const T sum = T(1) + beyond_one;
+    for (std::size_t j = 0; j < n; ++j) out[j * step] = std::exp(formulas::below(in[j * step], m)) / sum;
   });
 }
 
@@ -38,8 +37,10 @@ template <class D, class T>
 void SoftmaxOn<D, T>::backward(Lines<const T> y, Lines<const T> dy, Lines<T> dz) {
   for_each_line(y, [&](std::size_t at, std::size_t step, std::size_t n) {
     const T *out = y.data + at, *delta = dy.data + at;
-    T sum = 0;
-    for (std::size_t j = 0; j < n; ++j) sum += delta[j * step] * out[j * step];
+    double total = 0;
+    for (std::size_t j = 0; j < n; ++j)
+      total += static_cast<double>(delta[j * step]) * static_cast<double>(out[j * step]);
+    const T sum = static_cast<T>(total);
     for (std::size_t j = 0; j < n; ++j) dz.data[at + j * step] = out[j * step] * (delta[j * step] - sum);
   });
 }
@@ -49,11 +50,9 @@ template <class D, class T>
 void SoftmaxOn<D, T>::log_forward(Lines<const T> z, Lines<T> y) {
   for_each_line(z, [&](std::size_t at, std::size_t step, std::size_t n) {
     const T* in = z.data + at;
-    T m = in[0], sum = 0;
-    for (std::size_t j = 1; j < n; ++j) m = std::max(m, in[j * step]);
-    for (std::size_t j = 0; j < n; ++j) sum += std::exp(in[j * step] - m);
-    const T log_sum = std::log(sum);
-    for (std::size_t j = 0; j < n; ++j) y.data[at + j * step] = (in[j * step] - m) - log_sum;
+    const auto [m, beyond_one] = line_sum(in, step, n);
+    const T log_sum = std::log1p(beyond_one);
+    for (std::size_t j = 0; j < n; ++j) y.data[at + j * step] = formulas::below(in[j * step], m) - log_sum;
   });
 }
 
@@ -62,8 +61,9 @@ template <class D, class T>
 void SoftmaxOn<D, T>::log_backward(Lines<const T> y, Lines<const T> dy, Lines<T> dz) {
   for_each_line(y, [&](std::size_t at, std::size_t step, std::size_t n) {
     const T *out = y.data + at, *delta = dy.data + at;
-    T sum = 0;
-    for (std::size_t j = 0; j < n; ++j) sum += delta[j * step];
+    double total = 0;
+    for (std::size_t j = 0; j < n; ++j) total += static_cast<double>(delta[j * step]);
+    const T sum = static_cast<T>(total);
     for (std::size_t j = 0; j < n; ++j) dz.data[at + j * step] = delta[j * step] - std::exp(out[j * step]) * sum;
   });
 }

@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "kernels/cuda/device.hpp"
+#include "kernels/cuda/line_sum.hpp"
 
 namespace handgrad::kernels {
 
@@ -82,14 +83,20 @@ struct Rows {
 
   __device__ T weight(std::size_t j) const { return w ? w[j] : T(1); }
   __device__ bool is_class(T c) const { return c >= T(0) && c < static_cast<T>(columns) && c == floor(c); }
-  // log Σⱼ e^(pⱼ) = m + log Σⱼ e^(pⱼ−m),  m = max p
-  __device__ T log_sum_exp(const Group<warp>& group, const T* row) const {
-    T m = row[0], sum = 0;
-    for (std::size_t j = group.lane; j < columns; j += warp) m = Maximum()(m, row[j]);
-    m = group.max(m);
-    for (std::size_t j = group.lane; j < columns; j += warp) sum += formulas::exp(row[j] - m);
-    return m + formulas::log(group.sum(sum));
+};
+
+// log yⱼ = (pⱼ − m) − log Σ of a row's softmax y
+template <class T>
+struct LogSoftmaxOf {
+  const T* row;
+  T m, log_sum;
+  __device__ LogSoftmaxOf(const Group<warp>& group, const T* p, std::size_t n) : row(p) {
+    const LineSum<T> line = line_sum(Row<warp>{group}, n, p);
+    m = line.m;
+    log_sum = formulas::log1p(line.beyond_one);
   }
+  __device__ LogSoftmaxOf() : row(nullptr), m(0), log_sum(0) {}
+  __device__ T operator()(std::size_t j) const { return formulas::below(row[j], m) - log_sum; }
 };
 
 // (row, target) in one word, the lowest row the least of all
@@ -118,10 +125,12 @@ __global__ void __launch_bounds__(threads)
   for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows.count;
        i += std::size_t{gridDim.x} * group.in_block) {
     const T* row = rows.p + i * rows.columns;
-    const T lse = rows.loss == RowLoss::CrossEntropy ? rows.log_sum_exp(group, row) : T(0);
+    const auto log_softmax =
+        rows.loss == RowLoss::CrossEntropy ? LogSoftmaxOf<T>(group, row, rows.columns) : LogSoftmaxOf<T>();
     const auto term = [&](std::size_t j, T wy) {  // −wⱼyⱼ·log pⱼ, 0·log 0 = 0
       if (wy == T(0)) return T(0);
-      return -wy * (rows.loss == RowLoss::Categorical ? formulas::log(row[j]) : row[j] - lse);
+      if (rows.loss == RowLoss::CrossEntropy) return -wy * log_softmax(j);
+      return -wy * (rows.loss == RowLoss::Categorical ? formulas::log(row[j]) : row[j]);
     };
     T l = 0, w = 1;
     if (rows.classes) {
@@ -173,7 +182,8 @@ __global__ void __launch_bounds__(threads)
 // CrossEntropy:  dzⱼ = (softmax(z)ⱼ·Σₖ wₖyₖ − wⱼyⱼ)/divisor
 // otherwise:     dpⱼ = −wⱼyⱼ/divisor, for probabilities −wⱼyⱼ/(pⱼ·divisor)
 template <class T>
-__global__ void __launch_bounds__(threads) row_slope_kernel(Rows<T> rows, const T* divisor, T* dp) {
+__global__ void __launch_bounds__(threads)
+    row_slope_kernel(Rows<T> rows, const T* divisor, T* dp, unsigned long long* error) {
   const Group<warp> group;
   const T a = T(1) / *divisor;
   for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows.count;
@@ -181,22 +191,24 @@ __global__ void __launch_bounds__(threads) row_slope_kernel(Rows<T> rows, const 
     const T* row = rows.p + i * rows.columns;
     const bool softmax = rows.loss == RowLoss::CrossEntropy;
     const T c = rows.classes ? rows.y[i] : T(0);
-    const bool valid = !rows.classes || rows.is_class(c);  // the forward has reported the others
-    const auto target = [&](std::size_t j) {               // wⱼyⱼ
+    const bool valid = !rows.classes || rows.is_class(c);  // again: it may have been changed since the forward
+    if (!valid && group.lane == 0) report(error, i, static_cast<float>(c));
+    const auto target = [&](std::size_t j) {  // wⱼyⱼ
       if (!valid) return static_cast<T>(NAN);
       const T y = !rows.classes ? rows.y[i * rows.columns + j] : static_cast<std::size_t>(c) == j ? T(1) : T(0);
       return y == T(0) ? T(0) : rows.weight(j) * y;
     };
-    T lse = 0, total = 0;
+    T total = 0;
+    LogSoftmaxOf<T> log_softmax;
     if (softmax) {
-      lse = rows.log_sum_exp(group, row);
+      log_softmax = LogSoftmaxOf<T>(group, row, rows.columns);
       for (std::size_t j = group.lane; j < rows.columns; j += warp) total += target(j);
       total = group.sum(total);
     }
     for (std::size_t j = group.lane; j < rows.columns; j += warp) {
       const T wy = target(j);
       T d = wy == T(0) ? T(0) : -a * wy / (rows.loss == RowLoss::Categorical ? row[j] : T(1));
-      if (softmax) d = a * total * formulas::exp(row[j] - lse) - a * wy;
+      if (softmax) d = a * total * formulas::exp(log_softmax(j)) - a * wy;
       dp[i * rows.columns + j] = d;
     }
   }
@@ -224,7 +236,8 @@ std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const 
                                                      const T* divisor, Matrix<T> dp) {
   const auto guard = device_.use();
   const Rows<T> rows(loss, p, y, w);
-  device_.launch(row_slope_kernel<T>, row_blocks<warp>(device_, rows.count), threads, rows, divisor, dp.data);
+  device_.launch(row_slope_kernel<T>, row_blocks<warp>(device_, rows.count), threads, rows, divisor, dp.data,
+                 device_.class_error(rows.columns));
   return {};
 }
 

@@ -35,25 +35,29 @@ struct FinishMean {
     if (count && j == 0) *count += T(1);
   }
 };
-// Σₙ (x−µ)²
+// Σₙ d and Σₙ d²,  d = x − m with the mean m of the first sum
 template <class T>
-struct SquaredDeviations {
+struct Deviations {
   const T *x, *mean;
   std::size_t columns;
-  __device__ Sums<1> operator()(std::size_t i, std::size_t j) const {
-    const T d = x[i * columns + j] - mean[j];
-    return {{static_cast<double>(d) * static_cast<double>(d)}};
+  __device__ Sums<2> operator()(std::size_t i, std::size_t j) const {
+    const double d = static_cast<double>(x[i * columns + j] - mean[j]);
+    return {{d, d * d}};
   }
 };
-// s = 1/√(σ²+ε), and the running statistics r ← (1−a)·r + a·(µ, σ²·N/(N−1))
+// µ in two numbers, s = 1/√(σ²+ε), and the running statistics r ← (1−a)·r + a·(µ, σ²·N/(N−1))
 template <class T>
 struct FinishVariance {
   T n, eps, momentum;
   bool cumulative;
-  const T *mean, *count;
-  T *inv_std, *running_mean, *running_var;
-  __device__ void operator()(std::size_t j, const Sums<1>& sum) const {
-    const T squares = static_cast<T>(sum.of[0]);
+  const T* count;
+  T *mean, *rest, *inv_std, *running_mean, *running_var;
+  __device__ void operator()(std::size_t j, const Sums<2>& sum) const {
+    const double m = static_cast<double>(mean[j]), correction = sum.of[0] / static_cast<double>(n),
+                 left = sum.of[1] - sum.of[0] * correction;
+    mean[j] = static_cast<T>(m + correction);
+    rest[j] = static_cast<T>((m - static_cast<double>(mean[j])) + correction);
+    const T squares = static_cast<T>(left < 0 ? 0 : left);
     inv_std[j] = T(1) / formulas::sqrt(squares / n + eps);
     if (!running_mean) return;
     const T a = count && cumulative ? T(1) / *count : momentum;
@@ -65,32 +69,33 @@ struct FinishVariance {
 template <class T>
 struct FromRunning {
   const T *running_mean, *running_var;
-  T eps, *mean;
+  T eps, *mean, *rest;
   __device__ T operator()(std::size_t j) const {
     mean[j] = running_mean[j];
+    rest[j] = T(0);
     return T(1) / formulas::sqrt(running_var[j] + eps);
   }
 };
 // y = γ∘(x−µ)∘s + β
 template <class T>
 struct NormalizeColumns {
-  const T *mean, *inv_std, *gamma, *beta;
+  const T *mean, *rest, *inv_std, *gamma, *beta;
   struct Column {
-    T mean, scale, shift;
-    __device__ T operator()(std::size_t, T x) const { return formulas::normalized(x, mean, scale, shift); }
+    T mean, rest, scale, shift;
+    __device__ T operator()(std::size_t, T x) const { return formulas::normalized(x, mean, rest, scale, shift); }
   };
   __device__ Column column(std::size_t j) const {
-    return {mean[j], gamma ? inv_std[j] * gamma[j] : inv_std[j], beta ? beta[j] : T(0)};
+    return {mean[j], rest[j], gamma ? inv_std[j] * gamma[j] : inv_std[j], beta ? beta[j] : T(0)};
   }
 };
 // δ and δ∘x̂, with the statistics of the element's column (BatchNorm) or row (LayerNorm)
 template <class T, bool of_row>
 struct GradientTerms {
-  const T *x, *dy, *mean, *inv_std;
+  const T *x, *dy, *mean, *rest, *inv_std;
   std::size_t columns;
   __device__ Sums<2> operator()(std::size_t i, std::size_t j) const {
     const std::size_t at = i * columns + j, s = of_row ? i : j;
-    const T d = dy[at], x_hat = (x[at] - mean[s]) * inv_std[s];
+    const T d = dy[at], x_hat = formulas::standardized(x[at], mean[s], rest[s], inv_std[s]);
     return {{static_cast<double>(d), static_cast<double>(d) * static_cast<double>(x_hat)}};
   }
 };
@@ -111,18 +116,19 @@ struct FinishGradients {
 // dx = γ∘s∘(δ − dβ/N − x̂∘dγ/N)
 template <class T>
 struct ColumnGradient {
-  const T *mean, *inv_std, *gamma, *sums;
+  const T *mean, *rest, *inv_std, *gamma, *sums;
   T per_row;  // 1/N, or 0 where µ and s do not depend on x
   std::size_t columns;
   struct Column {
-    T mean, inv_std, mean_dy, mean_dy_x_hat, scale;
+    T mean, rest, inv_std, mean_dy, mean_dy_x_hat, scale;
     __device__ T operator()(std::size_t, T dy, T x) const {
-      return formulas::normalized_gradient(dy, (x - mean) * inv_std, mean_dy, mean_dy_x_hat, scale);
+      return formulas::normalized_gradient(dy, formulas::standardized(x, mean, rest, inv_std), mean_dy, mean_dy_x_hat,
+                                           scale);
     }
   };
   __device__ Column column(std::size_t j) const {
     const T s = inv_std[j];
-    return {mean[j], s, sums[j] * per_row, sums[columns + j] * per_row, gamma ? s * gamma[j] : s};
+    return {mean[j], rest[j], s, sums[j] * per_row, sums[columns + j] * per_row, gamma ? s * gamma[j] : s};
   }
 };
 
@@ -136,15 +142,23 @@ __global__ void __launch_bounds__(threads) layer_norm_kernel(std::size_t rows, s
   for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
        i += std::size_t{gridDim.x} * group.in_block) {
     const T* row = x + i * columns;
-    T sum = 0, squares = 0;
+    T sum = 0, deviations = 0, squares = 0;
     for (std::size_t j = group.lane; j < columns; j += G) sum += row[j];
-    const T mu = group.sum(sum) / n;
-    for (std::size_t j = group.lane; j < columns; j += G) squares += (row[j] - mu) * (row[j] - mu);
-    const T s = T(1) / formulas::sqrt(group.sum(squares) / n + eps);
+    const T m = group.sum(sum) / n;
+    for (std::size_t j = group.lane; j < columns; j += G) {
+      const T d = row[j] - m;
+      deviations += d;
+      squares += d * d;
+    }
+    deviations = group.sum(deviations);
+    const T correction = deviations / n, mu = m + correction, rest = (m - mu) + correction;
+    const T left = group.sum(squares) - deviations * correction;
+    const T s = T(1) / formulas::sqrt((left < T(0) ? T(0) : left) / n + eps);
     for (std::size_t j = group.lane; j < columns; j += G)
-      y[i * columns + j] = formulas::normalized(row[j], mu, gamma ? s * gamma[j] : s, beta ? beta[j] : T(0));
+      y[i * columns + j] = formulas::normalized(row[j], mu, rest, gamma ? s * gamma[j] : s, beta ? beta[j] : T(0));
     if (group.lane == 0) {
       mean[i] = mu;
+      mean[rows + i] = rest;
       inv_std[i] = s;
     }
   }
@@ -160,17 +174,18 @@ __global__ void __launch_bounds__(threads)
   for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
        i += std::size_t{gridDim.x} * group.in_block) {
     const T *row = x + i * columns, *delta = dy + i * columns;
-    const T mu = mean[i], s = inv_std[i];
+    const T mu = mean[i], rest = mean[rows + i], s = inv_std[i];
     T sum_g = 0, sum_gx = 0;
     for (std::size_t j = group.lane; j < columns; j += G) {
       const T g = gamma ? gamma[j] * delta[j] : delta[j];
       sum_g += g;
-      sum_gx += g * ((row[j] - mu) * s);
+      sum_gx += g * formulas::standardized(row[j], mu, rest, s);
     }
     const T mean_g = group.sum(sum_g) / n, mean_gx = group.sum(sum_gx) / n;
     for (std::size_t j = group.lane; j < columns; j += G) {
       const T g = gamma ? gamma[j] * delta[j] : delta[j];
-      dx[i * columns + j] = formulas::normalized_gradient(g, (row[j] - mu) * s, mean_g, mean_gx, s);
+      dx[i * columns + j] =
+          formulas::normalized_gradient(g, formulas::standardized(row[j], mu, rest, s), mean_g, mean_gx, s);
     }
   }
 }
@@ -179,42 +194,43 @@ __global__ void __launch_bounds__(threads)
 
 template <class D, class T>
 void NormsOn<D, T>::batch_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps,
-                                       const RunningStatistics<T>& running, bool of_batch, Vector<T> mean,
+                                       const RunningStatistics<T>& running, bool of_batch, Matrix<T> mean,
                                        Vector<T> inv_std, Matrix<T> y) {
   const auto guard = device_.use();
   const std::size_t rows = x.rows, columns = x.columns;
   const T n = static_cast<T>(rows);
-  T* count = running.count;
+  T *count = running.count, *rest = mean.data + columns;
   if (of_batch) {
     column_sums<1>(device_, rows, columns, ColumnElements<T>{x.data, columns}, FinishMean<T>{n, mean.data, count});
-    column_sums<1>(device_, rows, columns, SquaredDeviations<T>{x.data, mean.data, columns},
-                   FinishVariance<T>{n, eps, running.momentum, running.cumulative, mean.data, count, inv_std.data,
+    column_sums<2>(device_, rows, columns, Deviations<T>{x.data, mean.data, columns},
+                   FinishVariance<T>{n, eps, running.momentum, running.cumulative, count, mean.data, rest, inv_std.data,
                                      running.mean, running.var});
   } else {
-    map_index(device_, columns, inv_std.data, FromRunning<T>{running.mean, running.var, eps, mean.data});
+    map_index(device_, columns, inv_std.data, FromRunning<T>{running.mean, running.var, eps, mean.data, rest});
   }
-  map_columns(device_, rows, columns, y.data, NormalizeColumns<T>{mean.data, inv_std.data, gamma.data, beta.data},
+  map_columns(device_, rows, columns, y.data, NormalizeColumns<T>{mean.data, rest, inv_std.data, gamma.data, beta.data},
               x.data);
 }
 
 template <class D, class T>
 void NormsOn<D, T>::batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
-                                        Vector<const T> mean, Vector<const T> inv_std, bool of_batch, Matrix<T> sums,
+                                        Matrix<const T> mean, Vector<const T> inv_std, bool of_batch, Matrix<T> sums,
                                         Gradient<T> dgamma, Gradient<T> dbeta, Matrix<T> dx) {
   const auto guard = device_.use();
   const std::size_t rows = x.rows, columns = x.columns;
-  column_sums<2>(device_, rows, columns, GradientTerms<T, false>{x.data, dy.data, mean.data, inv_std.data, columns},
+  column_sums<2>(device_, rows, columns,
+                 GradientTerms<T, false>{x.data, dy.data, mean.data, mean.data + columns, inv_std.data, columns},
                  FinishGradients<T>{sums.data, dgamma.data, dbeta.data, dgamma.beta, dbeta.beta, columns});
   if (!dx) return;
   map_columns(device_, rows, columns, dx.data,
-              ColumnGradient<T>{mean.data, inv_std.data, gamma.data, sums.data,
+              ColumnGradient<T>{mean.data, mean.data + columns, inv_std.data, gamma.data, sums.data,
                                 of_batch ? T(1) / static_cast<T>(rows) : T(0), columns},
               dy.data, x.data);
 }
 
 template <class D, class T>
 void NormsOn<D, T>::layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps,
-                                       Vector<T> mean, Vector<T> inv_std, Matrix<T> y) {
+                                       Matrix<T> mean, Vector<T> inv_std, Matrix<T> y) {
   const auto guard = device_.use();
   const std::size_t rows = x.rows, columns = x.columns;
   const auto run = [&](auto kernel, unsigned blocks) {
@@ -229,12 +245,13 @@ void NormsOn<D, T>::layer_norm_forward(Matrix<const T> x, Vector<const T> gamma,
 
 template <class D, class T>
 void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
-                                        Vector<const T> mean, Vector<const T> inv_std, Gradient<T> dgamma,
+                                        Matrix<const T> mean, Vector<const T> inv_std, Gradient<T> dgamma,
                                         Gradient<T> dbeta, Matrix<T> dx) {
   const auto guard = device_.use();
   const std::size_t rows = x.rows, columns = x.columns;
   if (dgamma || dbeta)
-    column_sums<2>(device_, rows, columns, GradientTerms<T, true>{x.data, dy.data, mean.data, inv_std.data, columns},
+    column_sums<2>(device_, rows, columns,
+                   GradientTerms<T, true>{x.data, dy.data, mean.data, mean.data + rows, inv_std.data, columns},
                    FinishGradients<T>{nullptr, dgamma.data, dbeta.data, dgamma.beta, dbeta.beta, columns});
   if (!dx) return;
   const auto run = [&](auto kernel, unsigned blocks) {

@@ -1,7 +1,7 @@
 #include "kernels/softmax.hpp"
 
 #include "kernels/cuda/device.hpp"
-#include "kernels/formulas/math.hpp"
+#include "kernels/cuda/line_sum.hpp"
 
 namespace handgrad::kernels {
 
@@ -9,19 +9,15 @@ using namespace cuda;
 
 namespace {
 
-// The four kinds of a line's work. `lane` of `lanes` threads works on every lanes-th element; at(j) is element j's
-// place; sum and max are over all lanes.
+// The four kinds of a line's work, by a Row or a Strided g.
 
 // yⱼ = e^(zⱼ−m) / Σₖ e^(zₖ−m),  m = max z
 struct SoftmaxForward {
   template <class T, class G>
   __device__ void operator()(const G& g, std::size_t n, const T* z, const T*, T* y) const {
-    T m = z[g.at(0)], sum = 0;
-    for (std::size_t j = g.lane; j < n; j += g.lanes) m = Maximum()(m, z[g.at(j)]);
-    m = g.max(m);
-    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += formulas::exp(z[g.at(j)] - m);
-    sum = g.sum(sum);
-    for (std::size_t j = g.lane; j < n; j += g.lanes) y[g.at(j)] = formulas::exp(z[g.at(j)] - m) / sum;
+    const auto [m, beyond_one] = line_sum(g, n, z);
+    const T sum = T(1) + beyond_one;
+    for (std::size_t j = g.lane; j < n; j += g.lanes) y[g.at(j)] = formulas::exp(formulas::below(z[g.at(j)], m)) / sum;
   }
 };
 
@@ -40,12 +36,9 @@ struct SoftmaxBackward {
 struct LogSoftmaxForward {
   template <class T, class G>
   __device__ void operator()(const G& g, std::size_t n, const T* z, const T*, T* y) const {
-    T m = z[g.at(0)], sum = 0;
-    for (std::size_t j = g.lane; j < n; j += g.lanes) m = Maximum()(m, z[g.at(j)]);
-    m = g.max(m);
-    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += formulas::exp(z[g.at(j)] - m);
-    const T log_sum = formulas::log(g.sum(sum));
-    for (std::size_t j = g.lane; j < n; j += g.lanes) y[g.at(j)] = (z[g.at(j)] - m) - log_sum;
+    const auto [m, beyond_one] = line_sum(g, n, z);
+    const T log_sum = formulas::log1p(beyond_one);
+    for (std::size_t j = g.lane; j < n; j += g.lanes) y[g.at(j)] = formulas::below(z[g.at(j)], m) - log_sum;
   }
 };
 
@@ -57,23 +50,6 @@ struct LogSoftmaxBackward {
     for (std::size_t j = g.lane; j < n; j += g.lanes) sum += dy[g.at(j)];
     sum = g.sum(sum);
     for (std::size_t j = g.lane; j < n; j += g.lanes) dz[g.at(j)] = dy[g.at(j)] - formulas::exp(y[g.at(j)]) * sum;
-  }
-};
-
-// A line whose elements lie side by side: a group works on it.
-template <unsigned G>
-struct Row {
-  Group<G> group;
-  std::size_t lane = group.lane;
-  static constexpr std::size_t lanes = G;
-  __device__ static std::size_t at(std::size_t j) { return j; }
-  template <class T>
-  __device__ T sum(T v) const {
-    return group.sum(v);
-  }
-  template <class T>
-  __device__ T max(T v) const {
-    return group.max(v);
   }
 };
 

@@ -15,10 +15,23 @@
 
 namespace handgrad::formulas {
 
+// With a mean far greater than σ its rounding is no longer small beside σ, and neither is that of a long sum. So sums
+// run twice: with m the mean as the first sum gives it and dᵢ = xᵢ − m, which is exact for xᵢ near m,
+//
+//     µ = m + (1/n) Σ dᵢ,   σ² = (1/n) (Σ dᵢ² − (Σ dᵢ)²/n)                 (Chan, Golub and LeVeque 1983)
+//
+// and µ is kept as two numbers, `mean` and the `rest` that its rounding leaves.
+
+/// x̂ = (x − µ)·s
+template <class V>
+HANDGRAD_HOST_DEVICE inline V standardized(V x, V mean, V rest, V s) {
+  return ((x - mean) - rest) * s;
+}
+
 /// y = γ·x̂ + β, where `scale` = s·γ.
 template <class V>
-HANDGRAD_HOST_DEVICE inline V normalized(V x, V mean, V scale, V beta) {
-  return (x - mean) * scale + beta;
+HANDGRAD_HOST_DEVICE inline V normalized(V x, V mean, V rest, V scale, V beta) {
+  return standardized(x, mean, rest, scale) + beta;
 }
 
 /// dx = scale·(g − mean(g) − x̂·mean(g∘x̂))

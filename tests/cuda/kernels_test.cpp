@@ -221,36 +221,37 @@ HANDGRAD_TEST_CUDA(norms) {
         for (const bool cumulative : {false, true})
           both.agree("batch_norm_forward",
                      {x, gamma, beta, random<T>({columns}), positive<T>({columns}), full<T>({}, T(4))},
-                     {shape, {columns}, {columns}}, [&](const K& k, V& v, V& out) {
+                     {shape, {2, columns}, {columns}}, [&](const K& k, V& v, V& out) {
                        k.norms.batch_norm_forward(view::matrix(v[0]), view::vector(affine ? &v[1] : nullptr),
                                                   view::vector(affine ? &v[2] : nullptr), T(1e-5),
                                                   {v[3].data(), v[4].data(), v[5].data(), T(0.1), cumulative}, of_batch,
-                                                  view::vector(out[1]), view::vector(out[2]), view::matrix(out[0]));
+                                                  view::matrix(out[1]), view::vector(out[2]), view::matrix(out[0]));
                      });
       for (const bool of_batch : {false, true})
         for (const T factor : {T(0), T(1)})
-          both.agree(
-              "batch_norm_backward",
-              {x, dy, gamma, random<T>({columns}), positive<T>({columns}), random<T>({columns}), random<T>({columns})},
-              {shape, {2, columns}}, [&](const K& k, V& v, V& out) {
-                kernels::Gradient<T> dgamma, dbeta;
-                if (affine) dgamma = {v[5].data(), factor}, dbeta = {v[6].data(), factor};
-                k.norms.batch_norm_backward(
-                    view::matrix(v[0]), view::matrix(v[1]), view::vector(affine ? &v[2] : nullptr), view::vector(v[3]),
-                    view::vector(v[4]), of_batch, view::matrix(out[1]), dgamma, dbeta, view::matrix(out[0]));
-              });
-      both.agree("layer_norm_forward", {x, gamma, beta}, {shape, {rows}, {rows}}, [&](const K& k, V& v, V& out) {
+          both.agree("batch_norm_backward",
+                     {x, dy, gamma, random<T>({2, columns}), positive<T>({columns}), random<T>({columns}),
+                      random<T>({columns})},
+                     {shape, {2, columns}}, [&](const K& k, V& v, V& out) {
+                       kernels::Gradient<T> dgamma, dbeta;
+                       if (affine) dgamma = {v[5].data(), factor}, dbeta = {v[6].data(), factor};
+                       k.norms.batch_norm_backward(view::matrix(v[0]), view::matrix(v[1]),
+                                                   view::vector(affine ? &v[2] : nullptr), view::matrix(v[3]),
+                                                   view::vector(v[4]), of_batch, view::matrix(out[1]), dgamma, dbeta,
+                                                   view::matrix(out[0]));
+                     });
+      both.agree("layer_norm_forward", {x, gamma, beta}, {shape, {2, rows}, {rows}}, [&](const K& k, V& v, V& out) {
         k.norms.layer_norm_forward(view::matrix(v[0]), view::vector(affine ? &v[1] : nullptr),
-                                   view::vector(affine ? &v[2] : nullptr), T(1e-5), view::vector(out[1]),
+                                   view::vector(affine ? &v[2] : nullptr), T(1e-5), view::matrix(out[1]),
                                    view::vector(out[2]), view::matrix(out[0]));
       });
       both.agree("layer_norm_backward",
-                 {x, dy, gamma, random<T>({rows}), positive<T>({rows}), random<T>({columns}), random<T>({columns})},
+                 {x, dy, gamma, random<T>({2, rows}), positive<T>({rows}), random<T>({columns}), random<T>({columns})},
                  {shape}, [&](const K& k, V& v, V& out) {
                    kernels::Gradient<T> dgamma, dbeta;
                    if (affine) dgamma = {v[5].data(), T(1)}, dbeta = {v[6].data(), T(0)};
                    k.norms.layer_norm_backward(view::matrix(v[0]), view::matrix(v[1]),
-                                               view::vector(affine ? &v[2] : nullptr), view::vector(v[3]),
+                                               view::vector(affine ? &v[2] : nullptr), view::matrix(v[3]),
                                                view::vector(v[4]), dgamma, dbeta, view::matrix(out[0]));
                  });
     }

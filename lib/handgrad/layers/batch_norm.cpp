@@ -13,7 +13,7 @@ void BatchNorm1d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   if (of_batch_ && x.size(0) < 2)
     throw ShapeError(label() + ": one row has no variance: in training at least 2 rows expected (shape " +
                      x.shape().str() + "); eval() takes the running statistics instead");
-  mean_.reserve({num_features_}, x.device());
+  mean_.reserve({2, num_features_}, x.device());
   inv_std_.reserve({num_features_}, x.device());
   const kernels::RunningStatistics<T> running{running_mean.value().data(), running_var.value().data(),
                                               num_batches_tracked.value().data(),
@@ -21,7 +21,7 @@ void BatchNorm1d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   // y = γ·x̂ + β,  x̂ = (x − µ)·s
   backend<T>(x.device())
       .norms.batch_norm_forward(view::matrix(x), view::vector(weight), view::vector(bias), static_cast<T>(options_.eps),
-                                running, of_batch_, view::vector(mean_), view::vector(inv_std_), view::matrix(y));
+                                running, of_batch_, view::matrix(mean_), view::vector(inv_std_), view::matrix(y));
 }
 
 template <class T>
@@ -29,7 +29,7 @@ void BatchNorm1d<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const T
   sums_.reserve({2, num_features_}, x.device());
   // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = γ·s·(δ − dβ/N − x̂·dγ/N)
   backend<T>(x.device())
-      .norms.batch_norm_backward(view::matrix(x), view::matrix(dy), view::vector(weight), view::vector(mean_),
+      .norms.batch_norm_backward(view::matrix(x), view::matrix(dy), view::vector(weight), view::matrix(mean_),
                                  view::vector(inv_std_), of_batch_, view::matrix(sums_), view::gradient(weight),
                                  view::gradient(bias),
                                  this->requires_input_grad() ? view::matrix(dx) : kernels::Matrix<T>{});

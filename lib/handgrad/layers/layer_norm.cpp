@@ -10,22 +10,22 @@ namespace handgrad {
 template <class T>
 void LayerNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   const std::size_t rows = x.numel() / shape_.numel();
-  mean_.reserve({rows}, x.device());
+  mean_.reserve({2, rows}, x.device());
   inv_std_.reserve({rows}, x.device());
   // y = γ∘x̂ + β,  x̂ = (x − µ)·s
   backend<T>(x.device())
       .norms.layer_norm_forward(view::rows_of(x, rows), view::vector(weight), view::vector(bias),
-                                static_cast<T>(options_.eps), view::vector(mean_), view::vector(inv_std_),
+                                static_cast<T>(options_.eps), view::matrix(mean_), view::vector(inv_std_),
                                 view::rows_of(y, rows));
 }
 
 template <class T>
 void LayerNorm<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
   // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂;  with g = γ∘δ:  dx = s·(g − mean(g) − x̂·mean(g∘x̂))
-  const std::size_t rows = mean_.numel();
+  const std::size_t rows = mean_.size(1);
   backend<T>(x.device())
       .norms.layer_norm_backward(view::rows_of(x, rows), view::rows_of(dy, rows), view::vector(weight),
-                                 view::vector(mean_), view::vector(inv_std_), view::gradient(weight),
+                                 view::matrix(mean_), view::vector(inv_std_), view::gradient(weight),
                                  view::gradient(bias),
                                  this->requires_input_grad() ? view::rows_of(dx, rows) : kernels::Matrix<T>{});
 }

@@ -1,0 +1,172 @@
+// What rounding must not take away: a mean, or a logit, that is large beside what matters; sums over many rows; and a
+// class target that changes behind a loss's back.
+#include <cmath>
+#include <limits>
+
+#include "handgrad/base/random.hpp"
+#include "handgrad/layers/batch_norm.hpp"
+#include "handgrad/layers/layer_norm.hpp"
+#include "handgrad/layers/softmax.hpp"
+#include "handgrad/losses/cross_entropy.hpp"
+#include "support/check.hpp"
+#include "support/typed.hpp"
+
+using namespace handgrad;
+using handgrad::test::check_close;
+using handgrad::test::check_throws;
+
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+
+/// offset + i·step, i < n, rounded to T: a row, and the same numbers in double.
+template <class T>
+std::vector<T> ramp(double offset, double step, std::size_t n) {
+  std::vector<T> x;
+  for (std::size_t i = 0; i < n; ++i) x.push_back(static_cast<T>(offset + step * static_cast<double>(i)));
+  return x;
+}
+template <class T>
+std::vector<double> in_double(const std::vector<T>& x) {
+  return {x.begin(), x.end()};
+}
+
+}  // namespace
+
+// The first is what torch gives in double for these very floats: −1.3415, −1.3415 and −1.3313.
+HANDGRAD_TEST_EVERYWHERE(norms_of_numbers_far_from_zero) {
+  using T = typename Place::T;
+  for (const double offset : {0.0, 100.0, 1000.0, 10000.0, -10000.0, 300000.0}) {
+    const double step = offset == 300000 ? 0.03125 : 1e-3;
+    const std::vector<T> numbers = ramp<T>(offset, step, 16);
+    std::vector<T> upstream;  // not linear in x: dx would be nothing but rounding
+    for (int i = 0; i < 16; ++i) upstream.push_back(static_cast<T>(std::cos(3 * i)));
+    const std::string where = "offset " + std::to_string(offset);
+    const auto agree = [&](auto& layer, auto& exact, const Shape& shape) {
+      const Tensor<T> x = Tensor<T>(shape, numbers).to(Place::device()),
+                      dy = Tensor<T>(shape, upstream).to(Place::device());
+      const Tensor<double> x64(shape, in_double(numbers)), dy64(shape, in_double(upstream));
+      layer.to(Place::device());
+      check_close(layer.forward(x), exact.forward(x64), 1e-5, where + " " + layer.label());
+      const Tensor<double> dx = exact.backward(dy64);
+      double most = 0;
+      for (const double v : dx.to_vector()) most = std::max(most, std::abs(v));
+      const std::vector<T> own = layer.backward(dy).to_vector();
+      for (std::size_t i = 0; i < own.size(); ++i)
+        BOOST_TEST(std::abs(double(own[i]) - dx.to_vector()[i]) <= 1e-5 * most, where << " dx " << i);
+      for (std::size_t i = 0; i < layer.parameters().size(); ++i)
+        check_close(layer.parameters()[i].grad(), exact.parameters()[i].grad(), 1e-5, where + " gradient");
+    };
+    LayerNorm<T> row(16);
+    LayerNorm<double> exact_row(16);
+    agree(row, exact_row, {1, 16});
+    BatchNorm1d<T> column(1);
+    BatchNorm1d<double> exact_column(1);
+    agree(column, exact_column, {16, 1});
+    if (offset == 10000 && std::is_same_v<T, float>)
+      BOOST_TEST(std::abs(double(row.forward(Tensor<T>({1, 16}, numbers).to(Place::device())).to_vector()[0]) +
+                          1.331333351732216) < 1e-5);
+  }
+}
+
+HANDGRAD_TEST_EVERYWHERE(norms_of_equal_numbers_are_0) {
+  using T = typename Place::T;
+  for (const double c : {12345.678, 0.1, -3e7, 1e-20})
+    for (const std::size_t n : {10, 1000, 2500}) {
+      const Tensor<T> x = full<T>({n, 1}, static_cast<T>(c), Place::device());
+      BatchNorm1d<T> column(1);
+      LayerNorm<T> row(n);
+      column.to(Place::device());
+      row.to(Place::device());
+      for (const T v : column.forward(x).to_vector()) BOOST_TEST_REQUIRE(v == T(0), n << " times " << c);
+      for (const T v : row.forward(x.reshape({1, n})).to_vector()) BOOST_TEST_REQUIRE(v == T(0), n << " times " << c);
+    }
+}
+
+HANDGRAD_TEST_EVERYWHERE(sums_over_many_rows_keep_their_digits) {
+  using T = typename Place::T;
+  const std::size_t rows = Place::device().is_cpu() ? 3000000 : 100000;
+  const Tensor<T> x = Tensor<T>::empty({rows, 1}), dy = full<T>({rows, 1}, T(0.1), Place::device());
+  Tensor<T> alternating = x;
+  for (std::size_t i = 0; i < rows; ++i) alternating.data()[i] = i % 2 == 0 ? T(1) : T(-1);
+  for (const bool batch : {true, false}) {
+    std::shared_ptr<Layer<T>> layer;
+    if (batch)
+      layer = std::make_shared<BatchNorm1d<T>>(1);
+    else
+      layer = std::make_shared<LayerNorm<T>>(1);
+    layer->to(Place::device());
+    layer->forward(x.to(Place::device()));
+    layer->backward(dy);
+    const double expected = static_cast<double>(T(0.1)) * static_cast<double>(rows);
+    const double sum = double(layer->parameters()[1].grad().to_vector()[0]);
+    BOOST_TEST(std::abs(sum - expected) <= 1e-6 * expected, layer->label() << ": dβ = " << sum);
+  }
+}
+
+// log Σ and the maximum are kept apart, and what is small beside 1 stays.
+HANDGRAD_TEST_EVERYWHERE(cross_entropy_of_large_logits) {
+  using T = typename Place::T;
+  const auto check = [](std::vector<T> logits, int c, double loss, std::vector<double> gradient, double relative) {
+    const std::size_t n = logits.size();
+    const Tensor<T> z = Tensor<T>({1, n}, logits).to(Place::device()), y = Tensor<T>{T(c)}.to(Place::device());
+    CrossEntropyLoss<T> cross_entropy;
+    const double value = double(cross_entropy.forward(z, y).item());
+    BOOST_TEST(std::abs(value - loss) <= relative * loss, logits[0] << " …: " << value << ", expected " << loss);
+    check_close(cross_entropy.backward().to_vector(), gradient, 1e-6, "gradient");
+    LogSoftmax<T> log_softmax;
+    const double y_c = double(log_softmax.forward(z).to_vector()[std::size_t(c)]);
+    BOOST_TEST(std::abs(y_c + loss) <= relative * loss, "LogSoftmax " << y_c);
+  };
+  const double relative = std::is_same_v<T, double> ? 1e-12 : 5e-7;
+  const double p = 1 / (1 + std::exp(-1.0));
+  for (const double o : {0.0, 1e4, 1e5, 1e6, 1e7, -1e7})
+    check({T(o), T(o + 1)}, 1, std::log1p(std::exp(-1.0)), {1 - p, p - 1}, relative);
+  const double a = std::exp(-10.0), b = std::exp(-12.0), sum = 1 + a + b;
+  check({1003, 1013, 1001}, 1, std::log1p(a + b), {a / sum, -(a + b) / sum, b / sum}, relative);
+  check({5, 5, 5, 5}, 2, std::log(4.0), {0.25, 0.25, -0.75, 0.25}, relative);
+}
+
+// (1, 0) is the limit of softmax(z, 0) for z → ∞; several +∞ have none.
+HANDGRAD_TEST_EVERYWHERE(softmax_takes_its_limits) {
+  using T = typename Place::T;
+  const Tensor<T> z = Tensor<T>{{T(inf), 0, 1}, {T(-inf), 0, 0},     {T(inf), T(inf), 0}, {T(-inf), T(-inf), T(-inf)},
+                                {0, T(NAN), 1}, {T(inf), T(-inf), 3}}
+                          .to(Place::device());
+  const double nan_ = std::numeric_limits<double>::quiet_NaN(), half = std::log(0.5);
+  Softmax<T> softmax;
+  LogSoftmax<T> log_softmax;
+  check_close(softmax.forward(z).to_vector(),
+              std::vector<double>{1, 0, 0, 0, 0.5, 0.5, nan_, nan_, nan_, nan_, nan_, nan_, nan_, nan_, nan_, 1, 0, 0},
+              1e-6, "Softmax");
+  check_close(log_softmax.forward(z).to_vector(),
+              std::vector<double>{0, -inf, -inf, -inf, half, half, nan_, nan_, nan_, nan_, nan_, nan_, nan_, nan_, nan_,
+                                  0, -inf, -inf},
+              1e-6, "LogSoftmax");
+  CrossEntropyLoss<T> each(Reduction::None);
+  const Tensor<T> y = Tensor<T>{0, 1, 0, 0, 0, 2}.to(Place::device());
+  check_close(each.forward(z, y).to_vector(), std::vector<double>{0, -half, nan_, nan_, nan_, inf}, 1e-6,
+              "CrossEntropyLoss");
+  check_close(
+      each.backward(full<T>({6}, T(1), Place::device())).to_vector(),
+      std::vector<double>{0, 0, 0, 0, -0.5, 0.5, nan_, nan_, nan_, nan_, nan_, nan_, nan_, nan_, nan_, 1, 0, -1}, 1e-6,
+      "CrossEntropyLoss′");
+}
+
+// On the CPU backward() throws; a GPU says it when the gradient is brought to the host.
+HANDGRAD_TEST_EVERYWHERE(a_class_that_changed_between_forward_and_backward_is_an_error) {
+  using T = typename Place::T;
+  const Tensor<T> z = Tensor<T>{{1, 2, 3}, {3, 2, 1}}.to(Place::device());
+  CrossEntropyLoss<T> cross_entropy;
+  NLLLoss<T> nll;
+  for (Loss<T>* loss : std::initializer_list<Loss<T>*>{&cross_entropy, &nll})
+    for (const double wrong : {7.0, -1.0, 0.5, inf}) {
+      Tensor<T> y = Tensor<T>{0, 2}.to(Place::device());
+      loss->forward(z, y).item();
+      y.copy_from(Tensor<T>{0, T(wrong)});
+      check_throws<ValueError>([&] { loss->backward().to_vector(); }, {"target 1", "a class from 0 to 2"});
+      y.copy_from(Tensor<T>{0, 2});  // and then it is over
+      loss->forward(z, y);
+      loss->backward().to_vector();
+    }
+}
