@@ -113,6 +113,8 @@ print(", ".join(f"{p} {v}" for p in ("torch", "jax", "pandas", "scikit-learn") i
       + f"; Python {platform.python_version()}")
 for when, load in zip(("before", "after"), lines("load")):
     print(f"load {when}: {' '.join(load[-3:])}")
+if any(float(load[-3].strip(",")) > 1.5 for load in lines("load")[:1]):
+    print("THE MACHINE WAS BUSY: these figures are no measurement.")
 print(f"\n{'µs, and threads (d: default)':36}{'handgrad':>12}" + "".join(f"{PEERS[p]:>13}" for p in who)
       + f"{'faster':>9}{'goal':>7}{'products':>17}" + (f"{'instructions':>14}" if instructions else ""))
 reached, measured, notes = 0, 0, []
