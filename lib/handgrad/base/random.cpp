@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include "handgrad/base/elementary.hpp"
 #include "handgrad/base/errors.hpp"
 
 namespace handgrad {
@@ -41,9 +42,11 @@ double Generator::normal() {
     return kept;
   }
   const double u1 = uniform<double>(), u2 = uniform<double>();
-  const double r = std::sqrt(-2 * std::log1p(-u2)), theta = 2 * std::numbers::pi * u1;
-  kept_normal_ = r * std::sin(theta);
-  return r * std::cos(theta);
+  // u₂ is a multiple of 2⁻⁵³: so is 1 − u₂, exactly
+  const double r = std::sqrt(-2 * detail::elementary_log(1 - u2));
+  const auto [sin, cos] = detail::elementary_sin_cos(2 * std::numbers::pi * u1);
+  kept_normal_ = r * sin;
+  return r * cos;
 }
 
 namespace {
@@ -120,9 +123,11 @@ Tensor<T>& write(Tensor<T>& x, F&& draw) {
 template <class T>
 void normal_block(T* v, T mean, T std) {
   for (int j = 0; j < 8; ++j) {
-    const T r = std::sqrt(T(-2) * std::log(1 - v[j])), theta = T(2 * std::numbers::pi) * v[j + 8];
-    v[j] = r * std::cos(theta) * std + mean;
-    v[j + 8] = r * std::sin(theta) * std + mean;
+    const T r = std::sqrt(T(-2) * static_cast<T>(detail::elementary_log(static_cast<double>(1 - v[j]))));
+    const T theta = T(2 * std::numbers::pi) * v[j + 8];
+    const auto [sin, cos] = detail::elementary_sin_cos(static_cast<double>(theta));
+    v[j] = r * static_cast<T>(cos) * std + mean;
+    v[j + 8] = r * static_cast<T>(sin) * std + mean;
   }
 }
 

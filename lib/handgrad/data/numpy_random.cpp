@@ -7,6 +7,7 @@
 #include <numeric>
 #include <string>
 
+#include "handgrad/base/elementary.hpp"
 #include "handgrad/base/errors.hpp"
 
 namespace handgrad {
@@ -31,7 +32,7 @@ double NumpyRandom::randn() {
     b = 2.0 * rand() - 1.0;
     r2 = a * a + b * b;
   } while (r2 >= 1.0 || r2 == 0.0);
-  const double f = std::sqrt(-2.0 * std::log(r2) / r2);
+  const double f = std::sqrt(-2.0 * detail::elementary_log(r2) / r2);
   kept_ = f * a;
   return f * b;
 }

@@ -1,0 +1,67 @@
+// The logarithm, sine and cosine of the random numbers against the C library's long double.
+#include "handgrad/base/elementary.hpp"
+
+#include <cfloat>
+#include <cmath>
+#include <numbers>
+#include <random>
+#include <utility>
+
+#include "handgrad/base/random.hpp"
+#include "support/check.hpp"
+
+using handgrad::detail::elementary_log;
+using handgrad::detail::elementary_sin_cos;
+
+namespace {
+
+// |got − exact| in units of the last place of a double
+double error(double got, long double exact) {
+  int exponent = 0;
+  std::frexp(static_cast<double>(exact), &exponent);
+  return static_cast<double>(std::abs(static_cast<long double>(got) - exact) / std::ldexp(1.0L, exponent - 53));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(log_is_within_0_55_ulp, *boost::unit_test::enable_if<(LDBL_MANT_DIG >= 64)>()) {
+  std::mt19937_64 random(1);
+  double worst = 0, x_worst = 0;
+  const auto check = [&](double x) {
+    const double e = error(elementary_log(x), std::log(static_cast<long double>(x)));
+    if (!(e <= worst)) worst = e, x_worst = x;
+  };
+  for (int i = 0; i < 200'000; ++i) {
+    const double u = static_cast<double>(random() >> 11) * 0x1p-53;
+    check(1 - u);
+    if (u > 0) check(u);
+    check(1 - u * 1e-6);
+    check(1 + u);
+    check(std::ldexp(1 + u, static_cast<int>(random() % 2000) - 1000));
+  }
+  BOOST_TEST(worst <= 0.55, "worst " << worst << " at " << x_worst);
+  BOOST_TEST(elementary_log(1) == 0);
+  BOOST_TEST(elementary_log(0) == -std::numeric_limits<double>::infinity());
+}
+
+BOOST_AUTO_TEST_CASE(sin_and_cos_are_within_0_7_ulp, *boost::unit_test::enable_if<(LDBL_MANT_DIG >= 64)>()) {
+  std::mt19937_64 random(2);
+  double worst = 0, worst_near_zero = 0;
+  const auto check = [&](double theta) {
+    const auto [s, c] = elementary_sin_cos(theta);
+    const long double x = static_cast<long double>(theta);
+    for (const auto& [got, exact] : {std::pair{s, std::sin(x)}, {c, std::cos(x)}}) {
+      double& most = std::abs(exact) < 1e-3L ? worst_near_zero : worst;
+      most = std::max(most, error(got, exact));
+    }
+  };
+  for (int i = 0; i < 200'000; ++i) check(2 * std::numbers::pi * static_cast<double>(random() >> 11) * 0x1p-53);
+  for (int n = 0; n <= 8; ++n)
+    for (int i = -50; i <= 50; ++i)
+      if (const double theta = n * std::numbers::pi / 4 + i * 1e-5; theta >= 0 && theta <= 2 * std::numbers::pi)
+        check(theta);
+  BOOST_TEST(worst <= 0.7);
+  BOOST_TEST(worst_near_zero <= 1);
+  BOOST_TEST(elementary_sin_cos(0).sin == 0);
+  BOOST_TEST(elementary_sin_cos(0).cos == 1);
+}
