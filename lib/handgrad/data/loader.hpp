@@ -32,7 +32,8 @@ struct DataLoaderOptions {
 ///
 /// Examples are gathered into a buffer of the loader's, so that nothing is allocated from batch to batch and whoever
 /// changes a batch does not change the data set: the next batch overwrites it, and whoever keeps one keeps a clone().
-/// (In order, with a data set that has views, that is a copy of one block: some 2 % of a training step.)
+/// (In order, with a data set that has views, that is a copy of one block: 1.4 % of the step of a small network on
+/// batches of 128×14, 2.6 % on 128×784.)
 ///
 /// Data on a GPU is shuffled there: of all ways the fastest, for what fits. From the CPU to a GPU, batches go through
 /// two buffers in turn: the GPU still computes with one batch when the host asks for the next, which is gathered into
