@@ -307,6 +307,23 @@ BOOST_AUTO_TEST_CASE(every_loss_at_every_scale) {
   BOOST_TEST(passed > all * 3 / 4);
 }
 
+BOOST_AUTO_TEST_CASE(networks_at_every_scale) {
+  everywhere([](double scale, double spread, std::uint64_t seed) {
+    manual_seed(seed);
+    Sequential<double> net;
+    net.push_back(std::make_shared<Linear<double>>(3, 7));
+    net.push_back(std::make_shared<BatchNorm1d<double>>(7));  // takes the bias away: its gradient is rounding alone
+    net.push_back(std::make_shared<ReLU<double>>());
+    net.push_back(std::make_shared<Linear<double>>(7, 3));
+    CrossEntropyLoss<double> cross_entropy;
+    MSELoss<double> mse;
+    const Tensor<double> x = normal({5, 3}, seed, scale, spread);
+    for (const GradientReport& report : {check_gradients(net, cross_entropy, x, Tensor<double>{0, 2, 1, 1, 2}),
+                                         check_gradients(net, mse, x, normal({5, 3}, seed + 1))})
+      BOOST_TEST((report.verdict() != Verdict::Fail), scale << " ± " << spread << ": " << report);
+  });
+}
+
 BOOST_AUTO_TEST_CASE(a_large_layer_takes_few_forwards) {
   struct Counting : Linear<double> {
     using Linear<double>::Linear;

@@ -273,7 +273,7 @@ Estimate Differencer::estimate(const Line& line, const Values& term_noise,
   TermNoise noise_of(here_, term_noise);
   // away.
   const double size = line.signs ? 0 : std::abs(original_[line.index]);
-  for (const double far : {scale * 0x1p-14, scale * 0x1p-6, 2 * scale, 32 * scale, 2 * size})
+  for (const double far : {scale * 0x1p-14, scale * 0x1p-6, 2 * scale, 32 * scale, 2 * size, 2 * scales_.width()})
     for (const double sign : {1.0, -1.0})
       if (const Place place = at(line, sign * std::max(smallest, far)); place.exists) noise_of.look_far(place.terms);
   std::vector<Level> levels;

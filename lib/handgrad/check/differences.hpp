@@ -34,6 +34,8 @@ class Scales {
   double spread(std::size_t index) const;
   /// The same, but not above |x| ≠ 0.
   double scale(std::size_t index) const;
+  /// From the smallest value to the largest.
+  double width() const { return all_; }
 
  private:
   Values value_, by_row_, by_column_;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 #include <exception>
+#include <utility>
 
 #include "handgrad/base/random.hpp"
 
@@ -50,14 +51,15 @@ Values steps_of(const Values& x, double share, Generator& generator) {
   return steps;
 }
 
-bool usable(const Evaluation& e, const Evaluation& first) {
-  if (e.sides != first.sides || e.terms.size() != first.terms.size() || !all_finite(e.terms)) return false;
+bool usable(const Evaluation& e, const Evaluation& first, bool over_kinks) {
+  if ((e.sides != first.sides && !over_kinks) || e.terms.size() != first.terms.size() || !all_finite(e.terms))
+    return false;
   return std::all_of(e.gradients.begin(), e.gradients.end(), all_finite);
 }
 
 /// The evaluations along one line; empty where one is of no use.
 std::vector<Evaluation> along(std::deque<Keep>& tensors, const std::vector<Values>& steps,
-                              const std::function<Evaluation()>& evaluate) {
+                              const std::function<Evaluation()>& evaluate, bool over_kinks) {
   std::vector<Evaluation> evaluations;
   for (std::size_t k = 0; k < places; ++k) {
     for (std::size_t t = 0; t < tensors.size(); ++t) {
@@ -70,7 +72,7 @@ std::vector<Evaluation> along(std::deque<Keep>& tensors, const std::vector<Value
     } catch (const std::exception&) {
       return {};
     }
-    if (!usable(evaluations.back(), evaluations.front())) return {};
+    if (!usable(evaluations.back(), evaluations.front(), over_kinks)) return {};
   }
   return evaluations;
 }
@@ -101,10 +103,11 @@ Noise measure_noise(const std::vector<Tensor<double>>& tensors, const std::funct
   Noise noise;
   std::size_t lines = 0;
   for (std::size_t line = 0; line < 2; ++line)
-    for (const double share : {0x1p-16, 0x1p-22, 0x1p-28}) {
+    for (const auto& [share, over_kinks] :
+         {std::pair{0x1p-16, false}, {0x1p-22, false}, {0x1p-28, false}, {0x1p-28, true}}) {
       std::vector<Values> steps;
       for (const Keep& tensor : kept) steps.push_back(steps_of(tensor.original(), share, generator));
-      const std::vector<Evaluation> evaluations = along(kept, steps, evaluate);
+      const std::vector<Evaluation> evaluations = along(kept, steps, evaluate, over_kinks);
       if (evaluations.empty()) continue;
       ++lines;
       add_squares(

@@ -24,8 +24,9 @@ struct Evaluation {
 
 /// Moves all the tensors along a short line and evaluates at nine places in equal distances. A smooth function's sixth
 /// differences are nothing there; what they are is rounding, which differs from place to place (Hamming's table of
-/// differences; Moré and Wild 2011). Where the line meets a kink or the end of the domain, a shorter one is taken; at
-/// worst nothing is known, and the noise is 0. The tensors are put back bit for bit.
+/// differences; Moré and Wild 2011). Where the line meets a kink or the end of the domain, a shorter one is taken, in
+/// the end across a kink, which makes too much of the noise; at worst nothing is known, and the noise is 0. The tensors
+/// are put back bit for bit.
 Noise measure_noise(const std::vector<Tensor<double>>& tensors, const std::function<Evaluation()>& evaluate,
                     std::uint64_t seed);
 
