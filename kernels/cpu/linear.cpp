@@ -1,7 +1,6 @@
 #include "kernels/linear.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <variant>
 
 #include "kernels/cpu/cpu.hpp"
@@ -11,25 +10,6 @@
 namespace handgrad::kernels {
 
 using namespace cpu;
-
-namespace {
-
-// sums = Σᵢ xᵢ + β·sums over the rows of x
-template <class T>
-void sum_rows(std::size_t rows, std::size_t columns, const T* x, T beta, T* sums) {
-  if (columns == 1) {
-    const T total = static_cast<T>(sum<T>(
-        rows, [](Batch<T> v) { return v; }, x));
-    *sums = beta == T(0) ? total : *sums + total;
-    return;
-  }
-  if (beta == T(0)) std::memset(sums, 0, columns * sizeof(T));
-  for (std::size_t i = 0; i < rows; ++i)
-    map(
-        columns, sums, [](Batch<T> s, Batch<T> v) { return s + v; }, sums, x + i * columns);
-}
-
-}  // namespace
 
 // y = f(x·Wᵀ + b): the product, then bias and activation in one pass over y.
 template <class D, class T>
@@ -75,7 +55,7 @@ template <class D, class T>
 void LinearOn<D, T>::backward_parameters(Matrix<const T> x, Matrix<const T> dy, Gradient<T> dW, Gradient<T> db) {
   const std::size_t rows = x.rows, in = x.columns, out = dy.columns;
   gemm(true, false, out, in, rows, dy.data, x.data, dW.beta, dW.data);
-  if (db) sum_rows(rows, out, dy.data, db.beta, db.data);
+  if (db) column_sums(rows, out, dy.data, db.beta, db.data);
 }
 
 // dz = (δ·W)∘f′(z),  db = Σᵢ dzᵢ: the product, then one pass, whose sums find in the cache what f′ was applied to.
@@ -93,7 +73,7 @@ void LinearOn<D, T>::backward_through(Matrix<const T> dy, Matrix<const T> W, con
               count * in, dz.data + at,
               [g](Batch<T> dx, Batch<T> zi, Batch<T> xi) { return dx * g.derivative(zi, xi); }, dz.data + at,
               z.data + at, x.data + at);
-          if (db) sum_rows(count, in, dz.data + at, first == 0 ? db.beta : T(1), db.data);
+          if (db) column_sums(count, in, dz.data + at, first == 0 ? db.beta : T(1), db.data);
         }
       },
       f);

@@ -35,6 +35,16 @@ void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T
   product(ta, tb, m, n, k, a, b, beta, c);
 }
 
+template <class T>
+void column_sums(std::size_t rows, std::size_t columns, const T* x, T beta, T* sums) {
+  if (columns == 0) return;
+  const T one = 1;
+  const NoEpilogue nothing;
+  Product<T, NoEpilogue>(false, false, 1, columns, rows, &one, x, beta, sums, nothing, true).run();
+}
+
+template void column_sums(std::size_t, std::size_t, const float*, float, float*);
+template void column_sums(std::size_t, std::size_t, const double*, double, double*);
 template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, const float*, const float*, float, float*);
 template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, const double*, const double*, double, double*);
 

@@ -20,7 +20,11 @@ template <class T>
 void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b,
           T beta, T* c);
 
-/// The same by the BLAS that the library is linked with: in that library's order, which may differ with the processor.
+/// sums (columns) = Σᵢ xᵢ + β·sums over the rows of x: the product with a row of ones, bit for bit.
+template <class T>
+void column_sums(std::size_t rows, std::size_t columns, const T* x, T beta, T* sums);
+
+/// gemm by the BLAS that the library is linked with: in that library's order, which may differ with the processor.
 template <class T>
 void blas_gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b,
                T beta, T* c);

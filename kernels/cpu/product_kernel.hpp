@@ -234,8 +234,9 @@ class Product {
   static constexpr std::size_t columns_at_once = 1024 / (sizeof(T) / 2), rows_at_once = 11 * 12;
 
  public:
+  /// ones: a is a single 1, which stands for a row of k ones (m = 1).
   Product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c,
-          const Epilogue& epilogue)
+          const Epilogue& epilogue, bool ones = false)
       : m_(m),
         n_(n),
         k_(k),
@@ -247,6 +248,7 @@ class Product {
         add_(beta != T(0)),
         thin_rows_(m <= few_at_most),
         thin_columns_(!thin_rows_ && n <= few_at_most),
+        ones_(ones),
         epilogue_(epilogue) {}
 
   void run() {
@@ -392,6 +394,7 @@ class Product {
           thin_rows_
               ? Thin<T>{b_at(0, r.column), tb_ ? k_ : n_, !tb_, a_at(r.row, 0), ta_ ? 1 : k_, ta_ ? m_ : 1, out, 1, ld}
               : Thin<T>{a_at(r.row, 0), ta_ ? m_ : k_, ta_, b_at(0, r.column), tb_ ? k_ : 1, tb_ ? 1 : n_, out, ld, 1};
+      if (ones_) t.few_l = 0;
       const std::size_t few = thin_rows_ ? r.rows : r.columns, lanes = thin_rows_ ? r.columns : r.rows;
       for (std::size_t l = first; l < end; l += block_terms)
         thin_block<T>(std::make_index_sequence<few_at_most>(), few, t, lanes, l, std::min(block_terms, end - l),
@@ -536,7 +539,7 @@ class Product {
   std::size_t m_, n_, k_;
   const T *a_, *b_;
   T* c_;
-  bool ta_, tb_, add_, thin_rows_, thin_columns_;
+  bool ta_, tb_, add_, thin_rows_, thin_columns_, ones_;
   const Epilogue& epilogue_;
 };
 

@@ -54,36 +54,12 @@ inline double sum(std::size_t n, F f, const In*... in) {
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-/// Σ aᵢ·bᵢ, in an order that depends on n only.
-template <class T>
-inline T dot(std::size_t n, const T* a, const T* b) {
-  constexpr std::size_t w = Batch<T>::size;
-  std::size_t i = 0;
-  T rest = 0;
-  if (n >= w) {
-    Batch<T> s0(T(0)), s1(T(0));
-    for (; i + 2 * w <= n; i += 2 * w) {
-      s0 = xsimd::fma(load(a + i), load(b + i), s0);
-      s1 = xsimd::fma(load(a + i + w), load(b + i + w), s1);
-    }
-    if (i + w <= n) {
-      s0 = xsimd::fma(load(a + i), load(b + i), s0);
-      i += w;
-    }
-    rest = xsimd::hadd(s0 + s1);
-  }
-  for (; i < n; ++i) rest += a[i] * b[i];
-  return rest;
-}
-
-/// y = y + a·x
+/// y = y + a·x, rounded once where the processor can
 template <class T>
 inline void axpy(std::size_t n, T a, const T* x, T* y) {
   const Batch<T> factor(a);
-  constexpr std::size_t w = Batch<T>::size;
-  std::size_t i = 0;
-  for (; i + w <= n; i += w) xsimd::fma(factor, load(x + i), load(y + i)).store_unaligned(y + i);
-  for (; i < n; ++i) y[i] += a * x[i];
+  map(
+      n, y, [=](Batch<T> xi, Batch<T> yi) { return xsimd::fma(factor, xi, yi); }, x, y);
 }
 
 }  // namespace handgrad::kernels::cpu

@@ -156,3 +156,44 @@ BOOST_AUTO_TEST_CASE(long_columns_keep_their_digits) {
   const double exact = static_cast<double>(0.1f) * static_cast<double>(0.7f) * static_cast<double>(rows);
   BOOST_TEST(std::abs(static_cast<double>(dW) / exact - 1) < 1e-5);
 }
+
+namespace {
+
+template <class T>
+void check_column_sums(std::size_t rows, std::size_t columns) {
+  const auto x = numbers<T>(rows * columns, 1), before = numbers<T>(columns, 2);
+  for (const T beta : {T(0), T(1)})
+    for (const int threads : {1, 2, 3}) {
+      handgrad::set_num_threads(threads);
+      std::vector<T> sums = before;
+      cpu::column_sums(rows, columns, x.data(), beta, sums.data());
+      for (std::size_t j = 0; j < columns; ++j) {
+        const T sum = element<T>(
+            rows, [](std::size_t) { return T(1); }, [&](std::size_t i) { return x[i * columns + j]; });
+        const T expected = beta == T(0) ? sum : before[j] + sum;
+        BOOST_TEST(sums[j] == expected, rows << "x" << columns << " column " << j << " threads " << threads);
+      }
+    }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(column_sums_are_as_specified) {
+  const std::size_t sizes[][2] = {{1, 5},      {7, 1},     {300, 3},    {257, 129},
+                                  {20000, 16}, {4097, 37}, {120000, 1}, {50001, 7}};
+  for (const auto& size : sizes) {
+    check_column_sums<float>(size[0], size[1]);
+    check_column_sums<double>(size[0], size[1]);
+  }
+}
+
+// db of Linear(1 → 3)
+BOOST_AUTO_TEST_CASE(long_column_sums_keep_their_digits) {
+  for (const std::size_t rows : {1'000'000, 20'000'000}) {
+    const std::vector<float> delta(3 * rows, 0.1f);
+    float db[3];
+    cpu::column_sums(rows, 3, delta.data(), 0.0f, db);
+    const double exact = static_cast<double>(0.1f) * static_cast<double>(rows);
+    for (const float sum : db) BOOST_TEST(std::abs(static_cast<double>(sum) / exact - 1) < 1e-5);
+  }
+}
