@@ -62,9 +62,9 @@ trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& t
   if (logits) {
     d.rename = {{"p", "z"}};
     d.forward = {{"m = max z", "m[n] = max(k: z[n,k])"},
-                 {"s = log Σ exp(z)", "s[n] = log(sum(k: exp(z[n,k] − m[n]))) + m[n]"},
-                 {"p = softmax(z)", "p[n,j] = exp(z[n,j] − s[n])"},
-                 {"ℓ = −Σ y∘log p", "ℓ[n] = sum(j: " + where_shared("j", "(s[n] − z[n,j])") + ")"}};
+                 {"s = log Σ exp(z − m)", "s[n] = log(sum(k: exp(z[n,k] − m[n])))"},
+                 {"p = softmax(z)", "p[n,j] = exp(z[n,j] − m[n] − s[n])"},
+                 {"ℓ = −Σ y∘log p", "ℓ[n] = sum(j: " + where_shared("j", "(s[n] − (z[n,j] − m[n]))") + ")"}};
   } else if (kind() == Kind::NegativeLogLikelihood) {
     d.forward = {{"ℓ = −Σ y∘p", "ℓ[n] = −sum(j: " + where_shared("j", "p[n,j]") + ")"}};
   } else {
