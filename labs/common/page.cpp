@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/lesson.hpp"
+#include "common/why.hpp"
 #include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
@@ -111,7 +112,9 @@ json page_data(const std::string& name) {
   for (const std::size_t epoch : frame_epochs(lesson.epochs)) {
     while (training.epoch() < epoch) training.step();
     json frame{{"epoch", epoch}, {"loss", training.loss()}, {"picture", numbers(training.predict(canvas.inputs))}};
-    frame["trace"] = json::parse(to_json(training.record()));
+    const trace::Trace step = training.record();
+    frame["trace"] = json::parse(to_json(step));
+    for (std::size_t i = 0; i < step.assignments.size(); ++i) frame["trace"]["assignments"][i]["why"] = why(step, i);
     frames.push_back(std::move(frame));
   }
   return {{"lesson", lesson_json(lesson, canvas)}, {"frames", std::move(frames)}};

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "common/stepper.hpp"
+#include "common/why.hpp"
 
 namespace handgrad::labs {
 
@@ -184,6 +185,7 @@ std::string describe(const Stepper& s) {
   if (const std::string state = state_of_gradient(a); !state.empty()) out << "  " << state << '\n';
   out << "  formula:  " << trace.formula_text(s.at()) << '\n';
   if (a.element) out << "  element:  " << trace.element_text(s.at()) << '\n';
+  if (const std::string reason = why(trace, s.at()); !reason.empty()) out << "  why:      " << reason << '\n';
   out << "  shapes:   " << shapes(trace, s.at()) << '\n'
       << "  numbers:  " << with_numbers(s, 6) << '\n'
       << "  from:     " << origins(trace, s.at()) << '\n'
@@ -222,6 +224,8 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   add("");
   add("  " + trace.formula_text(s.at()), "36");
   if (a.element && !a.indices.empty()) add("  " + trace.element_text(s.at()), "36");
+  if (const std::string reason = why(trace, s.at()); !reason.empty())
+    for (const std::string& line : wrapped(reason, view.width - 2, "")) add("  " + line);
   add("  shapes: " + shapes(trace, s.at()));
   std::size_t terms = 6;  // as many as fit into two lines
   auto numbers = wrapped(with_numbers(s, terms), view.width - 2, "    ");

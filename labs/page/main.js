@@ -185,6 +185,7 @@ const Page = (() => {
       const kind = a.gradient === "fresh" ? "fresh gradient" : a.gradient === "accumulated" ? "added to an older gradient"
                  : a.by === "formula" ? "intermediate, computed from its formula" : "";
       d3.select("#head").append("small").text(`${a.phase}${kind ? ", " + kind : ""}`);
+      byId("why").textContent = a.why;
       Tables.show(trace(), a, {enter, leave, edit});
       showLinks();
       showPhases();

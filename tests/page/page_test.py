@@ -34,7 +34,7 @@ COLLECT = """(frame => {
                      chosen: [...document.querySelectorAll("td.chosen")].map(c => Number(c.dataset.flat)),
                      read: document.querySelectorAll("td.read").length});
     }
-    shown.push({cells, elements, symbols: document.querySelector("#symbols .katex-html") !== null,
+    shown.push({cells, elements, why: document.getElementById("why").textContent, symbols: document.querySelector("#symbols .katex-html") !== null,
                 shapes: document.querySelector("#shapes .katex-html") !== null});
   });
   return shown;
@@ -69,11 +69,16 @@ class Failures:
                 print("FAILED:", what)
 
 
+def browser_why(shown, assignment):
+    return len(shown["why"]) > 20 or assignment["label"] == "Gabor()"  # a layer of the reader's own
+
+
 def check_frame(browser, frames, frame, fails):
     trace = frames[frame]["trace"]
     for a, shown in zip(trace["assignments"], browser.js(COLLECT % frame), strict=True):
         where = f"frame {frame}, {a['label']} {a['formula']['text']}"
         fails.check(shown["symbols"] and shown["shapes"], f"{where}: not set by KaTeX")
+        fails.check(browser_why(shown, a), f"{where}: no sentence that says why")
         tables = {("result", a["target"]): trace["values"][a["value"]]["data"]}
         for symbol, value in a["inputs"].items():
             read = trace["values"][value]

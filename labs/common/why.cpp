@@ -1,0 +1,153 @@
+#include "common/why.hpp"
+
+#include <vector>
+
+namespace handgrad::labs {
+
+namespace {
+
+using trace::Assignment;
+using trace::Phase;
+
+/// The sentence for a target of a layer, a loss or an optimizer whose label begins so; "" fits any.
+struct Sentence {
+  Phase phase;
+  const char *label, *target, *text;
+};
+
+constexpr Phase forward = Phase::Forward, loss = Phase::Loss, backward = Phase::Backward, update = Phase::Update;
+
+const std::vector<Sentence> sentences{
+    {forward, "Linear", "y", "Neuron o weighs all inputs of example n with its own row of W, and adds its bias."},
+    {backward, "Linear", "dW", "Wₒᵢ is in yₙₒ of every example n, with the factor xₙᵢ: so each example adds δₙₒ·xₙᵢ."},
+    {backward, "Linear", "db", "bₒ is in yₙₒ of every example n, with the factor 1: so each example adds its δₙₒ."},
+    {backward, "Linear", "dx",
+     "xₙᵢ is in every yₙₒ of its example, with the factor Wₒᵢ: so all neurons send their δ back over their weight. For "
+     "the layer before, this is δ."},
+
+    {forward, "Tanh", "y", "It bends: without a bend between them, two linear layers are one linear layer."},
+    {backward, "Tanh", "dz", "tanh′(z) = 1 − tanh²(z), and tanh(z) is y, which the forward has left here."},
+    {forward, "Sigmoid", "y", "Any number becomes one between 0 and 1, which can be read as a probability."},
+    {backward, "Sigmoid", "dz",
+     "σ′(z) = σ(z)·(1 − σ(z)), and σ(z) is y: at most ¼, and nearly 0 where y is near 0 or 1."},
+    {forward, "ReLU", "y", "What is below 0 is cut off: a kink, the simplest bend there is."},
+    {backward, "ReLU", "dz", "Where z was above 0, y moves as z does: δ goes through. Elsewhere y does not move: 0."},
+    {forward, "LeakyReLU", "y",
+     "Below 0 the line goes on with the small slope a, so that no neuron falls silent for good."},
+    {backward, "LeakyReLU", "dz", "δ times the slope of the piece on which z lies: 1 or a."},
+    {forward, "ELU", "y", "Above 0 a line, below 0 an exponential that levels off at −α."},
+    {backward, "ELU", "dz", "δ times the slope: 1 above 0, and (α·eᶻ − α)′ = α·eᶻ below."},
+    {forward, "GELU", "Φ", "The probability that a standard normal number is below z."},
+    {forward, "GELU", "t", "A tanh that lies close to 2Φ − 1, without an error function."},
+    {forward, "GELU", "y", "z, taken over with the probability Φ: a ReLU with a soft corner."},
+    {backward, "GELU", "φ", "The bell curve, Φ′."},
+    {backward, "GELU", "dz", "The product rule: z·Φ(z) changes by Φ, since z does, and by z·φ, since Φ does."},
+    {forward, "SiLU", "s", "The share of z that comes through."},
+    {forward, "SiLU", "y", "z, taken over with the share σ(z)."},
+    {backward, "SiLU", "dz", "The product rule on z·σ(z): σ + z·σ·(1 − σ), times δ."},
+    {forward, "Softplus", "y", "A ReLU with a round corner; where it is a line to all digits, it is computed as one."},
+    {backward, "Softplus", "dz", "The slope of log(1 + eᶻ) is σ(z)."},
+    {forward, "Threshold", "y", "A step: 1 above 0, else 0."},
+    {backward, "Threshold", "dz",
+     "A step is level wherever it has a slope: nothing goes back, and nothing before it learns."},
+    {forward, "Identity", "y", "What comes in goes out."},
+    {backward, "Identity", "dz", "y moves just as z does."},
+
+    {forward, "Softmax", "m",
+     "The row's largest number is taken off first: the quotient stays, and no exponential overflows."},
+    {forward, "Softmax", "e", "Exponentials make all numbers positive and keep their order."},
+    {forward, "Softmax", "y", "Divided by their sum they add up to 1: the row's probabilities."},
+    {backward, "Softmax", "dz",
+     "zⱼ raises yⱼ and, through the common sum, lowers all y of its row: δⱼ is measured against the mean of δ, weighed "
+     "by y."},
+    {forward, "LogSoftmax", "m", "The row's largest number is taken off first, so that no exponential overflows."},
+    {forward, "LogSoftmax", "s", "The logarithm of the sum by which softmax divides."},
+    {forward, "LogSoftmax", "y", "The logarithm of a quotient is a difference: nothing is divided."},
+    {backward, "LogSoftmax", "dz",
+     "zⱼ is in yⱼ with the factor 1, and in s of its whole row with the factor softmaxⱼ = exp(yⱼ)."},
+
+    {forward, "BatchNorm", "µ", "The mean of a feature over the examples of the batch."},
+    {forward, "BatchNorm", "v", "How far the examples lie from it, squared, on average."},
+    {forward, "BatchNorm", "s", "One over the spread; ε keeps it finite where all examples are alike."},
+    {forward, "BatchNorm", "x̂", "Each feature with mean 0 and spread 1 over the batch."},
+    {forward, "BatchNorm", "y",
+     "γ and β let the layer have any spread and mean that it needs, learnt instead of inherited."},
+    {backward, "BatchNorm", "dx",
+     "xₙ moves its own x̂ₙ, and with mean and spread those of all: what δ has in common, and what goes along x̂, is "
+     "taken off."},
+    {forward, "LayerNorm", "µ", "The mean of an example over its features."},
+    {forward, "LayerNorm", "v", "How far its features lie from it, squared, on average."},
+    {forward, "LayerNorm", "s", "One over the spread; ε keeps it finite where all features are alike."},
+    {forward, "LayerNorm", "x̂", "Each example with mean 0 and spread 1 over its features."},
+    {forward, "LayerNorm", "y", "γ and β let each feature have the spread and mean that it needs."},
+    {backward, "LayerNorm", "g", "∂L/∂x̂: what comes back to the normalized number."},
+    {backward, "LayerNorm", "dx",
+     "A feature moves its own x̂, and with mean and spread those of its whole example: what g has in common, and what "
+     "goes along "
+     "x̂, is taken off."},
+    {backward, "", "dγ", "γ is in y of every example, with the factor x̂: so each adds δ·x̂."},
+    {backward, "", "dβ", "β is in y of every example, with the factor 1: so each adds its δ."},
+    {forward, "Dropout", "y",
+     "The mask m silences some numbers at random; the others grow by 1/(1 − p), so that their mean stays."},
+    {backward, "Dropout", "dx", "What was silenced has no part in the loss; the others had the factor 1/(1 − p)."},
+
+    {loss, "MSELoss", "ℓ", "The distance to the target, squared: the sign goes, large errors weigh more."},
+    {backward, "MSELoss", "dp", "The slope of (p − y)² is 2·(p − y); the mean divides by N, here and nowhere else."},
+    {loss, "L1Loss", "ℓ", "The distance to the target."},
+    {backward, "L1Loss", "dp", "The slope of |p − y| is 1 on one side and −1 on the other, however far."},
+    {loss, "BCEWithLogitsLoss", "p", "The probability that the logit z stands for."},
+    {loss, "BCEWithLogitsLoss", "s", "log(1 + e⁻ᶻ) = −log p, written so that no exponential overflows."},
+    {loss, "BCEWithLogitsLoss", "ℓ",
+     "−log of the probability that was given to what is true: large when it was sure and wrong."},
+    {backward, "BCEWithLogitsLoss", "dz",
+     "∂ℓ/∂p = (p − y)/(p(1 − p)) and ∂p/∂z = p(1 − p): the product is p − y, and nothing is divided by what may be 0."},
+    {loss, "BCELoss", "c", "p is kept off 0 and 1, where the logarithm ends."},
+    {loss, "BCELoss", "ℓ", "−log of the probability that was given to what is true."},
+    {backward, "BCELoss", "dp",
+     "The slope of −log p is −1/p, that of −log(1 − p) is 1/(1 − p); the mean divides by N."},
+    {loss, "CrossEntropyLoss", "m", "The row's largest logit is taken off first, so that no exponential overflows."},
+    {loss, "CrossEntropyLoss", "s", "The logarithm of the sum by which softmax divides."},
+    {loss, "CrossEntropyLoss", "p", "The probabilities that the logits stand for."},
+    {loss, "CrossEntropyLoss", "N", "The weights of the classes that are there: the mean is a weighed one."},
+    {loss, "", "ℓ", "−log of the probability that was given to the right class."},
+    {backward, "CrossEntropyLoss", "dz",
+     "zⱼ lowers ℓ where j is the right class, and raises the common sum with the factor pⱼ: together pⱼ − yⱼ. A row "
+     "adds up to 0."},
+    {backward, "NLLLoss", "dp", "Only the right class's number is in the loss, with the factor −1."},
+    {backward, "", "dp", "Only what is in the loss gets a gradient: the slope of −log p is −1/p, that of −p is −1."},
+    {loss, "L2Penalty", "P", "Large weights cost: λ says how much."},
+    {loss, "L2Penalty", "", "The weights, squared and added up."},
+    {loss, "", "L", "One number for the whole batch, of which all gradients are the slopes."},
+    {backward, "L2Penalty", "", "The slope of λ·w² is 2·λ·w: it draws each weight to 0, the more the larger it is."},
+
+    {update, "SGD", "v",
+     "The velocity keeps a share µ of what it was: steps in one direction add up, to and fro cancels."},
+    {update, "RMSprop", "v", "The mean of the squared gradients, of late."},
+    {update, "RMSprop", "a", "The mean of the gradients, of late."},
+    {update, "RMSprop", "d", "How large the gradients are, of late: steep directions get smaller steps."},
+    {update, "RMSprop", "b", "The velocity of scaled gradients."},
+    {update, "Adam", "m", "The mean of the gradients, of late: the direction."},
+    {update, "Adam", "v", "The mean of the squared gradients, of late: how large they are."},
+    {update, "", "", "The gradient points to where L grows fastest: a step against it, η long for each unit of slope."},
+};
+
+bool begins(const std::string& text, const std::string& with) { return text.compare(0, with.size(), with) == 0; }
+
+}  // namespace
+
+std::string why(const trace::Trace& trace, std::size_t assignment) {
+  const Assignment& a = trace.assignments[assignment];
+  if (a.phase == Phase::Update && a.formula.find("λ") != std::string::npos)
+    return "Weight decay: each weight is drawn to 0, the more the larger it is.";
+  for (const Sentence& s : sentences) {
+    const std::string label = s.label, target = s.target;
+    const bool general = label.empty() && target.empty() && !trace.reads_its_target(assignment);
+    if (s.phase != a.phase || !begins(a.label, label) || (!target.empty() && target != a.target) || general) continue;
+    return std::string(s.text) + (a.gradient == Assignment::Gradient::Accumulated
+                                      ? " It is added to what an earlier backward has left."
+                                      : "");
+  }
+  return "";
+}
+
+}  // namespace handgrad::labs

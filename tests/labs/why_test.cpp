@@ -1,0 +1,105 @@
+// Every assignment of the library's layers, losses and optimizers has a sentence that says why.
+#include "common/why.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <handgrad/handgrad.hpp>
+#include <memory>
+#include <set>
+
+#include "common/lesson.hpp"
+
+using namespace handgrad;
+using labs::why;
+
+namespace {
+
+void check(const trace::Trace& trace) {
+  BOOST_TEST(!trace.assignments.empty());
+  for (std::size_t i = 0; i < trace.assignments.size(); ++i) {
+    const trace::Assignment& a = trace.assignments[i];
+    BOOST_TEST(why(trace, i).size() > 10, a.label << ", " << trace.formula_text(i));
+  }
+}
+
+template <class L>
+void check_layer(L layer) {
+  trace::Recorder recorder;
+  const Tensor<double> x = randn<double>({5, 3});
+  const Tensor<double> y = layer.forward(x).clone();
+  layer.backward(y);
+  check(recorder.stop());
+}
+
+template <class L>
+void check_loss(L loss, const Tensor<double>& p, const Tensor<double>& y) {
+  trace::Recorder recorder;
+  loss.forward(p, y);
+  loss.backward();
+  check(recorder.stop());
+}
+
+template <class O, class Options>
+void check_optimizer(Options options) {
+  Sequential<double> net{Linear<double>(3, 2), Tanh<double>()};
+  O optimizer(net.parameters(), options);
+  for (int step = 0; step < 2; ++step) {  // the second knows what the first has left
+    trace::Recorder recorder;
+    const Tensor<double> y = net.forward(randn<double>({5, 3})).clone();
+    net.backward(y);
+    optimizer.step();
+    check(recorder.stop());
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(every_layer_says_why) {
+  check_layer(Linear<double>(3, 2));
+  check_layer(Tanh<double>());
+  check_layer(Sigmoid<double>());
+  check_layer(ReLU<double>());
+  check_layer(LeakyReLU<double>());
+  check_layer(ELU<double>());
+  check_layer(GELU<double>());
+  check_layer(GELU<double>("tanh"));
+  check_layer(SiLU<double>());
+  check_layer(Softplus<double>());
+  check_layer(Softmax<double>());
+  check_layer(LogSoftmax<double>());
+  check_layer(BatchNorm1d<double>(3));
+  check_layer(LayerNorm<double>(3));
+  check_layer(Dropout<double>(0.5));
+}
+
+BOOST_AUTO_TEST_CASE(every_loss_says_why) {
+  const Tensor<double> p{{0.2, 0.8}, {0.6, 0.4}}, y{{0, 1}, {1, 0}}, classes{1, 0};
+  check_loss(MSELoss<double>(), p, y);
+  check_loss(L1Loss<double>(), p, y);
+  check_loss(BCELoss<double>(), p, y);
+  check_loss(BCEWithLogitsLoss<double>(), p, y);
+  check_loss(CrossEntropyLoss<double>(), p, classes);
+  check_loss(CrossEntropyLoss<double>(), p, y);
+  check_loss(NLLLoss<double>(), p, classes);
+}
+
+BOOST_AUTO_TEST_CASE(every_optimizer_says_why) {
+  check_optimizer<SGD<double>>(SGDOptions{.lr = 0.1});
+  check_optimizer<SGD<double>>(SGDOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.1});
+  check_optimizer<RMSprop<double>>(RMSpropOptions{.weight_decay = 0.1, .momentum = 0.9, .centered = true});
+  check_optimizer<Adam<double>>(AdamOptions{.weight_decay = 0.1});
+  check_optimizer<AdamW<double>>(AdamWOptions{});
+}
+
+BOOST_AUTO_TEST_CASE(a_gradient_that_was_there_is_spoken_of) {
+  Linear<double> layer(3, 2);
+  trace::Recorder recorder;
+  const Tensor<double> y = layer.forward(randn<double>({5, 3})).clone();
+  layer.backward(y);
+  layer.backward(y);
+  const trace::Trace trace = recorder.stop();
+  std::set<std::string> of_dW;
+  for (std::size_t i = 0; i < trace.assignments.size(); ++i)
+    if (trace.assignments[i].target == "dW") of_dW.insert(why(trace, i));
+  BOOST_TEST(of_dW.size() == 2u);
+  BOOST_TEST(of_dW.begin()->find("δₙₒ·xₙᵢ") != std::string::npos);
+}
