@@ -4,12 +4,14 @@
 // same name. All are pure virtual: an operation that a device lacks does not link. Nothing here checks sizes: that is
 // the caller's business, once. Outputs come sized.
 #include "kernels/activations.hpp"
+#include "kernels/convolution.hpp"
 #include "kernels/dropout.hpp"
 #include "kernels/elements.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/norms.hpp"
 #include "kernels/optimizers.hpp"
+#include "kernels/pooling.hpp"
 #include "kernels/products.hpp"
 #include "kernels/softmax.hpp"
 
@@ -21,6 +23,8 @@ struct Backend {
   Elements<T>& elements;
   Products<T>& products;
   Linear<T>& linear;
+  Convolution<T>& convolution;
+  Pooling<T>& pooling;
   Activations<T>& activations;
   Softmax<T>& softmax;
   Norms<T>& norms;
@@ -37,13 +41,15 @@ class BackendOn {
       : elements_(d),
         products_(d),
         linear_(d),
+        convolution_(d),
+        pooling_(d),
         activations_(d),
         softmax_(d),
         norms_(d),
         dropout_(d),
         losses_(d),
         optimizers_(d),
-        all_{elements_, products_, linear_, activations_, softmax_, norms_, dropout_, losses_, optimizers_} {}
+        all_{elements_, products_, linear_, convolution_, pooling_, activations_, softmax_, norms_, dropout_, losses_, optimizers_} {}
   BackendOn(const BackendOn&) = delete;
   const Backend<T>& operations() const { return all_; }
 
@@ -51,6 +57,8 @@ class BackendOn {
   ElementsOn<D, T> elements_;
   ProductsOn<D, T> products_;
   LinearOn<D, T> linear_;
+  ConvolutionOn<D, T> convolution_;
+  PoolingOn<D, T> pooling_;
   ActivationsOn<D, T> activations_;
   SoftmaxOn<D, T> softmax_;
   NormsOn<D, T> norms_;

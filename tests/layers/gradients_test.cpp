@@ -18,6 +18,7 @@
 #include "support/typed.hpp"
 
 using namespace handgrad;
+using handgrad::test::layer_cases;
 using handgrad::test::make_layer;
 using handgrad::test::Reference;
 
@@ -41,7 +42,7 @@ bool is_flat(const Tensor<double>& dx) {
 
 HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(every_layer) {
   std::size_t passed = 0;
-  for (const Reference reference : Reference::file("layers")["cases"]) {
+  for (const Reference& reference : layer_cases()) {
     const auto layer = make_layer<double>(reference, Place::device());
     for (const Reference step : reference["steps"]) {
       const Tensor<double> x = step["x"].tensor<double>();

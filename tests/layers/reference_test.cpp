@@ -17,6 +17,7 @@
 
 using namespace handgrad;
 using handgrad::test::check_close;
+using handgrad::test::layer_cases;
 using handgrad::test::make_layer;
 using handgrad::test::Reference;
 
@@ -80,7 +81,7 @@ void check_step(Layer<T>& layer, const Reference& step, Device device, double to
 HANDGRAD_TEST_EVERYWHERE(layers_agree_with_torch) {
   using T = typename Place::T;
   std::size_t checked = 0;
-  for (const Reference reference : Reference::file("layers")["cases"]) {
+  for (const Reference& reference : layer_cases()) {
     const auto layer = make_layer<T>(reference, Place::device());
     BOOST_TEST_CONTEXT(reference["layer"].text() << " " << reference["args"].where()) {
       for (const Reference step : reference["steps"]) {
@@ -95,7 +96,7 @@ HANDGRAD_TEST_EVERYWHERE(layers_agree_with_torch) {
 
 HANDGRAD_TEST_EVERYWHERE(without_an_input_gradient_the_others_are_the_same) {
   using T = typename Place::T;
-  for (const Reference reference : Reference::file("layers")["cases"]) {
+  for (const Reference& reference : layer_cases()) {
     const auto layer = make_layer<T>(reference, Place::device());
     if (layer->parameters().empty()) continue;
     const Reference step = reference["steps"][0];
@@ -109,8 +110,10 @@ HANDGRAD_TEST_EVERYWHERE(without_an_input_gradient_the_others_are_the_same) {
 
 HANDGRAD_TEST_EVERYWHERE(nan_never_passes_unseen) {
   using T = typename Place::T;
-  for (const Reference reference : Reference::file("layers")["cases"]) {
+  for (const Reference& reference : layer_cases()) {
     if (reference["layer"].text() == "Dropout") continue;  // p = 1 leaves nothing of x
+    const Reference args = reference["args"];
+    if (args.contains("padding") || args.contains("stride")) continue;  // an output may see nothing of x
     const auto layer = make_layer<T>(reference, Place::device());
     Tensor<T> x = reference["steps"][0]["x"].tensor<T>().to(Place::device());
     x.fill(static_cast<T>(not_a_number));

@@ -8,7 +8,7 @@
 import importlib
 import sys
 
-SUBJECTS = ["numpy", "npz", "sklearn", "metrics", "random", "layers", "losses", "optim", "init", "xor", "training", "print", "tuning",
+SUBJECTS = ["numpy", "npz", "sklearn", "metrics", "random", "layers", "convolution", "losses", "optim", "init", "xor", "training", "print", "tuning",
             "labs"]
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@
 
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/batch_norm.hpp"
+#include "handgrad/layers/convolution.hpp"
 #include "handgrad/layers/dropout.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
+#include "handgrad/layers/pooling.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
@@ -18,6 +20,77 @@
 namespace handgrad::test {
 
 namespace {
+
+Size2d size_2d(const Reference& args, const char* key, std::size_t otherwise) {
+  if (!args.contains(key)) return otherwise;
+  const std::vector<std::size_t> sizes = args[key].indices();
+  return {sizes.at(0), sizes.at(1)};
+}
+
+/// Convolutions and pooling; null for any other.
+template <class T>
+std::shared_ptr<Layer<T>> windowed_layer(const std::string& name, const Reference& args) {
+  const auto size = [&](const char* key, double otherwise) {
+    return static_cast<std::size_t>(args.number(key, otherwise));
+  };
+  const auto stride = [&]() -> std::optional<Size2d> {
+    return args.contains("stride") ? std::optional(size_2d(args, "stride", 1)) : std::nullopt;
+  };
+  const auto stride_1d = [&]() -> std::optional<std::size_t> {
+    return args.contains("stride") ? std::optional(size("stride", 1)) : std::nullopt;
+  };
+  const bool same = args.flag("same", false), bias = args.flag("bias", true), ceil = args.flag("ceil_mode", false);
+  if (name == "Conv2d") {
+    Conv2dOptions o{.stride = size_2d(args, "stride", 1),
+                    .dilation = size_2d(args, "dilation", 1),
+                    .groups = size("groups", 1),
+                    .bias = bias};
+    const Size2d padding = size_2d(args, "padding", 0);
+    o.padding = same ? Padding2d("same") : Padding2d(padding.height, padding.width);
+    return std::make_shared<Conv2d<T>>(size("in_channels", 0), size("out_channels", 0), size_2d(args, "kernel_size", 1),
+                                       o);
+  }
+  if (name == "Conv1d") {
+    Conv1dOptions o{
+        .stride = size("stride", 1), .dilation = size("dilation", 1), .groups = size("groups", 1), .bias = bias};
+    o.padding = same ? Padding2d("same") : Padding2d(size("padding", 0));
+    return std::make_shared<Conv1d<T>>(size("in_channels", 0), size("out_channels", 0), size("kernel_size", 1), o);
+  }
+  if (name == "ConvTranspose2d")
+    return std::make_shared<ConvTranspose2d<T>>(
+        size("in_channels", 0), size("out_channels", 0), size_2d(args, "kernel_size", 1),
+        ConvTranspose2dOptions{.stride = size_2d(args, "stride", 1),
+                               .padding = size_2d(args, "padding", 0),
+                               .output_padding = size_2d(args, "output_padding", 0),
+                               .groups = size("groups", 1),
+                               .bias = bias,
+                               .dilation = size_2d(args, "dilation", 1)});
+  if (name == "MaxPool2d")
+    return std::make_shared<MaxPool2d<T>>(size_2d(args, "kernel_size", 1),
+                                          MaxPool2dOptions{.stride = stride(),
+                                                           .padding = size_2d(args, "padding", 0),
+                                                           .dilation = size_2d(args, "dilation", 1),
+                                                           .ceil_mode = ceil});
+  if (name == "MaxPool1d")
+    return std::make_shared<MaxPool1d<T>>(
+        size("kernel_size", 1),
+        MaxPool1dOptions{
+            .stride = stride_1d(), .padding = size("padding", 0), .dilation = size("dilation", 1), .ceil_mode = ceil});
+  const bool counts = args.flag("count_include_pad", true);
+  if (name == "AvgPool2d") {
+    AvgPool2dOptions o{
+        .stride = stride(), .padding = size_2d(args, "padding", 0), .ceil_mode = ceil, .count_include_pad = counts};
+    if (args.contains("divisor_override")) o.divisor_override = size("divisor_override", 0);
+    return std::make_shared<AvgPool2d<T>>(size_2d(args, "kernel_size", 1), o);
+  }
+  if (name == "AvgPool1d")
+    return std::make_shared<AvgPool1d<T>>(
+        size("kernel_size", 1),
+        AvgPool1dOptions{
+            .stride = stride_1d(), .padding = size("padding", 0), .ceil_mode = ceil, .count_include_pad = counts});
+  if (name == "AdaptiveAvgPool2d") return std::make_shared<AdaptiveAvgPool2d<T>>(size_2d(args, "output_size", 1));
+  return nullptr;
+}
 
 template <class T>
 std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& args) {
@@ -52,6 +125,7 @@ std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& a
                                                            .elementwise_affine = args.flag("elementwise_affine", true),
                                                            .bias = args.flag("bias", true)});
   }
+  if (auto layer = windowed_layer<T>(name, args)) return layer;
   throw std::runtime_error("no layer " + name);
 }
 
@@ -102,6 +176,13 @@ std::unique_ptr<Optimizer<T>> make_optimizer(const Reference& description, std::
   if (name == "AdamW") return optimizer_with<AdamW<T>>(description, std::move(parameters), AdamWOptions{});
   if (name == "RMSprop") return optimizer_with<RMSprop<T>>(description, std::move(parameters), RMSpropOptions{});
   throw std::runtime_error("no optimizer " + name);
+}
+
+std::vector<Reference> layer_cases() {
+  std::vector<Reference> cases;
+  for (const char* file : {"layers", "convolution"})
+    for (const Reference c : Reference::file(file)["cases"]) cases.push_back(c);
+  return cases;
 }
 
 template <class T>

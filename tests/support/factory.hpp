@@ -12,6 +12,9 @@
 
 namespace handgrad::test {
 
+/// The cases of all layers: of layers.json and of the files of groups of layers.
+std::vector<Reference> layer_cases();
+
 /// The layer of {"layer": NAME, "args": {…}, "parameters": {…}}, on `device`; without parameters, as it begins.
 template <class T>
 std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device);

@@ -1,0 +1,55 @@
+#pragma once
+// Convolution as networks have it, a correlation: each output is the sum of a window of the input, weighted.
+#include "kernels/formulas/windows.hpp"
+#include "kernels/view.hpp"
+
+namespace handgrad::kernels {
+
+/// x (N×C×H×W), W (O×C/G×kh×kw), y (N×O×H′×W′). The channels come in G groups: the o-th of O/G filters of a group sees
+/// the C/G channels of that group. The rows' axis says how H, kh and H′ belong together, the columns' W, kw and W′.
+struct ConvolutionShape {
+  std::size_t batch, channels, filters, groups;
+  formulas::Axis rows, columns;
+
+  std::size_t group_channels() const { return channels / groups; }
+  std::size_t group_filters() const { return filters / groups; }
+  std::size_t in_plane() const { return rows.in * columns.in; }
+  std::size_t out_plane() const { return rows.out * columns.out; }
+  std::size_t taps() const { return rows.kernel * columns.kernel; }
+  /// Weights of one filter: the terms of one output.
+  std::size_t terms() const { return group_channels() * taps(); }
+};
+
+/// With h = i·s + u·d − p and w = j·s + v·d − p (formulas/windows.hpp); what lies outside of x is 0.
+template <class T>
+class Convolution {
+ public:
+  virtual ~Convolution() = default;
+
+  /// y[n,o,i,j] = Σ_{c,u,v} W[o,c,u,v]·x[n,c,h,w] + b[o]; b may be null.
+  virtual void forward(const ConvolutionShape& shape, const T* x, const T* W, const T* b, T* y) = 0;
+  /// dx[n,c,h,w] = Σ_{o,u,v} W[o,c,u,v]·dy[n,o,i,j] over the u, v for which there are such i and j, + b[c]; b may be
+  /// null. It is the forward of a transposed convolution, too, which is why there is a b.
+  virtual void backward_input(const ConvolutionShape& shape, const T* dy, const T* W, const T* b, T* dx) = 0;
+  /// dW[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j]·x[n,c,h,w]
+  virtual void backward_weight(const ConvolutionShape& shape, const T* x, const T* dy, Gradient<T> dW) = 0;
+  /// db[o] = Σ_{n,q} dy[n,o,q], dy (N×O×plane)
+  virtual void backward_bias(std::size_t batch, std::size_t filters, std::size_t plane, const T* dy,
+                             Gradient<T> db) = 0;
+};
+
+/// On device D: cpu/convolution.cpp, cuda/convolution.cu.
+template <class D, class T>
+class ConvolutionOn final : public Convolution<T> {
+ public:
+  explicit ConvolutionOn(D& device) : device_(device) {}
+  void forward(const ConvolutionShape& shape, const T* x, const T* W, const T* b, T* y) override;
+  void backward_input(const ConvolutionShape& shape, const T* dy, const T* W, const T* b, T* dx) override;
+  void backward_weight(const ConvolutionShape& shape, const T* x, const T* dy, Gradient<T> dW) override;
+  void backward_bias(std::size_t batch, std::size_t filters, std::size_t plane, const T* dy, Gradient<T> db) override;
+
+ private:
+  [[maybe_unused]] D& device_;
+};
+
+}  // namespace handgrad::kernels

@@ -1,0 +1,47 @@
+#pragma once
+// Pooling: of each window of a plane its maximum or its mean (formulas/windows.hpp).
+#include "kernels/formulas/windows.hpp"
+#include "kernels/view.hpp"
+
+namespace handgrad::kernels {
+
+/// x (planes×H×W), y (planes×H′×W′).
+struct PoolingShape {
+  std::size_t planes;
+  formulas::Axis rows, columns;
+
+  std::size_t in_plane() const { return rows.in * columns.in; }
+  std::size_t out_plane() const { return rows.out * columns.out; }
+};
+
+template <class T>
+class Pooling {
+ public:
+  virtual ~Pooling() = default;
+
+  /// y[i,j] = max over u, v of x[h,w], and at[i,j] = u·kw + v where it was found: the first of several in this order; a
+  /// NaN is larger than any number. Padding is not looked at; a window of nothing else is −∞.
+  virtual void max_forward(const PoolingShape& shape, const T* x, T* y, T* at) = 0;
+  /// dx[h,w] = Σ dy[i,j] over the windows whose maximum is there.
+  virtual void max_backward(const PoolingShape& shape, const T* dy, const T* at, T* dx) = 0;
+  /// y[i,j] = Σ x[h,w] over the window / divisor; 0 for a window of nothing.
+  virtual void average_forward(const PoolingShape& shape, const formulas::Averaging& how, const T* x, T* y) = 0;
+  /// dx[h,w] = Σ dy[i,j] / divisor over the windows that hold it.
+  virtual void average_backward(const PoolingShape& shape, const formulas::Averaging& how, const T* dy, T* dx) = 0;
+};
+
+/// On device D: cpu/pooling.cpp, cuda/pooling.cu.
+template <class D, class T>
+class PoolingOn final : public Pooling<T> {
+ public:
+  explicit PoolingOn(D& device) : device_(device) {}
+  void max_forward(const PoolingShape& shape, const T* x, T* y, T* at) override;
+  void max_backward(const PoolingShape& shape, const T* dy, const T* at, T* dx) override;
+  void average_forward(const PoolingShape& shape, const formulas::Averaging& how, const T* x, T* y) override;
+  void average_backward(const PoolingShape& shape, const formulas::Averaging& how, const T* dy, T* dx) override;
+
+ private:
+  [[maybe_unused]] D& device_;
+};
+
+}  // namespace handgrad::kernels

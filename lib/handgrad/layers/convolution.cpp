@@ -1,0 +1,280 @@
+#include "handgrad/layers/convolution.hpp"
+
+#include <cmath>
+
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/random.hpp"
+#include "handgrad/base/views.hpp"
+#include "handgrad/trace/derivation.hpp"
+
+namespace handgrad {
+
+namespace {
+
+formulas::Axis axis(std::size_t in, std::size_t out, std::size_t kernel, std::size_t stride, std::size_t padding,
+                    std::size_t dilation) {
+  return {in, out, kernel, stride, padding, dilation};
+}
+
+/// The sizes of a convolution from x to y.
+kernels::ConvolutionShape sizes(const detail::Planes& x, const detail::Planes& y, const Size2d& kernel,
+                                const Size2d& stride, const Size2d& padding, const Size2d& dilation,
+                                std::size_t groups) {
+  return {x.batch,
+          x.channels,
+          y.channels,
+          groups,
+          axis(x.height, y.height, kernel.height, stride.height, padding.height, dilation.height),
+          axis(x.width, y.width, kernel.width, stride.width, padding.width, dilation.width)};
+}
+
+/// Zeros before the first row and column: of an odd number of all, the smaller half.
+Size2d padding_before(const Padding2d& padding, const Size2d& kernel, const Size2d& dilation) {
+  if (!padding.same) return padding.size;
+  return {dilation.height * (kernel.height - 1) / 2, dilation.width * (kernel.width - 1) / 2};
+}
+
+}  // namespace
+
+template <class T>
+void ConvolutionLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  // y = W ⋆ x + b
+  const auto shape =
+      sizes({x.shape(), spatial_}, {y.shape(), spatial_}, kernel_, options_.stride,
+            padding_before(options_.padding, kernel_, options_.dilation), options_.dilation, options_.groups);
+  backend<T>(x.device())
+      .convolution.forward(shape, x.data(), view::vector(weight).data, view::vector(bias).data, y.data());
+}
+
+template <class T>
+void ConvolutionLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) {
+  auto& k = backend<T>(x.device()).convolution;
+  const auto shape =
+      sizes({x.shape(), spatial_}, {y.shape(), spatial_}, kernel_, options_.stride,
+            padding_before(options_.padding, kernel_, options_.dilation), options_.dilation, options_.groups);
+  // dW = δ ⋆ x,  db = Σ δ
+  if (const auto dW = view::gradient(weight)) k.backward_weight(shape, x.data(), dy.data(), dW);
+  if (const auto db = view::gradient(bias))
+    k.backward_bias(shape.batch, shape.filters, shape.out_plane(), dy.data(), db);
+  // dx = δ correlated with the turned W
+  if (this->requires_input_grad()) k.backward_input(shape, dy.data(), view::vector(weight).data, nullptr, dx.data());
+}
+
+// The same two, exchanged: what is y here is the x of the convolution.
+template <class T>
+void ConvTranspose2d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  const auto shape = sizes({y.shape(), 2}, {x.shape(), 2}, kernel_, options_.stride, options_.padding,
+                           options_.dilation, options_.groups);
+  backend<T>(x.device())
+      .convolution.backward_input(shape, x.data(), view::vector(weight).data, view::vector(bias).data, y.data());
+}
+
+template <class T>
+void ConvTranspose2d<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) {
+  auto& k = backend<T>(x.device()).convolution;
+  const auto shape = sizes({y.shape(), 2}, {x.shape(), 2}, kernel_, options_.stride, options_.padding,
+                           options_.dilation, options_.groups);
+  // dW = x ⋆ δ,  db = Σ δ
+  if (const auto dW = view::gradient(weight)) k.backward_weight(shape, dy.data(), x.data(), dW);
+  if (const auto db = view::gradient(bias))
+    k.backward_bias(shape.batch, shape.channels, shape.in_plane(), dy.data(), db);
+  // dx = W ⋆ δ
+  if (this->requires_input_grad()) k.forward(shape, dy.data(), view::vector(weight).data, nullptr, dx.data());
+}
+
+namespace {
+
+void check_channels(const std::string& name, std::size_t in, std::size_t out, std::size_t groups) {
+  if (in == 0 || out == 0)
+    throw ValueError(name + "(" + std::to_string(in) + " → " + std::to_string(out) +
+                     "): at least one channel on each side expected");
+  if (groups == 0 || in % groups != 0 || out % groups != 0)
+    throw ValueError(name + "(" + std::to_string(in) + " → " + std::to_string(out) +
+                     "): groups = " + std::to_string(groups) + " does not divide both numbers of channels");
+}
+
+/// W and b as PyTorch draws them: kaiming_uniform_ with a = √5, which is 1/√fan but for the last bit.
+template <class T>
+Tensor<T> drawn(const Shape& shape, double bound) {
+  Tensor<T> x = Tensor<T>::empty(shape);
+  return uniform_(x, -bound, bound);
+}
+double weight_bound(std::size_t fan) {
+  const double a = std::sqrt(5.0), gain = std::sqrt(2 / (1 + a * a));
+  return std::sqrt(3.0) * (gain / std::sqrt(static_cast<double>(fan)));
+}
+
+/// `, padding=(1, 1)` and so on: what is not as it usually is.
+std::string unusual(const Size2d& stride, const std::string& padding, const Size2d& output_padding,
+                    const Size2d& dilation, std::size_t groups, bool bias, std::size_t spatial) {
+  std::string text = ", stride=" + detail::tuple_text(stride, spatial) + padding;
+  const auto differs = [&](const Size2d& size, std::size_t usual) {
+    return size.width != usual || (spatial == 2 && size.height != usual);
+  };
+  if (differs(dilation, 1)) text += ", dilation=" + detail::tuple_text(dilation, spatial);
+  if (differs(output_padding, 0)) text += ", output_padding=" + detail::tuple_text(output_padding, spatial);
+  if (groups != 1) text += ", groups=" + std::to_string(groups);
+  if (!bias) text += ", bias=False";
+  return text;
+}
+std::string padding_text(const Size2d& padding, std::size_t spatial) {
+  const bool none = padding.width == 0 && (spatial == 1 || padding.height == 0);
+  return none ? "" : ", padding=" + detail::tuple_text(padding, spatial);
+}
+
+void check_input_channels(const Shape& input, const detail::Planes& x, std::size_t expected) {
+  if (x.channels != expected)
+    throw ShapeError("input has " + std::to_string(x.channels) + " channels, " + std::to_string(expected) +
+                     " expected (shape " + input.str() + ")");
+}
+
+}  // namespace
+
+template <class T>
+ConvolutionLayer<T>::ConvolutionLayer(const char* name, std::size_t spatial, std::size_t in, std::size_t out,
+                                      Size2d kernel, const Conv2dOptions& options)
+    : spatial_(spatial), in_(in), kernel_(kernel), options_(options) {
+  check_channels(name, in, out, options.groups);
+  detail::require_positive(name, "kernel_size", kernel);
+  detail::require_positive(name, "stride", options.stride);
+  detail::require_positive(name, "dilation", options.dilation);
+  if (options.padding_mode != "zeros")
+    throw ValueError(std::string(name) + ": padding_mode = \"" + options.padding_mode + "\", \"zeros\" expected");
+  if (options.padding.same && !(options.stride == Size2d(1)))
+    throw ValueError(std::string(name) + ": padding \"same\" goes with a stride of 1, one of " +
+                     detail::short_text(options.stride) + " came");
+  const std::size_t fan = in / options.groups * kernel.height * kernel.width;
+  Shape shape{out, in / options.groups};
+  if (spatial == 2) shape.push_back(kernel.height);
+  shape.push_back(kernel.width);
+  weight = this->register_parameter("weight", drawn<T>(shape, weight_bound(fan)));
+  if (options.bias) bias = this->register_parameter("bias", drawn<T>({out}, 1 / std::sqrt(static_cast<double>(fan))));
+}
+
+template <class T>
+Conv1d<T>::Conv1d(std::size_t in, std::size_t out, std::size_t kernel, const Conv1dOptions& o)
+    : ConvolutionLayer<T>("Conv1d", 1, in, out, {1, kernel},
+                          {.stride = {1, o.stride},
+                           .padding = o.padding.same ? Padding2d("same") : Padding2d(0, o.padding.size.width),
+                           .dilation = {1, o.dilation},
+                           .groups = o.groups,
+                           .bias = o.bias,
+                           .padding_mode = o.padding_mode}) {
+  detail::require_positive("Conv1d", "kernel_size", kernel);
+}
+
+template <class T>
+Shape ConvolutionLayer<T>::output_shape(const Shape& input) const {
+  const detail::Planes x(input, spatial_);
+  check_input_channels(input, x, in_);
+  const auto length = [&](std::size_t in, std::size_t kernel, std::size_t stride, std::size_t padding,
+                          std::size_t dilation, const char* what) {
+    if (options_.padding.same) return in;
+    const std::size_t reach = dilation * (kernel - 1) + 1;
+    if (in + 2 * padding < reach)
+      throw ShapeError("the kernel reaches over " + std::to_string(reach) + " " + what + ", the input has " +
+                       std::to_string(in) + (padding ? " + 2·" + std::to_string(padding) : "") + " (shape " +
+                       input.str() + ")");
+    return (in + 2 * padding - reach) / stride + 1;
+  };
+  const Size2d &p = options_.padding.size, &s = options_.stride, &d = options_.dilation;
+  return detail::with_planes(input, spatial_, out_channels(),
+                             {length(x.height, kernel_.height, s.height, p.height, d.height, "rows"),
+                              length(x.width, kernel_.width, s.width, p.width, d.width, "columns")});
+}
+
+template <class T>
+std::string ConvolutionLayer<T>::extra_repr() const {
+  const std::string padding = options_.padding.same ? ", padding=same" : padding_text(options_.padding.size, spatial_);
+  return std::to_string(in_) + ", " + std::to_string(out_channels()) +
+         ", kernel_size=" + detail::tuple_text(kernel_, spatial_) +
+         unusual(options_.stride, padding, 0, options_.dilation, options_.groups, has_bias(), spatial_);
+}
+
+template <class T>
+std::string ConvolutionLayer<T>::label() const {
+  return this->name() + "(" + std::to_string(in_) + " → " + std::to_string(out_channels()) + ")";
+}
+
+template <class T>
+trace::Derivation ConvolutionLayer<T>::derivation(const Shape&) const {
+  using trace::Equation;
+  trace::Derivation d{.forward = {Equation::symbols(has_bias() ? "y = W ⋆ x + b" : "y = W ⋆ x")},
+                      .backward = {Equation::symbols("dW = δ ⋆ x")},
+                      .rename = {{"weight", "W"}, {"bias", "b"}}};
+  if (has_bias()) d.backward.push_back(Equation::symbols("db = Σ δ"));
+  d.backward.push_back(Equation::symbols("dx = δ ∗ W"));
+  return d;
+}
+
+template <class T>
+ConvTranspose2d<T>::ConvTranspose2d(std::size_t in, std::size_t out, Size2d kernel,
+                                    const ConvTranspose2dOptions& options)
+    : out_(out), kernel_(kernel), options_(options) {
+  const std::string name = "ConvTranspose2d";
+  check_channels(name, in, out, options.groups);
+  detail::require_positive(name, "kernel_size", kernel);
+  detail::require_positive(name, "stride", options.stride);
+  detail::require_positive(name, "dilation", options.dilation);
+  const Size2d &more = options.output_padding, &s = options.stride, &d = options.dilation;
+  if (more.height >= std::max(s.height, d.height) || more.width >= std::max(s.width, d.width))
+    throw ValueError(name + ": output_padding = " + detail::short_text(more) +
+                     ", fewer than the stride or the dilation expected");
+  const std::size_t fan = out / options.groups * kernel.height * kernel.width;
+  weight = this->register_parameter(
+      "weight", drawn<T>({in, out / options.groups, kernel.height, kernel.width}, weight_bound(fan)));
+  if (options.bias) bias = this->register_parameter("bias", drawn<T>({out}, 1 / std::sqrt(static_cast<double>(fan))));
+}
+
+template <class T>
+Shape ConvTranspose2d<T>::output_shape(const Shape& input) const {
+  const detail::Planes x(input, 2);
+  check_input_channels(input, x, in_channels());
+  const auto length = [&](std::size_t in, std::size_t kernel, std::size_t stride, std::size_t padding,
+                          std::size_t dilation, std::size_t more, const char* what) {
+    const std::size_t all = (in - 1) * stride + dilation * (kernel - 1) + more + 1;
+    if (in == 0 || all <= 2 * padding)
+      throw ShapeError("of " + std::to_string(in) + " " + what + " nothing is left after a padding of " +
+                       std::to_string(padding) + " (shape " + input.str() + ")");
+    return all - 2 * padding;
+  };
+  const Size2d &p = options_.padding, &s = options_.stride, &d = options_.dilation, &more = options_.output_padding;
+  return detail::with_planes(input, 2, out_,
+                             {length(x.height, kernel_.height, s.height, p.height, d.height, more.height, "rows"),
+                              length(x.width, kernel_.width, s.width, p.width, d.width, more.width, "columns")});
+}
+
+template <class T>
+std::string ConvTranspose2d<T>::extra_repr() const {
+  return std::to_string(in_channels()) + ", " + std::to_string(out_) +
+         ", kernel_size=" + detail::tuple_text(kernel_, 2) +
+         unusual(options_.stride, padding_text(options_.padding, 2), options_.output_padding, options_.dilation,
+                 options_.groups, bias.defined(), 2);
+}
+
+template <class T>
+std::string ConvTranspose2d<T>::label() const {
+  return "ConvTranspose2d(" + std::to_string(in_channels()) + " → " + std::to_string(out_) + ")";
+}
+
+template <class T>
+trace::Derivation ConvTranspose2d<T>::derivation(const Shape&) const {
+  using trace::Equation;
+  trace::Derivation d{.forward = {Equation::symbols(bias.defined() ? "y = x ∗ W + b" : "y = x ∗ W")},
+                      .backward = {Equation::symbols("dW = x ⋆ δ")},
+                      .rename = {{"weight", "W"}, {"bias", "b"}}};
+  if (bias.defined()) d.backward.push_back(Equation::symbols("db = Σ δ"));
+  d.backward.push_back(Equation::symbols("dx = W ⋆ δ"));
+  return d;
+}
+
+#define HANDGRAD_INSTANTIATE(T)       \
+  template class ConvolutionLayer<T>; \
+  template class Conv2d<T>;           \
+  template class Conv1d<T>;           \
+  template class ConvTranspose2d<T>;
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad

@@ -1,0 +1,209 @@
+#include "handgrad/layers/pooling.hpp"
+
+#include <bit>
+
+#include "handgrad/base/backend.hpp"
+#include "handgrad/trace/derivation.hpp"
+
+namespace handgrad {
+
+namespace {
+
+/// The planes of x and how windows run over them to y.
+kernels::PoolingShape sizes(const Shape& x_shape, const Shape& y_shape, std::size_t spatial, const Size2d& kernel,
+                            const Size2d& stride, const Size2d& padding, const Size2d& dilation) {
+  const detail::Planes x(x_shape, spatial), y(y_shape, spatial);
+  return {x.batch * x.channels,
+          {x.height, y.height, kernel.height, stride.height, padding.height, dilation.height},
+          {x.width, y.width, kernel.width, stride.width, padding.width, dilation.width}};
+}
+
+}  // namespace
+
+template <class T>
+void MaxPoolLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  // y = max over the window, at = where
+  at_.reserve(y.shape(), x.device());
+  backend<T>(x.device())
+      .pooling.max_forward(sizes(x.shape(), y.shape(), spatial_, kernel_, stride_, options_.padding, options_.dilation),
+                           x.data(), y.data(), at_.data());
+}
+
+template <class T>
+void MaxPoolLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) {
+  // dx = Σ δ over the windows whose maximum is there
+  if (!this->requires_input_grad()) return;
+  backend<T>(x.device())
+      .pooling.max_backward(
+          sizes(x.shape(), y.shape(), spatial_, kernel_, stride_, options_.padding, options_.dilation), dy.data(),
+          std::as_const(at_).data(), dx.data());
+}
+
+template <class T>
+void AveragePoolLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  // y = Σ x over the window / |R|
+  const Windows w = windows();
+  backend<T>(x.device())
+      .pooling.average_forward(sizes(x.shape(), y.shape(), spatial_, w.kernel, w.stride, w.padding, 1),
+                               {w.adaptive, w.count_include_pad, w.divisor_override}, x.data(), y.data());
+}
+
+template <class T>
+void AveragePoolLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) {
+  // dx = Σ δ/|R| over the windows that hold it
+  if (!this->requires_input_grad()) return;
+  const Windows w = windows();
+  backend<T>(x.device())
+      .pooling.average_backward(sizes(x.shape(), y.shape(), spatial_, w.kernel, w.stride, w.padding, 1),
+                                {w.adaptive, w.count_include_pad, w.divisor_override}, dy.data(), dx.data());
+}
+
+template <class T>
+void MaxPoolLayer<T>::kink_sides(const Tensor<T>&, std::vector<bool>& sides) const {
+  const auto bits = static_cast<std::size_t>(std::bit_width(kernel_.height * kernel_.width - 1));
+  for (const T at : at_.to_vector())
+    for (std::size_t bit = 0; bit < bits; ++bit) sides.push_back(static_cast<std::size_t>(at) >> bit & 1);
+}
+
+namespace {
+
+void check_windows(const std::string& name, const Size2d& kernel, const Size2d& stride, const Size2d& padding,
+                   const Size2d& dilation) {
+  detail::require_positive(name, "kernel_size", kernel);
+  detail::require_positive(name, "stride", stride);
+  detail::require_positive(name, "dilation", dilation);
+  if (2 * padding.height > dilation.height * (kernel.height - 1) + 1 ||
+      2 * padding.width > dilation.width * (kernel.width - 1) + 1)
+    throw ValueError(name + ": padding = " + detail::short_text(padding) + ", at most half of the window expected");
+}
+
+/// As PyTorch counts windows: with `ceil_mode` one that begins in the input or the padding before it.
+std::size_t windows_in(const Shape& input, std::size_t in, std::size_t kernel, std::size_t stride, std::size_t padding,
+                       std::size_t dilation, bool ceil_mode, const char* what) {
+  const std::size_t reach = dilation * (kernel - 1) + 1, room = in + 2 * padding;
+  if (room < reach && !(ceil_mode && room + stride > reach))
+    throw ShapeError("the window reaches over " + std::to_string(reach) + " " + what + ", the input has " +
+                     std::to_string(in) + (padding ? " + 2·" + std::to_string(padding) : "") + " (shape " +
+                     input.str() + ")");
+  if (!ceil_mode) return (room - reach) / stride + 1;
+  const std::size_t count = (room + stride - 1 - reach) / stride + 1;
+  return (count - 1) * stride >= in + padding ? count - 1 : count;
+}
+
+Shape pooled(const Shape& input, std::size_t spatial, const Size2d& k, const Size2d& s, const Size2d& p,
+             const Size2d& d, bool ceil_mode) {
+  const detail::Planes x(input, spatial);
+  return detail::with_planes(
+      input, spatial, x.channels,
+      {spatial == 1 ? 1 : windows_in(input, x.height, k.height, s.height, p.height, d.height, ceil_mode, "rows"),
+       windows_in(input, x.width, k.width, s.width, p.width, d.width, ceil_mode, "columns")});
+}
+
+/// One of the two in one dimension.
+std::string number(const Size2d& size, std::size_t spatial) {
+  return spatial == 1 ? std::to_string(size.width) : detail::short_text(size);
+}
+
+}  // namespace
+
+template <class T>
+MaxPoolLayer<T>::MaxPoolLayer(const char* name, std::size_t spatial, Size2d kernel, const MaxPool2dOptions& options)
+    : spatial_(spatial), kernel_(kernel), stride_(options.stride.value_or(kernel)), options_(options) {
+  check_windows(name, kernel_, stride_, options_.padding, options_.dilation);
+}
+
+template <class T>
+MaxPool1d<T>::MaxPool1d(std::size_t kernel, const MaxPool1dOptions& o)
+    : MaxPoolLayer<T>("MaxPool1d", 1, {1, kernel},
+                      {.stride = Size2d(1, o.stride.value_or(kernel)),
+                       .padding = {0, o.padding},
+                       .dilation = {1, o.dilation},
+                       .ceil_mode = o.ceil_mode}) {}
+
+template <class T>
+Shape MaxPoolLayer<T>::output_shape(const Shape& input) const {
+  return pooled(input, spatial_, kernel_, stride_, options_.padding, options_.dilation, options_.ceil_mode);
+}
+
+template <class T>
+std::string MaxPoolLayer<T>::extra_repr() const {
+  return "kernel_size=" + number(kernel_, spatial_) + ", stride=" + number(stride_, spatial_) +
+         ", padding=" + number(options_.padding, spatial_) + ", dilation=" + number(options_.dilation, spatial_) +
+         ", ceil_mode=" + (options_.ceil_mode ? "True" : "False");
+}
+
+template <class T>
+trace::Derivation MaxPoolLayer<T>::derivation(const Shape&) const {
+  using trace::Equation;
+  return {.forward = {Equation::symbols("y = max x")}, .backward = {Equation::symbols("dx = Σ δ∘[x = y]")}};
+}
+
+template <class T>
+trace::Derivation AveragePoolLayer<T>::derivation(const Shape&) const {
+  using trace::Equation;
+  return {.forward = {Equation::symbols("y = mean(x)")}, .backward = {Equation::symbols("dx = Σ δ/D")}};
+}
+
+template <class T>
+AvgPoolLayer<T>::AvgPoolLayer(const char* name, std::size_t spatial, Size2d kernel, const AvgPool2dOptions& options)
+    : AveragePoolLayer<T>(spatial), kernel_(kernel), stride_(options.stride.value_or(kernel)), options_(options) {
+  check_windows(name, kernel_, stride_, options_.padding, 1);
+  if (options.divisor_override == std::size_t{0})
+    throw ValueError(std::string(name) + ": divisor_override = 0, at least 1 expected");
+}
+
+template <class T>
+AvgPool1d<T>::AvgPool1d(std::size_t kernel, const AvgPool1dOptions& o)
+    : AvgPoolLayer<T>("AvgPool1d", 1, {1, kernel},
+                      {.stride = Size2d(1, o.stride.value_or(kernel)),
+                       .padding = {0, o.padding},
+                       .ceil_mode = o.ceil_mode,
+                       .count_include_pad = o.count_include_pad}) {}
+
+template <class T>
+typename AveragePoolLayer<T>::Windows AvgPoolLayer<T>::windows() const {
+  return {kernel_, stride_, options_.padding, false, options_.count_include_pad, options_.divisor_override.value_or(0)};
+}
+
+template <class T>
+Shape AvgPoolLayer<T>::output_shape(const Shape& input) const {
+  return pooled(input, this->spatial_, kernel_, stride_, options_.padding, 1, options_.ceil_mode);
+}
+
+template <class T>
+std::string AvgPoolLayer<T>::extra_repr() const {
+  const auto text = [&](const Size2d& size) {
+    return this->spatial_ == 1 ? detail::tuple_text(size, 1) : detail::short_text(size);
+  };
+  return "kernel_size=" + text(kernel_) + ", stride=" + text(stride_) + ", padding=" + text(options_.padding);
+}
+
+template <class T>
+AdaptiveAvgPool2d<T>::AdaptiveAvgPool2d(Size2d output_size) : AveragePoolLayer<T>(2), size_(output_size) {
+  detail::require_positive("AdaptiveAvgPool2d", "output_size", output_size);
+}
+
+template <class T>
+Shape AdaptiveAvgPool2d<T>::output_shape(const Shape& input) const {
+  return detail::with_planes(input, 2, detail::Planes(input, 2).channels, size_);
+}
+
+template <class T>
+std::string AdaptiveAvgPool2d<T>::extra_repr() const {
+  return "output_size=" + detail::short_text(size_);
+}
+
+#define HANDGRAD_INSTANTIATE(T)       \
+  template class MaxPoolLayer<T>;     \
+  template class MaxPool2d<T>;        \
+  template class MaxPool1d<T>;        \
+  template class AveragePoolLayer<T>; \
+  template class AvgPoolLayer<T>;     \
+  template class AvgPool2d<T>;        \
+  template class AvgPool1d<T>;        \
+  template class AdaptiveAvgPool2d<T>;
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad

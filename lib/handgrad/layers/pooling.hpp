@@ -1,0 +1,167 @@
+#pragma once
+#include <optional>
+
+#include "handgrad/contract/layer.hpp"
+#include "handgrad/layers/window.hpp"
+
+namespace handgrad {
+
+struct MaxPool2dOptions {
+  std::optional<Size2d> stride = {};  ///< none: kernel_size
+  Size2d padding = 0;                 ///< at most half of the window; what is there is never the maximum
+  Size2d dilation = 1;
+  bool ceil_mode = false;  ///< a last window that is only partly there counts
+};
+struct MaxPool1dOptions {
+  std::optional<std::size_t> stride = {};
+  std::size_t padding = 0, dilation = 1;
+  bool ceil_mode = false;
+};
+
+/// What MaxPool1d and MaxPool2d share: of each window of each plane the maximum, x (N×C×H×W), y (N×C×H′×W′):
+///     yᵢⱼ = max_{u,v} xₕ𝓌,   h = i·s + u·d − p, w = j·s + v·d − p
+///
+/// Derivation, for δ = ∂L/∂y: near an x with one largest element in the window, y is that element, so ∂yᵢⱼ/∂xₕ𝓌 is 1
+/// there and 0 elsewhere, and
+///     dxₕ𝓌 = Σ δᵢⱼ over the windows whose maximum is at (h, w)
+/// a sum, since windows may overlap. Of several equal ones the first in the window, row by row, is taken for the
+/// maximum, as PyTorch does: the gradient goes to one, not to all. The forward remembers which it was. NaN counts as
+/// larger than any number.
+template <class T>
+class MaxPoolLayer : public Layer<T> {
+ public:
+  std::string extra_repr() const override;
+  /// Throws ShapeError for a plane in which no window has room.
+  Shape output_shape(const Shape& input) const override;
+  trace::Derivation derivation(const Shape& input) const override;
+
+ protected:
+  MaxPoolLayer(const char* name, std::size_t spatial, Size2d kernel, const MaxPool2dOptions& options);
+  void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
+  /// Which element was the maximum.
+  void kink_sides(const Tensor<T>& x, std::vector<bool>& sides) const override;
+
+ private:
+  std::size_t spatial_;
+  Size2d kernel_, stride_;
+  MaxPool2dOptions options_;
+  Tensor<T> at_;  // u·kw + v of each maximum of the last forward
+};
+
+/// As torch.nn.MaxPool2d: x (N, C, H, W) or (C, H, W).
+template <class T = float>
+class MaxPool2d : public MaxPoolLayer<T> {
+ public:
+  explicit MaxPool2d(Size2d kernel_size, const MaxPool2dOptions& options = {})
+      : MaxPoolLayer<T>("MaxPool2d", 2, kernel_size, options) {}
+};
+
+/// As torch.nn.MaxPool1d: x (N, C, L) or (C, L).
+template <class T = float>
+class MaxPool1d : public MaxPoolLayer<T> {
+ public:
+  explicit MaxPool1d(std::size_t kernel_size, const MaxPool1dOptions& options = {});
+};
+
+struct AvgPool2dOptions {
+  std::optional<Size2d> stride = {};  ///< none: kernel_size
+  Size2d padding = 0;                 ///< at most half of the window
+  bool ceil_mode = false;
+  bool count_include_pad = true;                     ///< the divisor counts the zeros of the padding, too
+  std::optional<std::size_t> divisor_override = {};  ///< the divisor
+};
+struct AvgPool1dOptions {
+  std::optional<std::size_t> stride = {};
+  std::size_t padding = 0;
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+};
+
+/// What AvgPool1d, AvgPool2d and AdaptiveAvgPool2d share: of each window R of each plane the mean,
+///     yᵢⱼ = (1/|R|) Σ_{(h,w) ∈ Rᵢⱼ} xₕ𝓌
+/// where |R| counts padding, too, unless told otherwise.
+///
+/// Derivation, for δ = ∂L/∂y: ∂yᵢⱼ/∂xₕ𝓌 = 1/|Rᵢⱼ| for every element of the window, hence
+///     dxₕ𝓌 = Σ δᵢⱼ/|Rᵢⱼ| over the windows that hold (h, w)
+template <class T>
+class AveragePoolLayer : public Layer<T> {
+ public:
+  trace::Derivation derivation(const Shape& input) const override;
+
+ protected:
+  explicit AveragePoolLayer(std::size_t spatial) : spatial_(spatial) {}
+  void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
+  std::size_t spatial_;
+
+ private:
+  /// Windows of their own size where there is no kernel: AdaptiveAvgPool2d.
+  struct Windows {
+    Size2d kernel = 1, stride = 1, padding = 0;
+    bool adaptive = true, count_include_pad = true;
+    std::size_t divisor_override = 0;
+  };
+  virtual Windows windows() const = 0;
+  template <class>
+  friend class AvgPoolLayer;
+  template <class>
+  friend class AdaptiveAvgPool2d;
+};
+
+/// What AvgPool1d and AvgPool2d share.
+template <class T>
+class AvgPoolLayer : public AveragePoolLayer<T> {
+ public:
+  std::string extra_repr() const override;
+  Shape output_shape(const Shape& input) const override;
+
+ protected:
+  AvgPoolLayer(const char* name, std::size_t spatial, Size2d kernel, const AvgPool2dOptions& options);
+
+ private:
+  typename AveragePoolLayer<T>::Windows windows() const override;
+  Size2d kernel_, stride_;
+  AvgPool2dOptions options_;
+};
+
+/// As torch.nn.AvgPool2d: x (N, C, H, W) or (C, H, W).
+template <class T = float>
+class AvgPool2d : public AvgPoolLayer<T> {
+ public:
+  explicit AvgPool2d(Size2d kernel_size, const AvgPool2dOptions& options = {})
+      : AvgPoolLayer<T>("AvgPool2d", 2, kernel_size, options) {}
+};
+
+/// As torch.nn.AvgPool1d: x (N, C, L) or (C, L).
+template <class T = float>
+class AvgPool1d : public AvgPoolLayer<T> {
+ public:
+  explicit AvgPool1d(std::size_t kernel_size, const AvgPool1dOptions& options = {});
+};
+
+/// As torch.nn.AdaptiveAvgPool2d: H′×W′ means whatever the plane's size, windows from ⌊i·H/H′⌋ to ⌈(i+1)·H/H′⌉; with 1
+/// the mean of the whole plane.
+template <class T = float>
+class AdaptiveAvgPool2d : public AveragePoolLayer<T> {
+ public:
+  explicit AdaptiveAvgPool2d(Size2d output_size);
+  std::string extra_repr() const override;
+  Shape output_shape(const Shape& input) const override;
+
+ private:
+  typename AveragePoolLayer<T>::Windows windows() const override { return {}; }
+  Size2d size_;
+};
+
+MaxPool2d(Size2d)->MaxPool2d<float>;
+MaxPool2d(Size2d, MaxPool2dOptions)->MaxPool2d<float>;
+MaxPool1d(std::size_t)->MaxPool1d<float>;
+MaxPool1d(std::size_t, MaxPool1dOptions)->MaxPool1d<float>;
+AvgPool2d(Size2d)->AvgPool2d<float>;
+AvgPool2d(Size2d, AvgPool2dOptions)->AvgPool2d<float>;
+AvgPool1d(std::size_t)->AvgPool1d<float>;
+AvgPool1d(std::size_t, AvgPool1dOptions)->AvgPool1d<float>;
+AdaptiveAvgPool2d(Size2d)->AdaptiveAvgPool2d<float>;
+
+}  // namespace handgrad
