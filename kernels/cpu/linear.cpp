@@ -54,7 +54,7 @@ void LinearOn<D, T>::backward_input(Matrix<const T> dy, Matrix<const T> W, Matri
 template <class D, class T>
 void LinearOn<D, T>::backward_parameters(Matrix<const T> x, Matrix<const T> dy, Gradient<T> dW, Gradient<T> db) {
   const std::size_t rows = x.rows, in = x.columns, out = dy.columns;
-  gemm(true, false, out, in, rows, dy.data, x.data, dW.beta, dW.data);
+  if (dW) gemm(true, false, out, in, rows, dy.data, x.data, dW.beta, dW.data);
   if (db) column_sums(rows, out, dy.data, db.beta, db.data);
 }
 

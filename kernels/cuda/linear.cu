@@ -169,7 +169,9 @@ void LinearOn<D, T>::backward_parameters(Matrix<const T> x, Matrix<const T> dy, 
   const auto guard = device_.use();
   const std::size_t rows = x.rows, in = x.columns, out = dy.columns;
   bool bias_done = !db;
-  if (out == 1) {
+  if (!dW) {
+    // Frozen: the bias alone.
+  } else if (out == 1) {
     column_sums<1>(device_, rows, in, WeightedRows<T>{dy.data, x.data, in}, Accumulate<T>{dW.data, dW.beta});
   } else {
     Product<T> product{true, false, out, in, rows, dy.data, x.data, dW.beta, dW.data};

@@ -71,7 +71,7 @@ kernels::Lines<const T> lines(const Tensor<T>& x, int dim) {
 /// Null for a parameter that there is not.
 template <class T>
 kernels::Gradient<T> gradient(Parameter<T>& parameter) {
-  if (!parameter.defined()) return {};
+  if (!parameter.defined() || !parameter.requires_grad()) return {};
   auto [grad, beta] = parameter.accumulate();
   return {grad.data(), beta};
 }

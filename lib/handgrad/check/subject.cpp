@@ -45,6 +45,7 @@ void fill_buffers(Layer<double>& layer, double content) { layer.fill_buffers(con
 void fill_buffers(Loss<double>& loss, double content) { loss.fill_buffers(content); }
 
 bool differentiable_input(const Layer<double>& layer) {
+  if (!layer.differentiable_input()) return false;
   if (dynamic_cast<const Sequential<double>*>(&layer)) return true;  // computes dx only when asked
   return layer.requires_input_grad();
 }
@@ -126,7 +127,9 @@ class Gradients {
         with_input_(with_input),
         options_(options),
         step_(step),
-        parameters_(layer.named_parameters()) {}
+        parameters_(layer.named_parameters()) {
+    std::erase_if(parameters_, [](const auto& entry) { return !entry.second.requires_grad(); });
+  }
 
   std::vector<Variable> operator()() {
     const Values x_before = x_.to_vector();

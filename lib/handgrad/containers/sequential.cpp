@@ -66,6 +66,16 @@ const Tensor<T>& Sequential<T>::propagate(const Tensor<T>& x) {
 }
 
 template <class T>
+void Sequential<T>::require_frozen_below(std::size_t i) const {
+  for (std::size_t below = 0; below < i; ++below)
+    for (const Parameter<T>& parameter : (*this)[below].parameters())
+      if (parameter.requires_grad())
+        throw StateError("Sequential[" + std::to_string(i) + "] " + (*this)[i].label() +
+                         ": its input are indices, through which no gradient passes, so the parameters of Sequential[" +
+                         std::to_string(below) + "] before it cannot learn: freeze() them");
+}
+
+template <class T>
 const Tensor<T>& Sequential<T>::backpropagate(const Tensor<T>& dy) {
   if (size() == 0) {  // y = x, dx = δ
     const fusion::Access<T> own(*this);
@@ -75,9 +85,14 @@ const Tensor<T>& Sequential<T>::backpropagate(const Tensor<T>& dy) {
   const fusion::Plan<T>& run = plan();
   const Tensor<T>* delta = &dy;
   std::size_t i = size();
-  while (i > 0)  // where it goes on, the plan tells
+  while (i > 0) {  // where it goes on, the plan tells
     delta = &at_place(
         i - 1, [&]() -> auto& { return run.backward(i, *delta); });
+    if (i > 0 && !(*this)[i].differentiable_input()) {  // indices: the chain rule ends here
+      require_frozen_below(i);
+      break;
+    }
+  }
   return *delta;
 }
 

@@ -43,6 +43,7 @@ class Sequential : public Layer<T> {
   Layer<T>& operator[](std::size_t i) const;
 
   Shape output_shape(const Shape& input) const override;
+  bool differentiable_input() const override { return size() == 0 || (*this)[0].differentiable_input(); }
 
  protected:
   const Tensor<T>& propagate(const Tensor<T>& x) override;
@@ -54,6 +55,8 @@ class Sequential : public Layer<T> {
 
  private:
   const fusion::Plan<T>& plan();
+  /// Throws StateError when a layer before layer i, through which no gradient passes, is to learn.
+  void require_frozen_below(std::size_t i) const;
 
   std::optional<fusion::Plan<T>> plan_;  // made by the first run
 };

@@ -9,6 +9,7 @@
 #include <typeinfo>
 
 #include "handgrad/base/type_name.hpp"
+#include "handgrad/contract/gradient_hook.hpp"
 #include "handgrad/trace/recorder.hpp"
 
 namespace handgrad {
@@ -32,7 +33,11 @@ const Tensor<T>& Layer<T>::forward(const Tensor<T>& x) & {
 
 template <class T>
 const Tensor<T>& Layer<T>::backward(const Tensor<T>& dy) {
-  return backpropagate(dy);
+  if (!GradientUses<T>::heard()) return backpropagate(dy);
+  GradientUses<T> uses(*this);
+  const Tensor<T>& dx = backpropagate(dy);
+  uses.finish();
+  return dx;
 }
 
 template <class T>
@@ -105,12 +110,14 @@ const Tensor<T>& Layer<T>::not_wanted() {
 template <class T>
 const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
   accept_gradient(y_, dy);
-  dx_.reserve(x_.shape(), x_.device());
+  if (differentiable_input()) dx_.reserve(x_.shape(), x_.device());
   trace::Recorder* recorder = trace::recorder();
   if (recorder) recorder->before_backward(*this);
   backward_into(x_, y_, dy, dx_);
   if (recorder) recorder->backward(*this, x_, y_, dy, dx_);
-  return input_grad_ ? dx_ : not_wanted();
+  if (GradientUses<T>::heard())
+    for (auto& [name, parameter] : parameters_) GradientUses<T>::done(parameter);
+  return requires_input_grad() ? dx_ : not_wanted();
 }
 
 template <class T>
@@ -163,6 +170,11 @@ std::size_t Layer<T>::parameter_count() const {
   std::size_t count = 0;
   for (const auto& [name, parameter] : named_parameters()) count += parameter.numel();
   return count;
+}
+
+template <class T>
+void Layer<T>::requires_grad(bool wanted) {
+  for (auto& [name, parameter] : named_parameters()) parameter.requires_grad(wanted);
 }
 
 template <class T>

@@ -71,7 +71,9 @@ class Layer : public LayerInspection<T> {
   /// of a whole network is the gradient of the data, which training does not need. Not asked for, backward returns an
   /// undefined tensor.
   void requires_input_grad(bool wanted);
-  bool requires_input_grad() const { return input_grad_; }
+  bool requires_input_grad() const { return input_grad_ && differentiable_input(); }
+  /// Whether there is a dx at all. A layer whose input are indices, not quantities, says that there is none.
+  virtual bool differentiable_input() const { return true; }
 
   /// Training and evaluation mode, here and in all layers below (Dropout and BatchNorm differ).
   void train(bool on = true);
@@ -85,6 +87,10 @@ class Layer : public LayerInspection<T> {
   std::vector<std::pair<std::string, Buffer<T>>> named_buffers() const;
   std::size_t parameter_count() const;
   void zero_grad();
+  /// Whether a backward computes the gradients of all parameters, here and below (Parameter::requires_grad).
+  void requires_grad(bool wanted);
+  /// Keeps all parameters as they are: `requires_grad(false)`.
+  void freeze() { requires_grad(false); }
   /// Moves parameters, gradients and buffers.
   Layer& to(Device device);
 
@@ -127,6 +133,7 @@ class Layer : public LayerInspection<T> {
 
  private:
   friend class LayerInspection<T>;
+  friend struct GradientUses<T>;
   friend struct fusion::Access<T>;  // what containers and fused paths may use of a layer: fusion/access.hpp
   /// What comes before forward_into: checks x, keeps it, sizes y.
   void accept(const Tensor<T>& x);

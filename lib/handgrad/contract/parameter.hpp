@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -6,6 +7,9 @@
 #include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
+
+template <class T>
+struct GradientUses;
 
 /// A trainable tensor and its gradient. A handle: copies refer to the same parameter, so that an optimizer and a layer
 /// hold the same one even when the layer has been moved.
@@ -55,9 +59,20 @@ class Parameter {
   /// do.
   bool has_grad() const { return state_->written; }
 
+  /// Whether a backward computes this gradient. A parameter that is frozen, `requires_grad(false)`, keeps its value:
+  /// its gradient is dropped and none is computed, optimizers pass it by. It keeps its name and its place in
+  /// state_dict.
+  void requires_grad(bool wanted) {
+    state_->frozen = !wanted;
+    if (!wanted) zero_grad();
+  }
+  bool requires_grad() const { return !state_->frozen; }
+
   /// For writers of layers: where the gradient accumulates, and with which β: 0 for the first write since
-  /// `zero_grad()`, then 1. To be called once for each accumulation `grad = β·grad + dW`.
+  /// `zero_grad()`, then 1. To be called once for each accumulation `grad = β·grad + dW`. What is written for a frozen
+  /// parameter counts for nothing; a layer that asks `requires_grad()` first saves the work.
   std::pair<Tensor<T>&, T> accumulate() {
+    if (state_->frozen) return {writable(), T(0)};
     T beta = state_->written ? T(1) : T(0);
     state_->written = true;
     return {writable(), beta};
@@ -66,6 +81,7 @@ class Parameter {
   /// GPU it is brought over for that, and back.
   template <detail::XtensorExpression E>
   void accumulate(const E& dW) {
+    if (state_->frozen) return;
     auto [grad, beta] = accumulate();
     Tensor<T> host = grad.cpu();  // the gradient itself where it is on the CPU
     if (beta == T(0))
@@ -84,11 +100,20 @@ class Parameter {
   bool fits() const { return state_->value.shape() == state_->shape; }
 
  private:
+  friend struct GradientUses<T>;
+  /// In the layers of a backward that somebody listens to (gradient_hook.hpp).
+  struct Uses {
+    std::uint32_t all = 0, pending = 0;
+  };
+  Uses& uses() { return state_->uses; }
+
   struct State {
     Tensor<T> value, grad;
     Shape shape;
     bool written = false;  // by a backward since zero_grad()
     bool zero = false;     // filled with zeros since zero_grad(), because somebody looked
+    bool frozen = false;
+    Uses uses;
   };
   Tensor<T>& writable() const {
     if (!state_->grad.defined()) state_->grad = Tensor<T>::empty(state_->value.shape(), state_->value.device());

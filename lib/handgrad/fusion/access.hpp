@@ -11,7 +11,12 @@ namespace handgrad::fusion {
 template <class T>
 struct Access {
   explicit Access(Layer<T>& layer)
-      : x(layer.x_), y(layer.y_), dx(layer.dx_), note(layer.note_), wants_dx(layer.input_grad_), layer_(layer) {}
+      : x(layer.x_),
+        y(layer.y_),
+        dx(layer.dx_),
+        note(layer.note_),
+        wants_dx(layer.requires_input_grad()),
+        layer_(layer) {}
 
   Tensor<T>&x, &y, &dx;
   Note<T>& note;

@@ -2,6 +2,7 @@
 
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/views.hpp"
+#include "handgrad/contract/gradient_hook.hpp"
 #include "handgrad/fusion/access.hpp"
 #include "handgrad/fusion/linear_activation.hpp"
 #include "handgrad/layers/activations.hpp"
@@ -40,8 +41,11 @@ Done<T> backward(Layers<T> layers, const Tensor<T>& dy) {
   for (bool db_done = false;; db_done = true) {
     auto& linear = static_cast<Linear<T>&>(*layers[i]);
     Access<T> own(linear);
-    k.backward_parameters(view::matrix(own.x), view::matrix(*delta), view::gradient(linear.weight),
-                          db_done ? kernels::Gradient<T>{} : view::gradient(linear.bias));
+    if (linear.weight.requires_grad() || (!db_done && linear.bias.requires_grad()))
+      k.backward_parameters(view::matrix(own.x), view::matrix(*delta), view::gradient(linear.weight),
+                            db_done ? kernels::Gradient<T>{} : view::gradient(linear.bias));
+    GradientUses<T>::done(linear.weight);
+    if (!db_done) GradientUses<T>::done(linear.bias);
     if (i < 2 || !ran_in_a_row(layers.subspan(i - 2, 3))) {
       const Done<T> done{own.wants_dx ? &own.dx : &own.not_wanted(), layers.size() - i};
       if (!own.wants_dx) return done;
@@ -57,6 +61,7 @@ Done<T> backward(Layers<T> layers, const Tensor<T>& dy) {
                        static_cast<ActivationLayer<T>&>(*layers[i + 1]).formula(), view::matrix(f.x), view::matrix(f.y),
                        f.note.is_of(f.y) ? f.note.content.data() : nullptr, view::matrix(f.dx),
                        view::gradient(before.bias));
+    GradientUses<T>::done(before.bias);
     delta = &f.dx;
   }
 }

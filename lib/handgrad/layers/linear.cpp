@@ -20,7 +20,8 @@ template <class T>
 void Linear<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
   auto& k = backend<T>(x.device()).linear;
   // dW = δᵀ·x,  db = Σₙ δₙ
-  k.backward_parameters(view::matrix(x), view::matrix(dy), view::gradient(weight), view::gradient(bias));
+  if (weight.requires_grad() || bias.requires_grad())
+    k.backward_parameters(view::matrix(x), view::matrix(dy), view::gradient(weight), view::gradient(bias));
   // dx = δ·W
   if (this->requires_input_grad()) k.backward_input(view::matrix(dy), view::matrix(weight), view::matrix(dx));
 }

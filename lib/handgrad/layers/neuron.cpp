@@ -22,7 +22,8 @@ void Neuron<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor
   auto& k = backend<T>(x.device()).linear;
   const auto delta = view::rows_of(dy, dy.numel());
   // dw = Σₙ δₙ·xₙ,  db = Σₙ δₙ
-  k.backward_parameters(view::matrix(x), delta, view::gradient(weight), view::gradient(bias));
+  if (weight.requires_grad() || bias.requires_grad())
+    k.backward_parameters(view::matrix(x), delta, view::gradient(weight), view::gradient(bias));
   // dxₙ = δₙ·w
   if (this->requires_input_grad())
     k.backward_input(delta, view::rows_of(std::as_const(weight).value(), 1), view::matrix(dx));

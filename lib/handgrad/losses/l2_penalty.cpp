@@ -32,6 +32,7 @@ const Tensor<T>& L2Penalty<T>::forward() {
 template <class T>
 void L2Penalty<T>::backward() {
   for (Parameter<T>& w : weights_) {
+    if (!w.requires_grad()) continue;
     trace::Recorder* recorder = trace::recorder();
     if (recorder) recorder->before_penalty(w);
     auto [grad, beta] = w.accumulate();

@@ -290,6 +290,10 @@ void Recorder::backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<
       equations.push_back(Equation::symbols(target + " = (∂f/∂" + target.substr(1) + ")ᵀ·" + symbol(d, "δ")));
   if (!layer.requires_input_grad())
     std::erase_if(equations, [&](const Equation& equation) { return equation.target == gradient_symbol(d, "x"); });
+  for (const auto& [name, parameter] : own_parameters(layer))  // of a frozen parameter there is no gradient
+    if (!parameter.requires_grad())
+      std::erase_if(equations,
+                    [&, &of = name](const Equation& equation) { return equation.target == gradient_symbol(d, of); });
   for (Equation& equation : equations)
     if (const auto g = frame.gradients.find(equation.target);
         g != frame.gradients.end() && g->second == Gradient::Accumulated)
