@@ -1,6 +1,12 @@
 #pragma once
 /// Layers and the containers that hold them.
+#include "handgrad/containers/blocks.hpp"
+#include "handgrad/containers/concat.hpp"
+#include "handgrad/containers/repeat.hpp"
+#include "handgrad/containers/residual.hpp"
 #include "handgrad/containers/sequential.hpp"
+#include "handgrad/containers/split.hpp"
+#include "handgrad/containers/tie.hpp"
 #include "handgrad/contract/layer.hpp"
 #include "handgrad/contract/parameter.hpp"
 #include "handgrad/init/init.hpp"
@@ -8,6 +14,7 @@
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/convolution.hpp"
 #include "handgrad/layers/dropout.hpp"
+#include "handgrad/layers/flatten.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/neuron.hpp"

@@ -8,7 +8,11 @@
 import importlib
 import sys
 
+<<<<<<< HEAD
 SUBJECTS = ["numpy", "npz", "sklearn", "metrics", "random", "layers", "convolution", "losses", "optim", "init", "xor", "training", "print", "tuning",
+=======
+SUBJECTS = ["numpy", "npz", "sklearn", "metrics", "random", "layers", "containers", "losses", "optim", "init", "xor", "training", "print", "tuning",
+>>>>>>> b90dbbf (Containers that branch: Residual, Concat, Split, Repeat, tied parameters; Flatten and Unflatten; cat and split)
             "labs"]
 
 if __name__ == "__main__":

@@ -144,7 +144,11 @@ template <class T>
 std::vector<NamedParameter<T>> Layer<T>::named_parameters() const {
   std::vector<NamedParameter<T>> all;
   for_each("", [&](const std::string& prefix, const Layer& layer) {
-    for (const auto& [name, parameter] : layer.parameters_) all.emplace_back(prefix + name, parameter);
+    for (const auto& [name, own] : layer.parameters_) {
+      const Parameter<T>& parameter = own;
+      if (std::none_of(all.begin(), all.end(), [&](const auto& known) { return known.second.same_as(parameter); }))
+        all.emplace_back(prefix + name, parameter);
+    }
   });
   return all;
 }
@@ -208,7 +212,9 @@ std::vector<NamedTensor<T>> Layer<T>::state_dict() const {
 template <class T>
 void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool strict) {
   std::vector<NamedTensor<T>> own;  // handles to the layer's tensors
-  for (auto& [name, parameter] : named_parameters()) own.emplace_back(name, parameter.value());
+  for_each("", [&](const std::string& prefix, const Layer& layer) {
+    for (const auto& [name, parameter] : layer.parameters_) own.emplace_back(prefix + name, parameter.value());
+  });
   for (auto& [name, buffer] : named_buffers()) own.emplace_back(name, buffer.value());
   const auto find = [](const std::vector<NamedTensor<T>>& list, const std::string& name) {
     return std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.first == name; });

@@ -80,7 +80,8 @@ class Layer : public LayerInspection<T> {
   void eval() { train(false); }
   bool is_training() const { return training_; }
 
-  /// Own parameters in the order of registration, then those of the layers below, named as PyTorch does (`0.weight`).
+  /// Own parameters in the order of registration, then those of the layers below, named as PyTorch does (`0.weight`);
+  /// one that is tied to another (containers/tie.hpp) once, under its first name.
   std::vector<NamedParameter<T>> named_parameters() const;
   std::vector<Parameter<T>> parameters() const;
   /// Buffers (`running_mean`), likewise.
@@ -94,7 +95,7 @@ class Layer : public LayerInspection<T> {
   /// Moves parameters, gradients and buffers.
   Layer& to(Device device);
 
-  /// Copies of all parameters and buffers, by name.
+  /// Copies of all parameters and buffers, by name; a tied parameter under each of its names.
   std::vector<NamedTensor<T>> state_dict() const;
   /// Takes the values over. Throws ValueError naming missing and unexpected names (`strict`), and ShapeError naming the
   /// parameter and both shapes; nothing is changed then. Where only `num_batches_tracked` is missing, as in PyTorch's

@@ -20,9 +20,9 @@ template <class T>
 class Parameter {
  public:
   Parameter() : Parameter(Tensor<T>()) {}
-  Parameter(Tensor<T> value) : state_(std::make_shared<State>()) {
-    state_->shape = value.shape();
-    state_->value = std::move(value);
+  Parameter(Tensor<T> value) : place_(std::make_shared<std::shared_ptr<State>>(std::make_shared<State>())) {
+    state().shape = value.shape();
+    state().value = std::move(value);
   }
   // Moved from, it is a handle still: after `Sequential net{std::move(linear)}`, linear.weight is the network's.
   // Assigned another Parameter, this handle refers to that one, of which a layer that registered the former knows
@@ -32,13 +32,13 @@ class Parameter {
   /// `linear.weight = W` gives this parameter, which others hold too, the values of W. Throws ShapeError for another
   /// shape.
   Parameter& operator=(const Tensor<T>& values) {
-    state_->value.copy_from(values);
+    state().value.copy_from(values);
     return *this;
   }
 
-  Tensor<T>& value() { return state_->value; }
-  const Tensor<T>& value() const { return state_->value; }
-  operator const Tensor<T>&() const { return state_->value; }
+  Tensor<T>& value() { return state().value; }
+  const Tensor<T>& value() const { return state().value; }
+  operator const Tensor<T>&() const { return state().value; }
   auto xt() { return value().xt(); }
   auto xt() const { return value().xt(); }
 
@@ -48,40 +48,40 @@ class Parameter {
 
   /// The gradient, of the value's shape; zeros when nothing has been written since `zero_grad()`.
   const Tensor<T>& grad() const {
-    if (!state_->zero && !state_->written) {
+    if (!state().zero && !state().written) {
       writable().fill(T(0));
-      state_->zero = true;
+      state().zero = true;
     }
-    return state_->grad;
+    return state().grad;
   }
-  void zero_grad() { state_->written = state_->zero = false; }
+  void zero_grad() { state().written = state().zero = false; }
   /// Has a backward written this gradient since `zero_grad()`? Optimizers skip a parameter without one, as PyTorch's
   /// do.
-  bool has_grad() const { return state_->written; }
+  bool has_grad() const { return state().written; }
 
   /// Whether a backward computes this gradient. A parameter that is frozen, `requires_grad(false)`, keeps its value:
   /// its gradient is dropped and none is computed, optimizers pass it by. It keeps its name and its place in
   /// state_dict.
   void requires_grad(bool wanted) {
-    state_->frozen = !wanted;
+    state().frozen = !wanted;
     if (!wanted) zero_grad();
   }
-  bool requires_grad() const { return !state_->frozen; }
+  bool requires_grad() const { return !state().frozen; }
 
   /// For writers of layers: where the gradient accumulates, and with which β: 0 for the first write since
   /// `zero_grad()`, then 1. To be called once for each accumulation `grad = β·grad + dW`. What is written for a frozen
   /// parameter counts for nothing; a layer that asks `requires_grad()` first saves the work.
   std::pair<Tensor<T>&, T> accumulate() {
-    if (state_->frozen) return {writable(), T(0)};
-    T beta = state_->written ? T(1) : T(0);
-    state_->written = true;
+    if (state().frozen) return {writable(), T(0)};
+    T beta = state().written ? T(1) : T(0);
+    state().written = true;
     return {writable(), beta};
   }
   /// The same for an xtensor expression: grad = dW the first time, grad += dW afterwards. Where the gradient lies on a
   /// GPU it is brought over for that, and back.
   template <detail::XtensorExpression E>
   void accumulate(const E& dW) {
-    if (state_->frozen) return;
+    if (state().frozen) return;
     auto [grad, beta] = accumulate();
     Tensor<T> host = grad.cpu();  // the gradient itself where it is on the CPU
     if (beta == T(0))
@@ -92,12 +92,14 @@ class Parameter {
   }
 
   void to(Device device) {
-    state_->value = state_->value.to(device);
-    if (state_->grad.defined()) state_->grad = state_->grad.to(device);
+    state().value = state().value.to(device);
+    if (state().grad.defined()) state().grad = state().grad.to(device);
   }
-  bool same_as(const Parameter& other) const { return state_ == other.state_; }
+  bool same_as(const Parameter& other) const { return *place_ == *other.place_; }
+  /// Makes this parameter the other one, for all who hold it (see containers/tie.hpp). The shapes must be equal.
+  void tie(const Parameter& other) { *place_ = *other.place_; }
   /// Has the value still the shape that it began with?
-  bool fits() const { return state_->value.shape() == state_->shape; }
+  bool fits() const { return state().value.shape() == state().shape; }
 
  private:
   friend struct GradientUses<T>;
@@ -105,7 +107,7 @@ class Parameter {
   struct Uses {
     std::uint32_t all = 0, pending = 0;
   };
-  Uses& uses() { return state_->uses; }
+  Uses& uses() { return state().uses; }
 
   struct State {
     Tensor<T> value, grad;
@@ -116,10 +118,13 @@ class Parameter {
     Uses uses;
   };
   Tensor<T>& writable() const {
-    if (!state_->grad.defined()) state_->grad = Tensor<T>::empty(state_->value.shape(), state_->value.device());
-    return state_->grad;
+    if (!state().grad.defined()) state().grad = Tensor<T>::empty(state().value.shape(), state().value.device());
+    return state().grad;
   }
-  std::shared_ptr<State> state_;
+  State& state() const { return **place_; }
+
+  // Whoever holds the parameter holds its place, so that all of them see what it is tied to.
+  std::shared_ptr<std::shared_ptr<State>> place_;
 };
 
 /// A tensor that belongs to a layer's state but is not trained (`running_mean`). A handle, as Parameter is.

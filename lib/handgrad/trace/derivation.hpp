@@ -30,6 +30,13 @@ struct Equation {
   Equation() = default;
 };
 
+/// A tensor that another layer made, by whose address a recording finds the assignment that it came from.
+struct Link {
+  const void* address = nullptr;
+  Array array;
+  bool single = false;
+};
+
 /// What a layer, a loss or an optimizer says of its mathematics, for whoever records it: its symbols and, for each of
 /// its functions, the assignments of the derivation. A layer with nothing to say is recorded as y = f(x).
 ///
@@ -48,6 +55,11 @@ struct Derivation {
   std::map<std::string, std::string> rename = {};
   /// Numbers and tensors that are not arguments: N, η, a dropout mask.
   std::vector<std::pair<std::string, Array>> known = {};
+  /// For containers: what their branches gave, y = x + f.
+  std::vector<std::pair<std::string, Link>> links = {};
+  /// Adds one; a tensor that is not there yet is left out.
+  template <class T>
+  Derivation& link(const std::string& name, const Tensor<T>& x);
 };
 
 /// A single number, and a tensor's numbers, as known values.
@@ -56,6 +68,12 @@ template <class T>
 Array array(const Tensor<T>& x) {
   const std::vector<T> numbers = x.to_vector();
   return {x.shape(), {numbers.begin(), numbers.end()}};
+}
+
+template <class T>
+Derivation& Derivation::link(const std::string& name, const Tensor<T>& x) {
+  if (x.defined()) links.emplace_back(name, Link{x.data(), array(x), sizeof(T) == sizeof(float)});
+  return *this;
 }
 
 }  // namespace handgrad::trace

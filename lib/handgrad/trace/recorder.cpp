@@ -247,6 +247,8 @@ void Recorder::forward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<T
     scope[own] = value_of(source(parameter.value()), prefix + own, Role::Parameter);
   }
   for (const auto& [name, array] : d.known) scope[name] = value_of({nullptr, array, false}, name, Role::Constant);
+  for (const auto& [name, link] : d.links)
+    scope[name] = value_of({link.address, link.array, link.single}, name, Role::Input);
 
   const Frame frame{Phase::Forward, place, layer.label(), {{symbol(d, "y"), source(y)}}, {}};
   if (d.forward.empty()) {
@@ -273,6 +275,8 @@ void Recorder::backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<
   const Derivation d = layer.derivation(x.shape());
   Scope scope = scopes_[&layer];
   scope[symbol(d, "δ")] = value_of(source(dy), "δ", Role::Input);
+  for (const auto& [name, link] : d.links)
+    scope[name] = value_of({link.address, link.array, link.single}, name, Role::Input);
   Frame frame{Phase::Backward, places_[&layer], layer.label(), {}, {}};
   if (layer.requires_input_grad()) frame.results[gradient_symbol(d, "x")] = source(dx);
   for (const auto& [name, parameter] : own_parameters(layer)) {

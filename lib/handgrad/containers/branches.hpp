@@ -1,0 +1,46 @@
+#pragma once
+// What containers that branch have in common.
+#include <concepts>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "handgrad/containers/blocks.hpp"
+#include "handgrad/containers/sequential.hpp"
+#include "handgrad/contract/layer.hpp"
+
+namespace handgrad::detail {
+
+/// The layers given, as the one that they are or else as the Sequential of them.
+template <class T, class... L>
+std::shared_ptr<Layer<T>> as_one(L&&... layers) {
+  static_assert((std::derived_from<std::remove_cvref_t<L>, Layer<T>> && ...),
+                "all layers of a container are of one number type");
+  static_assert((!std::is_lvalue_reference_v<L> && ...), "a container takes its layers over: std::move(layer)");
+  if constexpr (sizeof...(L) == 1)
+    return (std::make_shared<std::remove_cvref_t<L>>(std::move(layers)), ...);
+  else
+    return std::make_shared<Sequential<T>>(std::move(layers)...);
+}
+
+/// Runs `f`; an error that leaves it names the branch.
+template <class F>
+decltype(auto) in_branch(const std::string& branch, F&& f) {
+  try {
+    return f();
+  } catch (Error& error) {
+    error.prepend(branch);
+    throw;
+  }
+}
+
+/// The shape that a branch gives; an error names it: "branch 1, Linear(4 → 1): …".
+template <class T>
+Shape branch_shape(const std::string& branch, const Layer<T>& layer, const Shape& input) {
+  return in_branch(branch + ", " + (layer.children().empty() ? layer.label() + ": " : ""),
+                   [&] { return layer.output_shape(input); });
+}
+
+}  // namespace handgrad::detail

@@ -1,0 +1,58 @@
+#pragma once
+#include "handgrad/containers/branches.hpp"
+
+namespace handgrad {
+
+/// y = [f₁(x), f₂(x), …]: the same x through several branches, their outputs side by side along a dimension (1 unless
+/// told otherwise: features, or channels). Two heads on one trunk:
+///
+///     Sequential net{Linear(8, 16), ReLU(), Concat{Linear(16, 1), Linear(16, 3)}};     // (N, 8) → (N, 1 + 3)
+///     Concat{a, b}.dim(-1)
+///
+/// Each branch gets its part of the gradient, and x the sum of what comes back, since L depends on x along every
+/// branch:
+///
+///     δ = [δ₁, δ₂, …],   dx = Σᵢ (∂fᵢ/∂x)ᵀ·δᵢ
+///
+/// Names are those of a ModuleList: `0.weight`. An Identity hands x on beside what the others make of it. Throws
+/// ShapeError when the outputs differ in another size than that of the dimension, naming the branch.
+template <class T = float>
+class Concat : public Layer<T> {
+ public:
+  template <class... L>
+  requires(sizeof...(L) > 1 || (sizeof...(L) == 1 && !(std::same_as<std::remove_cvref_t<L>, Concat> &&
+                                                       ...))) explicit Concat(L&&... branches) {
+    (push_back(detail::as_one<T>(std::forward<L>(branches))), ...);
+  }
+  Concat() = default;
+
+  /// Along which dimension; negative counts from the end.
+  Concat&& dim(int dim) && {
+    dim_ = dim;
+    return std::move(*this);
+  }
+  void push_back(std::shared_ptr<Layer<T>> branch);
+  std::size_t size() const { return this->children().size(); }
+  /// Branch i, from 0. Throws ValueError when there is none.
+  Layer<T>& operator[](std::size_t i) const;
+
+  Shape output_shape(const Shape& input) const override;
+  std::string extra_repr() const override { return dim_ == 1 ? "" : "dim=" + std::to_string(dim_); }
+  trace::Derivation derivation(const Shape& input) const override;
+
+ protected:
+  void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
+  void input_grad_changed() override;
+
+ private:
+  int dim_ = 1;
+  detail::Blocks<T> blocks_;
+  std::vector<Tensor<T>> outputs_, gradients_;  // handles: what the branches gave last
+  std::vector<Tensor<T>> deltas_;
+};
+
+template <class L, class... Rest>
+Concat(L&&, Rest&&...) -> Concat<typename std::remove_cvref_t<L>::value_type>;
+
+}  // namespace handgrad

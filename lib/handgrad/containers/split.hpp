@@ -1,0 +1,57 @@
+#pragma once
+#include "handgrad/containers/branches.hpp"
+
+namespace handgrad {
+
+/// x = [x₁, x₂, …] and y = [f₁(x₁), f₂(x₂), …]: each branch has a part of the input to itself, and the outputs stand
+/// side by side again, along the same dimension (1 unless told otherwise: features, or channels).
+///
+///     Split({2, 3}, Linear(2, 4), Identity())          // (N, 5) → (N, 4 + 3)
+///     Split({1, 1}, a, b).dim(-1)
+///
+/// The parts do not overlap, and so nothing adds: every part of x has one gradient.
+///
+///     δ = [δ₁, δ₂, …],   dx = [(∂f₁/∂x₁)ᵀ·δ₁, (∂f₂/∂x₂)ᵀ·δ₂, …]
+///
+/// Names are those of a ModuleList: `0.weight`. Throws ValueError unless there is a size for each branch, ShapeError
+/// when the sizes do not add up to the input's or the outputs do not fit side by side, naming the branch.
+template <class T = float>
+class Split : public Layer<T> {
+ public:
+  template <class... L>
+  requires(sizeof...(L) > 0) explicit Split(std::vector<std::size_t> sizes, L&&... branches)
+      : Split(std::move(sizes),
+              std::vector<std::shared_ptr<Layer<T>>>{detail::as_one<T>(std::forward<L>(branches))...}) {}
+  Split(std::vector<std::size_t> sizes, std::vector<std::shared_ptr<Layer<T>>> branches);
+
+  /// Along which dimension; negative counts from the end.
+  Split&& dim(int dim) && {
+    dim_ = dim;
+    return std::move(*this);
+  }
+  std::size_t size() const { return this->children().size(); }
+  /// Branch i, from 0. Throws ValueError when there is none.
+  Layer<T>& operator[](std::size_t i) const;
+
+  Shape output_shape(const Shape& input) const override;
+  std::string extra_repr() const override;
+  trace::Derivation derivation(const Shape& input) const override;
+
+ protected:
+  void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
+  void input_grad_changed() override;
+
+ private:
+  std::vector<std::size_t> sizes_;
+  int dim_ = 1;
+  detail::Blocks<T> blocks_;
+  std::vector<Tensor<T>> inputs_, other_inputs_;  // take turns: a branch keeps its input until the next
+  std::vector<Tensor<T>> outputs_, gradients_;    // handles: what the branches gave last
+  std::vector<Tensor<T>> deltas_;
+};
+
+template <class L, class... Rest>
+Split(std::vector<std::size_t>, L&&, Rest&&...) -> Split<typename std::remove_cvref_t<L>::value_type>;
+
+}  // namespace handgrad
