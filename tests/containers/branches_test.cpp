@@ -278,7 +278,7 @@ BOOST_AUTO_TEST_CASE(steps_use_the_same_memory) {
   BOOST_TEST(outputs.size() <= 2u);
 }
 
-// A trunk with a head for a number and one for a class: README's program.
+// A trunk with a head for a number and one for a class.
 BOOST_AUTO_TEST_CASE(two_heads_and_two_losses_train_as_in_pytorch) {
   const Reference reference = Reference::file("containers")["two_heads"][0];
   using T = double;
@@ -298,6 +298,28 @@ BOOST_AUTO_TEST_CASE(two_heads_and_two_losses_train_as_in_pytorch) {
     sgd.step();
   }
   check_state(net, reference["after"], 1e-12);
+}
+
+// README's program, "Branches".
+BOOST_AUTO_TEST_CASE(the_newcomers_program_learns) {
+  manual_seed(0);
+  Tensor<float> x = randn({64, 8}), t = split(x, {1, 7}, 1)[0], c = full<float>({64}, 0);
+  for (std::size_t i = 0; i < 64; ++i) c.data()[i] = t.data()[i] > 0 ? 2 : 0;
+  Sequential net{Linear(8, 16), ReLU(), Residual{Linear(16, 16), ReLU(), Linear(16, 16)},
+                 Concat{Linear(16, 1), Linear(16, 3)}};
+  MSELoss number;
+  CrossEntropyLoss kind;
+  Adam adam(net.parameters());
+  std::vector<float> losses;
+  for (int step = 0; step < 200; ++step) {
+    const auto heads = split(net.forward(x), {1, 3}, 1);
+    const float mse = number.forward(heads[0], t).item(), ce = kind.forward(heads[1], c).item();
+    adam.zero_grad();
+    net.backward(cat<float>({number.backward(), kind.backward()}, 1));
+    adam.step();
+    losses.push_back(mse + ce);
+  }
+  BOOST_TEST(losses.back() < 0.1 * losses.front());
 }
 
 BOOST_AUTO_TEST_CASE(two_networks_in_turn_train_as_in_pytorch) {
