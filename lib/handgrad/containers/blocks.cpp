@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
-#include "kernels/backend.hpp"
+#include "handgrad/base/views.hpp"
 
 namespace handgrad {
 namespace {
@@ -63,7 +65,8 @@ void detail::Blocks<T>::join(const std::vector<Tensor<T>>& parts, int dim, Tenso
   for (const Tensor<T>& part : parts) key.push_back(part.shape()[d] * rows.inner);
   auto gather = std::find_if(gathers_.begin(), gathers_.end(), [&](const Gather& g) { return g.of == key; });
   if (gather == gathers_.end()) {
-    // The parts stand one after the other in a stack; a row of the whole takes from each of them in turn.
+    // The parts stand one after the other in a stack; a row of the whole takes
+    // from each of them in turn.
     Gather made{key, row, {}};
     for (std::size_t i = 3; i < key.size(); ++i) made.width = std::gcd(made.width, key[i]);
     std::vector<double> numbers;
@@ -86,9 +89,10 @@ void detail::Blocks<T>::join(const std::vector<Tensor<T>>& parts, int dim, Tenso
     place.copy_from(part.reshape({part.numel()}));
     before += part.numel();
   }
-  const Shape in_rows{whole.numel() / gather->width, gather->width};
-  Tensor<T> result = whole.reshape(in_rows);
-  kernels::backend<T>(whole.device()).gather_rows(stack_.reshape(in_rows), gather->rows, result);
+  const std::size_t lines = whole.numel() / gather->width;
+  backend<T>(whole.device())
+      .elements.gather_rows(view::rows_of(std::as_const(stack_), lines), view::vector(std::as_const(gather->rows)),
+                            view::rows_of(whole, lines));
 }
 
 template <class T>
@@ -114,14 +118,15 @@ void detail::Blocks<T>::take(const Tensor<T>& whole, int dim, std::size_t first,
     gathers_.push_back(std::move(made));
     gather = gathers_.end() - 1;
   }
-  Tensor<T> result = part.reshape({part.numel() / gather->width, gather->width});
-  kernels::backend<T>(whole.device())
-      .gather_rows(whole.reshape({whole.numel() / gather->width, gather->width}), gather->rows, result);
+  backend<T>(whole.device())
+      .elements.gather_rows(view::rows_of(whole, whole.numel() / gather->width),
+                            view::vector(std::as_const(gather->rows)),
+                            view::rows_of(part, part.numel() / gather->width));
 }
 
 template <class T>
 void detail::add_to(Tensor<T>& y, const Tensor<T>& x) {
-  kernels::backend<T>(y.device()).add(y, T(1), x);
+  backend<T>(y.device()).elements.add(view::vector(y), T(1), view::vector(x));
 }
 
 template <class T>
