@@ -7,6 +7,7 @@
 #include "handgrad/containers/sequential.hpp"
 #include "handgrad/containers/split.hpp"
 #include "handgrad/containers/tie.hpp"
+#include "handgrad/contract/gradient_hook.hpp"
 #include "handgrad/contract/layer.hpp"
 #include "handgrad/contract/parameter.hpp"
 #include "handgrad/init/init.hpp"

@@ -150,6 +150,46 @@ BOOST_AUTO_TEST_CASE(one_optimizer_step_moves_a_tied_parameter_once) {
   BOOST_TEST((c.weight.value() == ones<float>({3, 2})));
 }
 
+BOOST_AUTO_TEST_CASE(a_shared_weight_is_ready_after_its_last_use) {
+  struct Heard : GradientListener<double> {
+    void ready(Parameter<double>& parameter) override {
+      shapes += parameter.shape().str() + " ";
+      if (parameter.shape().rank() == 2) weight = parameter.grad().clone();
+    }
+    std::string shapes;
+    Tensor<double> weight;
+  };
+  manual_seed(3);
+  Sequential net{Residual{Repeat(3,
+                                 [] {
+                                   return Sequential{Linear<double>(4, 4), Tanh<double>()};
+                                 })
+                              .shared()},
+                 Concat{Linear<double>(4, 1), Linear<double>(4, 2)}};
+  net.forward(randn<double>({5, 4}));
+  Heard heard;
+  net.backward(randn<double>({5, 3}));
+  BOOST_TEST(heard.shapes == "(1, 4) (1,) (2, 4) (2,) (4, 4) (4,) ");
+  BOOST_TEST((heard.weight == net.parameters()[0].grad()));
+}
+
+BOOST_AUTO_TEST_CASE(branches_on_indices_have_no_input_gradient) {
+  struct Numbers : Identity<double> {
+    bool differentiable_input() const override { return false; }
+  };
+  Sequential<double> net;
+  auto concat = std::make_shared<Concat<double>>();
+  concat->push_back(std::make_shared<Numbers>());
+  concat->push_back(std::make_shared<Linear<double>>(2, 1));
+  net.push_back(concat);
+  net.push_back(std::make_shared<Linear<double>>(3, 1));
+  BOOST_TEST(!net.differentiable_input());
+  net.requires_input_grad(true);
+  net.forward(randn<double>({5, 2}));
+  BOOST_TEST(!net.backward(randn<double>({5, 1})).defined());
+  BOOST_TEST(net.parameters()[0].has_grad());
+}
+
 BOOST_AUTO_TEST_CASE(errors_name_the_branch) {
   const auto x = ones<float>({2, 5});
   Residual uneven{Linear(5, 7)};

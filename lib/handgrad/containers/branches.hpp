@@ -36,6 +36,14 @@ decltype(auto) in_branch(const std::string& branch, F&& f) {
   }
 }
 
+/// Have the inputs of all branches a gradient? (Layer::differentiable_input)
+template <class T>
+bool all_differentiable(const Layer<T>& container) {
+  for (const auto& [name, branch] : container.children())
+    if (!branch->differentiable_input()) return false;
+  return true;
+}
+
 /// The shape that a branch gives; an error names it: "branch 1, Linear(4 → 1): …".
 template <class T>
 Shape branch_shape(const std::string& branch, const Layer<T>& layer, const Shape& input) {

@@ -37,6 +37,8 @@ class Concat : public Layer<T> {
   Layer<T>& operator[](std::size_t i) const;
 
   Shape output_shape(const Shape& input) const override;
+  /// Where one branch takes its input for indices there is no dx, for none of them.
+  bool differentiable_input() const override { return detail::all_differentiable(*this); }
   std::string extra_repr() const override { return dim_ == 1 ? "" : "dim=" + std::to_string(dim_); }
   trace::Derivation derivation(const Shape& input) const override;
 

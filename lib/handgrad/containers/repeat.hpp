@@ -8,9 +8,8 @@ namespace handgrad {
 
 /// y = fₙ(… f₂(f₁(x))): n layers of one making, one after the other.
 ///
-///     Repeat(3, [] { return Residual{Linear(16, 16), ReLU()}; })                // three layers, each with its own
-///     weights Repeat(3, [] { return Sequential{Linear(4, 4), Tanh()}; }).shared()       // one layer's weights, three
-///     times
+///     Repeat(3, [] { return Residual{Linear(16, 16), ReLU()}; })              // three layers, each with its weights
+///     Repeat(3, [] { return Sequential{Linear(4, 4), Tanh()}; }).shared()     // one layer's weights, three times
 ///
 /// Shared weights θ are used n times, and L depends on them along every use: dθ = Σᵢ (∂fᵢ/∂θ)ᵀ·δᵢ, which is what the
 /// accumulation of gradients comes to. The layers stay n, since each keeps its own x for the backward.

@@ -35,6 +35,8 @@ class Residual : public Layer<T> {
   void set_shortcut(std::shared_ptr<Layer<T>> s);
 
   Shape output_shape(const Shape& input) const override;
+  /// Where one branch takes its input for indices there is no dx, for none of them.
+  bool differentiable_input() const override { return detail::all_differentiable(*this); }
   trace::Derivation derivation(const Shape& input) const override;
 
  protected:

@@ -34,6 +34,8 @@ class Split : public Layer<T> {
   Layer<T>& operator[](std::size_t i) const;
 
   Shape output_shape(const Shape& input) const override;
+  /// Where one branch takes its input for indices there is no dx, for none of them.
+  bool differentiable_input() const override { return detail::all_differentiable(*this); }
   std::string extra_repr() const override;
   trace::Derivation derivation(const Shape& input) const override;
 
