@@ -6,14 +6,10 @@
 """
 
 import importlib
+import pathlib
 import sys
 
-<<<<<<< HEAD
-SUBJECTS = ["numpy", "npz", "sklearn", "metrics", "random", "layers", "convolution", "losses", "optim", "init", "xor", "training", "print", "tuning",
-=======
-SUBJECTS = ["numpy", "npz", "sklearn", "metrics", "random", "layers", "containers", "losses", "optim", "init", "xor", "training", "print", "tuning",
->>>>>>> b90dbbf (Containers that branch: Residual, Concat, Split, Repeat, tied parameters; Flatten and Unflatten; cat and split)
-            "labs"]
+SUBJECTS = sorted(path.stem.removeprefix("subject_") for path in pathlib.Path(__file__).parent.glob("subject_*.py"))
 
 if __name__ == "__main__":
     for subject in sys.argv[1:] or SUBJECTS:
