@@ -4,9 +4,11 @@
 // same name. All are pure virtual: an operation that a device lacks does not link. Nothing here checks sizes: that is
 // the caller's business, once. Outputs come sized.
 #include "kernels/activations.hpp"
+#include "kernels/attention.hpp"
 #include "kernels/convolution.hpp"
 #include "kernels/dropout.hpp"
 #include "kernels/elements.hpp"
+#include "kernels/embedding.hpp"
 #include "kernels/linear.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/norms.hpp"
@@ -29,6 +31,8 @@ struct Backend {
   Softmax<T>& softmax;
   Norms<T>& norms;
   Dropout<T>& dropout;
+  Embedding<T>& embedding;
+  Attention<T>& attention;
   Losses<T>& losses;
   Optimizers<T>& optimizers;
 };
@@ -47,9 +51,12 @@ class BackendOn {
         softmax_(d),
         norms_(d),
         dropout_(d),
+        embedding_(d),
+        attention_(d),
         losses_(d),
         optimizers_(d),
-        all_{elements_, products_, linear_, convolution_, pooling_, activations_, softmax_, norms_, dropout_, losses_, optimizers_} {}
+        all_{elements_, products_, linear_,    convolution_, pooling_, activations_, softmax_,
+             norms_,    dropout_,  embedding_, attention_,   losses_,  optimizers_} {}
   BackendOn(const BackendOn&) = delete;
   const Backend<T>& operations() const { return all_; }
 
@@ -63,6 +70,8 @@ class BackendOn {
   SoftmaxOn<D, T> softmax_;
   NormsOn<D, T> norms_;
   DropoutOn<D, T> dropout_;
+  EmbeddingOn<D, T> embedding_;
+  AttentionOn<D, T> attention_;
   LossesOn<D, T> losses_;
   OptimizersOn<D, T> optimizers_;
   Backend<T> all_;

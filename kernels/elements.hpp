@@ -14,6 +14,8 @@ class Elements {
   virtual void scale(Vector<T> y, T a) = 0;
   /// y = y + a·x
   virtual void add(Vector<T> y, T a, Vector<const T> x) = 0;
+  /// y = a + b
+  virtual void add(Vector<const T> a, Vector<const T> b, Vector<T> y) = 0;
   /// yᵢⱼ = yᵢⱼ·xᵢ for y (N×C), x (N)
   virtual void multiply_rows(Matrix<T> y, Vector<const T> x) = 0;
   /// Row i of y = row rows[i] of x
@@ -30,6 +32,7 @@ class ElementsOn final : public Elements<T> {
   void fill(Vector<T> y, T value) override;
   void scale(Vector<T> y, T a) override;
   void add(Vector<T> y, T a, Vector<const T> x) override;
+  void add(Vector<const T> a, Vector<const T> b, Vector<T> y) override;
   void multiply_rows(Matrix<T> y, Vector<const T> x) override;
   void gather_rows(Matrix<const T> x, Vector<const double> rows, Matrix<T> y) override;
   void sum_of_squares(Vector<const T> x, T a, T* value) override;

@@ -26,6 +26,12 @@ void ElementsOn<D, T>::add(Vector<T> y, T a, Vector<const T> x) {
 }
 
 template <class D, class T>
+void ElementsOn<D, T>::add(Vector<const T> a, Vector<const T> b, Vector<T> y) {
+  map(
+      y.size, y.data, [](Batch<T> u, Batch<T> v) { return u + v; }, a.data, b.data);
+}
+
+template <class D, class T>
 void ElementsOn<D, T>::multiply_rows(Matrix<T> y, Vector<const T> x) {
   const std::size_t rows = y.rows, columns = y.columns;
   if (columns == 1) {

@@ -91,6 +91,12 @@ void ElementsOn<D, T>::add(Vector<T> y, T a, Vector<const T> x) {
 }
 
 template <class D, class T>
+void ElementsOn<D, T>::add(Vector<const T> a, Vector<const T> b, Vector<T> y) {
+  const auto guard = device_.use();
+  map(device_, y.size, y.data, Plus(), a.data, b.data);
+}
+
+template <class D, class T>
 void ElementsOn<D, T>::multiply_rows(Matrix<T> y, Vector<const T> x) {
   const auto guard = device_.use();
   if (y.columns == 1)

@@ -148,3 +148,35 @@ BOOST_AUTO_TEST_CASE(batches_of_a_loader) {
     BOOST_TEST(in_batches == 0, (shuffle ? "shuffled" : "in order"));
   }
 }
+
+BOOST_AUTO_TEST_CASE(a_table_and_a_transformer) {
+  manual_seed(7);
+  Sequential net{Embedding(11, 8), PositionalEncoding(8, {.max_len = 6}),
+                 TransformerEncoderLayer(8, 2, {.dim_feedforward = 16, .is_causal = true}),
+                 TransformerEncoderLayer(8, 2, {.dim_feedforward = 16, .activation = "gelu", .norm_first = true}),
+                 Linear(8, 3)};
+  MSELoss loss;
+  SGD<float> sgd(net.parameters(), {.lr = 0.01});
+  Adam<float> adam(net.parameters());
+  const Tensor<float> x = randint(0, 11, {5, 4}), y = randn({5, 4, 3});
+  BOOST_TEST(allocations_of(training_step(net, loss, sgd, x, y)) == 0);
+  BOOST_TEST(allocations_of(training_step(net, loss, adam, x, y)) == 0);
+  Sequential table{Embedding(101, 8), Linear(8, 3)};  // other rows in each step
+  SGD<float> rows(table.parameters(), {.lr = 0.01});
+  std::vector<Tensor<float>> batches;
+  for (int i = 0; i < 8; ++i) batches.push_back(randint(0, 101, {32}));
+  const Tensor<float> target = randn({32, 3});
+  std::size_t step = 0;
+  BOOST_TEST(allocations_of([&] {
+               loss.forward(table.forward(batches[step++ % 8]), target);
+               rows.zero_grad();
+               table.backward(loss.backward());
+               rows.step();
+             }) == 0);
+  MultiheadAttention tiled(8, 2, {.keep_up_to = 0});
+  const Tensor<float> sequence = randn({70, 1, 8}), dy = randn({70, 1, 8});
+  BOOST_TEST(allocations_of([&] {
+               tiled.forward(sequence);
+               tiled.backward(dy);
+             }) == 0);
+}

@@ -1,8 +1,12 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "handgrad/base/tensor.hpp"
 
@@ -48,6 +52,7 @@ class Parameter {
 
   /// The gradient, of the value's shape; zeros when nothing has been written since `zero_grad()`.
   const Tensor<T>& grad() const {
+    state().rows.known = false;  // whoever looks may write
     if (!state().zero && !state().written) {
       writable().fill(T(0));
       state().zero = true;
@@ -72,6 +77,7 @@ class Parameter {
   /// `zero_grad()`, then 1. To be called once for each accumulation `grad = β·grad + dW`. What is written for a frozen
   /// parameter counts for nothing; a layer that asks `requires_grad()` first saves the work.
   std::pair<Tensor<T>&, T> accumulate() {
+    state().rows.known = false;
     if (state().frozen) return {writable(), T(0)};
     T beta = state().written ? T(1) : T(0);
     state().written = true;
@@ -91,7 +97,40 @@ class Parameter {
     if (!grad.device().is_cpu()) grad.copy_from(host);
   }
 
+  /// For layers that read few rows of a table (Embedding): the gradient, all of it written, to which they add; and
+  /// where to note the rows that they add to, unless that is null. As long as nobody else writes to the gradient or
+  /// looks at it, neither filling it with zeros nor a step of plain SGD goes over the rows that nobody touched.
+  struct TouchedRows {
+    std::vector<std::uint32_t> rows;   // each once
+    std::vector<unsigned char> marks;  // of each row of the table: is it among them?
+    bool known = false;                // all other rows are zero
+  };
+  std::pair<Tensor<T>&, TouchedRows*> accumulate_rows() {
+    TouchedRows& touched = state().rows;
+    Tensor<T>& grad = writable();
+    if (!state().written && !state().frozen) {
+      const std::size_t table = shape()[0], columns = numel() / table;
+      if (touched.known && grad.is_unshared()) {
+        for (const std::uint32_t row : touched.rows) std::fill_n(grad.data() + row * columns, columns, T(0));
+      } else {
+        grad.fill(T(0));
+        touched.marks.resize(table);
+        touched.known = grad.device().is_cpu();
+      }
+      for (const std::uint32_t row : touched.rows) touched.marks[row] = 0;
+      touched.rows.clear();
+      state().written = true;
+    }
+    return {grad, touched.known ? &touched : nullptr};
+  }
+  /// The rows of the gradient that may differ from zero, where that is known, and the gradient's first element.
+  std::optional<std::pair<const T*, std::span<const std::uint32_t>>> touched_rows() const {
+    if (!state().rows.known || !state().grad.is_unshared()) return {};
+    return std::pair(std::as_const(state().grad).data(), std::span<const std::uint32_t>(state().rows.rows));
+  }
+
   void to(Device device) {
+    state().rows = {};
     state().value = state().value.to(device);
     if (state().grad.defined()) state().grad = state().grad.to(device);
   }
@@ -116,6 +155,7 @@ class Parameter {
     bool zero = false;     // filled with zeros since zero_grad(), because somebody looked
     bool frozen = false;
     Uses uses;
+    TouchedRows rows;
   };
   Tensor<T>& writable() const {
     if (!state().grad.defined()) state().grad = Tensor<T>::empty(state().value.shape(), state().value.device());

@@ -54,6 +54,17 @@ void Dropout<T>::set_state(const State& state) {
 }
 
 template <class T>
+void Dropout<T>::draw(Device device) {
+  step_ = step_.to(device);
+  backend<T>(device).dropout.apply(rule(), !this->repeats_random(), step_.data(), {}, {});
+}
+
+template <class T>
+formulas::Dropout Dropout<T>::rule() const {
+  return {p_, seed_, stream_};
+}
+
+template <class T>
 std::string Dropout<T>::extra_repr() const {
   return "p=" + format_number(p_) + ", inplace=False";
 }

@@ -5,6 +5,10 @@
 
 namespace handgrad {
 
+namespace formulas {
+struct Dropout;
+}
+
 /// Inverted dropout (Srivastava et al. 2014), as torch.nn.Dropout: in training y = m∘x/(1−p), where each mᵢ is 0 with
 /// probability p and else 1, drawn anew in each forward; in evaluation y = x. For tensors of any shape.
 ///
@@ -31,6 +35,12 @@ class Dropout : public Layer<T> {
   };
   State state() const;
   void set_state(const State& state);
+
+  /// For layers that drop out within a kernel of theirs: moves on to the next mask, unless the last is to be repeated;
+  /// then the rule and the step that it follows from, on that device.
+  void draw(Device device);
+  formulas::Dropout rule() const;
+  const double* step() const { return step_.data(); }
 
   std::string extra_repr() const override;
   trace::Derivation derivation(const Shape& input) const override;

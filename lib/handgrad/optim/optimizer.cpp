@@ -57,6 +57,17 @@ void Optimizer<T>::step() {
   if (recorder) recorder->step(*this);
 }
 
+namespace {
+
+/// Does the rule leave a number alone whose gradient is 0? SGD does: w − η·0 = w; what has a memory or a decay does
+/// not.
+bool keeps_without_gradient(const formulas::UpdateRule& rule) {
+  const auto* sgd = std::get_if<formulas::SGD>(&rule);
+  return sgd && sgd->momentum == 0 && sgd->weight_decay == 0;
+}
+
+}  // namespace
+
 template <class T>
 void Optimizer<T>::update() {
   for (std::size_t i = 0; i < parameters_.size(); ++i)
@@ -75,7 +86,15 @@ void Optimizer<T>::update() {
     if (w.value().device() != device) carry_out();  // at once for neighbours on one device
     device = w.value().device();
     Slot& slot = slots_[i];
-    kernels::Update<T> update{view::vector(w.value()), w.grad().data(), {}, rule(slot.group, ++slot.step)};
+    const formulas::UpdateRule update_rule = rule(slot.group, ++slot.step);
+    if (const auto touched = keeps_without_gradient(update_rule) ? w.touched_rows() : std::nullopt) {
+      const std::size_t columns = w.numel() / w.shape()[0];
+      for (const std::uint32_t row : touched->second)
+        updates_.push_back(
+            {{w.value().data() + row * columns, columns}, touched->first + row * columns, {}, update_rule});
+      continue;
+    }
+    kernels::Update<T> update{view::vector(w.value()), w.grad().data(), {}, update_rule};
     const auto states = static_cast<std::size_t>(std::visit([](const auto& r) { return r.states(); }, update.rule));
     make_state(i, states);
     for (std::size_t k = 0; k < states; ++k) update.state[k] = slot.state[k].data();

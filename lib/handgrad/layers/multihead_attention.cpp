@@ -1,0 +1,155 @@
+#include "handgrad/layers/multihead_attention.hpp"
+
+#include <cmath>
+
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/format.hpp"
+#include "handgrad/base/views.hpp"
+#include "handgrad/fusion/access.hpp"
+#include "handgrad/init/init.hpp"
+#include "handgrad/trace/derivation.hpp"
+
+namespace handgrad {
+
+namespace {
+
+/// x (T, N, E), (N, T, E) or (T, E) as sequences of heads.
+kernels::AttentionShape heads_of(const Shape& x, std::size_t heads, bool batch_first) {
+  kernels::AttentionShape shape;
+  shape.heads = heads;
+  shape.width = x.columns() / heads;
+  shape.batch_first = batch_first;
+  shape.length = x[x.rank() == 3 && batch_first ? 1 : 0];
+  if (x.rank() == 3) shape.batch = x[batch_first ? 0 : 1];
+  return shape;
+}
+
+}  // namespace
+
+template <class T>
+void MultiheadAttention<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  const auto shape = heads_of(x.shape(), heads_, options_.batch_first);
+  const std::size_t rows = shape.batch * shape.length, E = embed_dim(), scores = shape.tasks() * shape.length;
+  const auto& k = backend<T>(x.device());
+  if (padding_.defined()) {
+    if (padding_.numel() != rows || padding_.shape()[-1] != shape.length)
+      throw ShapeError(label() + ": the key_padding_mask has shape " + padding_.shape().str() + ", " +
+                       Shape{shape.batch, shape.length}.str() + " expected for an input of shape " + x.shape().str());
+    padding_ = padding_.to(x.device());
+  }
+  fusion::Access<T>(*out_proj_).release_input();
+  qkv_.reserve({rows, 3 * E}, x.device());
+  o_.reserve(x.shape(), x.device());
+  stats_.reserve({2, scores}, x.device());
+  kept_ = shape.length <= options_.keep_up_to;
+  if (kept_)
+    probabilities_.reserve({shape.batch, heads_, shape.length, shape.length}, x.device());
+  else
+    probabilities_ = Tensor<T>();
+  dropped_ = this->is_training() && options_.dropout > 0;
+  if (dropped_) dropout_->draw(x.device());
+
+  // [Q K V] = x·W_inᵀ + b_in
+  k.linear.forward(view::matrix(x), view::matrix(std::as_const(in_proj_weight)),
+                   view::vector(std::as_const(in_proj_bias)), nullptr, view::matrix(qkv_));
+  // P = softmax(τ·Q·Kᵀ + M),  O = P·V, head by head
+  k.attention.forward(shape, rule(), view::matrix(std::as_const(qkv_)), view::matrix(probabilities_),
+                      view::matrix(stats_), view::matrix(o_));
+  // y = [O₁ … O_H]·W_outᵀ + b_out
+  y.copy_from(out_proj_->forward(o_));
+}
+
+template <class T>
+void MultiheadAttention<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
+  const auto shape = heads_of(x.shape(), heads_, options_.batch_first);
+  const auto& k = backend<T>(x.device());
+  dqkv_.reserve(qkv_.shape(), x.device());
+  // δ_O = δ·W_out, and the gradients of W_out and b_out
+  const Tensor<T>& dO = out_proj_->backward(dy);
+  // dV = Pᵀ·δ_O,  dP = δ_O·Vᵀ,  dS = P∘(dP − D),  dQ = τ·dS·K,  dK = τ·dSᵀ·Q, head by head
+  k.attention.backward(shape, rule(), view::matrix(std::as_const(qkv_)), view::matrix(std::as_const(probabilities_)),
+                       view::matrix(std::as_const(stats_)), view::matrix(std::as_const(o_)), view::matrix(dO),
+                       view::matrix(dqkv_));
+  // dW_in = [dQ dK dV]ᵀ·x,  db_in = Σ [dQ dK dV]
+  const auto dqkv = view::matrix(std::as_const(dqkv_));
+  if (in_proj_weight.requires_grad() || in_proj_bias.requires_grad())
+    k.linear.backward_parameters(view::matrix(x), dqkv, view::gradient(in_proj_weight), view::gradient(in_proj_bias));
+  // dx = [dQ dK dV]·W_in: the sum over x's three uses
+  if (this->requires_input_grad())
+    k.linear.backward_input(dqkv, view::matrix(std::as_const(in_proj_weight)), view::matrix(dx));
+}
+
+template <class T>
+kernels::AttentionRule<T> MultiheadAttention<T>::rule() const {
+  kernels::AttentionRule<T> rule;
+  rule.scale = static_cast<T>(1 / std::sqrt(static_cast<double>(embed_dim() / heads_)));
+  rule.causal = options_.is_causal;
+  rule.padding = padding_.data();
+  rule.dropout.p = 0;
+  if (dropped_) {
+    rule.dropout = dropout_->rule();
+    rule.step = dropout_->step();
+  }
+  return rule;
+}
+
+template <class T>
+MultiheadAttention<T>::MultiheadAttention(std::size_t embed_dim, std::size_t num_heads,
+                                          MultiheadAttentionOptions options)
+    : heads_(num_heads), options_(options) {
+  if (embed_dim == 0 || num_heads == 0 || embed_dim % num_heads != 0)
+    throw ValueError("MultiheadAttention(" + std::to_string(embed_dim) + ", " + std::to_string(num_heads) +
+                     "): embed_dim must be a multiple of num_heads");
+  out_proj_ = std::make_shared<Linear<T>>(embed_dim, embed_dim, options.bias);
+  Tensor<T> W = Tensor<T>::empty({3 * embed_dim, embed_dim});
+  in_proj_weight = this->register_parameter("in_proj_weight", init::xavier_uniform_(W));
+  if (options.bias) {
+    in_proj_bias = this->register_parameter("in_proj_bias", zeros<T>({3 * embed_dim}));
+    out_proj_->bias.value().fill(T(0));
+  }
+  this->register_child("out_proj", out_proj_);
+  dropout_ = std::make_shared<Dropout<T>>(options.dropout);
+  this->register_child("dropout", dropout_);
+}
+
+template <class T>
+Tensor<T> MultiheadAttention<T>::probabilities() const {
+  if (!kept_ || !probabilities_.defined())
+    throw StateError(label() + ": no probabilities of a last forward are kept (keep_up_to = " +
+                     std::to_string(options_.keep_up_to) + ")");
+  return probabilities_.clone();
+}
+
+template <class T>
+Shape MultiheadAttention<T>::output_shape(const Shape& input) const {
+  if ((input.rank() != 2 && input.rank() != 3) || input.columns() != embed_dim())
+    throw ShapeError("sequences of shape " + std::string(options_.batch_first ? "(N, T, " : "(T, N, ") +
+                     std::to_string(embed_dim()) + ") or (T, " + std::to_string(embed_dim()) +
+                     ") expected, the input has shape " + input.str());
+  return input;
+}
+
+template <class T>
+std::string MultiheadAttention<T>::extra_repr() const {
+  return "embed_dim=" + std::to_string(embed_dim()) + ", num_heads=" + std::to_string(heads_) +
+         (options_.dropout > 0 ? ", dropout=" + format_number(options_.dropout) : "") +
+         (options_.is_causal ? ", is_causal=True" : "") + (options_.batch_first ? ", batch_first=True" : "");
+}
+
+template <class T>
+std::string MultiheadAttention<T>::label() const {
+  return "MultiheadAttention(" + std::to_string(embed_dim()) + ", " + std::to_string(heads_) + ")";
+}
+
+template <class T>
+trace::Derivation MultiheadAttention<T>::derivation(const Shape&) const {
+  return {.forward = {trace::Equation::symbols("y = [softmax(τ·Q·Kᵀ + M)·V]·W_outᵀ + b_out")},
+          .backward = {trace::Equation::symbols("dW = [dQ dK dV]ᵀ·x"), trace::Equation::symbols("db = Σₜ [dQ dK dV]ₜ"),
+                       trace::Equation::symbols("dx = [dQ dK dV]·W")},
+          .rename = {{"in_proj_weight", "W"}, {"in_proj_bias", "b"}}};
+}
+
+template class MultiheadAttention<float>;
+template class MultiheadAttention<double>;
+
+}  // namespace handgrad
