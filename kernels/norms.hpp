@@ -7,9 +7,9 @@ namespace handgrad::kernels {
 /// What BatchNorm remembers of the batches. Null where it does not.
 template <class T>
 struct RunningStatistics {
-  T* mean = nullptr;   // (C)
-  T* var = nullptr;    // (C), of the unbiased variance
-  T* count = nullptr;  // the number of batches
+  T* mean = nullptr;        // (C)
+  T* var = nullptr;         // (C), of the unbiased variance
+  double* count = nullptr;  // the number of batches: in float it would stop at 2²⁴
   T momentum = 0;
   bool cumulative = false;  // the plain average of all batches: momentum = 1/count
 };

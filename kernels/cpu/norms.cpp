@@ -115,7 +115,7 @@ void NormsOn<D, T>::batch_norm_forward(Matrix<const T> x, Vector<const T> gamma,
         [&](std::size_t c, const std::array<double, 1>& sum) { mu[c] = static_cast<T>(sum[0] / n); });
     T a = running.momentum;
     if (running.count) *running.count += 1;
-    if (running.count && running.cumulative) a = T(1) / *running.count;
+    if (running.count && running.cumulative) a = static_cast<T>(1 / *running.count);
     column_sums<T, 2>(
         rows, columns,
         [&](auto read, std::size_t c, std::size_t i) {

@@ -29,10 +29,11 @@ struct ColumnElements {
 // µ = Σₙ x / N; the batch is counted here, before the next kernel reads the count
 template <class T>
 struct FinishMean {
-  T n, *mean, *count;
+  T n, *mean;
+  double* count;
   __device__ void operator()(std::size_t j, const Sums<1>& sum) const {
     mean[j] = static_cast<T>(sum.of[0] / static_cast<double>(n));
-    if (count && j == 0) *count += T(1);
+    if (count && j == 0) *count += 1;
   }
 };
 // Σₙ d and Σₙ d²,  d = x − m with the mean m of the first sum
@@ -50,7 +51,7 @@ template <class T>
 struct FinishVariance {
   T n, eps, momentum;
   bool cumulative;
-  const T* count;
+  const double* count;
   T *mean, *rest, *inv_std, *running_mean, *running_var;
   __device__ void operator()(std::size_t j, const Sums<2>& sum) const {
     const double m = static_cast<double>(mean[j]), correction = sum.of[0] / static_cast<double>(n),
@@ -60,7 +61,7 @@ struct FinishVariance {
     const T squares = static_cast<T>(left < 0 ? 0 : left);
     inv_std[j] = T(1) / formulas::sqrt(squares / n + eps);
     if (!running_mean) return;
-    const T a = count && cumulative ? T(1) / *count : momentum;
+    const T a = count && cumulative ? static_cast<T>(1 / *count) : momentum;
     running_mean[j] = (T(1) - a) * running_mean[j] + a * mean[j];
     running_var[j] = (T(1) - a) * running_var[j] + a * (squares / (n - T(1)));
   }
@@ -199,12 +200,13 @@ void NormsOn<D, T>::batch_norm_forward(Matrix<const T> x, Vector<const T> gamma,
   const auto guard = device_.use();
   const std::size_t rows = x.rows, columns = x.columns;
   const T n = static_cast<T>(rows);
-  T *count = running.count, *rest = mean.data + columns;
+  T* rest = mean.data + columns;
   if (of_batch) {
-    column_sums<1>(device_, rows, columns, ColumnElements<T>{x.data, columns}, FinishMean<T>{n, mean.data, count});
+    column_sums<1>(device_, rows, columns, ColumnElements<T>{x.data, columns},
+                   FinishMean<T>{n, mean.data, running.count});
     column_sums<2>(device_, rows, columns, Deviations<T>{x.data, mean.data, columns},
-                   FinishVariance<T>{n, eps, running.momentum, running.cumulative, count, mean.data, rest, inv_std.data,
-                                     running.mean, running.var});
+                   FinishVariance<T>{n, eps, running.momentum, running.cumulative, running.count, mean.data, rest,
+                                     inv_std.data, running.mean, running.var});
   } else {
     map_index(device_, columns, inv_std.data, FromRunning<T>{running.mean, running.var, eps, mean.data, rest});
   }

@@ -2,6 +2,8 @@
 #include "handgrad/io/safetensors.hpp"
 
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 
 #include "handgrad/containers/sequential.hpp"
@@ -188,4 +190,24 @@ BOOST_AUTO_TEST_CASE(weights_without_the_batch_counter_are_loaded) {
   BOOST_TEST(loaded.back().second.item() == 0);
   state.pop_back();
   check_throws<ValueError>([&] { other.load_state_dict(state); }, {"missing 1.running_var"});
+}
+
+// As PyTorch has it: an int64, exact where a float is not.
+BOOST_AUTO_TEST_CASE(the_batch_counter_is_an_int64) {
+  const TemporaryFolder folder;
+  Sequential net{Linear(1, 1), BatchNorm1d(1)};
+  for (const double count : {0.0, 7.0, 16777217.0, 123456789012345.0}) {
+    auto counter = net.named_counters().at(0).second;
+    counter.value().fill(count);
+    write_safetensors(folder / "net", net.state_dict());
+    const std::string content = read_file(folder / "net");
+    BOOST_TEST(content.find(R"("1.num_batches_tracked":{"dtype":"I64","shape":[],)") != std::string::npos, content);
+    std::int64_t written = 0;
+    std::memcpy(&written, content.data() + content.size() - 8, 8);
+    BOOST_TEST(written == static_cast<std::int64_t>(count));
+    Sequential other{Linear(1, 1), BatchNorm1d(1)};
+    other.load_state_dict(read_safetensors<float>(folder / "net").tensors);
+    BOOST_TEST(other.named_counters().at(0).second.value().item() == count);
+    BOOST_TEST(read_safetensors<double>(folder / "net", "1.num_batches_tracked").item() == count);
+  }
 }

@@ -129,6 +129,28 @@ BOOST_AUTO_TEST_CASE(backward_belongs_to_the_mode_of_the_last_forward) {
   BOOST_TEST((norm.backward(x) == dx));
 }
 
+// In float a counter of floats would stay at 2²⁴.
+HANDGRAD_TEST_EVERYWHERE(batches_are_counted_beyond_what_float_holds) {
+  using T = typename Place::T;
+  const double many = 16777215;
+  BatchNorm1d<T> layer(3, {.momentum = {}});
+  layer.to(Place::device());
+  layer.num_batches_tracked.value().fill(many);
+  const Tensor<T> x = Tensor<T>{{1, 2, 3}, {4, 5, 7}}.to(Place::device());
+  for (int i = 1; i <= 6; ++i) {
+    layer.forward(x);
+    BOOST_TEST(layer.num_batches_tracked.value().item() == many + i);
+    BatchNorm1d<T> other(3);
+    other.load_state_dict(layer.state_dict());
+    BOOST_TEST(other.num_batches_tracked.value().item() == many + i);
+  }
+  auto state = layer.state_dict();
+  BOOST_TEST(state.back().first == "num_batches_tracked");
+  state.back().second = Tensor<T>{1, 2, 3};
+  check_throws<ShapeError>([&] { layer.load_state_dict(state); }, {"num_batches_tracked", "one number", "(3,)"});
+  BOOST_TEST(layer.num_batches_tracked.value().item() == many + 6);
+}
+
 HANDGRAD_TEST_EVERYWHERE(dropout_keeps_its_share_and_its_mean) {
   using T = typename Place::T;
   manual_seed(11);

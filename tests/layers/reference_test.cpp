@@ -55,10 +55,12 @@ void check_step(Layer<T>& layer, const Reference& step, Device device, double to
   check_close(layer.forward(x), y, tolerance, where + " y");
   check_close(layer.backward(dy), dx, tolerance, where + " dx");
   check_gradients_are(layer, step["grads"], 1, tolerance, where);
-  if (step.contains("buffers"))
-    for (const auto& [name, buffer] : layer.named_buffers())
+  const auto check_buffers = [&](const auto& buffers) {
+    for (const auto& [name, buffer] : buffers)
       check_close(buffer.value().reshape(step["buffers"][name.c_str()].template tensor<double>().shape()),
                   step["buffers"][name.c_str()].template tensor<double>(), tolerance, where + " " + name);
+  };
+  if (step.contains("buffers")) check_buffers(layer.named_buffers()), check_buffers(layer.named_counters());
 
   // A second backward: dx is overwritten, gradients accumulate.
   poison(layer.backward(dy));

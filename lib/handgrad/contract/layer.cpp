@@ -9,6 +9,7 @@
 #include <typeinfo>
 
 #include "handgrad/base/type_name.hpp"
+#include "handgrad/contract/counter.hpp"
 #include "handgrad/contract/gradient_hook.hpp"
 #include "handgrad/trace/recorder.hpp"
 
@@ -72,10 +73,14 @@ void Layer<T>::check(const Tensor<T>& x) {
     if (!parameter.fits())
       throw ShapeError(label() + ": " + name + " was replaced by a tensor of another shape, " +
                        parameter.shape().str());
-  for (const auto& [name, buffer] : buffers_)
-    if (!buffer.fits())
-      throw ShapeError(label() + ": " + name + " was replaced by a tensor of another shape, " +
-                       buffer.value().shape().str());
+  const auto check_buffers = [&](const auto& buffers) {
+    for (const auto& [name, buffer] : buffers)
+      if (!buffer.fits())
+        throw ShapeError(label() + ": " + name + " was replaced by a tensor of another shape, " +
+                         buffer.value().shape().str());
+  };
+  check_buffers(buffers_);
+  check_buffers(counters_);
   if (!checked_ || !(checked_input_ == x.shape())) {
     if (x.numel() == 0) throw ShapeError(label() + ": input is empty (shape " + x.shape().str() + ")");
     try {
@@ -170,6 +175,15 @@ std::vector<std::pair<std::string, Buffer<T>>> Layer<T>::named_buffers() const {
 }
 
 template <class T>
+std::vector<std::pair<std::string, Buffer<double>>> Layer<T>::named_counters() const {
+  std::vector<std::pair<std::string, Buffer<double>>> all;
+  for_each("", [&](const std::string& prefix, const Layer& layer) {
+    for (const auto& [name, counter] : layer.counters_) all.emplace_back(prefix + name, counter);
+  });
+  return all;
+}
+
+template <class T>
 std::size_t Layer<T>::parameter_count() const {
   std::size_t count = 0;
   for (const auto& [name, parameter] : named_parameters()) count += parameter.numel();
@@ -190,6 +204,7 @@ template <class T>
 Layer<T>& Layer<T>::to(Device device) {
   for (auto& [name, parameter] : parameters_) parameter.to(device);
   for (auto& [name, buffer] : buffers_) buffer.to(device);
+  for (auto& [name, counter] : counters_) counter.to(device);
   for (auto& [name, child] : children_) child->to(device);
   device_ = device;
   x_ = y_ = other_y_ = dx_ = Tensor<T>();
@@ -205,6 +220,8 @@ std::vector<NamedTensor<T>> Layer<T>::state_dict() const {
     for (const auto& [name, parameter] : layer.parameters_)
       state.emplace_back(prefix + name, parameter.value().clone());
     for (const auto& [name, buffer] : layer.buffers_) state.emplace_back(prefix + name, buffer.value().clone());
+    for (const auto& [name, counter] : layer.counters_)
+      state.emplace_back(prefix + name, detail::count_tensor<T>(counter.value().item()));
   });
   return state;
 }
@@ -219,12 +236,9 @@ void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool st
   const auto find = [](const std::vector<NamedTensor<T>>& list, const std::string& name) {
     return std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.first == name; });
   };
-  // Files of PyTorch's early versions lack BatchNorm's counter. It begins anew then, as there.
-  const auto may_lack = [](const std::string& name) { return name.ends_with("num_batches_tracked"); };
   std::string missing, unexpected;
   for (const auto& [name, tensor] : own) {
     const auto entry = find(state, name);
-    if (entry == state.end() && may_lack(name)) continue;
     if (entry == state.end()) {
       missing += (missing.empty() ? "" : ", ") + name;
     } else if (!(entry->second.shape() == tensor.shape())) {
@@ -232,17 +246,30 @@ void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool st
                        entry->second.shape().str() + " in what was loaded");
     }
   }
+  // Files of PyTorch's early versions lack the counters. They begin anew then, as there.
+  std::vector<std::pair<Buffer<double>, double>> counts;
+  std::vector<NamedTensor<T>> counted;
+  for (auto& [name, counter] : named_counters()) {
+    double count = 0;
+    if (const auto entry = find(state, name); entry != state.end()) {
+      if (!detail::is_count(entry->second))
+        throw ShapeError("load_state_dict: " + name + " is one number here, of shape " + entry->second.shape().str() +
+                         " in what was loaded");
+      count = detail::count_of(entry->second);
+      counted.push_back(*entry);
+    }
+    counts.emplace_back(counter, count);
+  }
   for (const auto& [name, tensor] : state)
-    if (find(own, name) == own.end()) unexpected += (unexpected.empty() ? "" : ", ") + name;
+    if (find(own, name) == own.end() && find(counted, name) == counted.end())
+      unexpected += (unexpected.empty() ? "" : ", ") + name;
   if (strict && !(missing.empty() && unexpected.empty()))
     throw ValueError("load_state_dict: " + (missing.empty() ? "" : "missing " + missing) +
                      (missing.empty() || unexpected.empty() ? "" : "; ") +
                      (unexpected.empty() ? "" : "unexpected " + unexpected));
   for (auto& [name, tensor] : own)
-    if (const auto entry = find(state, name); entry != state.end())
-      tensor.copy_from(entry->second);
-    else if (may_lack(name))
-      tensor.fill(T(0));
+    if (const auto entry = find(state, name); entry != state.end()) tensor.copy_from(entry->second);
+  for (auto& [counter, count] : counts) counter.value().fill(count);
 }
 
 template <class T>
@@ -259,6 +286,11 @@ Parameter<T> Layer<T>::register_parameter(std::string name, Tensor<T> value) {
 template <class T>
 Buffer<T> Layer<T>::register_buffer(std::string name, Tensor<T> value) {
   return buffers_.emplace_back(std::move(name), Buffer<T>(std::move(value))).second;
+}
+
+template <class T>
+Buffer<double> Layer<T>::register_counter(std::string name) {
+  return counters_.emplace_back(std::move(name), Buffer<double>(zeros<double>({}))).second;
 }
 
 template <class T>

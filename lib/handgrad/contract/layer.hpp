@@ -86,6 +86,8 @@ class Layer : public LayerInspection<T> {
   std::vector<Parameter<T>> parameters() const;
   /// Buffers (`running_mean`), likewise.
   std::vector<std::pair<std::string, Buffer<T>>> named_buffers() const;
+  /// Counters (`num_batches_tracked`), likewise: in double whatever T is, exact to 2⁵³.
+  std::vector<std::pair<std::string, Buffer<double>>> named_counters() const;
   std::size_t parameter_count() const;
   void zero_grad();
   /// Whether a backward computes the gradients of all parameters, here and below (Parameter::requires_grad).
@@ -95,7 +97,9 @@ class Layer : public LayerInspection<T> {
   /// Moves parameters, gradients and buffers.
   Layer& to(Device device);
 
-  /// Copies of all parameters and buffers, by name; a tied parameter under each of its names.
+  /// Copies of all parameters, buffers and counters, by name; a tied parameter under each of its names. A counter that T
+  /// does not hold exactly, from 2²⁴ on in float, comes in two numbers, (2,), whose sum it is; safetensors files have it
+  /// as I64, as PyTorch's.
   std::vector<NamedTensor<T>> state_dict() const;
   /// Takes the values over. Throws ValueError naming missing and unexpected names (`strict`), and ShapeError naming the
   /// parameter and both shapes; nothing is changed then. Where only `num_batches_tracked` is missing, as in PyTorch's
@@ -129,6 +133,7 @@ class Layer : public LayerInspection<T> {
 
   Parameter<T> register_parameter(std::string name, Tensor<T> value);
   Buffer<T> register_buffer(std::string name, Tensor<T> value);
+  Buffer<double> register_counter(std::string name);
   /// Throws ValueError for a layer that is here already: it keeps what the backward needs of one forward only.
   void register_child(std::string name, std::shared_ptr<Layer> layer);
 
@@ -148,6 +153,7 @@ class Layer : public LayerInspection<T> {
 
   std::vector<NamedParameter<T>> parameters_;
   std::vector<std::pair<std::string, Buffer<T>>> buffers_;
+  std::vector<std::pair<std::string, Buffer<double>>> counters_;
   std::vector<std::pair<std::string, std::shared_ptr<Layer>>> children_;
   bool training_ = true;
   bool input_grad_ = true;

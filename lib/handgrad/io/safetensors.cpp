@@ -10,6 +10,7 @@
 #include <set>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/contract/counter.hpp"
 #include "handgrad/io/elements.hpp"
 #include "handgrad/io/files.hpp"
 
@@ -118,6 +119,11 @@ class Reader {
     auto tensor =
         Tensor<T>::empty(fits ? Shape(e.shape.begin(), e.shape.end()) : Shape{(e.end - e.begin) / type->size});
     type->load(bytes_.data() + data_ + e.begin, tensor.numel(), std::endian::little, tensor.data());
+    if (detail::is_counter(e.name) && e.shape.empty()) {
+      double count = 0;
+      type_of<double>(e.dtype)->load(bytes_.data() + data_ + e.begin, 1, std::endian::little, &count);
+      return detail::count_tensor<T>(count);
+    }
     return tensor;
   }
 
@@ -184,15 +190,31 @@ template <class T>
 void write_safetensors(const std::string& path, const std::vector<NamedTensor<T>>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   static_assert(std::endian::native == std::endian::little);
+  // The elements' bytes; a counter's are those of an int64.
+  const auto is_counter = [](const auto& name, const Tensor<T>& tensor) {
+    return detail::is_counter(name) && detail::is_count(tensor);
+  };
+  const auto bytes_of = [&](const auto& name, const Tensor<T>& tensor) {
+    if (is_counter(name, tensor)) {
+      const auto count = static_cast<std::int64_t>(detail::count_of(tensor));
+      return std::string(reinterpret_cast<const char*>(&count), sizeof count);
+    }
+    const std::vector<T> elements = tensor.to_vector();
+    return std::string(reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(T));
+  };
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t at = 0;
   for (const auto& [name, tensor] : tensors) {
     if (header.contains(name) || name == "__metadata__")
       throw ValueError(path + ": the name " + name + " is taken, tensors need names of their own");
-    const std::size_t bytes = tensor.numel() * sizeof(T);
-    header[name] = {{"dtype", sizeof(T) == 4 ? "F32" : "F64"},
-                    {"shape", std::vector<std::size_t>(tensor.shape().begin(), tensor.shape().end())},
+    const bool counter = is_counter(name, tensor);
+    const std::size_t bytes = counter ? sizeof(std::int64_t) : tensor.numel() * sizeof(T);
+    const Shape shape = counter ? Shape{} : tensor.shape();
+    header[name] = {{"dtype", counter          ? "I64"
+                              : sizeof(T) == 4 ? "F32"
+                                               : "F64"},
+                    {"shape", std::vector<std::size_t>(shape.begin(), shape.end())},
                     {"data_offsets", {at, at + bytes}}};
     at += bytes;
   }
@@ -208,10 +230,7 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor<T>
   const std::uint64_t length = text.size();
   bytes.append(reinterpret_cast<const char*>(&length), 8);
   bytes += text;
-  for (const auto& [name, tensor] : tensors) {
-    const std::vector<T> elements = tensor.to_vector();
-    bytes.append(reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(T));
-  }
+  for (const auto& [name, tensor] : tensors) bytes += bytes_of(name, tensor);
   write_file(path, bytes);
 }
 

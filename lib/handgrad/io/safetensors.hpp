@@ -18,7 +18,8 @@ struct Safetensors {
 
 /// Reads a safetensors file (https://github.com/huggingface/safetensors): a header in JSON, then the elements. Tensors
 /// come in the order in which their elements lie. Types F64, F32, F16, BF16, signed and unsigned integers and BOOL are
-/// converted to T; a whole number beyond what T can hold exactly is rounded.
+/// converted to T; a whole number beyond what T can hold exactly is rounded, BatchNorm's counter aside, which comes in
+/// two (Layer::state_dict).
 ///
 ///     net.load_state_dict(read_safetensors<float>("net.safetensors").tensors);
 ///
@@ -32,9 +33,9 @@ Safetensors<T> read_safetensors(const std::string& path);
 template <class T = float>
 Tensor<T> read_safetensors(const std::string& path, const std::string& name);
 
-/// Writes tensors, from whatever device, as F32 or F64, whole or not at all (see write_file). PyTorch reads the file
-/// with safetensors.torch.load_file, and a network of the same layers takes it with load_state_dict. Throws ValueError
-/// for a name that is there twice, IoError.
+/// Writes tensors, from whatever device, as F32 or F64 (BatchNorm's counter as I64), whole or not at all (see
+/// write_file). PyTorch reads the file with safetensors.torch.load_file, and a network of the same layers takes it with
+/// load_state_dict. Throws ValueError for a name that is there twice, IoError.
 template <class T>
 void write_safetensors(const std::string& path, const std::vector<NamedTensor<T>>& tensors,
                        const std::map<std::string, std::string>& metadata = {});

@@ -49,7 +49,7 @@ BatchNorm1d<T>::BatchNorm1d(std::size_t num_features, BatchNormOptions options)
   if (options.track_running_stats) {
     running_mean = this->register_buffer("running_mean", zeros<T>({num_features}));
     running_var = this->register_buffer("running_var", ones<T>({num_features}));
-    num_batches_tracked = this->register_buffer("num_batches_tracked", zeros<T>({}));
+    num_batches_tracked = this->register_counter("num_batches_tracked");
   }
 }
 

@@ -27,7 +27,7 @@ struct BatchNormOptions {
 /// In words: of the gradient, the part along 1 and the part along x̂ are taken out, for x̂ does not change when a
 /// constant is added to x or x is scaled. In evaluation the statistics are constants, and dx = γ·s·δ.
 ///
-/// Parameters weight, bias; buffers running_mean, running_var, num_batches_tracked. Throws ShapeError unless the input
+/// Parameters weight, bias; buffers running_mean, running_var; counter num_batches_tracked. Throws ShapeError unless the input
 /// is N×C and, where the batch's own variance is needed, has at least 2 rows. PyTorch's takes (N, C, L), too, signals
 /// of length L with one µ for each channel; for that, bring the channels to the end and the rest into rows: (N·L, C).
 template <class T = float>
@@ -39,7 +39,8 @@ class BatchNorm1d : public Layer<T> {
   const BatchNormOptions& options() const { return options_; }
 
   Parameter<T> weight, bias;
-  Buffer<T> running_mean, running_var, num_batches_tracked;
+  Buffer<T> running_mean, running_var;
+  Buffer<double> num_batches_tracked;
 
   std::string extra_repr() const override;
   std::string label() const override;

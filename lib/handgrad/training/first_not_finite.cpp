@@ -26,15 +26,13 @@ std::string owner(const Layer<T>& layer, const std::string& name) {
 /// A second forward, with the masks of the first, recorded. Buffers are left as they were.
 template <class T>
 trace::Trace forward_again(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, const Tensor<T>& y) {
-  auto buffers = net.named_buffers();
-  std::vector<Tensor<T>> before;
-  for (const auto& [name, buffer] : buffers) before.push_back(buffer.value().clone());
+  const std::vector<NamedTensor<T>> before = net.state_dict();
   const bool repeated = net.repeats_random();
   net.repeat_random(true);
   trace::Recorder recorder;
   loss.forward(net.forward(x), y);
   net.repeat_random(repeated);
-  for (std::size_t i = 0; i < before.size(); ++i) buffers[i].second.value().copy_from(before[i]);
+  net.load_state_dict(before);
   return recorder.stop();
 }
 
