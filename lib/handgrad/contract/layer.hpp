@@ -53,8 +53,8 @@ class Layer : public LayerInspection<T> {
   Layer() = default;
   Layer(const Layer&) = delete;  // a second one with the same values: make it anew, then load_state_dict(state_dict())
   Layer& operator=(const Layer&) = delete;
-  Layer(Layer&&) = default;
-  Layer& operator=(Layer&&) = default;
+  Layer(Layer&&) noexcept = default;
+  Layer& operator=(Layer&&) noexcept = default;
 
   /// y = f(x). The result is the layer's buffer: the next forward writes it anew, unless somebody still holds a handle
   /// (`auto y = net.forward(x)` keeps its values). x is kept for the backward and must not be changed before it.
