@@ -192,6 +192,28 @@ BOOST_AUTO_TEST_CASE(warm_up_then_cosine) {
   BOOST_TEST(rates[14] == 0.01, boost::test_tools::tolerance(1e-12));
 }
 
+// What 0.1 kept of a SequentialLR: its epoch, and one list of initial rates.
+BOOST_AUTO_TEST_CASE(a_sequence_saved_by_0_1_goes_on) {
+  for (const std::int64_t saved : {1, 4, 6, 9, 12}) {
+    SGD<double> sgd = optimizer_with({0.1, 0.4}), resumed = optimizer_with({0.1, 0.4});
+    const auto make = [](SGD<double>& rates) {
+      return SequentialLR(
+          {std::make_shared<LinearLR>(rates, LinearLROptions{.start_factor = 0.1, .total_iters = 4}),
+           std::make_shared<StepLR>(rates, 2, 0.5), std::make_shared<CosineAnnealingLR>(rates, 10, 0.01)},
+          {4, 9});
+    };
+    SequentialLR whole = make(sgd), after = make(resumed);
+    for (std::int64_t e = 0; e < saved; ++e) whole.step();
+    after.load_state_dict({{"epoch", static_cast<double>(saved)}, {"initial_lr.0", 0.1}, {"initial_lr.1", 0.4}});
+    resumed.load_state_dict(sgd.state_dict());
+    for (int e = 0; e < 8; ++e) {
+      whole.step();
+      after.step();
+      for (const std::size_t g : {0, 1}) BOOST_TEST(resumed.lr(g) == sgd.lr(g), "saved at " << saved);
+    }
+  }
+}
+
 // Each schedule counts from its own milestone and starts from the rates before all of them.
 BOOST_AUTO_TEST_CASE(three_schedules_in_sequence) {
   SGD<double> sgd = optimizer_with({1, 8});

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "handgrad/containers/sequential.hpp"
@@ -142,6 +143,28 @@ BOOST_AUTO_TEST_CASE(a_loaders_own_generator_is_resumed_too) {
   };
   trained(2, folder / "run");
   check_same_bits(trained(4, folder / "run"), trained(4, ""));
+}
+
+// 0.1 kept the history among the checkpoint's notes.
+BOOST_AUTO_TEST_CASE(a_checkpoint_of_0_1_is_resumed) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run";
+  Training whole(4);
+  const History expected = whole.run();
+  Training before(4, path);
+  before.options.callbacks = {[](const EpochResult& e) { return e.epoch < 2; }};
+  before.run();
+  const Safetensors<float> file = read_safetensors<float>(path);
+  auto metadata = file.metadata;
+  metadata.erase("notes.history_bytes");
+  metadata["notes.history"] = read_file(path + ".history");
+  write_safetensors(path, file.tensors, metadata);
+  std::filesystem::remove(path + ".history");
+  Training after(4, path);
+  check_same(after.run(), expected);
+  check_same_bits(after.net.state_dict(), whole.net.state_dict());
+  Training again(4, path);  // from what has been written anew
+  check_same(again.run(), expected);
 }
 
 BOOST_AUTO_TEST_CASE(a_finished_run_is_not_run_again) {

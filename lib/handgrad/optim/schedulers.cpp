@@ -166,11 +166,17 @@ std::vector<std::pair<std::string, double>> SequentialLR::state_dict() const {
 
 void SequentialLR::load_state_dict(const std::vector<std::pair<std::string, double>>& state) {
   const std::int64_t epoch = whole_number("scheduler: epoch", taken(state, "epoch"));
+  // handgrad 0.1 kept the epoch alone, and one list of initial rates: each schedule's own epoch follows.
+  const bool of_0_1 = std::none_of(state.begin(), state.end(), [](const auto& entry) { return entry.first[0] == '0'; });
   for (std::size_t i = 0; i < schedules_.size(); ++i) {
-    const std::string prefix = std::to_string(i) + ".";
+    const std::string prefix = of_0_1 ? "" : std::to_string(i) + ".";
     std::vector<std::pair<std::string, double>> own;
     for (const auto& [name, value] : state)
       if (name.starts_with(prefix)) own.emplace_back(name.substr(prefix.size()), value);
+    const std::int64_t begin = i == 0 ? 0 : milestones_[i - 1];
+    if (of_0_1)
+      for (auto& [name, value] : own)
+        if (name == "epoch") value = static_cast<double>(std::max<std::int64_t>(epoch - begin, 0));
     schedules_[i]->load_state_dict(own);
   }
   epoch_ = epoch;

@@ -271,6 +271,12 @@ class Run {
   void resume() {
     if (options_.checkpoint.empty() || !std::filesystem::exists(options_.checkpoint)) return;
     load_checkpoint(options_.checkpoint, state_);
+    if (state_.notes["end"] == std::to_string(static_cast<int>(History::End::EarlyStopping)))
+      history_.end = History::End::EarlyStopping;
+    if (const auto history = state_.notes.find("history"); history != state_.notes.end()) {
+      history_.epochs = epochs_of(history->second);  // handgrad 0.1 kept it in the checkpoint itself
+      return;
+    }
     // A line more than the checkpoint counts belongs to an epoch that was not saved, and will be again.
     const std::string all = read_file(history_file());
     double bytes = 0;
@@ -283,8 +289,6 @@ class Run {
                        std::to_string(all.size()));
     history_.epochs = epochs_of(all.substr(0, written_bytes_));
     written_epochs_ = history_.epochs.size();
-    if (state_.notes["end"] == std::to_string(static_cast<int>(History::End::EarlyStopping)))
-      history_.end = History::End::EarlyStopping;
   }
 
   std::string history_file() const { return options_.checkpoint + ".history"; }
