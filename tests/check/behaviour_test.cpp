@@ -191,13 +191,23 @@ struct Careless : Layer<double> {
 BOOST_AUTO_TEST_CASE(a_cache_of_the_first_forward_shows) {
   for (const Shape& shape : {Shape{5, 3}, Shape{3}, Shape{1, 3}}) {
     Stale stale;
-    BOOST_TEST((check_gradients(stale, normal(shape)).verdict() == Verdict::Fail), shape.str());
+    const GradientReport report = check_gradients(stale, normal(shape));
+    BOOST_TEST((report.verdict() == Verdict::Fail), shape.str());
+    BOOST_TEST(report.diagnose().cause == Cause::StaleCache, shape.str() << report.diagnose());
   }
   StaleLoss loss;
-  BOOST_TEST((check_gradients(loss, normal({5, 3}), normal({5, 3}, 8)).verdict() == Verdict::Fail));
+  const GradientReport of_loss = check_gradients(loss, normal({5, 3}), normal({5, 3}, 8));
+  BOOST_TEST((of_loss.verdict() == Verdict::Fail));
+  BOOST_TEST(of_loss.diagnose().cause == Cause::StaleCache, of_loss.diagnose());
   StaleLoss again;
   Linear<double> linear(3, 3);
   BOOST_TEST((check_gradients(linear, again, normal({5, 3}), normal({5, 3}, 8)).verdict() == Verdict::Fail));
+  Sequential<double> net;
+  net.push_back(std::make_shared<Linear<double>>(3, 3));
+  net.push_back(std::make_shared<Stale>());
+  MSELoss<double> mse;
+  const GradientReport of_net = check_gradients(net, mse, normal({5, 3}), normal({5, 3}, 8));
+  BOOST_TEST(of_net.diagnose().cause == Cause::StaleCache, of_net.diagnose());
 }
 
 BOOST_AUTO_TEST_CASE(a_backward_is_linear) {

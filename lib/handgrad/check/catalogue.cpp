@@ -24,6 +24,7 @@ class Catalogue : Failure {
     skip_connection();
     repeated_indices();
     norms();
+    earlier_batch();
     for (const KnownMistake& mistake : t_.mistakes)
       if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
     return choose();
@@ -313,6 +314,15 @@ class Catalogue : Failure {
     }
   }
 
+  /// The check's first forward has one row more than the one that is judged.
+  void earlier_batch() {
+    const double N = static_cast<double>(step_.batch);
+    if (N > 1)
+      scaled(N / (N + 1), Cause::StaleCache,
+             "the " + subject_ + " is divided by the number of rows of an earlier batch, which had one more",
+             "what is kept of a batch must be of the last forward");
+  }
+
   // Findings -------------------------------------------------------------------------------------------------------
 
   void find(Cause cause, const std::string& what, const std::string& evidence, const std::string& where) {
@@ -333,6 +343,11 @@ class Catalogue : Failure {
   Diagnosis choose() const {
     Diagnosis none{Cause::Inconclusive, place_, "none of the known mistakes explains the " + subject_, best_constant(),
                    "the entries above: where do they agree, and where not?"};
+    if (findings_.empty() && t_.probes.ignores_x)
+      return {Cause::StaleCache, place_,
+              "the " + subject_ + " does not look at this forward's x: it is made of what an earlier one kept",
+              "another x gives exactly the same, though the function's gradient is another there",
+              "x and y come back in the backward; what else it needs, every forward keeps anew"};
     if (findings_.empty()) return none;
     for (const Diagnosis& finding : findings_) {
       if (finding.cause == findings_.front().cause) continue;

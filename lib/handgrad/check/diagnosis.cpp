@@ -105,6 +105,8 @@ std::string to_string(Cause cause) {
       return "overwritten instead of accumulated";
     case Cause::CacheDestroyed:
       return "the cache destroyed";
+    case Cause::StaleCache:
+      return "the cache of an earlier forward";
     case Cause::NotZeroed:
       return "never zeroed";
     case Cause::Pairing:

@@ -35,6 +35,7 @@ enum class Cause {
   ExtraDerivative,    // φ′ on top of what has it already
   Overwritten,        // = where += belongs
   CacheDestroyed,     // a backward changes what the forward saved
+  StaleCache,         // a backward uses what an earlier forward saved
   NotZeroed,          // adds to what zero_grad() had dropped
   Pairing,            // (N) against (N, 1): every prediction against every target
   WeightDecay,        // the penalty's term λ·w missing, or wrong

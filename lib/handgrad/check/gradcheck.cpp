@@ -49,6 +49,32 @@ Tensor<double> numeric_gradient(const Variable& variable, const Terms& terms, co
   return Tensor<double>(variable.value.shape(), numeric);
 }
 
+/// The same values in other places go in: does the function's gradient change, but not the backward's?
+bool ignores_x(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options) {
+  if (!variable.again || !variable.input.defined() || variable.input.numel() < 2) return false;
+  Tensor<double> input = variable.input;
+  const Values here = input.to_vector(), numeric = tensor.numeric.to_vector();
+  Values moved = here;
+  std::rotate(moved.begin(), moved.begin() + 1, moved.end());
+  input.copy_from(Tensor<double>(input.shape(), moved));
+  Values analytic, differences;
+  try {
+    analytic = variable.again();
+    differences = numeric_gradient(variable, variable.terms, tensor, options).to_vector();
+  } catch (const std::exception&) {  // it cannot go in there
+  }
+  input.copy_from(Tensor<double>(input.shape(), here));
+  if (analytic.size() != numeric.size()) return false;
+  double largest = 0, change = 0, own_change = 0;
+  for (std::size_t i = 0; i < numeric.size(); ++i) {
+    if (std::isnan(numeric[i]) || std::isnan(differences[i])) continue;
+    largest = std::max(largest, std::abs(numeric[i]));
+    change = std::max(change, std::abs(differences[i] - numeric[i]));
+    own_change = std::max(own_change, std::abs(analytic[i] - variable.analytic[i]));
+  }
+  return change > 1e-3 * largest && own_change <= 1e-9 * largest;
+}
+
 /// What the diagnosis wants to know about the first tensor that fails. `of_ones` evaluates S with δ = 1.
 GradientProbes probe(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options,
                      const Terms& of_ones) {
@@ -57,6 +83,7 @@ GradientProbes probe(const Variable& variable, const TensorReport& tensor, const
   if (tensor.worst.empty()) return probes;
   if (of_ones) probes.numeric_of_ones = numeric_gradient(variable, of_ones, tensor, options);
   look_for_kink(variable, tensor.worst.front().index, probes);
+  probes.ignores_x = ignores_x(variable, tensor, options);
   return probes;
 }
 
@@ -241,6 +268,8 @@ GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& predict
         return e;
       },
       options.seed + 2);
+  variable.again = [&] { return onto(0); };
+  variable.input = p;
   const GradientStep step{prediction, value, scalar ? Tensor<double>() : upstream, target, {}, rows_of(p)};
   GradientReport report = run(loss.name(), {variable}, step, options, tolerance, scalar ? Terms() : terms_with(ones));
   TensorReport& tensor = report.tensors[0];

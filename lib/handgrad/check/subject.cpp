@@ -158,6 +158,8 @@ class Gradients {
     const std::size_t rows = x_.rank() < 2 ? 1 : x_.shape().rows(), work = weights * rows;
     for (Variable& v : variables) {
       v.noise = noise_;
+      v.again = [this_ = *this, place = v.place]() mutable { return this_.evaluate().gradients[place]; };
+      if (with_input_) v.input = x_;
       v.largest = largest_;
       v.samples = std::clamp<std::size_t>(250000000 / std::max<std::size_t>(work, 1), 4, options_.max_entries + 4);
     }

@@ -18,6 +18,10 @@ struct Variable {
   Values unpoisoned = {};
   /// What was seen of the backward besides its numbers (not linear in δ, say).
   Diagnosis found = {};
+  /// The gradient that the backward computes where the tensors are now.
+  std::function<Values()> again = {};
+  /// What goes into the forward, x or a prediction, shared likewise; undefined where that cannot be moved.
+  Tensor<double> input = {};
   /// Measured when first asked for; this gradient's is the one at `place`, if there is one.
   std::function<const Noise&()> noise = {};
   std::size_t place = 0;
