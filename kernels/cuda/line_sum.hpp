@@ -15,7 +15,8 @@ struct LineSum {
 /// over all lanes.
 template <class T, class G>
 __device__ inline LineSum<T> line_sum(const G& g, std::size_t n, const T* z) {
-  T m = z[g.at(0)], equal = 0, others = 0;
+  T m = z[g.at(0)], equal = 0;
+  double others = 0;
   for (std::size_t j = g.lane; j < n; j += g.lanes) m = Maximum()(m, z[g.at(j)]);
   m = g.max(m);
   for (std::size_t j = g.lane; j < n; j += g.lanes) {
@@ -23,10 +24,10 @@ __device__ inline LineSum<T> line_sum(const G& g, std::size_t n, const T* z) {
     if (v == m)
       equal += T(1);
     else
-      others += formulas::exp(v - m);
+      others += static_cast<double>(formulas::exp(v - m));
   }
   equal = g.sum(equal);
-  return {m, formulas::sum_beyond_one(m, equal, g.sum(others))};
+  return {m, formulas::sum_beyond_one(m, equal, static_cast<T>(g.sum(others)))};
 }
 
 /// A line whose elements lie side by side: a group works on it.

@@ -46,6 +46,18 @@ struct Deviations {
     return {{d, d * d}};
   }
 };
+// µ in two numbers and Σ (x − µ)², from n, m = the first sum's mean, Σ d and Σ d² with d = x − m
+template <class T>
+struct Moments {
+  T mean, rest, squares;
+  __device__ Moments(T n, T m, double deviations, double of_squares) {
+    const double first = static_cast<double>(m), correction = deviations / static_cast<double>(n),
+                 left = of_squares - deviations * correction;
+    mean = static_cast<T>(first + correction);
+    rest = static_cast<T>((first - static_cast<double>(mean)) + correction);
+    squares = static_cast<T>(left < 0 ? 0 : left);
+  }
+};
 // µ in two numbers, s = 1/√(σ²+ε), and the running statistics r ← (1−a)·r + a·(µ, σ²·N/(N−1))
 template <class T>
 struct FinishVariance {
@@ -54,16 +66,14 @@ struct FinishVariance {
   const double* count;
   T *mean, *rest, *inv_std, *running_mean, *running_var;
   __device__ void operator()(std::size_t j, const Sums<2>& sum) const {
-    const double m = static_cast<double>(mean[j]), correction = sum.of[0] / static_cast<double>(n),
-                 left = sum.of[1] - sum.of[0] * correction;
-    mean[j] = static_cast<T>(m + correction);
-    rest[j] = static_cast<T>((m - static_cast<double>(mean[j])) + correction);
-    const T squares = static_cast<T>(left < 0 ? 0 : left);
-    inv_std[j] = T(1) / formulas::sqrt(squares / n + eps);
+    const Moments<T> moments(n, mean[j], sum.of[0], sum.of[1]);
+    mean[j] = moments.mean;
+    rest[j] = moments.rest;
+    inv_std[j] = T(1) / formulas::sqrt(moments.squares / n + eps);
     if (!running_mean) return;
     const T a = count && cumulative ? static_cast<T>(1 / *count) : momentum;
     running_mean[j] = (T(1) - a) * running_mean[j] + a * mean[j];
-    running_var[j] = (T(1) - a) * running_var[j] + a * (squares / (n - T(1)));
+    running_var[j] = (T(1) - a) * running_var[j] + a * (moments.squares / (n - T(1)));
   }
 };
 // The running µ and s, in evaluation
@@ -143,23 +153,22 @@ __global__ void __launch_bounds__(threads) layer_norm_kernel(std::size_t rows, s
   for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
        i += std::size_t{gridDim.x} * group.in_block) {
     const T* row = x + i * columns;
-    T sum = 0, deviations = 0, squares = 0;
-    for (std::size_t j = group.lane; j < columns; j += G) sum += row[j];
-    const T m = group.sum(sum) / n;
+    double sum = 0, deviations = 0, squares = 0;
+    for (std::size_t j = group.lane; j < columns; j += G) sum += static_cast<double>(row[j]);
+    const T m = static_cast<T>(group.sum(sum) / static_cast<double>(columns));
     for (std::size_t j = group.lane; j < columns; j += G) {
-      const T d = row[j] - m;
+      const double d = static_cast<double>(row[j] - m);
       deviations += d;
       squares += d * d;
     }
-    deviations = group.sum(deviations);
-    const T correction = deviations / n, mu = m + correction, rest = (m - mu) + correction;
-    const T left = group.sum(squares) - deviations * correction;
-    const T s = T(1) / formulas::sqrt((left < T(0) ? T(0) : left) / n + eps);
+    const Moments<T> moments(n, m, group.sum(deviations), group.sum(squares));
+    const T s = T(1) / formulas::sqrt(moments.squares / n + eps);
     for (std::size_t j = group.lane; j < columns; j += G)
-      y[i * columns + j] = formulas::normalized(row[j], mu, rest, gamma ? s * gamma[j] : s, beta ? beta[j] : T(0));
+      y[i * columns + j] =
+          formulas::normalized(row[j], moments.mean, moments.rest, gamma ? s * gamma[j] : s, beta ? beta[j] : T(0));
     if (group.lane == 0) {
-      mean[i] = mu;
-      mean[rows + i] = rest;
+      mean[i] = moments.mean;
+      mean[rows + i] = moments.rest;
       inv_std[i] = s;
     }
   }
@@ -171,18 +180,18 @@ __global__ void __launch_bounds__(threads)
     layer_norm_gradient_kernel(std::size_t rows, std::size_t columns, const T* x, const T* dy, const T* gamma,
                                const T* mean, const T* inv_std, T* dx) {
   const Group<G> group;
-  const T n = static_cast<T>(columns);
+  const double n = static_cast<double>(columns);
   for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
        i += std::size_t{gridDim.x} * group.in_block) {
     const T *row = x + i * columns, *delta = dy + i * columns;
     const T mu = mean[i], rest = mean[rows + i], s = inv_std[i];
-    T sum_g = 0, sum_gx = 0;
+    double sum_g = 0, sum_gx = 0;
     for (std::size_t j = group.lane; j < columns; j += G) {
       const T g = gamma ? gamma[j] * delta[j] : delta[j];
-      sum_g += g;
-      sum_gx += g * formulas::standardized(row[j], mu, rest, s);
+      sum_g += static_cast<double>(g);
+      sum_gx += static_cast<double>(g) * static_cast<double>(formulas::standardized(row[j], mu, rest, s));
     }
-    const T mean_g = group.sum(sum_g) / n, mean_gx = group.sum(sum_gx) / n;
+    const T mean_g = static_cast<T>(group.sum(sum_g) / n), mean_gx = static_cast<T>(group.sum(sum_gx) / n);
     for (std::size_t j = group.lane; j < columns; j += G) {
       const T g = gamma ? gamma[j] * delta[j] : delta[j];
       dx[i * columns + j] =

@@ -25,9 +25,10 @@ struct SoftmaxForward {
 struct SoftmaxBackward {
   template <class T, class G>
   __device__ void operator()(const G& g, std::size_t n, const T* y, const T* dy, T* dz) const {
-    T sum = 0;
-    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += dy[g.at(j)] * y[g.at(j)];
-    sum = g.sum(sum);
+    double total = 0;
+    for (std::size_t j = g.lane; j < n; j += g.lanes)
+      total += static_cast<double>(dy[g.at(j)]) * static_cast<double>(y[g.at(j)]);
+    const T sum = static_cast<T>(g.sum(total));
     for (std::size_t j = g.lane; j < n; j += g.lanes) dz[g.at(j)] = y[g.at(j)] * (dy[g.at(j)] - sum);
   }
 };
@@ -46,9 +47,9 @@ struct LogSoftmaxForward {
 struct LogSoftmaxBackward {
   template <class T, class G>
   __device__ void operator()(const G& g, std::size_t n, const T* y, const T* dy, T* dz) const {
-    T sum = 0;
-    for (std::size_t j = g.lane; j < n; j += g.lanes) sum += dy[g.at(j)];
-    sum = g.sum(sum);
+    double total = 0;
+    for (std::size_t j = g.lane; j < n; j += g.lanes) total += static_cast<double>(dy[g.at(j)]);
+    const T sum = static_cast<T>(g.sum(total));
     for (std::size_t j = g.lane; j < n; j += g.lanes) dz[g.at(j)] = dy[g.at(j)] - formulas::exp(y[g.at(j)]) * sum;
   }
 };
