@@ -102,12 +102,16 @@ class LogSoftmaxOf {
     const auto [m, beyond_one] = line_sum(p, 1, n);
     m_ = m;
     log_sum_ = std::log1p(beyond_one);
+    beside_ = beyond_one / (T(1) + beyond_one);
   }
   T operator()(std::size_t j) const { return formulas::below(p_[j], m_) - log_sum_; }
+  bool is_largest(std::size_t j) const { return p_[j] == m_; }
+  /// 1 − y of the largest, which may be too near to 1 for that difference.
+  T beside_largest() const { return beside_; }
 
  private:
   const T* p_;
-  T m_, log_sum_;
+  T m_, log_sum_, beside_;
 };
 
 }  // namespace
@@ -157,7 +161,9 @@ std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const 
       T sum = 0;
       targets.each(i, [&](std::size_t, T wy) { sum += wy; });
       for (std::size_t j = 0; j < columns; ++j) d[j] = a * sum * std::exp(log_softmax(j));
-      targets.each(i, [&](std::size_t j, T wy) { d[j] -= a * wy; });
+      targets.each(i, [&](std::size_t j, T wy) {
+        d[j] = log_softmax.is_largest(j) ? a * ((sum - wy) - sum * log_softmax.beside_largest()) : d[j] - a * wy;
+      });
     } else {  // dpⱼ = −wⱼyⱼ, or −wⱼyⱼ/pⱼ for probabilities
       std::fill_n(d, columns, T(0));
       targets.each(i, [&](std::size_t j, T wy) {

@@ -89,13 +89,14 @@ struct Rows {
 template <class T>
 struct LogSoftmaxOf {
   const T* row;
-  T m, log_sum;
+  T m, log_sum, beside_largest;  // 1 − y of the largest, which may be too near to 1 for that difference
   __device__ LogSoftmaxOf(const Group<warp>& group, const T* p, std::size_t n) : row(p) {
     const LineSum<T> line = line_sum(Row<warp>{group}, n, p);
     m = line.m;
     log_sum = formulas::log1p(line.beyond_one);
+    beside_largest = line.beyond_one / (T(1) + line.beyond_one);
   }
-  __device__ LogSoftmaxOf() : row(nullptr), m(0), log_sum(0) {}
+  __device__ LogSoftmaxOf() : row(nullptr), m(0), log_sum(0), beside_largest(0) {}
   __device__ T operator()(std::size_t j) const { return formulas::below(row[j], m) - log_sum; }
 };
 
@@ -208,7 +209,10 @@ __global__ void __launch_bounds__(threads)
     for (std::size_t j = group.lane; j < rows.columns; j += warp) {
       const T wy = target(j);
       T d = wy == T(0) ? T(0) : -a * wy / (rows.loss == RowLoss::Categorical ? row[j] : T(1));
-      if (softmax) d = a * total * formulas::exp(log_softmax(j)) - a * wy;
+      if (softmax && row[j] == log_softmax.m)
+        d = a * ((total - wy) - total * log_softmax.beside_largest);
+      else if (softmax)
+        d = a * total * formulas::exp(log_softmax(j)) - a * wy;
       dp[i * rows.columns + j] = d;
     }
   }

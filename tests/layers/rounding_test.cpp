@@ -1,5 +1,6 @@
 // What rounding must not take away: a mean, or a logit, that is large beside what matters; sums over many rows; and a
 // class target that changes behind a loss's back.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -169,4 +170,33 @@ HANDGRAD_TEST_EVERYWHERE(a_class_that_changed_between_forward_and_backward_is_an
       loss->forward(z, y);
       loss->backward().to_vector();
     }
+}
+
+// p − 1 of a p that float rounds to 1, or nearly.
+HANDGRAD_TEST_EVERYWHERE(the_gradient_of_a_class_that_is_almost_sure) {
+  using T = typename Place::T;
+  const Tensor<T> classes = Tensor<T>{1, 0, 2, 1}.to(Place::device()),
+                  shares = Tensor<T>{{0, 1, 0}, {1, 0, 0}, {0.5, 0.25, 0.25}, {0, 1, 0}}.to(Place::device());
+  const std::vector<T> logits{1003, 1013, 1001, 20, 0, 1, -30, 2, 2, 0, 90, 0};
+  const Tensor<double> z64({4, 3}, in_double(logits));
+  for (const Tensor<T>& target : {classes, shares}) {
+    CrossEntropyLoss<T> loss;
+    loss.forward(Tensor<T>({4, 3}, logits).to(Place::device()), target);
+    const std::vector<T> d = loss.backward().to_vector();
+    const std::vector<T> t = target.to_vector();
+    for (std::size_t i = 0; i < 4; ++i) {
+      const std::vector<double> z = z64.rows(i, i + 1).to_vector();
+      const double m = *std::max_element(z.begin(), z.end());
+      double sum = 0;
+      for (const double v : z) sum += std::exp(v - m);
+      for (std::size_t j = 0; j < 3; ++j) {
+        const double share = target.rank() == 1 ? double(t[i]) == double(j) : double(t[i * 3 + j]);
+        double others = 0;  // Σ p of the other classes: 1 − p
+        for (std::size_t k = 0; k < 3; ++k) others += k == j ? 0 : std::exp(z[k] - m) / sum;
+        const double expected = ((1 - share) - others) / 4, p = std::exp(z[j] - m) / sum / 4;
+        const double exact = share == 0 ? p : share == 1 ? -others / 4 : expected;
+        BOOST_TEST(std::abs(double(d[i * 3 + j]) - exact) <= 1e-5 * std::abs(exact) + 1e-37, i << ", " << j);
+      }
+    }
+  }
 }
