@@ -15,6 +15,13 @@ class Activations {
   /// dz = dy∘f′(z). dz may be dy.
   virtual void backward(const formulas::Activation& f, Vector<const T> z, Vector<const T> y, Vector<const T> dy,
                         Vector<T> dz) = 0;
+
+  /// y = z for z > 0, else a_c·z, with a slope for each channel c: z is seen along its channels, as many as a has.
+  virtual void prelu_forward(Lines<const T> z, Vector<const T> a, Vector<T> y) = 0;
+  /// dz = dy for z > 0, else a_c·dy;  da_c = Σ dy·min(z, 0) over all elements of channel c. dz may be dy, or null; da
+  /// may be null.
+  virtual void prelu_backward(Lines<const T> z, Vector<const T> a, Vector<const T> dy, Vector<T> dz,
+                              Gradient<T> da) = 0;
 };
 
 /// On device D: cpu/activations.cpp, cuda/activations.cu.
@@ -25,6 +32,8 @@ class ActivationsOn final : public Activations<T> {
   void forward(const formulas::Activation& f, Vector<const T> z, Vector<T> y) override;
   void backward(const formulas::Activation& f, Vector<const T> z, Vector<const T> y, Vector<const T> dy,
                 Vector<T> dz) override;
+  void prelu_forward(Lines<const T> z, Vector<const T> a, Vector<T> y) override;
+  void prelu_backward(Lines<const T> z, Vector<const T> a, Vector<const T> dy, Vector<T> dz, Gradient<T> da) override;
 
  private:
   [[maybe_unused]] D& device_;

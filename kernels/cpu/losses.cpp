@@ -65,33 +65,39 @@ namespace {
 template <class T>
 class RowTargets {
  public:
-  RowTargets(Matrix<const T> p, Targets<T> y, Vector<const T> w)
-      : columns_(p.columns), classes_(y.are_classes), y_(y.data), w_(w.data) {}
-  bool are_classes() const { return classes_; }
-  /// Calls visit(j, wⱼ·yⱼ) for the classes that matter in row i.
+  RowTargets(Matrix<const T> p, Targets<T> y, Vector<const T> w) : columns_(p.columns), y_(y), w_(w.data) {}
+  /// Does row i count?
+  bool counts(std::size_t i) const { return !y_.are_classes || y_.data[i] != y_.ignored; }
+  /// Calls visit(j, wⱼ·yⱼ) for the classes that matter in row i, which counts.
   template <class F>
   void each(std::size_t i, F&& visit) const {
-    if (classes_) {
-      const std::size_t j = static_cast<std::size_t>(y_[i]);
+    if (y_.are_classes && y_.smoothing == T(0)) {
+      const std::size_t j = static_cast<std::size_t>(y_.data[i]);
       visit(j, weight(j));
     } else {
-      for (std::size_t j = 0; j < columns_; ++j) visit(j, weight(j) * y_[i * columns_ + j]);
+      const T rest = y_.smoothing / static_cast<T>(columns_);
+      for (std::size_t j = 0; j < columns_; ++j) visit(j, weight(j) * ((T(1) - y_.smoothing) * share(i, j) + rest));
     }
   }
   T weight(std::size_t j) const { return w_ ? w_[j] : T(1); }
   /// Row i's target, where it is no class.
   std::optional<BadClass> bad(std::size_t i) const {
-    if (!classes_) return {};
-    const double y = static_cast<double>(y_[i]);
+    if (!y_.are_classes || !counts(i)) return {};
+    const double y = static_cast<double>(y_.data[i]);
     if (y >= 0 && y < static_cast<double>(columns_) && y == std::floor(y)) return {};
     return BadClass{i, y, columns_};
   }
-  T of_class(std::size_t i) const { return weight(static_cast<std::size_t>(y_[i])); }
+  /// What row i is worth in a mean.
+  T of_row(std::size_t i) const { return y_.are_classes ? weight(static_cast<std::size_t>(y_.data[i])) : T(1); }
 
  private:
+  T share(std::size_t i, std::size_t j) const {  // yⱼ before smoothing
+    if (!y_.are_classes) return y_.data[i * columns_ + j];
+    return static_cast<std::size_t>(y_.data[i]) == j ? T(1) : T(0);
+  }
   std::size_t columns_;
-  bool classes_;
-  const T *y_, *w_;
+  Targets<T> y_;
+  const T* w_;
 };
 
 // log yⱼ = (pⱼ − m) − log Σ of a row's softmax y
@@ -124,6 +130,10 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
   double total = 0, weights = 0;
   for (std::size_t i = 0; i < rows; ++i) {
     if (const auto bad = targets.bad(i)) return bad;
+    if (!targets.counts(i)) {
+      if (reduction == Reduction::None) value[i] = 0;
+      continue;
+    }
     const T* row = p.data + i * columns;
     T l = 0;
     const auto add = [&](auto log_p) {
@@ -139,7 +149,7 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
       add([row](std::size_t j) { return row[j]; });
     if (reduction == Reduction::None) value[i] = l;
     total += static_cast<double>(l);
-    weights += targets.are_classes() ? static_cast<double>(targets.of_class(i)) : 1.0;
+    weights += static_cast<double>(targets.of_row(i));
   }
   *divisor = reduction == Reduction::Mean ? static_cast<T>(weights) : T(1);
   if (reduction != Reduction::None) *value = static_cast<T>(total / static_cast<double>(*divisor));
@@ -156,6 +166,10 @@ std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const 
     if (const auto bad = targets.bad(i)) return bad;  // again: it may have been changed since, and would be an index
     const T* row = p.data + i * columns;
     T* d = dp.data + i * columns;
+    if (!targets.counts(i)) {
+      std::fill_n(d, columns, T(0));
+      continue;
+    }
     if (loss == RowLoss::CrossEntropy) {  // dzᵢ = softmax(z)ᵢ·Σⱼ wⱼyⱼ − wᵢyᵢ
       const LogSoftmaxOf<T> log_softmax(row, columns);
       T sum = 0;

@@ -71,6 +71,7 @@ struct Rows {
   std::size_t count, columns;
   bool classes;  // y is one class for each row; else a distribution
   const T *p, *y, *w;
+  T ignored, smoothing;
 
   Rows(RowLoss kind, Matrix<const T> prediction, Targets<T> target, Vector<const T> weight)
       : loss(kind),
@@ -79,9 +80,20 @@ struct Rows {
         classes(target.are_classes),
         p(prediction.data),
         y(target.data),
-        w(weight.data) {}
+        w(weight.data),
+        ignored(target.ignored),
+        smoothing(target.smoothing) {}
 
   __device__ T weight(std::size_t j) const { return w ? w[j] : T(1); }
+  /// Row i's class, where it has one, and whether the row counts.
+  __device__ T class_of(std::size_t i) const { return classes ? y[i] : T(0); }
+  __device__ bool counts(T c) const { return !classes || c != ignored; }
+  /// wⱼyⱼ of row i, whose class is c
+  __device__ T target(std::size_t i, T c, std::size_t j) const {
+    T share = !classes ? y[i * columns + j] : static_cast<std::size_t>(c) == j ? T(1) : T(0);
+    if (smoothing != T(0)) share = (T(1) - smoothing) * share + smoothing / static_cast<T>(columns);
+    return share == T(0) ? T(0) : weight(j) * share;
+  }
   __device__ bool is_class(T c) const { return c >= T(0) && c < static_cast<T>(columns) && c == floor(c); }
 };
 
@@ -133,21 +145,21 @@ __global__ void __launch_bounds__(threads)
       if (rows.loss == RowLoss::CrossEntropy) return -wy * log_softmax(j);
       return -wy * (rows.loss == RowLoss::Categorical ? formulas::log(row[j]) : row[j]);
     };
+    const T c = rows.class_of(i);
     T l = 0, w = 1;
-    if (rows.classes) {
-      const T c = rows.y[i];
-      if (rows.is_class(c)) {
-        const auto j = static_cast<std::size_t>(c);
-        w = rows.weight(j);
-        l = term(j, w);
-      } else {
-        l = w = NAN;
-        if (group.lane == 0) report(error, i, static_cast<float>(c));
-      }
+    if (!rows.counts(c)) {
+      w = 0;
+    } else if (rows.classes && !rows.is_class(c)) {
+      l = w = NAN;
+      if (group.lane == 0) report(error, i, static_cast<float>(c));
     } else {
-      for (std::size_t j = group.lane; j < rows.columns; j += warp)
-        l += term(j, rows.weight(j) * rows.y[i * rows.columns + j]);
-      l = group.sum(l);
+      if (rows.classes) w = rows.weight(static_cast<std::size_t>(c));
+      if (rows.classes && rows.smoothing == T(0)) {
+        l = term(static_cast<std::size_t>(c), w);
+      } else {
+        for (std::size_t j = group.lane; j < rows.columns; j += warp) l += term(j, rows.target(i, c, j));
+        l = group.sum(l);
+      }
     }
     if (each && group.lane == 0) each[i] = l;
     losses += static_cast<double>(l);
@@ -191,14 +203,14 @@ __global__ void __launch_bounds__(threads)
        i += std::size_t{gridDim.x} * group.in_block) {
     const T* row = rows.p + i * rows.columns;
     const bool softmax = rows.loss == RowLoss::CrossEntropy;
-    const T c = rows.classes ? rows.y[i] : T(0);
+    const T c = rows.class_of(i);
+    if (!rows.counts(c)) {
+      for (std::size_t j = group.lane; j < rows.columns; j += warp) dp[i * rows.columns + j] = T(0);
+      continue;
+    }
     const bool valid = !rows.classes || rows.is_class(c);  // again: it may have been changed since the forward
     if (!valid && group.lane == 0) report(error, i, static_cast<float>(c));
-    const auto target = [&](std::size_t j) {  // wⱼyⱼ
-      if (!valid) return static_cast<T>(NAN);
-      const T y = !rows.classes ? rows.y[i * rows.columns + j] : static_cast<std::size_t>(c) == j ? T(1) : T(0);
-      return y == T(0) ? T(0) : rows.weight(j) * y;
-    };
+    const auto target = [&](std::size_t j) { return valid ? rows.target(i, c, j) : static_cast<T>(NAN); };
     T total = 0;
     LogSoftmaxOf<T> log_softmax;
     if (softmax) {

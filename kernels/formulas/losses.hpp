@@ -92,9 +92,61 @@ struct BinaryCrossEntropyWithLogits {
   }
 };
 
+/// With d = p − y, a parabola near 0 and a line far from it, whose slopes meet at |d| = δ (Huber 1964):
+/// ℓ = ½d² for |d| ≤ δ,  δ(|d| − ½δ) beyond
+/// ∂ℓ/∂p = d held to [−δ, δ]
+struct Huber {
+  double delta = 1;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V p, V y, V) const {
+    const V size = abs(p - y), half = constant<V>(0.5), end = constant<V>(delta);
+    return select(size > end, end * (size - half * end), half * size * size);  // NaN stays NaN
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V p, V y, V) const {
+    const V d = p - y, end = constant<V>(delta);
+    return select(d > end, end, select(d < -end, -end, d));
+  }
+};
+
+/// Huber's loss over β, so that the line has the slope 1; for β = 0 that is |p − y|:
+/// ℓ = ½d²/β for |d| < β,  |d| − ½β beyond
+/// ∂ℓ/∂p = d/β for |d| < β,  sign d beyond
+struct SmoothAbsoluteError {
+  double beta = 1;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V p, V y, V) const {
+    if (beta == 0) return AbsoluteError{}.value(p, y, y);
+    const V size = abs(p - y), half = constant<V>(0.5), end = constant<V>(beta);
+    return select(size >= end, size - half * end, half * size * size / end);
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V p, V y, V) const {
+    if (beta == 0) return AbsoluteError{}.derivative(p, y, y);
+    const V d = p - y, one = constant<V>(1), end = constant<V>(beta);
+    return select(d >= end, one, select(d <= -end, -one, d / end));
+  }
+};
+
+/// The divergence of Kullback and Leibler, Σ y·(log y − p), for p the logarithm of a probability:
+/// ℓ = y·(log y − p),  0 for y = 0;  with the targets as logarithms, ℓ = eʸ·(y − p)
+/// ∂ℓ/∂p = −y,  −eʸ
+struct KullbackLeibler {
+  bool log_target = false;
+  template <class V>
+  HANDGRAD_HOST_DEVICE V value(V p, V y, V) const {
+    const V share = log_target ? exp(y) : y, log_share = log_target ? y : log(y);
+    return select(p == p, vanishing(share, log_share - p), p);  // NaN stays NaN
+  }
+  template <class V>
+  HANDGRAD_HOST_DEVICE V derivative(V, V y, V) const {
+    return log_target ? -exp(y) : -y;
+  }
+};
+
 /// Any one of them.
 struct ElementLoss : std::variant<SquaredError, AbsoluteError, BinaryCrossEntropy, ClampedBinaryCrossEntropy,
-                                  BinaryCrossEntropyWithLogits> {
+                                  BinaryCrossEntropyWithLogits, Huber, SmoothAbsoluteError, KullbackLeibler> {
   using variant::variant;
 };
 

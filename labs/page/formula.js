@@ -24,7 +24,8 @@ const Formula = (() => {
   function ranges(e, symbols, found = {}) {
     if (e.symbol !== undefined) {
       const v = symbols[e.symbol];
-      if (e.index.length === 2) [found[e.index[0]], found[e.index[1]]] = [rows(v), columns(v)];
+      if (e.index.length > 2) e.index.forEach((name, i) => { found[name] = v.shape[i]; });  // one for each dimension
+      else if (e.index.length === 2) [found[e.index[0]], found[e.index[1]]] = [rows(v), columns(v)];
       else if (e.index.length === 1) found[e.index[0]] = v.data.length;
     }
     for (const part of e.of || []) ranges(part, symbols, found);
@@ -34,15 +35,17 @@ const Formula = (() => {
   /** The place of an element: its number and its indices. */
   function place(index, value, flat) {
     const at = {flat, index: {}};
-    if (index.length === 1) at.index[index[0]] = flat;
-    if (index.length === 2) {
-      at.index[index[0]] = Math.floor(flat / columns(value));
-      at.index[index[1]] = flat % columns(value);
+    let left = flat;
+    for (let i = index.length - 1; i >= 0; --i) {
+      const size = i === 0 ? left + 1 : index.length === 2 ? columns(value) : value.shape[i];
+      at.index[index[i]] = left % size;
+      left = Math.floor(left / size);
     }
     return at;
   }
 
   function flatIndex(e, value, at) {
+    if (e.index.length > 2) return e.index.reduce((flat, name, i) => flat * value.shape[i] + at.index[name], 0);
     if (e.index.length === 2) return at.index[e.index[0]] * columns(value) + at.index[e.index[1]];
     if (e.index.length === 1) return at.index[e.index[0]];
     return value.data.length > 1 ? at.flat : 0;
@@ -112,7 +115,11 @@ const Formula = (() => {
     if (e.symbol !== undefined) {
       const [i, j] = e.index.map((name) => slot[name]);
       if (!e.index.length && e.symbol in slot) { const k = slot[e.symbol]; return () => at[k]; }
-      const {data} = symbols[e.symbol], wide = columns(symbols[e.symbol]);
+      const {data, shape} = symbols[e.symbol], wide = columns(symbols[e.symbol]);
+      if (e.index.length > 2) {
+        const at_of = e.index.map((name) => slot[name]);
+        return () => data[at_of.reduce((flat, k, d) => flat * shape[d] + at[k], 0)];
+      }
       if (j !== undefined) return () => data[at[i] * wide + at[j]];
       if (i !== undefined) return () => data[at[i]];
       return data.length > 1 ? () => data[at[0]] : () => data[0];

@@ -11,6 +11,7 @@
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/neuron.hpp"
+#include "handgrad/layers/prelu.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/optim/sgd.hpp"
 #include "support/check.hpp"
@@ -194,6 +195,11 @@ BOOST_AUTO_TEST_CASE(parameters_that_do_not_fit_are_refused) {
   check_throws<ShapeError>([] { Neuron(Tensor<float>{1, 2}, Tensor<float>{1, 2}); }, {"(2,)"});
   check_throws<ValueError>([] { GELU("erf"); }, {"erf", "none", "tanh"});
   check_throws<ValueError>([] { Softplus(0); }, {"beta"});
+  check_throws<ValueError>([] { Hardtanh(1, 1); }, {"Hardtanh", "min_val", "max_val"});
+  check_throws<ValueError>([] { PReLU(0); }, {"PReLU", "num_parameters"});
+  PReLU<double> prelu(3);
+  check_throws<ShapeError>([&] { prelu.forward(zeros<double>({2, 4})); }, {"PReLU", "3 channels", "(2, 4)"});
+  check_throws<ShapeError>([&] { prelu.forward(zeros<double>({3})); }, {"PReLU", "3 channels", "(3,)"});
 }
 
 BOOST_AUTO_TEST_CASE(a_loss_gradient_on_another_batch_size) {

@@ -64,6 +64,14 @@ BOOST_AUTO_TEST_CASE(every_layer_says_why) {
   check_layer(GELU<double>("tanh"));
   check_layer(SiLU<double>());
   check_layer(Softplus<double>());
+  check_layer(Hardtanh<double>());
+  check_layer(Hardsigmoid<double>());
+  check_layer(Hardswish<double>());
+  check_layer(LogSigmoid<double>());
+  check_layer(Softsign<double>());
+  check_layer(Mish<double>());
+  check_layer(PReLU<double>());
+  check_layer(PReLU<double>(3));
   check_layer(Softmax<double>());
   check_layer(LogSoftmax<double>());
   check_layer(BatchNorm1d<double>(3));
@@ -80,6 +88,12 @@ BOOST_AUTO_TEST_CASE(every_loss_says_why) {
   check_loss(CrossEntropyLoss<double>(), p, classes);
   check_loss(CrossEntropyLoss<double>(), p, y);
   check_loss(NLLLoss<double>(), p, classes);
+  check_loss(CrossEntropyLoss<double>({.ignore_index = 1, .label_smoothing = 0.1}), p, classes);
+  check_loss(NLLLoss<double>({.ignore_index = 1}), p, classes);
+  check_loss(HuberLoss<double>(), p, y);
+  check_loss(SmoothL1Loss<double>(), p, y);
+  check_loss(KLDivLoss<double>(), p, y);
+  check_loss(KLDivLoss<double>({.log_target = true}), p, p);
 }
 
 BOOST_AUTO_TEST_CASE(every_optimizer_says_why) {

@@ -4,7 +4,9 @@
 #include <memory>
 
 #include "handgrad/layers/activations.hpp"
+#include "handgrad/layers/prelu.hpp"
 #include "handgrad/losses/bce.hpp"
+#include "handgrad/losses/kl_div.hpp"
 #include "handgrad/losses/mse.hpp"
 #include "support/check.hpp"
 #include "support/typed.hpp"
@@ -40,7 +42,17 @@ std::vector<Limits<T>> limits() {
           {std::make_shared<GELU<T>>("tanh"), {0, inf}, {0, 1}},
           {std::make_shared<SiLU<T>>(), {0, inf}, {0, 1}},
           {std::make_shared<Softplus<T>>(), {0, inf}, {0, 1}},
-          {std::make_shared<Softplus<T>>(2.0, 5.0), {0, inf}, {0, 1}}};
+          {std::make_shared<Softplus<T>>(2.0, 5.0), {0, inf}, {0, 1}},
+          {std::make_shared<Hardtanh<T>>(), {-1, 1}, {0, 0}},
+          {std::make_shared<Hardtanh<T>>(-2.0, 0.5), {-2, 0.5}, {0, 0}},
+          {std::make_shared<Hardsigmoid<T>>(), {0, 1}, {0, 0}},
+          {std::make_shared<Hardswish<T>>(), {0, inf}, {0, 1}},
+          {std::make_shared<LogSigmoid<T>>(), {-inf, 0}, {1, 0}},
+          {std::make_shared<Softsign<T>>(), {-1, 1}, {0, 0}},
+          {std::make_shared<Mish<T>>(), {0, inf}, {0, 1}},
+          {std::make_shared<PReLU<T>>(), {-inf, inf}, {0.25, 1}},
+          {std::make_shared<PReLU<T>>(1, 0.0), {0, inf}, {0, 1}},
+          {std::make_shared<PReLU<T>>(1, -0.5), {inf, inf}, {-0.5, 1}}};
 }
 
 }  // namespace
@@ -55,6 +67,7 @@ HANDGRAD_TEST_EVERYWHERE(activations_take_their_limits) {
   const Tensor<T> x = Tensor<T>({z.size()}, z).to(Place::device()), ones = full<T>({z.size()}, T(1), Place::device());
   const Tensor<T> far = Tensor<T>{T(-most), T(most)}.to(Place::device()), two = full<T>({2}, T(1), Place::device());
   for (const auto& [f, y, slope] : limits<T>()) {
+    f->to(Place::device());
     const std::string name = f->label();
     const std::vector<T> values = f->forward(x).to_vector(), slopes = f->backward(ones).to_vector();
     std::vector<double> expected_values, expected_slopes;
@@ -94,6 +107,17 @@ HANDGRAD_TEST_EVERYWHERE(losses_take_their_limits) {
   L1Loss<T> l1(Reduction::None);
   check(l1, {inf, inf, inf, inf, inf, inf, inf, inf, not_a_number}, {-1, 1, -1, 1, -1, 1, -1, 1, not_a_number},
         "L1Loss");
+  HuberLoss<T> huber({.delta = 2, .reduction = Reduction::None});
+  check(huber, {inf, inf, inf, inf, inf, inf, inf, inf, not_a_number}, {-2, 2, -2, 2, -2, 2, -2, 2, not_a_number},
+        "HuberLoss");
+  for (const double beta : {0.0, 0.5}) {
+    SmoothL1Loss<T> smooth({.reduction = Reduction::None, .beta = beta});
+    check(smooth, {inf, inf, inf, inf, inf, inf, inf, inf, not_a_number}, {-1, 1, -1, 1, -1, 1, -1, 1, not_a_number},
+          "SmoothL1Loss");
+  }
+  KLDivLoss<T> divergence(Reduction::None);
+  check(divergence, {0, 0, inf, -inf, inf, -inf, inf, -inf, not_a_number}, {0, 0, -1, -1, -0.5, -0.5, -0.25, -0.25, -1},
+        "KLDivLoss");
 }
 
 // log(1 + e⁻⁵⁰) is no difference of two large numbers.

@@ -22,16 +22,16 @@ def double(values):
     return torch.tensor(values, dtype=torch.float64)
 
 
-def cases(name, function, x, target, **weights):
+def cases(name, function, x, target, options={}, **weights):
     """The three reductions of one input. With `none` an upstream gradient `dy` comes in, else it is 1."""
     for reduction in REDUCTIONS:
         leaf = x.clone().requires_grad_()
-        value = function(leaf, target, reduction=reduction, **weights)
+        value = function(leaf, target, reduction=reduction, **weights, **options)
         dy = short(*value.shape) if reduction == "none" else double(1.0)
         value.backward(dy)
         yield {"loss": name, "reduction": reduction, "x": tensor(x), "target": tensor(target),
-               "weights": {k: tensor(w) for k, w in weights.items()}, "value": tensor(value), "dy": tensor(dy),
-               "dx": tensor(leaf.grad)}
+               "weights": {k: tensor(w) for k, w in weights.items()}} | ({"options": options} if options else {}) | {
+               "value": tensor(value), "dy": tensor(dy), "dx": tensor(leaf.grad)}
 
 
 def categorical(p, target, reduction):
@@ -80,5 +80,37 @@ def all_losses():
     yield from cases("CrossEntropyLoss", F.cross_entropy, z, torch.softmax(short(4, 3), dim=1))
 
 
+def divergence(p, target, reduction, log_target=False, batchmean=False):
+    return F.kl_div(p, target, reduction="batchmean" if batchmean and reduction == "mean" else reduction, log_target=log_target)
+
+
+def later_losses():
+    for shape in ((5,), (1, 1), (7, 3), (2, 3, 5)):
+        for delta in (1.0, 0.75):
+            yield from cases("HuberLoss", F.huber_loss, short(*shape), short(*shape), dict(delta=delta))
+        for beta in (1.0, 0.75, 0.0):
+            yield from cases("SmoothL1Loss", F.smooth_l1_loss, short(*shape), short(*shape), dict(beta=beta))
+        log_p = torch.round(torch.log_softmax(short(*shape), dim=-1), decimals=3)
+        soft = torch.round(torch.softmax(short(*shape), dim=-1), decimals=3)
+        for options in ({}, dict(batchmean=True)):
+            yield from cases("KLDivLoss", divergence, log_p, soft, options)
+        yield from cases("KLDivLoss", divergence, log_p, torch.log_softmax(short(*shape), dim=-1), dict(log_target=True))
+    yield from cases("KLDivLoss", divergence, double([[-0.5, -1.0, -3.0]]), double([[0.0, 1.0, 0.0]]))  # 0·log 0
+
+    for n, c in ((2, 2), (5, 3), (7, 11)):
+        classes = torch.tensor([0, *RS.randint(0, c, n - 1)])
+        some = classes.clone()
+        some[::2] = -100
+        soft = torch.round(torch.softmax(short(n, c), dim=1), decimals=3)
+        for weights in ({}, dict(weight=probability(c))):
+            yield from cases("NLLLoss", F.nll_loss, short(n, c), some, **weights)
+            yield from cases("NLLLoss", F.nll_loss, short(n, c), classes, dict(ignore_index=1), **weights)
+            for target, options in ((some, {}), (classes, dict(ignore_index=1)), (classes, dict(label_smoothing=0.1)),
+                                    (some, dict(label_smoothing=0.25)), (soft, dict(label_smoothing=0.3))):
+                yield from cases("CrossEntropyLoss", F.cross_entropy, short(n, c), target, options, **weights)
+    z = double([[1000.0, 0.0, -1000.0], [88.0, 89.0, 90.0], [-1000.0, -1000.0, -999.0]])
+    yield from cases("CrossEntropyLoss", F.cross_entropy, z, torch.tensor([0, 2, -100]), dict(label_smoothing=0.1))
+
+
 def generate():
-    write("losses", [torch], cases=list(all_losses()))
+    write("losses", [torch], cases=list(all_losses()) + list(later_losses()))

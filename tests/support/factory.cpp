@@ -9,9 +9,11 @@
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/pooling.hpp"
+#include "handgrad/layers/prelu.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
+#include "handgrad/losses/kl_div.hpp"
 #include "handgrad/losses/mse.hpp"
 #include "handgrad/optim/adam.hpp"
 #include "handgrad/optim/rmsprop.hpp"
@@ -107,6 +109,13 @@ std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& a
   if (name == "GELU") return std::make_shared<GELU<T>>(args["approximate"].text());
   if (name == "SiLU") return std::make_shared<SiLU<T>>();
   if (name == "Softplus") return std::make_shared<Softplus<T>>(args["beta"].number(), args["threshold"].number());
+  if (name == "Hardtanh") return std::make_shared<Hardtanh<T>>(args.number("min_val", -1), args.number("max_val", 1));
+  if (name == "Hardsigmoid") return std::make_shared<Hardsigmoid<T>>();
+  if (name == "Hardswish") return std::make_shared<Hardswish<T>>();
+  if (name == "LogSigmoid") return std::make_shared<LogSigmoid<T>>();
+  if (name == "Softsign") return std::make_shared<Softsign<T>>();
+  if (name == "Mish") return std::make_shared<Mish<T>>();
+  if (name == "PReLU") return std::make_shared<PReLU<T>>(static_cast<std::size_t>(args.number("num_parameters", 1)));
   if (name == "Softmax") return std::make_shared<Softmax<T>>(static_cast<int>(args["dim"].number()));
   if (name == "LogSoftmax") return std::make_shared<LogSoftmax<T>>(static_cast<int>(args["dim"].number()));
   if (name == "Dropout") return std::make_shared<Dropout<T>>(args["p"].number());
@@ -180,7 +189,7 @@ std::unique_ptr<Optimizer<T>> make_optimizer(const Reference& description, std::
 
 std::vector<Reference> layer_cases() {
   std::vector<Reference> cases;
-  for (const char* file : {"layers", "convolution"})
+  for (const char* file : {"layers", "convolution", "activations"})
     for (const Reference c : Reference::file(file)["cases"]) cases.push_back(c);
   return cases;
 }
@@ -211,9 +220,22 @@ std::unique_ptr<Loss<T>> make_loss(const Reference& description, Device device) 
   if (name == "BCEWithLogitsLoss")
     return std::make_unique<BCEWithLogitsLoss<T>>(
         BCEWithLogitsLossOptions<T>{.weight = weight("weight"), .pos_weight = weight("pos_weight"), .reduction = how});
-  const ClassLossOptions<T> options{.weight = weight("weight"), .reduction = how};
+  const auto number = [&](const char* key, double otherwise) {
+    return description.contains("options") ? description["options"].number(key, otherwise) : otherwise;
+  };
+  const auto flag = [&](const char* key) {
+    return description.contains("options") && description["options"].flag(key, false);
+  };
+  if (name == "HuberLoss") return std::make_unique<HuberLoss<T>>(HuberLossOptions{number("delta", 1), how});
+  if (name == "SmoothL1Loss") return std::make_unique<SmoothL1Loss<T>>(SmoothL1LossOptions{how, number("beta", 1)});
+  if (name == "KLDivLoss")
+    return std::make_unique<KLDivLoss<T>>(KLDivLossOptions{how, flag("log_target"), flag("batchmean")});
+  const auto ignored = static_cast<std::int64_t>(number("ignore_index", -100));
+  if (name == "CrossEntropyLoss")
+    return std::make_unique<CrossEntropyLoss<T>>(
+        CrossEntropyLossOptions<T>{weight("weight"), ignored, how, number("label_smoothing", 0)});
+  const ClassLossOptions<T> options{weight("weight"), ignored, how};
   if (name == "NLLLoss") return std::make_unique<NLLLoss<T>>(options);
-  if (name == "CrossEntropyLoss") return std::make_unique<CrossEntropyLoss<T>>(options);
   if (name == "CategoricalCrossEntropyLoss") return std::make_unique<CategoricalCrossEntropyLoss<T>>(options);
   throw std::runtime_error("no loss " + name);
 }

@@ -15,6 +15,7 @@
 using namespace handgrad;
 using handgrad::test::check_formulas;
 using handgrad::test::check_throws;
+using handgrad::test::layer_cases;
 using handgrad::test::make_layer;
 using handgrad::test::make_loss;
 using handgrad::test::Reference;
@@ -85,7 +86,7 @@ using Numbers = boost::mp11::mp_list<float, double>;
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(layers_compute_what_their_derivations_say, T, Numbers) {
   std::size_t checked = 0, described = 0, silent = 0;
-  for (const Reference reference : Reference::file("layers")["cases"]) {
+  for (const Reference& reference : layer_cases()) {
     const auto layer = make_layer<T>(reference, Device::cpu());
     if (!layer) continue;
     for (const Reference step : reference["steps"]) {

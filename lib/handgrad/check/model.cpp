@@ -122,7 +122,13 @@ const std::vector<Function>& functions() {
         elementwise("GELU", "Φ(z) + z·φ(z)", f::GELU{}),
         elementwise("GELU", "its φ′(z)", f::GELUTanh{}),
         elementwise("SiLU", "σ(z)(1 + z(1−σ(z)))", f::SiLU{}),
-        elementwise("Softplus", "σ(z)", f::Softplus{})};
+        elementwise("Softplus", "σ(z)", f::Softplus{}),
+        elementwise("Hardtanh", "the mask [−1 < z < 1]", f::Hardtanh{}),
+        elementwise("Hardsigmoid", "1/6 or 0", f::Hardsigmoid{}),
+        elementwise("Hardswish", "z/3 + ½, 0 or 1", f::Hardswish{}),
+        elementwise("LogSigmoid", "σ(−z)", f::LogSigmoid{}),
+        elementwise("Softsign", "1/(1 + |z|)²", f::Softsign{}),
+        elementwise("Mish", "t + z(1 − t²)σ(z)", f::Mish{})};
     all[0].wrong.clear();
     Function rows;
     rows.name = "softmax";

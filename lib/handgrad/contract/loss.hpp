@@ -46,6 +46,9 @@ class Loss : public LossInspection<T> {
   virtual void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) = 0;
   virtual void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) = 0;
 
+  /// The target of the last forward, for `derivation`.
+  const Tensor<T>& target() const { return y_; }
+
  private:
   friend class LossInspection<T>;
   const Tensor<T>& backward_checked(const Tensor<T>* upstream);

@@ -52,7 +52,7 @@ const Tensor<T>& forward(Layers<T> layers, const Tensor<T>& x) {
 template <class T>
 ActivationLayer<T>* activation(Layer<T>& layer) {
   return one_of<Identity<T>, Threshold<T>, Sigmoid<T>, Tanh<T>, ReLU<T>, LeakyReLU<T>, ELU<T>, GELU<T>, SiLU<T>,
-                Softplus<T>>(layer);
+                Softplus<T>, Hardtanh<T>, Hardsigmoid<T>, Hardswish<T>, LogSigmoid<T>, Softsign<T>, Mish<T>>(layer);
 }
 
 template <class T>

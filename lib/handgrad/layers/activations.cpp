@@ -1,7 +1,7 @@
 #include "handgrad/layers/activations.hpp"
 
-#include <optional>
 #include <variant>
+#include <vector>
 
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/format.hpp"
@@ -26,9 +26,10 @@ void ActivationLayer<T>::backward_into(const Tensor<T>& z, const Tensor<T>& y, c
 
 template <class T>
 void ActivationLayer<T>::kink_sides(const Tensor<T>& z, std::vector<bool>& sides) const {
-  const std::optional<double> kink = std::visit([](const auto& f) { return f.kink(); }, formula());
-  if (!kink) return;
-  for (const T v : z.to_vector()) sides.push_back(static_cast<double>(v) > *kink);
+  const std::vector<double> kinks = std::visit([](const auto& f) { return f.kinks(); }, formula());
+  if (kinks.empty()) return;
+  for (const T v : z.to_vector())
+    for (const double kink : kinks) sides.push_back(static_cast<double>(v) > kink);
 }
 
 namespace {
@@ -67,6 +68,21 @@ struct Written {
             {},
             {{"β", trace::constant(f.beta)}, {"t", trace::constant(f.threshold)}}};
   }
+  D operator()(formulas::Hardtanh f) const {
+    return {{"y = min(max(z, low), high)"},
+            {"dz = δ·[y > low]·[y < high]"},
+            {},
+            {{"low", trace::constant(f.low)}, {"high", trace::constant(f.high)}}};
+  }
+  D operator()(formulas::Hardsigmoid) const { return {{"y = min(max(z + 3, 0), 6)/6"}, {"dz = δ·[z > −3]·[z < 3]/6"}}; }
+  D operator()(formulas::Hardswish) const {
+    return {{"y = z·min(max(z + 3, 0), 6)/6"}, {"dz = δ·if(z ≤ −3, 0, if(z < 3, z/3 + 1/2, 1))"}};
+  }
+  D operator()(formulas::LogSigmoid) const { return {{"y = min(z, 0) − log1p(exp(−abs(z)))"}, {"dz = δ·σ(−z)"}}; }
+  D operator()(formulas::Softsign) const { return {{"y = z/(1 + abs(z))"}, {"dz = δ/(1 + abs(z))²"}}; }
+  D operator()(formulas::Mish) const {
+    return {{"t = tanh(log1p(exp(z)))", "y = z·t"}, {"dz = δ·(t + z·(1 − t²)·σ(z))"}};
+  }
 };
 
 }  // namespace
@@ -89,6 +105,13 @@ Softplus<T>::Softplus(double beta, double threshold) : beta_(beta), threshold_(t
   if (beta == 0) throw ValueError("Softplus: beta = 0, but the function divides by it");
 }
 
+template <class T>
+Hardtanh<T>::Hardtanh(double min_val, double max_val) : min_val_(min_val), max_val_(max_val) {
+  if (!(min_val < max_val))
+    throw ValueError("Hardtanh: min_val = " + format_number(min_val) + " below max_val = " + format_number(max_val) +
+                     " expected");
+}
+
 // clang-format off
 template <class T> formulas::Activation Identity<T>::formula() const { return formulas::Identity{}; }
 template <class T> formulas::Activation Threshold<T>::formula() const { return formulas::Threshold{}; }
@@ -99,6 +122,12 @@ template <class T> formulas::Activation LeakyReLU<T>::formula() const { return f
 template <class T> formulas::Activation ELU<T>::formula() const { return formulas::ELU{alpha_}; }
 template <class T> formulas::Activation SiLU<T>::formula() const { return formulas::SiLU{}; }
 template <class T> formulas::Activation Softplus<T>::formula() const { return formulas::Softplus{beta_, threshold_}; }
+template <class T> formulas::Activation Hardtanh<T>::formula() const { return formulas::Hardtanh{min_val_, max_val_}; }
+template <class T> formulas::Activation Hardsigmoid<T>::formula() const { return formulas::Hardsigmoid{}; }
+template <class T> formulas::Activation Hardswish<T>::formula() const { return formulas::Hardswish{}; }
+template <class T> formulas::Activation LogSigmoid<T>::formula() const { return formulas::LogSigmoid{}; }
+template <class T> formulas::Activation Softsign<T>::formula() const { return formulas::Softsign{}; }
+template <class T> formulas::Activation Mish<T>::formula() const { return formulas::Mish{}; }
 template <class T> formulas::Activation GELU<T>::formula() const {
   return tanh_ ? formulas::Activation(formulas::GELUTanh{}) : formulas::Activation(formulas::GELU{});
 }
@@ -106,6 +135,9 @@ template <class T> formulas::Activation GELU<T>::formula() const {
 template <class T> std::string LeakyReLU<T>::extra_repr() const { return "negative_slope=" + format_number(negative_slope_); }
 template <class T> std::string ELU<T>::extra_repr() const { return "alpha=" + format_number(alpha_); }
 template <class T> std::string GELU<T>::extra_repr() const { return tanh_ ? "approximate='tanh'" : "approximate='none'"; }
+template <class T> std::string Hardtanh<T>::extra_repr() const {
+  return "min_val=" + format_number(min_val_) + ", max_val=" + format_number(max_val_);
+}
 template <class T> std::string Softplus<T>::extra_repr() const {
   return "beta=" + format_number(beta_) + ", threshold=" + format_number(threshold_);
 }
@@ -122,7 +154,13 @@ template <class T> std::string Softplus<T>::extra_repr() const {
   template class ELU<T>;             \
   template class GELU<T>;            \
   template class SiLU<T>;            \
-  template class Softplus<T>;
+  template class Softplus<T>;        \
+  template class Hardtanh<T>;        \
+  template class Hardsigmoid<T>;     \
+  template class Hardswish<T>;       \
+  template class LogSigmoid<T>;      \
+  template class Softsign<T>;        \
+  template class Mish<T>;
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)
 #undef HANDGRAD_INSTANTIATE

@@ -117,4 +117,51 @@ class Softplus : public ActivationLayer<T> {
   double beta_, threshold_;
 };
 
+/// f(z) = z held to [min_val, max_val],  f′(z) = 1 inside, else 0. Throws ValueError unless min_val < max_val.
+template <class T = float>
+class Hardtanh : public ActivationLayer<T> {
+ public:
+  explicit Hardtanh(double min_val = -1, double max_val = 1);
+  formulas::Activation formula() const override;
+  std::string extra_repr() const override;
+
+ private:
+  double min_val_, max_val_;
+};
+
+/// f(z) = min(max(z + 3, 0), 6)/6,  f′(z) = 1/6 for −3 < z < 3, else 0
+template <class T = float>
+class Hardsigmoid : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = z·min(max(z + 3, 0), 6)/6,  f′(z) = z/3 + ½ for −3 < z < 3, 0 below, 1 above
+template <class T = float>
+class Hardswish : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = log σ(z),  f′(z) = σ(−z)
+template <class T = float>
+class LogSigmoid : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = z/(1 + |z|),  f′(z) = 1/(1 + |z|)²
+template <class T = float>
+class Softsign : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
+/// f(z) = z·t with t = tanh(log(1 + eᶻ)),  f′(z) = t + z·(1 − t²)·σ(z)
+template <class T = float>
+class Mish : public ActivationLayer<T> {
+ public:
+  formulas::Activation formula() const override;
+};
+
 }  // namespace handgrad

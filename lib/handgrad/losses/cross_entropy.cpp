@@ -1,6 +1,9 @@
 #include "handgrad/losses/cross_entropy.hpp"
 
+#include <algorithm>
+
 #include "handgrad/base/backend.hpp"
+#include "handgrad/base/format.hpp"
 #include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
 
@@ -21,42 +24,60 @@ Shape RowLoss<T>::losses_shape(const Shape& prediction, const Shape& target) con
   return rows;
 }
 
+template <class T>
+CrossEntropyLoss<T>::CrossEntropyLoss(CrossEntropyLossOptions<T> options)
+    : RowLoss<T>({std::move(options.weight), options.ignore_index, options.reduction}),
+      smoothing_(static_cast<T>(options.label_smoothing)) {
+  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
+    throw ValueError("CrossEntropyLoss: label_smoothing = " + format_number(options.label_smoothing) +
+                     ", a number in [0, 1] expected");
+}
+
 // Classes, or distributions, which have the prediction's shape.
 template <class T>
-static kernels::Targets<T> targets(const Tensor<T>& p, const Tensor<T>& y) {
-  return {y.data(), !(y.shape() == p.shape())};
+static kernels::Targets<T> targets(const Tensor<T>& p, const Tensor<T>& y, T ignored, T smoothing) {
+  return {y.data(), !(y.shape() == p.shape()), ignored, smoothing};
 }
 
 template <class T>
 void RowLoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) {
   if (weight_.defined()) weight_ = weight_.to(p.device());
   divisor_.reserve({}, p.device());
-  const auto bad = backend<T>(p.device())
-                       .losses.row_forward(static_cast<kernels::RowLoss>(kind()), view::matrix(p), targets(p, y),
-                                           view::vector(weight_), static_cast<kernels::Reduction>(this->reduction()),
-                                           divisor_.data(), value.data());
+  const auto bad =
+      backend<T>(p.device())
+          .losses.row_forward(static_cast<kernels::RowLoss>(kind()), view::matrix(p),
+                              targets(p, y, ignored_, smoothing()), view::vector(weight_),
+                              static_cast<kernels::Reduction>(this->reduction()), divisor_.data(), value.data());
   if (bad) throw_bad_class(this->name() + ": ", *bad);
 }
 
 template <class T>
 void RowLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) {
   const auto bad = backend<T>(p.device())
-                       .losses.row_backward(static_cast<kernels::RowLoss>(kind()), view::matrix(p), targets(p, y),
-                                            view::vector(weight_), divisor_.data(), view::matrix(dp));
+                       .losses.row_backward(static_cast<kernels::RowLoss>(kind()), view::matrix(p),
+                                            targets(p, y, ignored_, smoothing()), view::vector(weight_),
+                                            divisor_.data(), view::matrix(dp));
   if (bad) throw_bad_class(this->name() + ": ", *bad);
 }
 
 template <class T>
 trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& target) const {
   const bool classes = !(target == prediction), mean = this->reduction() == Reduction::Mean;
-  const bool weighted = weight_.defined(), logits = kind() == Kind::CrossEntropy;
+  const bool weighted = weight_.defined(), logits = kind() == Kind::CrossEntropy, smoothed = smoothing() != T(0);
+  const std::vector<T> y = classes ? this->target().to_vector() : std::vector<T>();
+  const bool some_ignored = std::find(y.begin(), y.end(), ignored_) != y.end();
   // The share of class j in row n's target, times the class's weight; and a sum over the classes that have a share.
+  const std::string counts = some_ignored ? "(1 − [y[n] = i])·" : "";
   const auto share = [&](const std::string& j) {
-    return (weighted ? "w[" + j + "]·" : "") + (classes ? "[y[n] = " + j + "]" : "y[n," + j + "]");
+    std::string text = classes ? "[y[n] = " + j + "]" : "y[n," + j + "]";
+    if (smoothed) text = "((1 − ε)·" + text + " + ε/C)";
+    return counts + (weighted ? "w[" + j + "]·" : "") + text;
   };
   const auto where_shared = [&](const std::string& j, const std::string& then) {  // 0·log 0 = 0
-    return classes ? "if(y[n] = " + j + ", " + (weighted ? "w[" + j + "]·" : "") + then + ", 0)"
-                   : "if(y[n," + j + "] = 0, 0, " + share(j) + "·" + then + ")";
+    if (smoothed) return share(j) + "·" + then;
+    const std::string shared = classes ? "if(y[n] = " + j + ", " + (weighted ? "w[" + j + "]·" : "") + then + ", 0)"
+                                       : "if(y[n," + j + "] = 0, 0, " + share(j) + "·" + then + ")";
+    return some_ignored ? "if(y[n] = i, 0, " + shared + ")" : shared;
   };
   trace::Derivation d;
   if (logits) {
@@ -71,17 +92,27 @@ trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& t
     d.forward = {{"ℓ = −Σ y∘log p", "ℓ[n] = −sum(j: " + where_shared("j", "log(p[n,j])") + ")"}};
   }
   if (mean && weighted && classes)
-    d.forward.emplace_back("N = Σₙ w[yₙ]", "N = sum(n: sum(j: w[j]·[y[n] = j]))");
+    d.forward.emplace_back("N = Σₙ w[yₙ]", "N = sum(n: sum(j: " + counts + "w[j]·[y[n] = j]))");
+  else if (mean && some_ignored)
+    d.forward.emplace_back("N = number of rows that count", "N = sum(n: 1 − [y[n] = i])");
   else if (mean)
     d.known.emplace_back("N", trace::constant(static_cast<double>(losses_shape(prediction, target).numel())));
   if (weighted) d.known.emplace_back("w", trace::array(weight_));
+  if (some_ignored) d.known.emplace_back("i", trace::constant(static_cast<double>(ignored_)));
+  if (smoothed) {
+    d.known.emplace_back("ε", trace::constant(static_cast<double>(smoothing())));
+    d.known.emplace_back("C", trace::constant(static_cast<double>(prediction.columns())));
+  }
   if (this->reduction() == Reduction::None)
     d.forward.back().target = "L";  // the losses of the rows are what is kept
   else
     d.forward.emplace_back(mean ? "L = sum(n: ℓ[n])/N" : "L = sum(n: ℓ[n])");
   const std::string over = mean ? "/N" : "";
   if (logits) {
-    const std::string total = weighted || !classes ? "·sum(k: " + share("k") + ")" : "";
+    // Σₖ of the shares of a row: 1 for a class without weights, if the row counts.
+    const std::string total = weighted || !classes ? "·sum(k: " + share("k") + ")"
+                              : some_ignored       ? "·(1 − [y[n] = i])"
+                                                   : "";
     d.backward = {{"dz = (p − y)" + over, "dz[n,j] = (p[n,j]" + total + " − " + share("j") + ")" + over}};
   } else if (kind() == Kind::NegativeLogLikelihood) {
     d.backward = {{"dp = −y" + over, "dp[n,j] = −" + share("j") + over}};

@@ -1,24 +1,41 @@
 #pragma once
+#include <cstdint>
+
 #include "handgrad/contract/loss.hpp"
 
 namespace handgrad {
 
-/// `weight`: one factor w for each class (C), undefined for 1.
+/// `weight`: one factor w for each class (C), undefined for 1. `ignore_index`: a row with this target costs nothing,
+/// has no gradient, and does not count in a mean (padding, a label that is not known).
 template <class T>
 struct ClassLossOptions {
   Tensor<T> weight = {};
+  std::int64_t ignore_index = -100;
   Reduction reduction = Reduction::Mean;
+};
+
+/// `label_smoothing` ε: the target y becomes (1−ε)·y + ε/C, so that no class is ever quite out of the question.
+template <class T>
+struct CrossEntropyLossOptions {
+  Tensor<T> weight = {};
+  std::int64_t ignore_index = -100;
+  Reduction reduction = Reduction::Mean;
+  double label_smoothing = 0;
 };
 
 /// What the losses of rows share: predictions p (N×C), one row an example, or (C,) for a single one. Targets are either
 /// classes, y (N) with elements 0 … C−1 (of type T, as all tensors), or distributions, y (N×C): one-hot or soft.
-/// None keeps one loss a row, (N). Mean divides by N, or for classes with weights by Σₙ w(yₙ), as PyTorch does.
+/// None keeps one loss a row, (N). Mean divides by N, or for classes by Σₙ w(yₙ) over the rows that are not ignored, as
+/// PyTorch does; where all are, the mean is NaN.
 ///
 /// Throws ShapeError for other shapes, ValueError for a class that does not exist (as NaN).
 template <class T>
 class RowLoss : public Loss<T> {
  public:
-  explicit RowLoss(ClassLossOptions<T> options) : Loss<T>(options.reduction), weight_(std::move(options.weight)) {}
+  explicit RowLoss(ClassLossOptions<T> options)
+      : Loss<T>(options.reduction),
+        weight_(std::move(options.weight)),
+        ignored_(static_cast<T>(options.ignore_index)) {}
   trace::Derivation derivation(const Shape& prediction, const Shape& target) const override;
 
  protected:
@@ -27,22 +44,31 @@ class RowLoss : public Loss<T> {
   Shape losses_shape(const Shape& prediction, const Shape& target) const override;
   void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;
   void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) override;
+  virtual T smoothing() const { return T(0); }
 
  private:
   Tensor<T> weight_, divisor_;
+  T ignored_;
 };
 
 /// Softmax and cross-entropy in one, for logits z: with p = softmax(z) and class weights w
 ///     ℓ = −Σⱼ wⱼ·yⱼ·log pⱼ = −Σⱼ wⱼ·yⱼ·(zⱼ − log Σₖ e^(zₖ))
 /// Derivation: ∂(log pⱼ)/∂zᵢ = 1[i=j] − pᵢ   ⇒   ∂ℓ/∂zᵢ = −wᵢyᵢ + pᵢ·Σⱼ wⱼyⱼ;   for one class y without weights: p − y.
+/// With label_smoothing ε, (1−ε)·y + ε/C takes the place of y (Szegedy et al. 2016), and the mean's divisor stays.
+/// Throws ValueError for an ε outside [0, 1].
 template <class T = float>
 class CrossEntropyLoss : public RowLoss<T> {
  public:
-  explicit CrossEntropyLoss(ClassLossOptions<T> options = {}) : RowLoss<T>(std::move(options)) {}
-  explicit CrossEntropyLoss(Reduction reduction) : RowLoss<T>({.reduction = reduction}) {}
+  explicit CrossEntropyLoss(CrossEntropyLossOptions<T> options = {});
+  explicit CrossEntropyLoss(Reduction reduction)
+      : CrossEntropyLoss(CrossEntropyLossOptions<T>{.reduction = reduction}) {}
 
  protected:
   typename RowLoss<T>::Kind kind() const override { return RowLoss<T>::Kind::CrossEntropy; }
+  T smoothing() const override { return smoothing_; }
+
+ private:
+  T smoothing_;
 };
 
 /// For logarithms of probabilities, as LogSoftmax gives them:
@@ -72,7 +98,7 @@ class CategoricalCrossEntropyLoss : public RowLoss<T> {
 
 CrossEntropyLoss()->CrossEntropyLoss<float>;
 CrossEntropyLoss(Reduction)->CrossEntropyLoss<float>;
-CrossEntropyLoss(ClassLossOptions<float>)->CrossEntropyLoss<float>;
+CrossEntropyLoss(CrossEntropyLossOptions<float>)->CrossEntropyLoss<float>;
 NLLLoss()->NLLLoss<float>;
 NLLLoss(Reduction)->NLLLoss<float>;
 NLLLoss(ClassLossOptions<float>)->NLLLoss<float>;

@@ -17,7 +17,7 @@ void ElementLoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor
   backend<T>(p.device())
       .losses.element_forward(formula(), view::vector(p), view::vector(y), view::vector(weights()),
                               view::vector(positive_weights()), static_cast<kernels::Reduction>(this->reduction()),
-                              factor<T>(this->reduction(), p.numel()), value.data());
+                              factor<T>(this->reduction(), divisor(p.shape())), value.data());
 }
 
 template <class T>
@@ -25,7 +25,7 @@ void ElementLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tenso
   // dpᵢ = (1/N)·wᵢ·∂ℓ/∂p(pᵢ, yᵢ)
   backend<T>(p.device())
       .losses.element_backward(formula(), view::vector(p), view::vector(y), view::vector(weights()),
-                               view::vector(positive_weights()), factor<T>(this->reduction(), p.numel()),
+                               view::vector(positive_weights()), factor<T>(this->reduction(), divisor(p.shape())),
                                view::vector(dp));
 }
 
@@ -45,6 +45,25 @@ struct Written {
 
   Pieces operator()(formulas::SquaredError) const { return {"p", {}, "(p − y)²", "2·(p − y)"}; }
   Pieces operator()(formulas::AbsoluteError) const { return {"p", {}, "abs(p − y)", "sign(p − y)"}; }
+  Pieces operator()(formulas::Huber f) const {
+    return {"p",
+            {"d = p − y"},
+            "if(abs(d) > c, c·(abs(d) − c/2), d²/2)",
+            "max(min(d, c), −c)",
+            {{"c", trace::constant(f.delta)}}};
+  }
+  Pieces operator()(formulas::SmoothAbsoluteError f) const {
+    if (f.beta == 0) return (*this)(formulas::AbsoluteError{});
+    return {"p",
+            {"d = p − y"},
+            "if(abs(d) ≥ β, abs(d) − β/2, d²/(2·β))",
+            "if(abs(d) ≥ β, sign(d), d/β)",
+            {{"β", trace::constant(f.beta)}}};
+  }
+  Pieces operator()(formulas::KullbackLeibler f) const {
+    if (f.log_target) return {"p", {"q = exp(y)"}, "q·(y − p)", "(−q)"};
+    return {"p", {}, "if(y = 0, 0, y·(log(y) − p))", "(−y)"};
+  }
   Pieces operator()(formulas::BinaryCrossEntropy) const {
     return {"p",
             {},
@@ -81,7 +100,7 @@ trace::Derivation ElementLoss<T>::derivation(const Shape& prediction, const Shap
   d.forward.emplace_back(((none ? "L = " : "ℓ = ") + weight + pieces.value).c_str());
   if (!none) d.forward.emplace_back(mean ? "L = sum(i: ℓ[i])/N" : "L = sum(i: ℓ[i])");
   d.backward.emplace_back((gradient + weight + pieces.derivative + (mean ? "/N" : "")).c_str());
-  if (mean) d.known.emplace_back("N", trace::constant(static_cast<double>(prediction.numel())));
+  if (mean) d.known.emplace_back("N", trace::constant(static_cast<double>(divisor(prediction))));
   if (weights()) d.known.emplace_back("w", trace::array(*weights()));
   if (positive_weights()) d.known.emplace_back("q", trace::array(*positive_weights()));
   return d;

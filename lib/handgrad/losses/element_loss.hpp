@@ -21,6 +21,8 @@ class ElementLoss : public Loss<T> {
   /// Weights of the elements, and of the positive class; of the prediction's shape, or null for none.
   virtual const Tensor<T>* weights() const { return nullptr; }
   virtual const Tensor<T>* positive_weights() const { return nullptr; }
+  /// By what Mean divides.
+  virtual std::size_t divisor(const Shape& prediction) const { return prediction.numel(); }
 
   void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;
   void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) override;

@@ -22,9 +22,57 @@ class L1Loss : public ElementLoss<T> {
   void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const override;
 };
 
+struct HuberLossOptions {
+  double delta = 1;
+  Reduction reduction = Reduction::Mean;
+};
+
+/// With d = p − y:  ℓ = ½d² for |d| ≤ δ, δ(|d| − ½δ) beyond;  ∂ℓ/∂p = d held to [−δ, δ] (Huber 1964). Large errors pull
+/// no harder than δ, so that an outlier does not rule the fit. Throws ValueError unless delta > 0.
+template <class T = float>
+class HuberLoss : public ElementLoss<T> {
+ public:
+  explicit HuberLoss(HuberLossOptions options = {});
+  explicit HuberLoss(Reduction reduction) : HuberLoss(HuberLossOptions{.reduction = reduction}) {}
+  formulas::ElementLoss formula() const override;
+
+ protected:
+  void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const override;
+
+ private:
+  double delta_;
+};
+
+struct SmoothL1LossOptions {
+  Reduction reduction = Reduction::Mean;
+  double beta = 1;
+};
+
+/// With d = p − y:  ℓ = ½d²/β for |d| < β, |d| − ½β beyond;  ∂ℓ/∂p = d/β, sign d beyond: HuberLoss over its δ, and
+/// L1Loss for β = 0. Throws ValueError for a negative β.
+template <class T = float>
+class SmoothL1Loss : public ElementLoss<T> {
+ public:
+  explicit SmoothL1Loss(SmoothL1LossOptions options = {});
+  explicit SmoothL1Loss(Reduction reduction) : SmoothL1Loss(SmoothL1LossOptions{.reduction = reduction}) {}
+  formulas::ElementLoss formula() const override;
+
+ protected:
+  void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const override;
+
+ private:
+  double beta_;
+};
+
 MSELoss()->MSELoss<float>;
 MSELoss(Reduction)->MSELoss<float>;
 L1Loss()->L1Loss<float>;
 L1Loss(Reduction)->L1Loss<float>;
+HuberLoss()->HuberLoss<float>;
+HuberLoss(HuberLossOptions)->HuberLoss<float>;
+HuberLoss(Reduction)->HuberLoss<float>;
+SmoothL1Loss()->SmoothL1Loss<float>;
+SmoothL1Loss(SmoothL1LossOptions)->SmoothL1Loss<float>;
+SmoothL1Loss(Reduction)->SmoothL1Loss<float>;
 
 }  // namespace handgrad

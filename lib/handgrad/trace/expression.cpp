@@ -245,7 +245,9 @@ std::size_t flat_index(const Expression& symbol, const Array& array, const Place
     return found->second;
   };
   std::size_t flat = 0;
-  if (symbol.indices.size() == 2)
+  if (symbol.indices.size() > 2)
+    for (std::size_t i = 0; i < array.shape.rank(); ++i) flat = flat * array.shape[static_cast<int>(i)] + index(i);
+  else if (symbol.indices.size() == 2)
     flat = index(0) * array.shape.columns() + index(1);
   else if (symbol.indices.size() == 1)
     flat = index(0);
@@ -268,9 +270,14 @@ double symbol_value(const Expression& symbol, const Symbols& symbols, const Plac
 void find_ranges(const Expression& e, const Symbols& symbols, std::map<std::string, std::size_t>& found) {
   if (e.kind == Kind::Symbol && !e.indices.empty()) {
     const Array& array = known(e.name, symbols);
-    const std::size_t sizes[] = {e.indices.size() == 1 ? array.numbers.size() : array.shape.rows(),
-                                 array.shape.columns()};
-    if (e.indices.size() > 2) throw ShapeError("formula: " + e.name + " with more than two indices");
+    std::vector<std::size_t> sizes{e.indices.size() == 1 ? array.numbers.size() : array.shape.rows(),
+                                   array.shape.columns()};
+    if (e.indices.size() > 2) {  // one for each dimension
+      if (e.indices.size() != array.shape.rank())
+        throw ShapeError("formula: " + e.name + " of shape " + array.shape.str() + " with " +
+                         std::to_string(e.indices.size()) + " indices");
+      sizes.assign(array.shape.begin(), array.shape.end());
+    }
     for (std::size_t i = 0; i < e.indices.size(); ++i)
       if (const auto [entry, added] = found.emplace(e.indices[i], sizes[i]); !added && entry->second != sizes[i])
         throw ShapeError("formula: the index " + e.indices[i] + " runs to " + std::to_string(entry->second) +
@@ -349,6 +356,17 @@ Expression with_numbers(const Expression& e, const Symbols& symbols, Place& plac
 }  // namespace
 
 Expression Expression::parse(const std::string& text) { return Parser(text).whole(); }
+
+Place place_in(const Shape& shape, const std::vector<std::string>& indices, std::size_t flat) {
+  Place place{flat, {}};
+  std::size_t left = flat;
+  for (std::size_t i = indices.size(); i-- > 0;) {
+    const std::size_t size = i == 0 ? left + 1 : indices.size() == 2 ? shape.columns() : shape[static_cast<int>(i)];
+    place.indices[indices[i]] = left % size;
+    left /= size;
+  }
+  return place;
+}
 
 std::map<std::string, std::size_t> ranges(const Expression& expression, const Symbols& symbols) {
   std::map<std::string, std::size_t> found;

@@ -52,6 +52,10 @@ struct Place {
   std::map<std::string, std::size_t> indices;
 };
 
+/// The place of element number `flat` of a tensor whose element has these indices: one counts all elements, two rows
+/// (all dimensions but the last) and columns, more the dimensions.
+Place place_in(const Shape& shape, const std::vector<std::string>& indices, std::size_t flat);
+
 /// How far each index of an expression runs, found from the shapes of the symbols that it indexes. Throws ShapeError
 /// when two symbols say different things, or when a symbol is not known.
 std::map<std::string, std::size_t> ranges(const Expression& expression, const Symbols& symbols);

@@ -204,11 +204,7 @@ void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation,
       result.array.shape = shape_of(equation, symbols);
       for (const auto& [name, value] : a.inputs) result.single |= trace_.values[value].single;
       for (std::size_t i = 0; i < result.array.shape.numel(); ++i) {
-        Place place{i, {}};
-        const std::size_t columns = result.array.shape.columns();
-        if (a.indices.size() == 1) place.indices[a.indices[0]] = i;
-        if (a.indices.size() == 2) place.indices = {{a.indices[0], i / columns}, {a.indices[1], i % columns}};
-        const double number = evaluate(*a.element, symbols, place);
+        const double number = evaluate(*a.element, symbols, place_in(result.array.shape, a.indices, i));
         result.array.numbers.push_back(result.single ? static_cast<double>(static_cast<float>(number)) : number);
       }
     }

@@ -23,13 +23,7 @@ Place Trace::place(std::size_t assignment, std::size_t flat) const {
   if (flat >= array.numbers.size())
     throw ValueError("trace: " + a.target + " of shape " + array.shape.str() + " has no element " +
                      std::to_string(flat));
-  Place place{flat, {}};
-  if (a.indices.size() == 1) place.indices[a.indices[0]] = flat;
-  if (a.indices.size() == 2) {
-    place.indices[a.indices[0]] = flat / array.shape.columns();
-    place.indices[a.indices[1]] = flat % array.shape.columns();
-  }
-  return place;
+  return place_in(array.shape, a.indices, flat);
 }
 
 std::vector<std::size_t> Trace::uses(std::size_t assignment) const {

@@ -1,0 +1,35 @@
+#pragma once
+#include "handgrad/losses/element_loss.hpp"
+
+namespace handgrad {
+
+struct KLDivLossOptions {
+  Reduction reduction = Reduction::Mean;
+  bool log_target = false;  ///< the targets are logarithms, too
+  bool batchmean = false;   ///< Mean divides by the rows, as PyTorch's reduction="batchmean": that is the divergence
+};
+
+/// The divergence of Kullback and Leibler of a distribution q = softmax(z) from the target y, for predictions that are
+/// logarithms, p = log q, as LogSoftmax gives them:
+///     ℓ = y·(log y − p), 0 where y = 0,   ∂ℓ/∂p = −y;   with log_target ℓ = eʸ·(y − p),   ∂ℓ/∂p = −eʸ
+/// As PyTorch's, element by element: a mean over all elements is the divergence over the number of classes; `batchmean`
+/// is the mean over the rows. Its gradient is that of cross-entropy, from which it differs by Σ y·log y.
+template <class T = float>
+class KLDivLoss : public ElementLoss<T> {
+ public:
+  explicit KLDivLoss(KLDivLossOptions options = {}) : ElementLoss<T>(options.reduction), options_(options) {}
+  explicit KLDivLoss(Reduction reduction) : KLDivLoss(KLDivLossOptions{.reduction = reduction}) {}
+  formulas::ElementLoss formula() const override;
+
+ protected:
+  std::size_t divisor(const Shape& prediction) const override;
+
+ private:
+  KLDivLossOptions options_;
+};
+
+KLDivLoss()->KLDivLoss<float>;
+KLDivLoss(KLDivLossOptions)->KLDivLoss<float>;
+KLDivLoss(Reduction)->KLDivLoss<float>;
+
+}  // namespace handgrad
