@@ -2,6 +2,7 @@
 // Optimizers' steps, and what is done to gradients before them: all parameters at once.
 #include <array>
 #include <span>
+#include <type_traits>
 
 #include "kernels/formulas/optimizers.hpp"
 #include "kernels/view.hpp"
@@ -17,6 +18,18 @@ struct Update {
   formulas::UpdateRule rule;
 };
 
+/// May the rule have so many states? (What it may not is not compiled.)
+template <class Rule>
+constexpr bool may_have(int states) {
+  using namespace formulas;
+  if constexpr (std::is_same_v<Rule, SGD>)
+    return states <= 1;
+  else if constexpr (std::is_same_v<Rule, RMSprop>)
+    return states >= 1;
+  else
+    return states == Rule{}.states();
+}
+
 template <class T>
 class Optimizers {
  public:
@@ -26,6 +39,8 @@ class Optimizers {
   /// *norm = ‖all gradients as one vector‖ₚ, p ≥ 1 or ∞; each is then multiplied by max_norm/(norm + 1e-6) where that
   /// is below 1.
   virtual void clip_norm(std::span<const Vector<T>> grads, T max_norm, double p, T* norm) = 0;
+  /// x ← x/max(‖x‖₂, eps), and *norm = ‖x‖₂ of before
+  virtual void normalize(Vector<T> x, T eps, T* norm) = 0;
   /// Each element held to [−bound, bound].
   virtual void clip_value(std::span<const Vector<T>> grads, T bound) = 0;
 };
@@ -37,6 +52,7 @@ class OptimizersOn final : public Optimizers<T> {
   explicit OptimizersOn(D& device) : device_(device) {}
   void optimize(std::span<const Update<T>> updates) override;
   void clip_norm(std::span<const Vector<T>> grads, T max_norm, double p, T* norm) override;
+  void normalize(Vector<T> x, T eps, T* norm) override;
   void clip_value(std::span<const Vector<T>> grads, T bound) override;
 
  private:

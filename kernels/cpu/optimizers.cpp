@@ -46,19 +46,19 @@ void OptimizersOn<D, T>::optimize(std::span<const Update<T>> updates) {
   for (const Update<T>& u : updates)
     std::visit(
         [&](const auto rule) {  // a copy, which no store can change: its numbers stay in registers
-          constexpr bool one_or_none = std::is_same_v<decltype(rule), const formulas::SGD>;
+          using Rule = std::decay_t<decltype(rule)>;
           switch (rule.states()) {
             case 0:
-              if constexpr (one_or_none) update<0>(rule, u);
+              if constexpr (may_have<Rule>(0)) update<0>(rule, u);
               break;
             case 1:
-              update<1>(rule, u);
+              if constexpr (may_have<Rule>(1)) update<1>(rule, u);
               break;
             case 2:
-              if constexpr (!one_or_none) update<2>(rule, u);
+              if constexpr (may_have<Rule>(2)) update<2>(rule, u);
               break;
             default:
-              if constexpr (!one_or_none) update<3>(rule, u);
+              if constexpr (may_have<Rule>(3)) update<3>(rule, u);
           }
         },
         u.rule);
@@ -88,6 +88,15 @@ void OptimizersOn<D, T>::clip_norm(std::span<const Vector<T>> grads, T max_norm,
     for (const Vector<T>& g : grads)
       map(
           g.size, g.data, [=](Batch<T> v) { return factor * v; }, g.data);
+}
+
+template <class D, class T>
+void OptimizersOn<D, T>::normalize(Vector<T> x, T eps, T* norm) {
+  *norm = static_cast<T>(std::sqrt(sum<T>(
+      x.size, [](Batch<T> v) { return v * v; }, x.data)));
+  const T divisor = *norm < eps ? eps : *norm;
+  map(
+      x.size, x.data, [=](Batch<T> v) { return v / divisor; }, x.data);
 }
 
 template <class D, class T>

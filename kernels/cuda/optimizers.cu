@@ -163,19 +163,19 @@ void OptimizersOn<D, T>::optimize(std::span<const Update<T>> updates) {
     const auto group = updates.subspan(begin, end - begin);
     std::visit(
         [&](const auto& rule) {
-          constexpr bool one_or_none = std::is_same_v<std::decay_t<decltype(rule)>, formulas::SGD>;
+          using Rule = std::decay_t<decltype(rule)>;
           switch (rule.states()) {
             case 0:
-              if constexpr (one_or_none) update<0>(device_, rule, group);
+              if constexpr (may_have<Rule>(0)) update<0>(device_, rule, group);
               break;
             case 1:
-              update<1>(device_, rule, group);
+              if constexpr (may_have<Rule>(1)) update<1>(device_, rule, group);
               break;
             case 2:
-              if constexpr (!one_or_none) update<2>(device_, rule, group);
+              if constexpr (may_have<Rule>(2)) update<2>(device_, rule, group);
               break;
             default:
-              if constexpr (!one_or_none) update<3>(device_, rule, group);
+              if constexpr (may_have<Rule>(3)) update<3>(device_, rule, group);
           }
         },
         updates[begin].rule);
@@ -197,6 +197,34 @@ void OptimizersOn<D, T>::clip_norm(std::span<const Vector<T>> grads, T max_norm,
   for_tables<Row>(grads, clipped<T>, [&](const Table<Row>& table, unsigned here, unsigned) {
     device_.launch(update_kernel<ToNorm<T>, Row>, here, threads, ToNorm<T>{norm, max_norm}, table);
   });
+}
+
+namespace {
+
+template <class T>
+struct StoreRoot {
+  T* norm;
+  __device__ void operator()(double sum) const { *norm = static_cast<T>(formulas::sqrt(sum)); }
+};
+template <class T>
+struct Square {
+  const T* x;
+  __device__ double operator()(std::size_t i) const { return static_cast<double>(x[i]) * static_cast<double>(x[i]); }
+};
+template <class T>
+struct OverNorm {
+  const T* norm;
+  T eps;
+  __device__ T operator()(T x) const { return x / (*norm < eps ? eps : *norm); }
+};
+
+}  // namespace
+
+template <class D, class T>
+void OptimizersOn<D, T>::normalize(Vector<T> x, T eps, T* norm) {
+  const auto guard = device_.use();
+  sum(device_, x.size, Square<T>{x.data}, StoreRoot<T>{norm});
+  map(device_, x.size, x.data, OverNorm<T>{norm, eps}, static_cast<const T*>(x.data));
 }
 
 template <class D, class T>

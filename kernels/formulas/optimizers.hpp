@@ -16,7 +16,7 @@ struct SGD {
   bool nesterov = false;
 
   bool operator==(const SGD&) const = default;
-  int states() const { return momentum != 0; }
+  constexpr int states() const { return momentum != 0; }
   template <class V>
   HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
     if (weight_decay != 0) g = g + constant<V>(weight_decay) * w;
@@ -41,7 +41,7 @@ struct Adam {
   double correction1 = 1, correction2_root = 1;  // c₁ and √c₂ of this step
 
   bool operator==(const Adam&) const = default;
-  int states() const { return 2; }
+  constexpr int states() const { return 2; }
   template <class V>
   HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
     if (decoupled)
@@ -65,7 +65,7 @@ struct RMSprop {
   bool centered = false;
 
   bool operator==(const RMSprop&) const = default;
-  int states() const { return 1 + (momentum > 0) + centered; }
+  constexpr int states() const { return 1 + (momentum > 0) + centered; }
   template <class V>
   HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
     if (weight_decay != 0) g = g + constant<V>(weight_decay) * w;
@@ -83,8 +83,104 @@ struct RMSprop {
   }
 };
 
+/// Adagrad (Duchi, Hazan and Singer 2011), in step t:
+/// g ← g + λw
+/// v ← v + g²                                 sum of the squares,  v = s[0]
+/// w ← w − ηₜ·g/(√v + ε)                      ηₜ = η/(1 + (t−1)·lr_decay) is `lr` here
+struct Adagrad {
+  double lr = 1e-2, weight_decay = 0, eps = 1e-10;
+
+  bool operator==(const Adagrad&) const = default;
+  constexpr int states() const { return 1; }
+  template <class V>
+  HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
+    if (weight_decay != 0) g = g + constant<V>(weight_decay) * w;
+    s[0] = s[0] + g * g;
+    w = w - constant<V>(lr) * g / (sqrt(s[0]) + constant<V>(eps));
+  }
+};
+
+/// Adadelta (Zeiler 2012): the step has the unit of w, for it is g times a quotient of two root mean squares:
+/// g ← g + λw
+/// v ← ρv + (1−ρ)g²                           mean of the squared gradients,  v = s[0]
+/// d = g·√(u + ε)/√(v + ε)
+/// u ← ρu + (1−ρ)d²                           mean of the squared steps,  u = s[1]
+/// w ← w − ηd
+struct Adadelta {
+  double lr = 1, rho = 0.9, eps = 1e-6, weight_decay = 0;
+
+  bool operator==(const Adadelta&) const = default;
+  constexpr int states() const { return 2; }
+  template <class V>
+  HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
+    const V keep = constant<V>(rho), take = constant<V>(1 - rho), least = constant<V>(eps);
+    if (weight_decay != 0) g = g + constant<V>(weight_decay) * w;
+    s[0] = keep * s[0] + take * g * g;
+    const V d = sqrt(s[1] + least) / sqrt(s[0] + least) * g;
+    s[1] = keep * s[1] + take * d * d;
+    w = w - constant<V>(lr) * d;
+  }
+};
+
+/// NAdam (Dozat 2016), Adam with Nesterov's look ahead, in step t:
+/// g ← g + λw, or decoupled: w ← w − ηλw
+/// m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²     as Adam's,  m = s[0],  v = s[1]
+/// µₜ = β₁(1 − ½·0.96^(tψ))                   the momentum grows from β₁/2 on; ψ = momentum_decay
+/// w ← w − (a·g + b·m)/(√(v/c₂) + ε),   a = η(1 − µₜ)/(1 − Π µᵢ),  b = η·µₜ₊₁/(1 − µₜ₊₁·Π µᵢ),  Π over i ≤ t
+struct NAdam {
+  double lr = 2e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  bool decoupled = false;
+  double of_gradient = 0, of_mean = 0, correction2 = 1;  // a, b and c₂ of this step
+
+  bool operator==(const NAdam&) const = default;
+  constexpr int states() const { return 2; }
+  template <class V>
+  HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
+    if (decoupled)
+      w = w * constant<V>(1 - lr * weight_decay);
+    else if (weight_decay != 0)
+      g = g + constant<V>(weight_decay) * w;
+    s[0] = s[0] + constant<V>(1 - beta1) * (g - s[0]);
+    s[1] = constant<V>(beta2) * s[1] + constant<V>(1 - beta2) * g * g;
+    const V d = sqrt(s[1] / constant<V>(correction2)) + constant<V>(eps);
+    w = w - constant<V>(of_gradient) * g / d - constant<V>(of_mean) * s[0] / d;
+  }
+};
+
+/// Lion (Chen et al. 2023): steps of one size, of which only the sign is taken from the gradients:
+/// w ← w − ηλw                                decoupled weight decay
+/// w ← w − η·sign(β₁m + (1−β₁)g)              m = s[0]
+/// m ← β₂m + (1−β₂)g
+struct Lion {
+  double lr = 1e-4, beta1 = 0.9, beta2 = 0.99, weight_decay = 0;
+
+  bool operator==(const Lion&) const = default;
+  constexpr int states() const { return 1; }
+  template <class V>
+  HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
+    const V zero = constant<V>(0), eta = constant<V>(lr);
+    if (weight_decay != 0) w = w * constant<V>(1 - lr * weight_decay);
+    const V u = constant<V>(beta1) * s[0] + constant<V>(1 - beta1) * g;
+    w = w - select(u > zero, eta, select(u < zero, -eta, u));  // 0 and NaN stay what they are
+    s[0] = constant<V>(beta2) * s[0] + constant<V>(1 - beta2) * g;
+  }
+};
+
+/// The last line of Muon (lib/handgrad/optim/muon.hpp), where g is the orthogonalised momentum:
+/// w ← w − ηλw − rate·g
+struct Muon {
+  double rate = 1e-3, decay = 0;  // decay = ηλ
+
+  bool operator==(const Muon&) const = default;
+  constexpr int states() const { return 0; }
+  template <class V>
+  HANDGRAD_HOST_DEVICE void step(V& w, V g, V*) const {
+    w = w * constant<V>(1 - decay) - constant<V>(rate) * g;
+  }
+};
+
 /// Any one of them.
-struct UpdateRule : std::variant<SGD, Adam, RMSprop> {
+struct UpdateRule : std::variant<SGD, Adam, RMSprop, Adagrad, Adadelta, NAdam, Lion, Muon> {
   using variant::variant;
   static constexpr int most_states = 3;
 };

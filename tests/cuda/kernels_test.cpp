@@ -362,6 +362,11 @@ HANDGRAD_TEST_CUDA(optimizers) {
       formulas::RMSprop{.lr = 0.01},
       formulas::RMSprop{.lr = 0.01, .weight_decay = 0.1, .momentum = 0.9},
       formulas::RMSprop{.lr = 0.01, .momentum = 0.9, .centered = true},
+      formulas::Adagrad{.lr = 0.1, .weight_decay = 0.1},
+      formulas::Adadelta{.weight_decay = 0.1},
+      formulas::NAdam{.weight_decay = 0.1, .of_gradient = 0.01, .of_mean = 0.02, .correction2 = 0.1},
+      formulas::Lion{.lr = 0.1, .weight_decay = 0.1},
+      formulas::Muon{.rate = 0.1, .decay = 0.01},
   };
   // More tensors than one launch takes; of many sizes, one of them several blocks
   std::vector<Tensor<T>> parameters;
@@ -396,6 +401,11 @@ HANDGRAD_TEST_CUDA(optimizers) {
         for (Tensor<T>& g : v) grads.push_back(view::vector(g));
         k.optimizers.clip_norm(grads, most, p, out[0].data());
       });
+  for (const std::size_t n : {1, 33, 20000})
+    both.agree("normalize", {random<T>({n})}, {{}},
+               [](const K& k, V& v, V& out) { k.optimizers.normalize(view::vector(v[0]), T(1e-7), out[0].data()); });
+  both.agree("normalize nothing", {zeros<T>({5})}, {{}},
+             [](const K& k, V& v, V& out) { k.optimizers.normalize(view::vector(v[0]), T(1e-7), out[0].data()); });
   both.agree("clip_value", parameters, {}, [&](const K& k, V& v, V&) {
     std::vector<kernels::Vector<T>> grads;
     for (Tensor<T>& g : v) grads.push_back(view::vector(g));

@@ -102,6 +102,10 @@ BOOST_AUTO_TEST_CASE(every_optimizer_says_why) {
   check_optimizer<RMSprop<double>>(RMSpropOptions{.weight_decay = 0.1, .momentum = 0.9, .centered = true});
   check_optimizer<Adam<double>>(AdamOptions{.weight_decay = 0.1});
   check_optimizer<AdamW<double>>(AdamWOptions{});
+  check_optimizer<Adagrad<double>>(AdagradOptions{.weight_decay = 0.1});
+  check_optimizer<Adadelta<double>>(AdadeltaOptions{.weight_decay = 0.1});
+  check_optimizer<NAdam<double>>(NAdamOptions{.weight_decay = 0.1});
+  check_optimizer<Lion<double>>(LionOptions{.weight_decay = 0.1});
 }
 
 BOOST_AUTO_TEST_CASE(a_gradient_that_was_there_is_spoken_of) {

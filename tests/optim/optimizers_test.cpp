@@ -8,8 +8,14 @@
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/losses/mse.hpp"
+#include "handgrad/optim/adadelta.hpp"
+#include "handgrad/optim/adagrad.hpp"
 #include "handgrad/optim/adam.hpp"
 #include "handgrad/optim/clip_grad.hpp"
+#include "handgrad/optim/ema.hpp"
+#include "handgrad/optim/lion.hpp"
+#include "handgrad/optim/muon.hpp"
+#include "handgrad/optim/nadam.hpp"
 #include "handgrad/optim/rmsprop.hpp"
 #include "handgrad/optim/sgd.hpp"
 #include "support/check.hpp"
@@ -64,7 +70,86 @@ HANDGRAD_TEST_EVERYWHERE(trajectories_are_torchs) {
       ++checked;
     }
   }
-  BOOST_TEST(checked >= 19u * 8);
+  BOOST_TEST(checked >= 30u * 8);
+}
+
+HANDGRAD_TEST_EVERYWHERE(muon_is_torchs_with_its_iteration_in_full) {
+  using T = typename Place::T;
+  for (const Reference run : Reference::file("optim")["muon"]) {
+    std::vector<Parameter<T>> parameters;
+    for (const Reference matrix : run["matrices"]) parameters.emplace_back(matrix.tensor<T>().to(Place::device()));
+    auto optimizer = make_optimizer<T>(run, parameters);
+    for (const Reference step : run["steps"]) {
+      for (std::size_t i = 0; i < parameters.size(); ++i) set_gradient(parameters[i], step["gradients"][i]);
+      optimizer->step();
+      for (std::size_t i = 0; i < parameters.size(); ++i)
+        check_close(parameters[i].value().to_vector(), step["values"][i].numbers(), 100 * Place::tolerance,
+                    step.where());
+    }
+  }
+}
+
+// Singular values far apart become alike: what Muon is for.
+BOOST_AUTO_TEST_CASE(muon_steps_are_nearly_orthogonal) {
+  Parameter<double> w(zeros<double>({2, 3}));
+  Muon<double> muon({w}, {.lr = 1, .weight_decay = 0, .momentum = 0, .ns_steps = 10});
+  w.accumulate(Tensor<double>{{30, 0, 0}, {0, 0.1, 0.1}}.xt());
+  muon.step();
+  const double* o = w.value().data();
+  for (const double square : {o[0] * o[0], o[4] * o[4] + o[5] * o[5]})
+    BOOST_TEST((square > 0.4 && square < 1.6), square);
+  BOOST_TEST(o[1] == 0);
+}
+
+HANDGRAD_TEST_EVERYWHERE(a_moving_average_is_torchs_and_can_be_put_into_the_network) {
+  using T = typename Place::T;
+  for (const Reference run : Reference::file("optim")["averages"]) {
+    Linear<T> net(3, 2);
+    net.to(Place::device());
+    ExponentialMovingAverage<T> average(net.parameters(), run["decay"].number());
+    check_throws<StateError>([&] { average.swap(); }, {"first update"});
+    for (const Reference step : run["steps"]) {
+      net.weight.value().copy_from(step["weight"].tensor<T>());
+      net.bias.value().copy_from(step["bias"].tensor<T>());
+      if (average.updates() == 2) {  // as after an interruption
+        const auto numbers = average.numbers();
+        const auto state = average.state_dict();
+        average = ExponentialMovingAverage<T>(net.parameters(), run["decay"].number());
+        average.load_state_dict(numbers, state);
+      }
+      average.update();
+      average.swap();
+      for (std::size_t i = 0; i < 2; ++i)
+        check_close(net.parameters()[i].value(), step["average"][i].tensor<double>(), Place::tolerance, step.where());
+      check_throws<StateError>([&] { average.update(); }, {"swap()"});
+      average.swap();
+      check_close(net.weight.value(), step["weight"].tensor<double>(), Place::tolerance, "its own again");
+    }
+    Linear<T> other(2, 3);
+    ExponentialMovingAverage<T> of_other(other.parameters());
+    check_throws<ShapeError>([&] { of_other.load_state_dict(average.numbers(), average.state_dict()); },
+                             {"moving average", "(2, 3)", "(3, 2)"});
+    check_throws<ValueError>([&] { average.load_state_dict({}, {}); }, {"lacks updates"});
+    check_throws<ValueError>([&] { average.load_state_dict(average.numbers(), {}); }, {"lacks 0"});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(muon_goes_on_bit_for_bit) {
+  const Reference run = Reference::file("optim")["muon"][0];
+  std::vector<Parameter<double>> parameters{run["matrices"][0].tensor<double>()}, others{zeros<double>({2, 5})};
+  auto first = make_optimizer<double>(run, parameters), second = make_optimizer<double>(run, others);
+  const auto step = [](Optimizer<double>& optimizer, std::vector<Parameter<double>>& w, const Reference& gradient) {
+    set_gradient(w[0], gradient["gradients"][0]);
+    optimizer.step();
+  };
+  for (std::size_t i = 0; i < 2; ++i) step(*first, parameters, run["steps"][i]);
+  others[0].value().copy_from(parameters[0].value());
+  second->load_state_dict(first->state_dict());
+  for (std::size_t i = 2; i < 5; ++i) {
+    step(*first, parameters, run["steps"][i]);
+    step(*second, others, run["steps"][i]);
+    BOOST_TEST((parameters[0].value() == others[0].value()));
+  }
 }
 
 HANDGRAD_TEST_EVERYWHERE(clipping_is_torchs) {
@@ -207,6 +292,15 @@ BOOST_AUTO_TEST_CASE(options_that_cannot_be_meant_are_refused) {
   check_throws<ValueError>([&] { Adam<float>(w, {.betas = {0.9, 1}}); }, {"Adam", "betas[1]", "[0, 1.0)"});
   check_throws<ValueError>([&] { AdamW<float>(w, {.weight_decay = -1}); }, {"AdamW", "weight_decay"});
   check_throws<ValueError>([&] { RMSprop<float>(w, {.alpha = 1}); }, {"RMSprop", "alpha"});
+  check_throws<ValueError>([&] { Adagrad<float>(w, {.lr_decay = -1}); }, {"Adagrad", "lr_decay"});
+  check_throws<ValueError>([&] { Adadelta<float>(w, {.rho = 1}); }, {"Adadelta", "rho"});
+  check_throws<ValueError>([&] { NAdam<float>(w, {.betas = {1, 0.9}}); }, {"NAdam", "betas[0]"});
+  check_throws<ValueError>([&] { Lion<float>(w, {.weight_decay = NAN}); }, {"Lion", "weight_decay"});
+  check_throws<ValueError>([&] { Muon<float>{w}; }, {"Muon", "matrices", "(1,)", "AdamW"});
+  const std::vector<Parameter<float>> matrix{Tensor<float>{{1}}};
+  check_throws<ValueError>([&] { Muon<float>(matrix, {.momentum = 1}); }, {"Muon", "momentum"});
+  check_throws<ValueError>([&] { Muon<float>(matrix, {.ns_steps = 100}); }, {"Muon", "ns_steps"});
+  check_throws<ValueError>([&] { ExponentialMovingAverage<float>(w, 1.5); }, {"decay", "1.5"});
   check_throws<ValueError>([&] { SGD<float>(std::vector<Parameter<float>>{}); }, {"without parameters"});
   check_throws<ValueError>([&] { SGD<float>({w[0], w[0]}); }, {"twice"});
   SGD<float> sgd(w);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "handgrad/optim/adagrad.hpp"
+#include "handgrad/optim/adam.hpp"
 #include "handgrad/optim/sgd.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
@@ -29,6 +31,9 @@ std::shared_ptr<Scheduler> make_scheduler(const Reference& description, Learning
   if (name == "ExponentialLR") return std::make_shared<ExponentialLR>(rates, o["gamma"].number());
   if (name == "CosineAnnealingLR")
     return std::make_shared<CosineAnnealingLR>(rates, integer("T_max", 0), o.number("eta_min", 0));
+  if (name == "CosineAnnealingWarmRestarts")
+    return std::make_shared<CosineAnnealingWarmRestarts>(
+        rates, CosineAnnealingWarmRestartsOptions{integer("T_0", 0), integer("T_mult", 1), o.number("eta_min", 0)});
   if (name == "LinearLR")
     return std::make_shared<LinearLR>(rates, LinearLROptions{.start_factor = o.number("start_factor", 1.0 / 3),
                                                              .end_factor = o.number("end_factor", 1),
@@ -51,6 +56,7 @@ BOOST_AUTO_TEST_CASE(rates_are_torchs_and_a_resumed_schedule_goes_on) {
   const std::vector<double> metrics = file["metrics"].numbers();
   std::size_t checked = 0;
   for (const Reference s : file["schedulers"]) {
+    if (s["scheduler"].text() == "OneCycleLR") continue;
     SGD<double> sgd = optimizer_with(s["lr"].numbers());
     auto scheduler = make_scheduler(s, sgd);
     for (std::size_t e = 0; e <= metrics.size(); ++e) {
@@ -71,6 +77,56 @@ BOOST_AUTO_TEST_CASE(rates_are_torchs_and_a_resumed_schedule_goes_on) {
     }
   }
   BOOST_TEST(checked > 200u);
+}
+
+BOOST_AUTO_TEST_CASE(one_cycle_is_torchs_in_rates_and_momenta) {
+  std::size_t checked = 0;
+  for (const Reference s : Reference::file("optim")["schedulers"]) {
+    if (s["scheduler"].text() != "OneCycleLR") continue;
+    const Reference o = s["options"];
+    const std::size_t groups = s["lr"].size();
+    OneCycleLROptions options{.total_steps = std::int64_t(o["total_steps"].number()),
+                              .pct_start = o.number("pct_start", 0.3),
+                              .cycle_momentum = o.flag("cycle_momentum", true),
+                              .base_momentum = o.number("base_momentum", 0.85),
+                              .max_momentum = o.number("max_momentum", 0.95),
+                              .div_factor = o.number("div_factor", 25),
+                              .final_div_factor = o.number("final_div_factor", 1e4),
+                              .three_phase = o.flag("three_phase", false)};
+    if (o.contains("anneal_strategy")) options.anneal_strategy = OneCycleLROptions::Anneal::Linear;
+    const bool list = o["max_lr"].where().find('[', o["max_lr"].where().find(' ')) != std::string::npos;
+    const std::vector<double> max_lr = list ? o["max_lr"].numbers() : std::vector<double>(groups, o["max_lr"].number());
+    const auto make = [&]() -> std::unique_ptr<Optimizer<double>> {
+      const std::string name = s["optimizer"].text();
+      if (name == "Adam") return std::make_unique<Adam<double>>(std::vector<Parameter<double>>{Tensor<double>{1}});
+      if (name == "Adagrad")
+        return std::make_unique<Adagrad<double>>(std::vector<Parameter<double>>{Tensor<double>{1}});
+      return std::make_unique<SGD<double>>(optimizer_with(s["lr"].numbers()));
+    };
+    auto optimizer = make();
+    auto schedule = std::make_unique<OneCycleLR>(*optimizer, max_lr, options);
+    for (std::size_t e = 0; e < s["rates"].size(); ++e) {
+      std::vector<double> rates, momenta;
+      for (std::size_t g = 0; g < groups; ++g) {
+        rates.push_back(optimizer->lr(g));
+        momenta.push_back(options.cycle_momentum ? optimizer->momentum(g) : 0);
+      }
+      check_close(rates, s["rates"][e].numbers(), 1e-13, s.where() + " step " + std::to_string(e));
+      check_close(momenta, s["momenta"][e].numbers(), 1e-13, s.where() + " momentum at step " + std::to_string(e));
+      ++checked;
+      if (e + 1 == s["rates"].size()) break;
+      if (e == 7) {
+        const auto state = schedule->state_dict();
+        const auto rates_now = optimizer->state_dict();
+        optimizer = make();
+        schedule = std::make_unique<OneCycleLR>(*optimizer, max_lr, options);
+        schedule->load_state_dict(state);
+        optimizer->load_state_dict(rates_now);
+      }
+      schedule->step();
+    }
+  }
+  BOOST_TEST(checked > 100u);
 }
 
 // On one optimizer, one after the other or in sequence. Halfway everything is made anew and loaded.
@@ -241,6 +297,17 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_meant_is_refused) {
   SGD<double> sgd = optimizer_with({0.1});
   check_throws<ValueError>([&] { StepLR(sgd, 0); }, {"StepLR", "step_size"});
   check_throws<ValueError>([&] { CosineAnnealingLR(sgd, 0); }, {"T_max"});
+  check_throws<ValueError>([&] { CosineAnnealingWarmRestarts(sgd, {.T_0 = 0}); }, {"T_0"});
+  check_throws<ValueError>([&] { CosineAnnealingWarmRestarts(sgd, {.T_0 = 1, .T_mult = 0}); }, {"T_mult"});
+  check_throws<ValueError>([&] { OneCycleLR(sgd, 1, {}); }, {"total_steps"});
+  check_throws<ValueError>([&] { OneCycleLR(sgd, 1, {.total_steps = 5, .pct_start = 2}); }, {"pct_start"});
+  check_throws<ValueError>([&] { OneCycleLR(sgd, {1, 2}, {.total_steps = 5}); }, {"1 rates expected", "2 came"});
+  Adagrad<double> adagrad({Parameter<double>(Tensor<double>{1})});
+  check_throws<ValueError>([&] { OneCycleLR(adagrad, 1, {.total_steps = 5}); }, {"momentum", "cycle_momentum"});
+  OneCycleLR cycle(sgd, 1, {.total_steps = 2});
+  cycle.step();
+  cycle.step();
+  check_throws<ValueError>([&] { cycle.step(); }, {"OneCycleLR", "total_steps = 2"});
   check_throws<ValueError>([&] { LinearLR(sgd, {.start_factor = 0}); }, {"start_factor"});
   check_throws<ValueError>([&] { LinearLR(sgd, {.total_iters = 0}); }, {"total_iters"});
   check_throws<ValueError>([&] { ReduceLROnPlateau(sgd, {.factor = 1}); }, {"factor"});

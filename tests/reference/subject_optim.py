@@ -20,11 +20,70 @@ SCALES = [1.0, 1.0, -0.5, 100.0, 0.01, 0.0, 1.0, -1.0]
 GRADIENTS = [(torch.round(short(2, 3) * s, decimals=5), torch.round(short(3) * s, decimals=5)) for s in SCALES]
 
 
+class Lion(torch.optim.Optimizer):
+    """Program 1 of Chen et al. 2023; torch has none."""
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            (b1, b2), lr = group["betas"], group["lr"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
+                p.mul_(1 - lr * group["weight_decay"])
+                p.sub_(lr * torch.sign(b1 * m + (1 - b1) * p.grad))
+                m.mul_(b2).add_(p.grad, alpha=1 - b2)
+
+
+def newton_schulz(u, coefficients, steps, eps):
+    """torch's iteration of Muon, which it runs in bfloat16, in double."""
+    a, b, c = coefficients
+    x = u.T if u.shape[0] > u.shape[1] else u
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(steps):
+        g = x @ x.T
+        x = a * x + (b * g + c * g @ g) @ x
+    return x.T if u.shape[0] > u.shape[1] else x
+
+
+def muon(**options):
+    """A wide, a square and a tall matrix."""
+    torch.optim._muon._zeropower_via_newtonschulz = newton_schulz
+    matrices = [short(2, 5), short(3, 3), short(5, 2)]
+    start = [tensor(m) for m in matrices]
+    leaves = [m.clone().requires_grad_() for m in matrices]
+    optimizer = torch.optim.Muon(leaves, **options)
+    steps = []
+    for scale in (1.0, -0.5, 100.0, 0.0, 1.0):
+        gradients = [torch.round(short(*m.shape) * scale, decimals=5) for m in matrices]
+        for leaf, gradient in zip(leaves, gradients):
+            leaf.grad = gradient.clone()
+        optimizer.step()
+        steps.append({"gradients": [g.flatten().tolist() for g in gradients],
+                      "values": [m.detach().flatten().tolist() for m in leaves]})
+    return {"optimizer": "Muon", "options": options, "matrices": start, "steps": steps}
+
+
+def moving_average(decay):
+    net = torch.nn.Linear(3, 2).double()
+    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay))
+    steps = []
+    for _ in range(5):
+        with torch.no_grad():
+            for p in net.parameters():
+                p.copy_(short(*p.shape))
+        average.update_parameters(net)
+        steps.append({"weight": tensor(net.weight), "bias": tensor(net.bias), "average": [tensor(p) for p in average.module.parameters()]})
+    return {"decay": decay, "steps": steps}
+
+
 def trajectory(name, bias_options=None, **options):
     """Parameters after each step. With bias_options the bias is a group of its own with these options."""
     weight, bias = WEIGHT.clone().requires_grad_(), BIAS.clone().requires_grad_()
     groups = [weight, bias] if bias_options is None else [{"params": [weight]}, {"params": [bias]} | bias_options]
-    optimizer = getattr(torch.optim, name)(groups, **options)
+    optimizer = (Lion if name == "Lion" else getattr(torch.optim, name))(groups, **options)
     steps = []
     for dw, db in GRADIENTS:
         weight.grad, bias.grad = dw.clone(), db.clone()
@@ -53,6 +112,20 @@ def optimizers():
     yield trajectory("RMSprop", lr=0.05, centered=True)
     yield trajectory("RMSprop", lr=0.05, momentum=0.9)
     yield trajectory("RMSprop", lr=0.05, momentum=0.9, centered=True, weight_decay=0.1)
+
+
+def later_optimizers():
+    yield trajectory("Adagrad")
+    yield trajectory("Adagrad", lr=0.1, lr_decay=0.2, weight_decay=0.1)
+    yield trajectory("Adagrad", {"lr": 0.2}, lr=0.1, initial_accumulator_value=0.5, eps=1e-4)
+    yield trajectory("Adadelta")
+    yield trajectory("Adadelta", lr=0.5, rho=0.8, eps=1e-3, weight_decay=0.1)
+    yield trajectory("NAdam")
+    yield trajectory("NAdam", lr=0.05, betas=(0.8, 0.99), eps=1e-4, momentum_decay=0.1)
+    yield trajectory("NAdam", lr=0.05, weight_decay=0.1)
+    yield trajectory("NAdam", {"weight_decay": 0.0}, lr=0.05, weight_decay=0.1, decoupled_weight_decay=True)
+    yield trajectory("Lion")
+    yield trajectory("Lion", lr=0.01, betas=(0.8, 0.9), weight_decay=0.1)
 
 
 def clipping():
@@ -101,6 +174,35 @@ def schedules():
     yield schedule("ReduceLROnPlateau", patience=1, threshold=0.2, threshold_mode="abs")
 
 
+def later_schedules():
+    yield schedule("CosineAnnealingWarmRestarts", T_0=5)
+    yield schedule("CosineAnnealingWarmRestarts", (0.1, 0.5), T_0=2, T_mult=2, eta_min=0.01)
+    yield schedule("CosineAnnealingWarmRestarts", T_0=3, T_mult=3)
+    for momentum in (0.0, 0.9):
+        yield one_cycle((0.1, 0.1), torch.optim.SGD, dict(momentum=momentum), max_lr=0.5, total_steps=20)
+    yield one_cycle((0.1, 0.1), torch.optim.SGD, {}, max_lr=[0.5, 0.2], total_steps=25, pct_start=0.4, anneal_strategy="linear",
+                    div_factor=10.0, final_div_factor=100.0)
+    yield one_cycle((0.1,), torch.optim.Adam, {}, max_lr=0.01, total_steps=20, three_phase=True, base_momentum=0.8, max_momentum=0.9)
+    yield one_cycle((0.1,), torch.optim.Adagrad, {}, max_lr=0.01, total_steps=23, cycle_momentum=False)
+
+
+def one_cycle(groups, optimizer, arguments, **options):
+    """As `schedule`, with the momentum, or beta1, of each group."""
+    parameters = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in groups]
+    optimizer = optimizer(parameters, **arguments)
+    scheduler = lr_scheduler.OneCycleLR(optimizer, **options)
+    momentum = lambda g: g["betas"][0] if "betas" in g else g.get("momentum", 0.0)
+    rates, momenta = [], []
+    for i in range(len(METRICS) + 1):
+        if i > 0:
+            optimizer.step()
+            scheduler.step()
+        rates.append([g["lr"] for g in optimizer.param_groups])
+        momenta.append([momentum(g) for g in optimizer.param_groups])
+    return {"scheduler": "OneCycleLR", "optimizer": type(optimizer).__name__, "lr": list(groups), "options": options,
+            "rates": rates, "momenta": momenta}
+
+
 def chained(groups, make, metrics=METRICS):
     """As `schedule`, of the schedulers that `make` gives for an optimizer, stepped one after the other."""
     parameters = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in groups]
@@ -138,6 +240,10 @@ def chains():
 
 
 def generate():
+    torch.set_default_dtype(torch.float64)  # or NAdam keeps the product of its momenta in floats
     write("optim", [torch], weight=tensor(WEIGHT), bias=tensor(BIAS),
           gradients=[{"weight": dw.flatten().tolist(), "bias": db.flatten().tolist()} for dw, db in GRADIENTS],
-          optimizers=list(optimizers()), clipping=list(clipping()), metrics=METRICS, schedulers=list(schedules()), chains=list(chains()))
+          optimizers=list(optimizers()) + list(later_optimizers()), clipping=list(clipping()), metrics=METRICS,
+          schedulers=list(schedules()) + list(later_schedules()), chains=list(chains()),
+          muon=[muon(), muon(lr=0.1, momentum=0.8, nesterov=False, weight_decay=0.0, adjust_lr_fn="match_rms_adamw", ns_steps=3)],
+          averages=[moving_average(0.75), moving_average(0.999)])

@@ -15,7 +15,12 @@
 #include "handgrad/losses/cross_entropy.hpp"
 #include "handgrad/losses/kl_div.hpp"
 #include "handgrad/losses/mse.hpp"
+#include "handgrad/optim/adadelta.hpp"
+#include "handgrad/optim/adagrad.hpp"
 #include "handgrad/optim/adam.hpp"
+#include "handgrad/optim/lion.hpp"
+#include "handgrad/optim/muon.hpp"
+#include "handgrad/optim/nadam.hpp"
 #include "handgrad/optim/rmsprop.hpp"
 #include "handgrad/optim/sgd.hpp"
 
@@ -142,21 +147,28 @@ Reduction reduction(const std::string& name) {
   return name == "mean" ? Reduction::Mean : name == "sum" ? Reduction::Sum : Reduction::None;
 }
 
-void read(const Reference& from, SGDOptions& o) {
-  o.momentum = from.number("momentum", o.momentum);
-  o.nesterov = from.flag("nesterov", o.nesterov);
-}
+/// Whichever of these the options have.
 template <class Options>
-requires requires(Options o) { o.betas; }
 void read(const Reference& from, Options& o) {
-  if (from.contains("betas")) o.betas = {from["betas"][0].number(), from["betas"][1].number()};
-  o.eps = from.number("eps", o.eps);
-}
-void read(const Reference& from, RMSpropOptions& o) {
-  o.alpha = from.number("alpha", o.alpha);
-  o.eps = from.number("eps", o.eps);
-  o.momentum = from.number("momentum", o.momentum);
-  o.centered = from.flag("centered", o.centered);
+  if constexpr (requires { o.betas; })
+    if (from.contains("betas")) o.betas = {from["betas"][0].number(), from["betas"][1].number()};
+  if constexpr (requires { o.eps; }) o.eps = from.number("eps", o.eps);
+  if constexpr (requires { o.momentum; }) o.momentum = from.number("momentum", o.momentum);
+  if constexpr (requires { o.nesterov; }) o.nesterov = from.flag("nesterov", o.nesterov);
+  if constexpr (requires { o.alpha; }) o.alpha = from.number("alpha", o.alpha);
+  if constexpr (requires { o.centered; }) o.centered = from.flag("centered", o.centered);
+  if constexpr (requires { o.rho; }) o.rho = from.number("rho", o.rho);
+  if constexpr (requires { o.lr_decay; }) o.lr_decay = from.number("lr_decay", o.lr_decay);
+  if constexpr (requires { o.initial_accumulator_value; })
+    o.initial_accumulator_value = from.number("initial_accumulator_value", o.initial_accumulator_value);
+  if constexpr (requires { o.momentum_decay; }) o.momentum_decay = from.number("momentum_decay", o.momentum_decay);
+  if constexpr (requires { o.decoupled_weight_decay; })
+    o.decoupled_weight_decay = from.flag("decoupled_weight_decay", o.decoupled_weight_decay);
+  if constexpr (requires { o.ns_steps; }) {
+    o.ns_steps = static_cast<int>(from.number("ns_steps", o.ns_steps));
+    if (from.contains("adjust_lr_fn") && from["adjust_lr_fn"].text() == "match_rms_adamw")
+      o.adjust_lr_fn = MuonOptions::AdjustLr::MatchRmsAdamW;
+  }
 }
 
 template <class O, class T, class Options>
@@ -184,6 +196,11 @@ std::unique_ptr<Optimizer<T>> make_optimizer(const Reference& description, std::
   if (name == "Adam") return optimizer_with<Adam<T>>(description, std::move(parameters), AdamOptions{});
   if (name == "AdamW") return optimizer_with<AdamW<T>>(description, std::move(parameters), AdamWOptions{});
   if (name == "RMSprop") return optimizer_with<RMSprop<T>>(description, std::move(parameters), RMSpropOptions{});
+  if (name == "Adagrad") return optimizer_with<Adagrad<T>>(description, std::move(parameters), AdagradOptions{});
+  if (name == "Adadelta") return optimizer_with<Adadelta<T>>(description, std::move(parameters), AdadeltaOptions{});
+  if (name == "NAdam") return optimizer_with<NAdam<T>>(description, std::move(parameters), NAdamOptions{});
+  if (name == "Lion") return optimizer_with<Lion<T>>(description, std::move(parameters), LionOptions{});
+  if (name == "Muon") return optimizer_with<Muon<T>>(description, std::move(parameters), MuonOptions{});
   throw std::runtime_error("no optimizer " + name);
 }
 

@@ -39,14 +39,18 @@ void Optimizer<T>::require_parameters() const {
   if (parameters_.empty()) throw ValueError("an optimizer without parameters: nothing to train");
 }
 
+double LearningRates::momentum(std::size_t) const {
+  throw ValueError("this optimizer has neither a momentum nor a β₁ (cycle_momentum = false leaves it alone)");
+}
+void LearningRates::set_momentum(double, std::size_t group) { momentum(group); }
+
 template <class T>
-void Optimizer<T>::make_state(std::size_t i, std::size_t count) {
+Tensor<T>& Optimizer<T>::make_state(std::size_t i, std::size_t k) {
   const Device device = parameters_[i].value().device();
-  for (std::size_t k = 0; k < count; ++k) {
-    Tensor<T>& state = slots_[i].state[k];
-    if (!state.defined()) state = zeros<T>(parameters_[i].shape(), device);
-    if (state.device() != device) state = state.to(device);
-  }
+  Tensor<T>& state = slots_[i].state[k];
+  if (!state.defined()) state = full<T>(parameters_[i].shape(), initial_state(slots_[i].group), device);
+  if (state.device() != device) state = state.to(device);
+  return state;
 }
 
 template <class T>
@@ -94,10 +98,9 @@ void Optimizer<T>::update() {
             {{w.value().data() + row * columns, columns}, touched->first + row * columns, {}, update_rule});
       continue;
     }
-    kernels::Update<T> update{view::vector(w.value()), w.grad().data(), {}, update_rule};
+    kernels::Update<T> update{view::vector(w.value()), direction(i).data(), {}, update_rule};
     const auto states = static_cast<std::size_t>(std::visit([](const auto& r) { return r.states(); }, update.rule));
-    make_state(i, states);
-    for (std::size_t k = 0; k < states; ++k) update.state[k] = slot.state[k].data();
+    for (std::size_t k = 0; k < states; ++k) update.state[k] = make_state(i, k).data();
     updates_.push_back(update);
   }
   carry_out();

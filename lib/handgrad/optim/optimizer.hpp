@@ -59,6 +59,9 @@ class LearningRates {
   void set_lr(double lr) {
     for (std::size_t i = 0; i < groups(); ++i) set_lr(lr, i);
   }
+  /// What OneCycleLR moves against the rates: an optimizer's momentum, or its β₁. Throws ValueError for one without.
+  virtual double momentum(std::size_t group = 0) const;
+  virtual void set_momentum(double momentum, std::size_t group);
   /// η₀: the rate that a group had when this was first asked for, which is when its first schedule was made. Later
   /// schedules of the same optimizer see the same η₀, whatever the first has made of the rates (PyTorch's initial_lr).
   double initial_lr(std::size_t group) {
@@ -117,11 +120,17 @@ class Optimizer : public LearningRates {
   /// The rule of a group for a parameter's step number `step` (from 1), and what its states are called.
   virtual formulas::UpdateRule rule(std::size_t group, std::int64_t step) const = 0;
   virtual std::vector<std::string> state_names(std::size_t group) const = 0;
+  /// What all elements of a group's states are before the first step.
+  virtual T initial_state(std::size_t group) const { return (void)group, T(0); }
+  /// What the rule takes for the gradient of parameter i, of its shape; `update` calls it once in each step.
+  virtual const Tensor<T>& direction(std::size_t i) { return parameters_[i].grad(); }
 
   /// Of parameter i: its group, the steps it has made, and its k-th state, undefined before the first.
   std::size_t group_of(std::size_t i) const { return slots_[i].group; }
   std::int64_t steps_of(std::size_t i) const { return slots_[i].step; }
   const Tensor<T>& state_of(std::size_t i, std::size_t k) const { return slots_[i].state[k]; }
+  /// The k-th state for writing; made where there is none.
+  Tensor<T>& make_state(std::size_t i, std::size_t k);
 
  private:
   struct Slot {
@@ -130,7 +139,6 @@ class Optimizer : public LearningRates {
     std::int64_t step = 0;
   };
   void update();
-  void make_state(std::size_t i, std::size_t count);
 
   std::vector<Parameter<T>> parameters_;
   std::vector<Slot> slots_;                  // one for each parameter
@@ -148,6 +156,22 @@ class GroupOptimizer : public Optimizer<T> {
   std::size_t groups() const override { return options_.size(); }
   double lr(std::size_t group = 0) const override { return options(group).lr; }
   void set_lr(double lr, std::size_t group) override { options_[checked(group)].lr = lr; }
+  double momentum(std::size_t group = 0) const override {
+    if constexpr (requires(Options o) { o.betas; })
+      return options(group).betas[0];
+    else if constexpr (requires(Options o) { o.momentum; })
+      return options(group).momentum;
+    else
+      return LearningRates::momentum(group);
+  }
+  void set_momentum(double momentum, std::size_t group) override {
+    if constexpr (requires(Options o) { o.betas; })
+      options_[checked(group)].betas[0] = momentum;
+    else if constexpr (requires(Options o) { o.momentum; })
+      options_[checked(group)].momentum = momentum;
+    else
+      LearningRates::set_momentum(momentum, group);
+  }
   /// As `lr` and `set_lr`, throws ValueError for a group that is not there.
   const Options& options(std::size_t group = 0) const { return options_[checked(group)]; }
 

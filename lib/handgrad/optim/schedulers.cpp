@@ -32,6 +32,13 @@ std::vector<double> initial_rates(LearningRates& rates) {
 
 EpochScheduler::EpochScheduler(LearningRates& rates) : rates_(rates), initial_(initial_rates(rates)) {}
 
+EpochScheduler::EpochScheduler(LearningRates& rates, std::vector<double> initial)
+    : rates_(rates), initial_(std::move(initial)) {
+  require(initial_.size() == rates.groups(), "schedule: " + std::to_string(rates.groups()) +
+                                                 " rates expected, one for each group; " +
+                                                 std::to_string(initial_.size()) + " came");
+}
+
 void EpochScheduler::advance() {
   for (std::size_t i = 0; i < initial_.size(); ++i) rates_.set_lr(next(rates_.lr(i), initial_[i], epoch_), i);
 }
@@ -104,6 +111,78 @@ double CosineAnnealingLR::next(double lr, double initial, std::int64_t epoch) co
   const double now = 1 + std::cos(step * static_cast<double>(epoch)),
                before = 1 + std::cos(step * static_cast<double>(epoch - 1));
   return now / before * (lr - eta_min_) + eta_min_;
+}
+
+CosineAnnealingWarmRestarts::CosineAnnealingWarmRestarts(LearningRates& optimizer,
+                                                         CosineAnnealingWarmRestartsOptions options)
+    : EpochScheduler(optimizer), options_(options) {
+  require(options.T_0 >= 1, "CosineAnnealingWarmRestarts: T_0 = " + std::to_string(options.T_0) + ", ≥ 1 expected");
+  require(options.T_mult >= 1,
+          "CosineAnnealingWarmRestarts: T_mult = " + std::to_string(options.T_mult) + ", ≥ 1 expected");
+  start();
+}
+double CosineAnnealingWarmRestarts::rate(double initial, std::int64_t epoch) const {
+  std::int64_t done = epoch, period = options_.T_0;
+  if (options_.T_mult == 1) done %= period;
+  for (; done >= period; period *= options_.T_mult) done -= period;
+  const double angle = std::numbers::pi * static_cast<double>(done) / static_cast<double>(period);
+  return options_.eta_min + (initial - options_.eta_min) * (1 + std::cos(angle)) / 2;
+}
+
+OneCycleLR::OneCycleLR(LearningRates& optimizer, std::vector<double> max_lr, OneCycleLROptions options)
+    : EpochScheduler(optimizer, std::move(max_lr)), optimizer_(optimizer), options_(options) {
+  require(options.total_steps > 0,
+          "OneCycleLR: total_steps = " + std::to_string(options.total_steps) + ", above 0 expected");
+  require(options.pct_start >= 0 && options.pct_start <= 1,
+          "OneCycleLR: pct_start = " + format_number(options.pct_start) + ", a number in [0, 1] expected");
+  require(options.div_factor > 0 && options.final_div_factor > 0,
+          "OneCycleLR: div_factor and final_div_factor above 0 expected");
+  start();
+  cycle_momentum();
+}
+
+// The phases end at these steps: the last at total_steps − 1, which is when the last rate is set.
+double OneCycleLR::at(std::int64_t step, double start, double top, double end) const {
+  const auto total = static_cast<double>(options_.total_steps), s = static_cast<double>(step);
+  const double up = options_.pct_start * total - 1, last = total - 1;
+  const auto between = [&](double from, double to, double begin, double until) {
+    const double part = until == begin ? 1 : (s - begin) / (until - begin);
+    if (options_.anneal_strategy == OneCycleLROptions::Anneal::Linear) return (to - from) * part + from;
+    return to + (from - to) / 2 * (1 + std::cos(std::numbers::pi * part));
+  };
+  if (s <= up) return between(start, top, 0, up);
+  if (!options_.three_phase) return between(top, end, up, last);
+  const double down = 2 * options_.pct_start * total - 2;
+  return s <= down ? between(top, start, up, down) : between(start, end, down, last);
+}
+
+double OneCycleLR::rate(double max_lr, std::int64_t step) const {
+  const double start = max_lr / options_.div_factor;
+  return at(step, start, max_lr, start / options_.final_div_factor);
+}
+
+void OneCycleLR::cycle_momentum() {
+  if (!options_.cycle_momentum) return;
+  const double most = options_.max_momentum;
+  for (std::size_t i = 0; i < optimizer_.groups(); ++i)
+    optimizer_.set_momentum(at(last_epoch(), most, options_.base_momentum, most), i);
+}
+
+void OneCycleLR::step(std::optional<double> metric) {
+  require(last_epoch() < options_.total_steps,
+          "OneCycleLR: the schedule ends after total_steps = " + std::to_string(options_.total_steps) + " steps");
+  EpochScheduler::step(metric);
+  cycle_momentum();
+}
+
+void OneCycleLR::restart() {
+  EpochScheduler::restart();
+  cycle_momentum();
+}
+
+void OneCycleLR::load_state_dict(const std::vector<std::pair<std::string, double>>& state) {
+  EpochScheduler::load_state_dict(state);
+  cycle_momentum();
 }
 
 LinearLR::LinearLR(LearningRates& optimizer, LinearLROptions options) : EpochScheduler(optimizer), options_(options) {

@@ -43,6 +43,8 @@ class EpochScheduler : public Scheduler {
 
  protected:
   explicit EpochScheduler(LearningRates& rates);
+  /// With an η₀ of its own for each group.
+  EpochScheduler(LearningRates& rates, std::vector<double> initial);
   /// Brings the rates to e = 0; a constructor calls it when its fields are ready.
   void start() { advance(); }
   virtual double rate(double initial, std::int64_t epoch) const = 0;
@@ -97,6 +99,69 @@ class CosineAnnealingLR : public EpochScheduler {
  private:
   std::int64_t T_max_;
   double eta_min_;
+};
+
+struct CosineAnnealingWarmRestartsOptions {
+  std::int64_t T_0 = 10;    ///< epochs until the first restart
+  std::int64_t T_mult = 1;  ///< by which each period is longer than the one before
+  double eta_min = 0;
+};
+
+/// η = η_min + ½(η₀ − η_min)(1 + cos(π·c/T)), as torch.optim.lr_scheduler.CosineAnnealingWarmRestarts (Loshchilov and
+/// Hutter 2017): half a cosine down over T epochs, c of which are done, and back to η₀ at once; then over T_mult·T.
+/// It sets the rates, whatever others have made of them.
+class CosineAnnealingWarmRestarts : public EpochScheduler {
+ public:
+  /// Throws ValueError unless T_0 ≥ 1 and T_mult ≥ 1.
+  CosineAnnealingWarmRestarts(LearningRates& optimizer, CosineAnnealingWarmRestartsOptions options);
+
+ protected:
+  double rate(double initial, std::int64_t epoch) const override;
+  double next(double, double initial, std::int64_t epoch) const override { return rate(initial, epoch); }
+
+ private:
+  CosineAnnealingWarmRestartsOptions options_;
+};
+
+struct OneCycleLROptions {
+  std::int64_t total_steps = 0;  ///< of the whole training: epochs times batches
+  double pct_start = 0.3;        ///< the part of them in which the rate grows
+  enum class Anneal { Cosine, Linear } anneal_strategy = Anneal::Cosine;
+  bool cycle_momentum = true;
+  double base_momentum = 0.85, max_momentum = 0.95;
+  double div_factor = 25;         ///< η begins at max_lr/div_factor
+  double final_div_factor = 1e4;  ///< and ends at that over final_div_factor
+  bool three_phase = false;       ///< down to where it began as long as it went up, then on to the end
+};
+
+/// One rise to max_lr and one fall to nearly nothing over the whole training, as torch.optim.lr_scheduler.OneCycleLR
+/// (Smith and Topin 2018); momentum (or β₁) runs the other way, from max_momentum down to base_momentum and back. To be
+/// stepped after each batch. It sets rates and momenta, whatever others have made of them.
+///
+///     OneCycleLR schedule(sgd, 0.1, {.total_steps = epochs * batches});
+///
+/// Throws ValueError for total_steps ≤ 0, for a pct_start outside [0, 1], for an optimizer without momentum (unless
+/// cycle_momentum is off), and in a step beyond total_steps.
+class OneCycleLR : public EpochScheduler {
+ public:
+  OneCycleLR(LearningRates& optimizer, double max_lr, OneCycleLROptions options)
+      : OneCycleLR(optimizer, std::vector<double>(optimizer.groups(), max_lr), options) {}
+  /// A max_lr for each group.
+  OneCycleLR(LearningRates& optimizer, std::vector<double> max_lr, OneCycleLROptions options);
+  void step(std::optional<double> metric = std::nullopt) override;
+  void restart() override;
+  void load_state_dict(const std::vector<std::pair<std::string, double>>& state) override;
+
+ protected:
+  double rate(double max_lr, std::int64_t step) const override;
+  double next(double, double max_lr, std::int64_t step) const override { return rate(max_lr, step); }
+
+ private:
+  /// Of the values at the start, the top and the end, the one at `step`.
+  double at(std::int64_t step, double start, double top, double end) const;
+  void cycle_momentum();
+  LearningRates& optimizer_;
+  OneCycleLROptions options_;
 };
 
 struct LinearLROptions {

@@ -93,6 +93,10 @@ void save_checkpoint(const std::string& path, const TrainingState<T>& state) {
     put(tensors, "best.", state.early_stopping->best_state());
     put(metadata, "early_stopping.", state.early_stopping->state_dict());
   }
+  if (state.average) {
+    put(tensors, "average.", state.average->state_dict());
+    put(metadata, "average.", state.average->numbers());
+  }
   for (std::size_t i = 0; i < state.generators.size(); ++i)
     metadata["generator." + std::to_string(i)] = state.generators[i]->state();
   for (const auto& [name, text] : state.notes) metadata["notes." + name] = text;
@@ -126,6 +130,8 @@ static void load(const Safetensors<T>& file, TrainingState<T>& state) {
   if (state.early_stopping)
     state.early_stopping->load_state_dict(numbers_under(metadata, "early_stopping."),
                                           tensors_under(file.tensors, "best."));
+  if (state.average)
+    state.average->load_state_dict(numbers_under(metadata, "average."), tensors_under(file.tensors, "average."));
   for (std::size_t i = 0; i < state.generators.size(); ++i)
     state.generators[i]->set_state(taken(metadata, "generator." + std::to_string(i)));
   state.epoch = static_cast<int>(epoch);

@@ -5,6 +5,7 @@
 
 #include "handgrad/base/random.hpp"
 #include "handgrad/contract/layer.hpp"
+#include "handgrad/optim/ema.hpp"
 #include "handgrad/optim/optimizer.hpp"
 #include "handgrad/optim/schedulers.hpp"
 #include "handgrad/training/early_stopping.hpp"
@@ -21,11 +22,12 @@ struct TrainingState {
   std::vector<Generator*> generators = {&default_generator()};
   int epoch = 0;                                  ///< epochs done
   std::map<std::string, std::string> notes = {};  ///< the caller's own
+  ExponentialMovingAverage<T>* average = nullptr;
 };
 
-/// Writes it all to one safetensors file, whole or not at all: tensors `net.…`, `optimizer.…`, `best.…`, and the
-/// numbers as text in the metadata, digit by digit. PyTorch reads the file; `net.` in front of a name is all that its
-/// state_dict does not have.
+/// Writes it all to one safetensors file, whole or not at all: tensors `net.…`, `optimizer.…`, `best.…`, `average.…`,
+/// and the numbers as text in the metadata, digit by digit. PyTorch reads the file; `net.` in front of a name is all
+/// that its state_dict does not have.
 template <class T>
 void save_checkpoint(const std::string& path, const TrainingState<T>& state);
 
