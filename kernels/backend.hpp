@@ -15,6 +15,7 @@
 #include "kernels/optimizers.hpp"
 #include "kernels/pooling.hpp"
 #include "kernels/products.hpp"
+#include "kernels/recurrent.hpp"
 #include "kernels/softmax.hpp"
 
 namespace handgrad::kernels {
@@ -33,6 +34,7 @@ struct Backend {
   Dropout<T>& dropout;
   Embedding<T>& embedding;
   Attention<T>& attention;
+  Recurrent<T>& recurrent;
   Losses<T>& losses;
   Optimizers<T>& optimizers;
 };
@@ -53,10 +55,11 @@ class BackendOn {
         dropout_(d),
         embedding_(d),
         attention_(d),
+        recurrent_(d),
         losses_(d),
         optimizers_(d),
-        all_{elements_, products_, linear_,    convolution_, pooling_, activations_, softmax_,
-             norms_,    dropout_,  embedding_, attention_,   losses_,  optimizers_} {}
+        all_{elements_, products_, linear_,    convolution_, pooling_,   activations_, softmax_,
+             norms_,    dropout_,  embedding_, attention_,   recurrent_, losses_,      optimizers_} {}
   BackendOn(const BackendOn&) = delete;
   const Backend<T>& operations() const { return all_; }
 
@@ -72,6 +75,7 @@ class BackendOn {
   DropoutOn<D, T> dropout_;
   EmbeddingOn<D, T> embedding_;
   AttentionOn<D, T> attention_;
+  RecurrentOn<D, T> recurrent_;
   LossesOn<D, T> losses_;
   OptimizersOn<D, T> optimizers_;
   Backend<T> all_;

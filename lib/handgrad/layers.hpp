@@ -24,5 +24,6 @@
 #include "handgrad/layers/pooling.hpp"
 #include "handgrad/layers/positional_encoding.hpp"
 #include "handgrad/layers/prelu.hpp"
+#include "handgrad/layers/recurrent.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/layers/transformer_encoder_layer.hpp"

@@ -180,3 +180,13 @@ BOOST_AUTO_TEST_CASE(a_table_and_a_transformer) {
                tiled.backward(dy);
              }) == 0);
 }
+
+BOOST_AUTO_TEST_CASE(recurrent) {
+  manual_seed(10);
+  Sequential net{LSTM(5, 16, {.num_layers = 2, .dropout = 0.3, .bidirectional = true}),
+                 GRU(32, 24, {.batch_first = true}), RNN(24, 8, {.output = Steps::Last}), Linear(8, 3)};
+  dynamic_cast<Recurrent<float>&>(net[0]).carry_state();
+  CrossEntropyLoss loss;
+  SGD<float> sgd(net.parameters(), {.lr = 0.01});
+  BOOST_TEST(allocations_of(training_step(net, loss, sgd, randn({9, 17, 5}), randint(0, 3, {17}))) == 0);
+}

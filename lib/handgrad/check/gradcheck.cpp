@@ -205,16 +205,32 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
   const Tensor<double> delta = R.to(own.device());
   const Values weights = R.to_vector(), ones(weights.size(), 1.0);
 
+  // What comes out beside y takes part in S, each with an R of its own.
+  std::vector<Tensor<double>> side_deltas;
+  for (const SideTensor<double>& side : layer.side_outputs()) {
+    Tensor<double> of_side = Tensor<double>::empty(side.value.shape());
+    side_deltas.push_back(normal_(of_side, 0, 1, generator).to(own.device()));
+  }
   const auto terms_with = [&](const Values& factors) -> Terms {
     return [&](std::vector<bool>& sides) {
       Values terms = projected(layer.forward(own), factors);
+      const auto outputs = layer.side_outputs();
+      for (std::size_t i = 0; i < side_deltas.size(); ++i)
+        for (const double term : projected(outputs[i].value, &factors == &ones ? Values(outputs[i].value.numel(), 1.0)
+                                                                               : side_deltas[i].to_vector()))
+          terms.push_back(term);
       detail::append_kink_sides(layer, sides);
       return terms;
     };
   };
-  const detail::Step step{[&] { layer.forward(own); }, [&] { return delta; }, terms_with(weights)};
-  GradientReport report = run(layer.label(), detail::collect(layer, own, with_input, options, step),
-                              {x, y, delta, {}, values_of(layer), rows_of(x)}, options, tolerance, terms_with(ones));
+  const detail::Step step{[&] { layer.forward(own); }, [&] { return delta; }, terms_with(weights), side_deltas};
+  std::vector<NamedTensor<double>> sides;
+  for (const SideTensor<double>& side : layer.side_inputs()) sides.emplace_back(side.name, side.value.clone());
+  const auto outputs = layer.side_outputs();
+  for (std::size_t i = 0; i < outputs.size(); ++i) sides.emplace_back("δ of " + outputs[i].name, side_deltas[i]);
+  GradientReport report =
+      run(layer.label(), detail::collect(layer, own, with_input, options, step),
+          {x, y, delta, {}, values_of(layer), rows_of(x), sides}, options, tolerance, terms_with(ones));
   if (!restore.differentiable_input())
     report.note = "its input has no gradient, the layer says: indices, or not wanted";
   if (report.verdict() == Verdict::Fail && dynamic_cast<Sequential<double>*>(&layer))

@@ -46,6 +46,9 @@ struct GradcheckOptions {
 /// backward must be linear in δ, and leave x, y and δ alone. Random layers repeat their draw; parameters and buffers
 /// are restored bit for bit, and the gradients zeroed.
 ///
+/// What a layer takes and gives beside x and y (a recurrent layer's states, once `set_state` gave it some) is checked
+/// with it: S = Σ y∘R + Σ h_n∘R′, and there are gradients of h0 and c0 in the report.
+///
 /// Use sizes that are different primes (5 rows, 3 inputs, 7 outputs): equal ones hide a transposition.
 GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options = {});
 /// A loss, with respect to its prediction.

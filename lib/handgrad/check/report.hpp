@@ -29,6 +29,8 @@ struct GradientStep {
   std::vector<NamedTensor<double>> parameters;
   /// The rows of the batch; 0 where there is none.
   std::size_t batch = 0;
+  /// What went in and came out beside x and y: "h0", and "δ of h_n", the gradient of an output.
+  std::vector<NamedTensor<double>> sides = {};
 };
 
 /// A mistake that only who made an exercise can know: what it makes of the gradient, and what to say then.

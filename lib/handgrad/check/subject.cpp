@@ -61,6 +61,7 @@ Restore::Restore(Layer<double>& layer)
 
 Restore::~Restore() {
   layer_.load_state_dict(state_);
+  for (SideTensor<double>& side : layer_.side_outputs()) *side.gradient = Tensor<double>();
   layer_.requires_input_grad(input_grad_);
   layer_.repeat_random(false);
   layer_.zero_grad();
@@ -127,7 +128,8 @@ class Gradients {
         with_input_(with_input),
         options_(options),
         step_(step),
-        parameters_(layer.named_parameters()) {
+        parameters_(layer.named_parameters()),
+        sides_(layer.side_inputs()) {
     std::erase_if(parameters_, [](const auto& entry) { return !entry.second.requires_grad(); });
   }
 
@@ -136,6 +138,7 @@ class Gradients {
     std::vector<Tensor<double>> tensors;
     for (auto& [name, parameter] : parameters_) tensors.push_back(parameter.value());
     if (with_input_) tensors.push_back(x_);
+    for (const SideTensor<double>& side : sides_) tensors.push_back(side.value);
     noise_ = lazy_noise(
         tensors, [this_ = *this]() mutable { return this_.evaluate(); }, options_.seed + 2);
     step_.forward();
@@ -167,11 +170,20 @@ class Gradients {
   }
 
  private:
-  std::vector<Values> run(const Tensor<double>& delta) {
+  /// The last forward's, with δ, and the side outputs' δ changed by `change`.
+  template <class Change>
+  std::vector<Values> run(const Tensor<double>& delta, Change&& change) {
+    std::vector<SideTensor<double>> outputs = layer_.side_outputs();
+    for (std::size_t i = 0; i < step_.side_deltas.size() && i < outputs.size(); ++i)
+      change(*outputs[i].gradient = step_.side_deltas[i].clone());
     const Tensor<double>& dx = layer_.backward(delta);
     std::vector<Values> gradients{with_input_ ? dx.to_vector() : Values()};
     for (auto& [name, parameter] : parameters_) gradients.push_back(parameter.grad().to_vector());
+    for (const SideTensor<double>& side : sides_) gradients.push_back(side.gradient->to_vector());
     return gradients;
+  }
+  std::vector<Values> run(const Tensor<double>& delta) {
+    return run(delta, [](Tensor<double>) {});
   }
 
   /// Onto buffers that hold `content` and are to be overwritten, with δ changed by `change`.
@@ -182,10 +194,12 @@ class Gradients {
       parameter.accumulate().first.fill(content);
       parameter.zero_grad();
     }
+    for (SideTensor<double>& side : sides_)
+      if (side.gradient->defined()) side.gradient->fill(content);
     step_.forward();
     const Tensor<double> delta = step_.delta().clone();
     change(delta);
-    return run(delta);
+    return run(delta, change);
   }
 
   /// A gradient that is nothing but rounding (of a bias before a BatchNorm) is nobody's fault.
@@ -233,6 +247,11 @@ class Gradients {
       if (!all_finite(gradient)) continue;
       variables.back().accumulates = !gap_above_noise(once[i + 1], sum(before[i], 1, gradient), i + 1);
       variables.back().repeats = !gap_above_noise(twice[i + 1], sum(before[i], 2, gradient), i + 1);
+    }
+    for (std::size_t i = 0; i < sides_.size(); ++i) {
+      const std::size_t place = 1 + parameters_.size() + i;
+      add(sides_[i].name, sides_[i].value, place);
+      if (all_finite(first[place])) variables.back().repeats = !gap_above_noise(twice[place], first[place], place);
     }
     if (with_input_) {
       add("input", x_, 0);
@@ -325,6 +344,7 @@ class Gradients {
   GradcheckOptions options_;
   Step step_;
   std::vector<NamedParameter<double>> parameters_;
+  std::vector<SideTensor<double>> sides_;
   std::function<const Noise&()> noise_;
   double largest_ = 0;
 };

@@ -48,6 +48,8 @@ struct Step {
   /// ∂S/∂y after that forward, which belongs to the check.
   std::function<Tensor<double>()> delta;
   Terms terms;
+  /// ∂S/∂(each of the layer's side outputs).
+  std::vector<Tensor<double>> side_deltas = {};
 };
 
 /// The gradients of all parameters and of the input by the layer's own backward, in backward order, with poisoned

@@ -33,6 +33,15 @@ trace::Derivation LayerInspection<T>::derivation(const Shape&) const {
 }
 
 template <class T>
+std::vector<SideTensor<T>> LayerInspection<T>::side_inputs() {
+  return {};
+}
+template <class T>
+std::vector<SideTensor<T>> LayerInspection<T>::side_outputs() {
+  return {};
+}
+
+template <class T>
 void LossInspection<T>::append_kink_sides(std::vector<bool>& sides) const {
   const auto& loss = static_cast<const Loss<T>&>(*this);
   kink_sides(loss.p_, loss.y_, sides);

@@ -1,6 +1,7 @@
 #pragma once
 // What the gradient check and the recorder ask of layers and losses, and users hardly ever. Layer and Loss derive from
 // these.
+#include <string>
 #include <vector>
 
 #include "handgrad/base/shape.hpp"
@@ -13,6 +14,15 @@ class Tensor;
 namespace trace {
 struct Derivation;
 }
+
+/// What a layer takes and gives beside x and y, as a recurrent layer its states. Of an input `gradient` holds ∂L/∂(it)
+/// after a backward; of an output, what backwards are to take for it, and undefined stands for 0.
+template <class T>
+struct SideTensor {
+  std::string name;
+  Tensor<T> value;  // a handle to what the layer reads, or wrote in its last forward
+  Tensor<T>* gradient;
+};
 
 template <class T>
 class LayerInspection {
@@ -30,6 +40,9 @@ class LayerInspection {
   /// The assignments of the layer's derivation, with its own symbols, for whoever records a step
   /// (trace/derivation.hpp); nothing unless overridden: then a step is recorded as y = f(x).
   virtual trace::Derivation derivation(const Shape& input) const;
+  /// None unless overridden.
+  virtual std::vector<SideTensor<T>> side_inputs();
+  virtual std::vector<SideTensor<T>> side_outputs();
 
  protected:
   /// The sides of this layer's own kinks, for `append_kink_sides`; x is the last forward's input.

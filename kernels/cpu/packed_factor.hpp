@@ -1,0 +1,109 @@
+#pragma once
+// x·op(W) again and again, for a few rows x at a time and always the same W: packed once, where a gemm would pack it
+// each time. The bits are gemm's.
+#include <algorithm>
+#include <cstddef>
+
+#include "kernels/cpu/product.hpp"
+#include "kernels/cpu/product_kernel.hpp"
+
+namespace handgrad::kernels::cpu {
+namespace {
+
+template <class T>
+class PackedFactor {
+  using V = Vector<T>;
+  static constexpr std::size_t w = V::width;
+
+ public:
+  /// Room for W, and for the rows of one product at a time.
+  static std::size_t room(std::size_t n, std::size_t k) { return (n + 2 * w - 1) / (2 * w) * (2 * w) * k + 2 * w; }
+  static std::size_t row_room(std::size_t rows, std::size_t k) {
+    return (rows * std::min(k, block_terms) + 2 * w + 15) / 16 * 16;
+  }
+
+  /// op(W) is k×n.
+  PackedFactor(bool transposed, std::size_t n, std::size_t k, const T* W, T* room)
+      : transposed_(transposed),
+        packs_(k <= chunk_terms && product_engine() == ProductEngine::own),
+        n_(n),
+        k_(k),
+        W_(W),
+        packed_(room) {
+    if (packs_) parallel((n + 2 * w - 1) / (2 * w), [this](std::size_t panel) { pack(panel * 2 * w); });
+  }
+
+  /// y (rows×n) = x·op(W). After x there are `more` rows that may be read.
+  void operator()(std::size_t rows, std::size_t more, const T* x, T* y, T* row_room) const {
+    if (!packs_) return gemm(false, transposed_, rows, n_, k_, x, W_, T(0), y);
+    const std::size_t panels = (rows + V::rows - 1) / V::rows;
+    for (std::size_t l = 0; l < k_; l += block_terms) {
+      const std::size_t terms = std::min(block_terms, k_ - l);
+      for (std::size_t panel = 0; panel < panels; ++panel) {
+        const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
+        pack_rows(x + i * k_ + l, height, rows - i + more, terms, row_room + i * terms);
+      }
+      const T* block = packed_ + l * padded();
+      for (std::size_t j = 0; j < n_; j += 2 * w) {
+        const std::size_t width = std::min(2 * w, n_ - j), vectors = (width + w - 1) / w;
+        for (std::size_t panel = 0; panel < panels; ++panel) {
+          const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
+          tiles<T>[vectors - 1][height - 1](terms, row_room + i * terms, block + j * terms, y + i * n_ + j, n_,
+                                            width - (vectors - 1) * w, l > 0);
+        }
+      }
+    }
+  }
+
+ private:
+  std::size_t padded() const { return (n_ + 2 * w - 1) / (2 * w) * (2 * w); }
+
+  // Columns j … j+2w of op(W): row by row, block of terms by block, filled with zeros to whole vectors.
+  void pack(std::size_t j) {
+    const std::size_t width = std::min(2 * w, n_ - j), vectors = (width + w - 1) / w, step = vectors * w;
+    for (std::size_t l = 0; l < k_; l += block_terms) {
+      const std::size_t terms = std::min(block_terms, k_ - l);
+      T* to = packed_ + l * padded() + j * terms;
+      for (std::size_t v = 0; v < vectors; ++v) {
+        const std::size_t there = std::min(w, width - v * w);
+        if (!transposed_) {
+          for (std::size_t t = 0; t < terms; ++t)
+            V::load(W_ + (l + t) * n_ + j + v * w, there).store(to + t * step + v * w);
+          continue;
+        }
+        for (std::size_t t = 0; t < terms; t += V::quad) {
+          V c[V::quad];
+          const std::size_t count = std::min(V::quad, terms - t);
+          load_columns(W_ + (j + v * w) * k_ + l + t, k_, there, count, c);
+          for (std::size_t q = 0; q < count; ++q) c[q].store(to + (t + q) * step + v * w);
+        }
+      }
+    }
+  }
+
+  // A panel's rows next to each other, column by column. A vector longer than the panel is high runs over into what is
+  // written next.
+  void pack_rows(const T* x, std::size_t height, std::size_t there, std::size_t terms, T* to) const {
+    for (std::size_t part = 0; part < height; part += w) {
+      const bool overrun = height <= w;
+      const std::size_t n = std::min(w, height - part), readable = overrun ? std::min(w, there) : n;
+      for (std::size_t t = 0; t < terms; t += V::quad) {
+        V c[V::quad];
+        const std::size_t count = std::min(V::quad, terms - t);
+        load_columns(x + part * k_ + t, k_, readable, count, c);
+        for (std::size_t q = 0; q < count; ++q) {
+          T* out = to + (t + q) * height + part;
+          overrun ? c[q].store(out) : c[q].store(out, n);
+        }
+      }
+    }
+  }
+
+  bool transposed_, packs_;
+  std::size_t n_, k_;
+  const T* W_;
+  T* packed_;
+};
+
+}  // namespace
+}  // namespace handgrad::kernels::cpu
