@@ -1,4 +1,5 @@
 #include "handgrad/check/failure.hpp"
+#include "handgrad/check/sequence.hpp"
 
 namespace handgrad::detail {
 
@@ -25,6 +26,7 @@ class Catalogue : Failure {
     repeated_indices();
     norms();
     earlier_batch();
+    sequences();
     for (const KnownMistake& mistake : t_.mistakes)
       if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
     return choose();
@@ -321,6 +323,15 @@ class Catalogue : Failure {
       scaled(N / (N + 1), Cause::StaleCache,
              "the " + subject_ + " is divided by the number of rows of an earlier batch, which had one more",
              "what is kept of a batch must be of the last forward");
+  }
+
+  /// A recurrent layer.
+  void sequences() {
+    for (const SequenceGuess& guess : sequence_guesses(step_, t_.value)) {
+      if (!error(guess.right) || !equal(guess.wrong, a_)) continue;
+      find(guess.cause, guess.what,
+           guess.formula + " gives exactly your " + subject_ + "; done right, " + error_text(guess.right), guess.where);
+    }
   }
 
   // Findings -------------------------------------------------------------------------------------------------------

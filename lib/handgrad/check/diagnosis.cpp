@@ -123,6 +123,14 @@ std::string to_string(Cause cause) {
       return "mean over the wrong axis";
     case Cause::TermMissing:
       return "a term of the norm missing";
+    case Cause::StateGradientDropped:
+      return "cut between two steps";
+    case Cause::LastStepOnly:
+      return "the last step only";
+    case Cause::WrongState:
+      return "the state of the wrong step";
+    case Cause::GatesSwapped:
+      return "gates swapped";
     case Cause::Other:
       break;
   }

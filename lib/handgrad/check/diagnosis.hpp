@@ -44,7 +44,12 @@ enum class Cause {
   RowsOverwritten,    // = where += belongs, for an index that comes twice
   WrongAxis,          // a norm's mean taken over more, or the other axis
   TermMissing,        // a term of a norm's derivative left out
-  Other               // a mistake that an exercise describes itself
+  // Of sequences.
+  StateGradientDropped,  // ∂h_t/∂h_{t−1} left out: backpropagation through time ends at one step
+  LastStepOnly,          // the last step's part alone
+  WrongState,            // h_t where h_{t−1} belongs
+  GatesSwapped,          // two gates' blocks, or z and 1 − z
+  Other                  // a mistake that an exercise describes itself
 };
 
 /// Three lines for whoever made the mistake.
