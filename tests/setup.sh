@@ -3,6 +3,7 @@
 handgrad_packages=(g++ cmake ninja-build libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev zlib1g-dev
                    nlohmann-json3-dev libcli11-dev)
 handgrad_test_packages=(libboost-test-dev)
+handgrad_onnx_packages=(libonnx-dev libprotobuf-dev)
 handgrad_page_packages=(node-d3 libjs-katex)  # ./labs/run open puts them into its page
 
 handgrad_say() { printf '\n== %s\n' "$*" >&2; }

@@ -33,6 +33,9 @@ endif()
 message(STATUS "the program alone, compiled and linked:")
 run(${CMAKE_COMMAND} -E time ${CMAKE_COMMAND} --build ${here}/build)
 run(${here}/build/xor)
+if(EXISTS ${here}/build/there_and_back)
+  run(${here}/build/there_and_back)
+endif()
 
 # The same without CMake.
 find_program(PKG_CONFIG pkg-config)

@@ -14,6 +14,18 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/handgrad DESTINATION ${CMAKE_INSTALL
 install(EXPORT handgrad NAMESPACE handgrad:: FILE handgradTargets.cmake DESTINATION ${handgrad_package_dir}
   COMPONENT dev)
 
+# Components that a program asks for: find_package(handgrad COMPONENTS onnx).
+if(TARGET handgrad_onnx)
+  install(TARGETS handgrad_onnx EXPORT handgrad_onnx
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT lib NAMELINK_COMPONENT dev OPTIONAL)
+  install(CODE "if(NOT EXISTS \"$<TARGET_FILE:handgrad_onnx>\")
+  message(STATUS \"Without ONNX: handgrad_onnx is not built (cmake --build BUILD --target handgrad_onnx, then install again)\")
+endif()" COMPONENT dev)
+  install(EXPORT handgrad_onnx NAMESPACE handgrad:: FILE handgrad_onnxTargets.cmake
+    DESTINATION ${handgrad_package_dir} COMPONENT dev)
+endif()
+
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/handgradConfig.cmake.in
   ${PROJECT_BINARY_DIR}/handgradConfig.cmake INSTALL_DESTINATION ${handgrad_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/handgradConfigVersion.cmake

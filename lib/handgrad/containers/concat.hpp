@@ -31,6 +31,7 @@ class Concat : public Layer<T> {
     dim_ = dim;
     return std::move(*this);
   }
+  int dim() const { return dim_; }
   void push_back(std::shared_ptr<Layer<T>> branch);
   std::size_t size() const { return this->children().size(); }
   /// Branch i, from 0. Throws ValueError when there is none.

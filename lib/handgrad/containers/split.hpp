@@ -29,6 +29,9 @@ class Split : public Layer<T> {
     dim_ = dim;
     return std::move(*this);
   }
+  int dim() const { return dim_; }
+  /// How many columns, channels, … each branch gets.
+  const std::vector<std::size_t>& sizes() const { return sizes_; }
   std::size_t size() const { return this->children().size(); }
   /// Branch i, from 0. Throws ValueError when there is none.
   Layer<T>& operator[](std::size_t i) const;

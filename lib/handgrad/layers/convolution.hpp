@@ -45,6 +45,10 @@ class ConvolutionLayer : public Layer<T> {
   std::size_t in_channels() const { return in_; }
   std::size_t out_channels() const { return weight.shape()[0]; }
   bool has_bias() const { return bias.defined(); }
+  /// How many dimensions a plane has: in one, its rows are one, and so are the options' heights.
+  std::size_t spatial() const { return spatial_; }
+  const Size2d& kernel_size() const { return kernel_; }
+  const Conv2dOptions& options() const { return options_; }
 
   Parameter<T> weight, bias;
 
@@ -107,6 +111,8 @@ class ConvTranspose2d : public Layer<T> {
 
   std::size_t in_channels() const { return weight.shape()[0]; }
   std::size_t out_channels() const { return out_; }
+  const Size2d& kernel_size() const { return kernel_; }
+  const ConvTranspose2dOptions& options() const { return options_; }
 
   Parameter<T> weight, bias;
 

@@ -9,6 +9,8 @@ template <class T = float>
 class Flatten : public Layer<T> {
  public:
   explicit Flatten(int start_dim = 1, int end_dim = -1) : start_(start_dim), end_(end_dim) {}
+  int start_dim() const { return start_; }
+  int end_dim() const { return end_; }
   /// Throws ShapeError when the input lacks the dimensions, or they come in the wrong order.
   Shape output_shape(const Shape& input) const override;
   std::string extra_repr() const override;
@@ -29,6 +31,8 @@ class Unflatten : public Layer<T> {
  public:
   /// Throws ValueError when there are no sizes.
   Unflatten(int dim, Shape unflattened_size);
+  int dim() const { return dim_; }
+  const Shape& unflattened_size() const { return sizes_; }
   /// Throws ShapeError unless the sizes' product is the dimension's size and at most 4 dimensions come of it.
   Shape output_shape(const Shape& input) const override;
   std::string extra_repr() const override;

@@ -26,6 +26,7 @@ class LayerNorm : public Layer<T> {
   explicit LayerNorm(Shape normalized_shape, LayerNormOptions options = {});
 
   const Shape& normalized_shape() const { return shape_; }
+  const LayerNormOptions& options() const { return options_; }
 
   Parameter<T> weight, bias;
 

@@ -30,6 +30,10 @@ struct MaxPool1dOptions {
 template <class T>
 class MaxPoolLayer : public Layer<T> {
  public:
+  std::size_t spatial() const { return spatial_; }
+  const Size2d& kernel_size() const { return kernel_; }
+  const Size2d& stride() const { return stride_; }
+  const MaxPool2dOptions& options() const { return options_; }
   std::string extra_repr() const override;
   /// Throws ShapeError for a plane in which no window has room.
   Shape output_shape(const Shape& input) const override;
@@ -113,6 +117,10 @@ class AveragePoolLayer : public Layer<T> {
 template <class T>
 class AvgPoolLayer : public AveragePoolLayer<T> {
  public:
+  std::size_t spatial() const { return this->spatial_; }
+  const Size2d& kernel_size() const { return kernel_; }
+  const Size2d& stride() const { return stride_; }
+  const AvgPool2dOptions& options() const { return options_; }
   std::string extra_repr() const override;
   Shape output_shape(const Shape& input) const override;
 
@@ -146,6 +154,7 @@ template <class T = float>
 class AdaptiveAvgPool2d : public AveragePoolLayer<T> {
  public:
   explicit AdaptiveAvgPool2d(Size2d output_size);
+  const Size2d& output_size() const { return size_; }
   std::string extra_repr() const override;
   Shape output_shape(const Shape& input) const override;
 

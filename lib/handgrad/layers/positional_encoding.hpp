@@ -24,6 +24,7 @@ class PositionalEncoding : public Layer<T> {
   explicit PositionalEncoding(std::size_t d_model, PositionalEncodingOptions options = {});
 
   Buffer<T> pe;
+  bool batch_first() const { return batch_first_; }
 
   std::string extra_repr() const override;
   std::string label() const override { return this->name() + "(" + extra_repr() + ")"; }

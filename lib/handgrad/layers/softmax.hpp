@@ -14,6 +14,7 @@ template <class T = float>
 class Softmax : public Layer<T> {
  public:
   explicit Softmax(int dim = -1) : dim_(dim) {}
+  int dim() const { return dim_; }
   std::string extra_repr() const override { return "dim=" + std::to_string(dim_); }
   Shape output_shape(const Shape& input) const override;
   trace::Derivation derivation(const Shape& input) const override;
@@ -33,6 +34,7 @@ template <class T = float>
 class LogSoftmax : public Layer<T> {
  public:
   explicit LogSoftmax(int dim = -1) : dim_(dim) {}
+  int dim() const { return dim_; }
   std::string extra_repr() const override { return "dim=" + std::to_string(dim_); }
   Shape output_shape(const Shape& input) const override;
   trace::Derivation derivation(const Shape& input) const override;

@@ -40,6 +40,7 @@ class TransformerEncoderLayer : public Layer<T> {
   TransformerEncoderLayer(std::size_t d_model, std::size_t nhead, TransformerEncoderLayerOptions options = {});
 
   MultiheadAttention<T>& self_attn() const { return *self_attn_; }
+  bool norm_first() const { return norm_first_; }
 
   Shape output_shape(const Shape& input) const override { return self_attn_->output_shape(input); }
   std::string label() const override { return "TransformerEncoderLayer"; }

@@ -1,0 +1,39 @@
+#pragma once
+// Networks to ONNX files (https://onnx.ai) and back. A component of its own, since it needs protobuf:
+//
+//     find_package(handgrad REQUIRED COMPONENTS onnx)
+//     target_link_libraries(program PRIVATE handgrad::onnx)
+#include <string>
+
+#include "handgrad/containers/sequential.hpp"
+
+namespace handgrad {
+
+struct OnnxOptions {
+  int batch_dimension = 0;  ///< of the input: any size there when the file is run; 1 for sequences (T, N, E)
+};
+
+/// Writes a network as it computes in evaluation mode: dropout is left out, batch norm uses its running statistics.
+/// Parameters keep their names, a tied one is written once. The file is of opset 17 and holds elements of T, so that
+/// float networks run in every runtime; what ONNX has no operator for (GELU, attention, …) is a function of the file
+/// itself, in the domain `handgrad`, made of ONNX's operators.
+///
+///     write_onnx("net.onnx", net, {1, 784});      // input `x`, output `y`, any number of rows
+///
+/// `example` is the shape of an input. The input is int64 where the network takes indices. Throws ValueError naming a
+/// layer that cannot be written, ShapeError where the network does not take the shape, IoError.
+template <class T>
+void write_onnx(const std::string& path, const Layer<T>& net, const Shape& example, const OnnxOptions& options = {});
+
+/// Reads a network of this library's layers, to train further or to step through: a chain of operators, with sums that
+/// become Residual, and Concat and Split that become the containers of these names. Files of `write_onnx`, and of
+/// others as far as their operators are those of our layers; initializers of float and double become T.
+///
+///     Sequential<float> net = read_onnx<float>("net.onnx");
+///
+/// Throws ParseError naming the node for an operator that is not known, a graph that is no such network, and a file
+/// that is damaged; IoError.
+template <class T = float>
+Sequential<T> read_onnx(const std::string& path);
+
+}  // namespace handgrad
