@@ -115,6 +115,8 @@ std::string to_string(Cause cause) {
       return "weight decay missing";
     case Cause::DropoutMask:
       return "dropout mask missing";
+    case Cause::NormScale:
+      return "a norm's scale missing, or twice";
     case Cause::BranchMissing:
       return "the skip connection's δ missing";
     case Cause::RowsOverwritten:

@@ -40,6 +40,7 @@ enum class Cause {
   Pairing,            // (N) against (N, 1): every prediction against every target
   WeightDecay,        // the penalty's term λ·w missing, or wrong
   DropoutMask,        // the mask or 1/keep missing
+  NormScale,          // a norm's γ missing, or there twice
   BranchMissing,      // dx without the δ of a skip connection
   RowsOverwritten,    // = where += belongs, for an index that comes twice
   WrongAxis,          // a norm's mean taken over more, or the other axis

@@ -300,50 +300,105 @@ class Norm {
 
 }  // namespace
 
+namespace {
+
+/// How a tensor's elements may have been normalised: each row of `place`, which holds their numbers, for itself. γ and
+/// β of element k are number channel(k) = k/inner mod channels.
+struct Layout {
+  Grid place;
+  std::size_t channels = 1, inner = 1;
+  bool centred = true;
+  std::string over;  // what was normalised together
+  std::size_t channel(std::size_t k) const { return k / inner % channels; }
+  Grid gather(const Grid& from) const {
+    Grid to = place;
+    for (double& e : to.elements) e = from.elements[static_cast<std::size_t>(e)];
+    return to;
+  }
+  Grid scatter(const Grid& from, Grid to) const {
+    for (std::size_t i = 0; i < from.elements.size(); ++i)
+      to.elements[static_cast<std::size_t>(place.elements[i])] = from.elements[i];
+    return to;
+  }
+};
+
+/// Rows (LayerNorm; RMSNorm without a mean), columns (BatchNorm), channels of (N, C, …) (BatchNorm2d), and groups of
+/// channels of an example (GroupNorm).
+std::vector<Layout> layouts(const Shape& shape, const Grid& x) {
+  std::vector<Layout> all;
+  Grid rows = x;
+  for (std::size_t k = 0; k < rows.elements.size(); ++k) rows.elements[k] = static_cast<double>(k);
+  for (const bool centred : {false, true}) all.push_back({rows, x.columns, 1, centred, "over each row alone"});
+  all.push_back({transposed(rows), x.columns, 1, true, "over the batch, for each column"});
+  if (shape.rank() < 2) return all;
+  const std::size_t N = shape[0], C = shape[1], L = x.elements.size() / (N * C);
+  if (L > 1) {
+    Grid channels(C, N * L);
+    for (std::size_t k = 0; k < x.elements.size(); ++k)
+      channels(k / L % C, k / (C * L) * L + k % L) = static_cast<double>(k);
+    all.push_back({channels, C, L, true, "over the batch and all places, for each channel"});
+  }
+  for (std::size_t groups = 1; groups <= C; ++groups) {
+    if (C % groups != 0 || C / groups * L < 2 || (L == 1 && groups == 1)) continue;
+    Grid grouped(N * groups, C / groups * L);
+    grouped.elements = rows.elements;
+    all.push_back(
+        {grouped, C, L, true, "over each group of " + std::to_string(C / groups) + " channels of an example"});
+  }
+  return all;
+}
+
+}  // namespace
+
 std::vector<NormGuess> norm_guesses(const GradientStep& step) {
   const Grid x(step.x), y(step.y), dy(step.dy);
   if (x.elements.size() != y.elements.size() || y.elements.size() != dy.elements.size() || x.columns < 2) return {};
-  Grid x_hat = y, g = dy;
   std::vector<Grid> affine;
   for (const auto& [name, value] : step.parameters) affine.emplace_back(value);
   if (affine.size() > 2) return {};
-  for (const Grid& a : affine)
-    if (a.elements.size() != x.columns) return {};
-  for (std::size_t i = 0; i < x.rows; ++i)
-    for (std::size_t j = 0; j < x.columns; ++j) {
-      const double gamma = affine.empty() ? 1 : affine[0].elements[j];
-      x_hat(i, j) = (y(i, j) - (affine.size() < 2 ? 0 : affine[1].elements[j])) / gamma;
-      g(i, j) = gamma * dy(i, j);
-    }
   using Over = Norm::Over;
   std::vector<NormGuess> guesses;
-  const auto guess = [&](bool by_columns, bool centred) {
-    const Grid a = by_columns ? transposed(x) : x, b = by_columns ? transposed(x_hat) : x_hat,
-               c = by_columns ? transposed(g) : g;
-    const Norm norm(a, b, c, centred);
-    const auto add = [&](Cause cause, Over first, Over second, const std::string& what, const std::string& formula) {
-      Grid right = norm.backward(Over::Row, Over::Row), wrong = norm.backward(first, second);
-      if (by_columns) right = transposed(right), wrong = transposed(wrong);
-      guesses.push_back({cause, right, wrong, what, formula,
-                         centred ? "dx = s·(g − mean(g) − x̂·mean(g∘x̂)), means over what was normalised, g = γ∘δ"
-                                 : "dx = s·(g − x̂·mean(g∘x̂)), the mean over what was normalised, g = γ∘δ"});
+  for (const Layout& layout : layouts(step.x.shape(), x)) {
+    bool fits = true;
+    for (const Grid& a : affine) fits = fits && a.elements.size() == layout.channels;
+    if (!fits) continue;
+    Grid x_hat = y, g = dy, twice = dy;
+    for (std::size_t k = 0; k < x.elements.size(); ++k) {
+      const double gamma = affine.empty() ? 1 : affine[0].elements[layout.channel(k)];
+      x_hat.elements[k] = (y.elements[k] - (affine.size() < 2 ? 0 : affine[1].elements[layout.channel(k)])) / gamma;
+      g.elements[k] = gamma * dy.elements[k];
+      twice.elements[k] = gamma * gamma * dy.elements[k];
+    }
+    const Grid of_x = layout.gather(x), of_x_hat = layout.gather(x_hat), of_g = layout.gather(g),
+               of_delta = layout.gather(dy), of_twice = layout.gather(twice);
+    const Norm norm(of_x, of_x_hat, of_g, layout.centred), without_gamma(of_x, of_x_hat, of_delta, layout.centred),
+        gamma_twice(of_x, of_x_hat, of_twice, layout.centred);
+    const Grid right = layout.scatter(norm.backward(Over::Row, Over::Row), x);
+    const auto add = [&](Cause cause, const Grid& wrong, const std::string& what, const std::string& formula) {
+      guesses.push_back({cause, right, layout.scatter(wrong, x), what, formula,
+                         layout.centred ? "dx = s·(g − mean(g) − x̂·mean(g∘x̂)), means over what was normalised, g = γ∘δ"
+                                        : "dx = s·(g − x̂·mean(g∘x̂)), the mean over what was normalised, g = γ∘δ"});
     };
-    const std::string axis = by_columns ? "over the batch, for each column" : "over each row alone";
-    const std::string wrong_axis = "a mean of the norm's derivative is taken over more than x̂ was, " + axis;
-    add(Cause::WrongAxis, Over::Row, Over::All, wrong_axis, "mean(g∘x̂) over everything");
-    add(Cause::WrongAxis, Over::Row, Over::Column, wrong_axis, "mean(g∘x̂) over the other axis");
-    add(Cause::TermMissing, Over::Row, Over::Nothing, "the term x̂·mean(g∘x̂) is missing", "leaving it out");
-    if (!centred) return;
-    add(Cause::WrongAxis, Over::All, Over::All, wrong_axis, "both means over everything");
-    add(Cause::WrongAxis, Over::All, Over::Row, wrong_axis, "mean(g) over everything");
-    add(Cause::WrongAxis, Over::Column, Over::Column, wrong_axis, "both means over the other axis");
-    add(Cause::WrongAxis, Over::Column, Over::Row, wrong_axis, "mean(g) over the other axis");
-    add(Cause::TermMissing, Over::Nothing, Over::Row, "the term mean(g) is missing", "leaving it out");
-    add(Cause::TermMissing, Over::Nothing, Over::Nothing, "both means are missing", "s·g alone");
-  };
-  guess(false, false);
-  guess(false, true);
-  guess(true, true);
+    const auto means = [&](Cause cause, Over first, Over second, const std::string& what, const std::string& formula) {
+      add(cause, norm.backward(first, second), what, formula);
+    };
+    const std::string wrong_axis = "a mean of the norm's derivative is taken over more than x̂ was, " + layout.over;
+    means(Cause::WrongAxis, Over::Row, Over::All, wrong_axis, "mean(g∘x̂) over everything");
+    means(Cause::WrongAxis, Over::Row, Over::Column, wrong_axis, "mean(g∘x̂) over the other axis");
+    means(Cause::TermMissing, Over::Row, Over::Nothing, "the term x̂·mean(g∘x̂) is missing", "leaving it out");
+    if (!affine.empty()) {
+      add(Cause::NormScale, without_gamma.backward(Over::Row, Over::Row), "the norm's γ is missing",
+          "δ in place of γ∘δ");
+      add(Cause::NormScale, gamma_twice.backward(Over::Row, Over::Row), "the norm's γ is there twice", "γ∘γ∘δ");
+    }
+    if (!layout.centred) continue;
+    means(Cause::WrongAxis, Over::All, Over::All, wrong_axis, "both means over everything");
+    means(Cause::WrongAxis, Over::All, Over::Row, wrong_axis, "mean(g) over everything");
+    means(Cause::WrongAxis, Over::Column, Over::Column, wrong_axis, "both means over the other axis");
+    means(Cause::WrongAxis, Over::Column, Over::Row, wrong_axis, "mean(g) over the other axis");
+    means(Cause::TermMissing, Over::Nothing, Over::Row, "the term mean(g) is missing", "leaving it out");
+    means(Cause::TermMissing, Over::Nothing, Over::Nothing, "both means are missing", "s·g alone");
+  }
   return guesses;
 }
 
