@@ -37,6 +37,22 @@ class Norms {
   /// dβ = Σₙ δ,  dγ = Σₙ δ∘x̂;  with g = γ∘δ, row by row dx = s·(g − mean(g) − x̂·mean(g∘x̂)). dx may be null.
   virtual void layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                                    Vector<const T> inv_std, Gradient<T> dgamma, Gradient<T> dbeta, Matrix<T> dx) = 0;
+  /// The same with channels: x (N×C×L) is seen along them, and y = γ_c·x̂ + β_c. What is normalised together are, with
+  /// `groups` = 0, all N·L elements of a channel (BatchNorm; `running` and `of_batch` as above), else the elements of
+  /// C/groups channels of one example (GroupNorm). For S such sets: mean (2×S), inv_std (S).
+  virtual void channel_norm_forward(Lines<const T> x, std::size_t groups, Vector<const T> gamma, Vector<const T> beta,
+                                    T eps, const RunningStatistics<T>& running, bool of_batch, Matrix<T> mean,
+                                    Vector<T> inv_std, Vector<T> y) = 0;
+  /// dβ_c = Σ δ,  dγ_c = Σ δ·x̂ over channel c;  with g = γ·δ, set by set dx = s·(g − mean(g) − x̂·mean(g∘x̂)), without
+  /// the two means unless `of_batch`. dx may be null.
+  virtual void channel_norm_backward(Lines<const T> x, std::size_t groups, Vector<const T> dy, Vector<const T> gamma,
+                                     Matrix<const T> mean, Vector<const T> inv_std, bool of_batch, Gradient<T> dgamma,
+                                     Gradient<T> dbeta, Vector<T> dx) = 0;
+  /// y = γ∘x·r, r = 1/√(mean(x²) + ε), for each row of x (N×D); γ (D), inv_rms = r (N).
+  virtual void rms_norm_forward(Matrix<const T> x, Vector<const T> gamma, T eps, Vector<T> inv_rms, Matrix<T> y) = 0;
+  /// dγ = Σₙ δ∘x̂ with x̂ = x·r;  with g = γ∘δ, row by row dx = r·(g − x̂·mean(g∘x̂)). dx may be null.
+  virtual void rms_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Vector<const T> inv_rms,
+                                 Gradient<T> dgamma, Matrix<T> dx) = 0;
 };
 
 /// On device D: cpu/norms.cpp, cuda/norms.cu.
@@ -54,6 +70,15 @@ class NormsOn final : public Norms<T> {
                           Vector<T> inv_std, Matrix<T> y) override;
   void layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                            Vector<const T> inv_std, Gradient<T> dgamma, Gradient<T> dbeta, Matrix<T> dx) override;
+  void channel_norm_forward(Lines<const T> x, std::size_t groups, Vector<const T> gamma, Vector<const T> beta, T eps,
+                            const RunningStatistics<T>& running, bool of_batch, Matrix<T> mean, Vector<T> inv_std,
+                            Vector<T> y) override;
+  void channel_norm_backward(Lines<const T> x, std::size_t groups, Vector<const T> dy, Vector<const T> gamma,
+                             Matrix<const T> mean, Vector<const T> inv_std, bool of_batch, Gradient<T> dgamma,
+                             Gradient<T> dbeta, Vector<T> dx) override;
+  void rms_norm_forward(Matrix<const T> x, Vector<const T> gamma, T eps, Vector<T> inv_rms, Matrix<T> y) override;
+  void rms_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Vector<const T> inv_rms,
+                         Gradient<T> dgamma, Matrix<T> dx) override;
 
  private:
   [[maybe_unused]] D& device_;

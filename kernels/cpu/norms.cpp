@@ -272,6 +272,184 @@ void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
   }
 }
 
+namespace {
+
+// Which elements of x (N×C×L) are normalised together: those of a channel (groups = 0), or of C/groups channels of an
+// example. A set lies in `runs` pieces of `run` elements, `stride` apart.
+template <class T>
+struct Sets {
+  std::size_t examples, channels, length, groups;
+  std::size_t count, runs, run, stride;
+
+  Sets(Lines<const T> x, std::size_t g) : examples(x.outer), channels(x.size), length(x.inner), groups(g) {
+    count = groups == 0 ? channels : examples * groups;
+    runs = groups == 0 ? examples : 1;
+    run = groups == 0 ? length : channels / groups * length;
+    stride = channels * length;
+  }
+  double size() const { return static_cast<double>(runs * run); }
+  std::size_t first(std::size_t set) const { return set * run; }
+  /// The set of channel c of example n.
+  std::size_t of(std::size_t n, std::size_t c) const { return groups == 0 ? c : n * groups + c / (channels / groups); }
+};
+
+// Σ f(x) over a set, K sums at once.
+template <class T, std::size_t K, class F>
+std::array<double, K> set_sums(const Sets<T>& sets, std::size_t set, const T* x, F f) {
+  std::array<double, K> total{};
+  for (std::size_t r = 0; r < sets.runs; ++r) {
+    const std::array<double, K> part = row_sums<T, K>(sets.run, f, x + sets.first(set) + r * sets.stride);
+    for (std::size_t k = 0; k < K; ++k) total[k] += part[k];
+  }
+  return total;
+}
+
+}  // namespace
+
+// Set by set: µ = mean(x),  σ² = mean((x−µ)²),  s = 1/√(σ²+ε);  channel by channel: y = γ_c·(x−µ)·s + β_c
+template <class D, class T>
+void NormsOn<D, T>::channel_norm_forward(Lines<const T> x, std::size_t groups, Vector<const T> gamma,
+                                         Vector<const T> beta, T eps, const RunningStatistics<T>& running,
+                                         bool of_batch, Matrix<T> mean, Vector<T> inv_std, Vector<T> y) {
+  using V = Batch<T>;
+  const Sets<T> sets(x, groups);
+  T *mu = mean.data, *left = mu + sets.count, *s = inv_std.data;
+  if (of_batch) {
+    T a = running.momentum;
+    if (running.count) *running.count += 1;
+    if (running.count && running.cumulative) a = static_cast<T>(1 / *running.count);
+    const double n = sets.size();
+    for (std::size_t k = 0; k < sets.count; ++k) {
+      const auto [sum] = set_sums<T, 1>(sets, k, x.data, [](V v) { return std::array<V, 1>{v}; });
+      const T first = static_cast<T>(sum / n);
+      const Moments<T> moments(n, first, set_sums<T, 2>(sets, k, x.data, [m = V(first)](V v) {
+                                 const V d = v - m;
+                                 return std::array<V, 2>{d, d * d};
+                               }));
+      mu[k] = moments.mean;
+      left[k] = moments.rest;
+      s[k] = T(1) / std::sqrt(moments.variance + eps);
+      if (!running.mean) continue;
+      T &m = running.mean[k], &v = running.var[k];
+      m = (1 - a) * m + a * mu[k];
+      v = (1 - a) * v + a * static_cast<T>(static_cast<double>(moments.variance) * n / (n - 1));
+    }
+  } else {
+    for (std::size_t c = 0; c < sets.channels; ++c) {
+      mu[c] = running.mean[c];
+      left[c] = 0;
+      s[c] = T(1) / std::sqrt(running.var[c] + eps);
+    }
+  }
+  for (std::size_t n = 0; n < sets.examples; ++n)
+    for (std::size_t c = 0; c < sets.channels; ++c) {
+      const std::size_t k = sets.of(n, c), line = (n * sets.channels + c) * sets.length;
+      const V m(mu[k]), l(left[k]), scale(gamma ? s[k] * gamma.data[c] : s[k]), shift(beta ? beta.data[c] : T(0));
+      map(
+          sets.length, y.data + line, [=](V v) { return formulas::normalized(v, m, l, scale, shift); }, x.data + line);
+    }
+}
+
+// dβ_c = Σ δ,  dγ_c = Σ δ·x̂;  set by set, with g = γ·δ:  dx = s·(g − mean(g) − x̂·mean(g∘x̂))
+template <class D, class T>
+void NormsOn<D, T>::channel_norm_backward(Lines<const T> x, std::size_t groups, Vector<const T> dy,
+                                          Vector<const T> gamma, Matrix<const T> mean, Vector<const T> inv_std,
+                                          bool of_batch, Gradient<T> dgamma, Gradient<T> dbeta, Vector<T> dx) {
+  using V = Batch<T>;
+  const Sets<T> sets(x, groups);
+  const T *mu = mean.data, *left = mu + sets.count, *s = inv_std.data;
+  double *sum_d = scratch<double>(2 * (sets.channels + sets.count)), *sum_dx = sum_d + sets.channels,
+         *sum_g = sum_dx + sets.channels, *sum_gx = sum_g + sets.count;
+  std::fill_n(sum_d, 2 * (sets.channels + sets.count), 0.0);
+  for (std::size_t n = 0; n < sets.examples; ++n)
+    for (std::size_t c = 0; c < sets.channels; ++c) {
+      const std::size_t k = sets.of(n, c), line = (n * sets.channels + c) * sets.length;
+      const auto [d, d_x_hat] = row_sums<T, 2>(
+          sets.length,
+          [m = V(mu[k]), l = V(left[k]), si = V(s[k])](V delta, V v) {
+            return std::array<V, 2>{delta, delta * formulas::standardized(v, m, l, si)};
+          },
+          dy.data + line, x.data + line);
+      const double weight = gamma ? static_cast<double>(gamma.data[c]) : 1.0;
+      sum_d[c] += d;
+      sum_dx[c] += d_x_hat;
+      sum_g[k] += weight * d;
+      sum_gx[k] += weight * d_x_hat;
+    }
+  const auto accumulate = [&](const double* sums, Gradient<T> to) {
+    for (std::size_t c = 0; to && c < sets.channels; ++c)
+      to.data[c] = static_cast<T>(sums[c]) + (to.beta == T(0) ? T(0) : to.data[c]);
+  };
+  accumulate(sum_d, dbeta);
+  accumulate(sum_dx, dgamma);
+  if (!dx) return;
+  const double per_element = of_batch ? 1 / sets.size() : 0.0;
+  for (std::size_t n = 0; n < sets.examples; ++n)
+    for (std::size_t c = 0; c < sets.channels; ++c) {
+      const std::size_t k = sets.of(n, c), line = (n * sets.channels + c) * sets.length;
+      const V m(mu[k]), l(left[k]), si(s[k]), weight(gamma ? gamma.data[c] : T(1)),
+          mean_g(static_cast<T>(sum_g[k] * per_element)), mean_gx(static_cast<T>(sum_gx[k] * per_element));
+      map(
+          sets.length, dx.data + line,
+          [=](V d, V v) {
+            return formulas::normalized_gradient(weight * d, formulas::standardized(v, m, l, si), mean_g, mean_gx, si);
+          },
+          dy.data + line, x.data + line);
+    }
+}
+
+// Row by row: r = 1/√(mean(x²)+ε),  y = γ∘x·r
+template <class D, class T>
+void NormsOn<D, T>::rms_norm_forward(Matrix<const T> x, Vector<const T> gamma, T eps, Vector<T> inv_rms, Matrix<T> y) {
+  using V = Batch<T>;
+  const std::size_t columns = x.columns;
+  for (std::size_t n = 0; n < x.rows; ++n) {
+    const T* row = x.data + n * columns;
+    const auto [squares] = row_sums<T, 1>(
+        columns, [](V v) { return std::array<V, 1>{v * v}; }, row);
+    const T r = T(1) / std::sqrt(static_cast<T>(squares / static_cast<double>(columns)) + eps);
+    inv_rms.data[n] = r;
+    if (gamma)
+      map(
+          columns, y.data + n * columns, [k = V(r)](V v, V w) { return v * k * w; }, row, gamma.data);
+    else
+      map(
+          columns, y.data + n * columns, [k = V(r)](V v) { return v * k; }, row);
+  }
+}
+
+// dγ = Σₙ δ∘x̂;  row by row, with g = γ∘δ:  dx = r·(g − x̂·mean(g∘x̂))
+template <class D, class T>
+void NormsOn<D, T>::rms_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
+                                      Vector<const T> inv_rms, Gradient<T> dgamma, Matrix<T> dx) {
+  using V = Batch<T>;
+  const std::size_t rows = x.rows, columns = x.columns;
+  if (dgamma)
+    column_sums<T, 1>(
+        rows, columns,
+        [&](auto read, std::size_t c, std::size_t i) {
+          const std::size_t n = (i - c) / columns;
+          return std::array<V, 1>{read(dy.data + i) * read(x.data + i) * V(inv_rms.data[n])};
+        },
+        [&](std::size_t c, const std::array<double, 1>& sum) {
+          dgamma.data[c] = static_cast<T>(sum[0]) + (dgamma.beta == T(0) ? T(0) : dgamma.data[c]);
+        });
+  if (!dx) return;
+  T* ones = scratch<T>(columns);
+  std::fill_n(ones, columns, T(1));
+  const T* weight = gamma ? gamma.data : ones;
+  for (std::size_t n = 0; n < rows; ++n) {
+    const T *row = x.data + n * columns, *delta = dy.data + n * columns;
+    const V r(inv_rms.data[n]);
+    const auto [sum] = row_sums<T, 1>(
+        columns, [=](V d, V w, V v) { return std::array<V, 1>{d * w * (v * r)}; }, delta, weight, row);
+    const V mean_gx(static_cast<T>(sum / static_cast<double>(columns)));
+    map(
+        columns, dx.data + n * columns, [=](V d, V w, V v) { return r * (d * w - v * r * mean_gx); }, delta, weight,
+        row);
+  }
+}
+
 template class NormsOn<cpu::Cpu, float>;
 template class NormsOn<cpu::Cpu, double>;
 

@@ -275,6 +275,256 @@ void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
     run(layer_norm_gradient_kernel<warp, T>, row_blocks<warp>(device_, rows));
 }
 
+namespace {
+
+// --- Norms with channels: x (N×C×L) ---
+
+// As kernels/cpu/norms.cpp: element i of a set, and where it lies.
+struct Sets {
+  std::size_t examples, channels, length, groups;
+  std::size_t count, size;
+  template <class T>
+  Sets(Lines<const T> x, std::size_t g) : examples(x.outer), channels(x.size), length(x.inner), groups(g) {
+    count = groups == 0 ? channels : examples * groups;
+    size = groups == 0 ? examples * length : channels / groups * length;
+  }
+  __device__ std::size_t at(std::size_t set, std::size_t i) const {
+    if (groups != 0) return set * size + i;
+    return (i / length * channels + set) * length + i % length;
+  }
+  __device__ std::size_t channel(std::size_t at) const { return at / length % channels; }
+  __device__ std::size_t set(std::size_t at) const {
+    const std::size_t c = channel(at);
+    return groups == 0 ? c : at / (channels * length) * groups + c / (channels / groups);
+  }
+};
+
+struct CountOneMore {
+  template <class C>
+  __device__ C operator()(C count) const {
+    return count + C(1);
+  }
+};
+
+// A block for each set.
+template <class T, class Count>
+__global__ void __launch_bounds__(threads)
+    set_statistics_kernel(Sets sets, const T* x, T eps, T momentum, bool cumulative, const Count* count, T* mean,
+                          T* inv_std, T* running_mean, T* running_var) {
+  const Group<threads> block;
+  const auto n = static_cast<double>(sets.size);
+  for (std::size_t k = blockIdx.x; k < sets.count; k += gridDim.x) {
+    double sum = 0, deviations = 0, squares = 0;
+    for (std::size_t i = threadIdx.x; i < sets.size; i += threads) sum += static_cast<double>(x[sets.at(k, i)]);
+    const T m = static_cast<T>(block.sum(sum) / n);
+    for (std::size_t i = threadIdx.x; i < sets.size; i += threads) {
+      const double d = static_cast<double>(x[sets.at(k, i)] - m);
+      deviations += d;
+      squares += d * d;
+    }
+    deviations = block.sum(deviations);
+    squares = block.sum(squares);
+    if (threadIdx.x != 0) continue;
+    const double correction = deviations / n, left = squares - deviations * correction;
+    const T mu = static_cast<T>(static_cast<double>(m) + correction);
+    const T variance = static_cast<T>((left < 0 ? 0 : left) / n);
+    mean[k] = mu;
+    mean[sets.count + k] = static_cast<T>((static_cast<double>(m) - static_cast<double>(mu)) + correction);
+    inv_std[k] = T(1) / formulas::sqrt(variance + eps);
+    if (!running_mean) continue;
+    const T a = count && cumulative ? static_cast<T>(1 / *count) : momentum;
+    running_mean[k] = (T(1) - a) * running_mean[k] + a * mu;
+    running_var[k] = (T(1) - a) * running_var[k] + a * static_cast<T>(static_cast<double>(variance) * n / (n - 1));
+  }
+}
+// y = γ_c·(x−µ)·s + β_c
+template <class T>
+struct NormalizeSets {
+  Sets sets;
+  const T *x, *mean, *inv_std, *gamma, *beta;
+  __device__ T operator()(std::size_t i) const {
+    const std::size_t k = sets.set(i), c = sets.channel(i);
+    return formulas::normalized(x[i], mean[k], mean[sets.count + k], gamma ? inv_std[k] * gamma[c] : inv_std[k],
+                                beta ? beta[c] : T(0));
+  }
+};
+// Σ g and Σ g∘x̂ of each set, g = γ·δ; with sets that are the channels and no γ, dβ and dγ
+template <class T>
+struct SetGradients {
+  Sets sets;
+  const T *x, *dy, *mean, *inv_std, *gamma;
+  __device__ T x_hat(std::size_t i) const {
+    const std::size_t k = sets.set(i);
+    return formulas::standardized(x[i], mean[k], mean[sets.count + k], inv_std[k]);
+  }
+  __device__ T g(std::size_t i) const { return gamma ? gamma[sets.channel(i)] * dy[i] : dy[i]; }
+};
+template <class T>
+__global__ void __launch_bounds__(threads) set_gradient_kernel(SetGradients<T> in, double* sums) {
+  const Group<threads> block;
+  for (std::size_t k = blockIdx.x; k < in.sets.count; k += gridDim.x) {
+    double g = 0, g_x_hat = 0;
+    for (std::size_t i = threadIdx.x; i < in.sets.size; i += threads) {
+      const std::size_t at = in.sets.at(k, i);
+      const double d = static_cast<double>(in.g(at));
+      g += d;
+      g_x_hat += d * static_cast<double>(in.x_hat(at));
+    }
+    g = block.sum(g);
+    g_x_hat = block.sum(g_x_hat);
+    if (threadIdx.x != 0) continue;
+    sums[k] = g;
+    sums[in.sets.count + k] = g_x_hat;
+  }
+}
+template <class T>
+__global__ void __launch_bounds__(threads)
+    channel_gradient_kernel(SetGradients<T> in, Sets channels, T gamma_factor, T* dgamma, T beta_factor, T* dbeta) {
+  const Group<threads> block;
+  for (std::size_t c = blockIdx.x; c < channels.count; c += gridDim.x) {
+    double d = 0, d_x_hat = 0;
+    for (std::size_t i = threadIdx.x; i < channels.size; i += threads) {
+      const std::size_t at = channels.at(c, i);
+      d += static_cast<double>(in.dy[at]);
+      d_x_hat += static_cast<double>(in.dy[at]) * static_cast<double>(in.x_hat(at));
+    }
+    d = block.sum(d);
+    d_x_hat = block.sum(d_x_hat);
+    if (threadIdx.x != 0) continue;
+    accumulate_into(dbeta, beta_factor, c, d);
+    accumulate_into(dgamma, gamma_factor, c, d_x_hat);
+  }
+}
+// dx = s·(g − mean(g) − x̂·mean(g∘x̂))
+template <class T>
+struct SetChain {
+  SetGradients<T> in;
+  const double* sums;
+  double per_element;
+  __device__ T operator()(std::size_t i) const {
+    const std::size_t k = in.sets.set(i);
+    return formulas::normalized_gradient(in.g(i), in.x_hat(i), static_cast<T>(sums[k] * per_element),
+                                         static_cast<T>(sums[in.sets.count + k] * per_element), in.inv_std[k]);
+  }
+};
+
+// --- RMSNorm: rows ---
+
+template <unsigned G, class T>
+__global__ void __launch_bounds__(threads)
+    rms_norm_kernel(std::size_t rows, std::size_t columns, T eps, const T* x, const T* gamma, T* inv_rms, T* y) {
+  const Group<G> group;
+  for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
+       i += std::size_t{gridDim.x} * group.in_block) {
+    const T* row = x + i * columns;
+    double squares = 0;
+    for (std::size_t j = group.lane; j < columns; j += G)
+      squares += static_cast<double>(row[j]) * static_cast<double>(row[j]);
+    const T r = T(1) / formulas::sqrt(static_cast<T>(group.sum(squares) / static_cast<double>(columns)) + eps);
+    for (std::size_t j = group.lane; j < columns; j += G)
+      y[i * columns + j] = gamma ? row[j] * r * gamma[j] : row[j] * r;
+    if (group.lane == 0) inv_rms[i] = r;
+  }
+}
+template <unsigned G, class T>
+__global__ void __launch_bounds__(threads)
+    rms_norm_gradient_kernel(std::size_t rows, std::size_t columns, const T* x, const T* dy, const T* gamma,
+                             const T* inv_rms, T* dx) {
+  const Group<G> group;
+  for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
+       i += std::size_t{gridDim.x} * group.in_block) {
+    const T *row = x + i * columns, *delta = dy + i * columns;
+    const T r = inv_rms[i];
+    double sum = 0;
+    for (std::size_t j = group.lane; j < columns; j += G)
+      sum += static_cast<double>(gamma ? gamma[j] * delta[j] : delta[j]) * static_cast<double>(row[j] * r);
+    const T mean_gx = static_cast<T>(group.sum(sum) / static_cast<double>(columns));
+    for (std::size_t j = group.lane; j < columns; j += G)
+      dx[i * columns + j] = r * ((gamma ? gamma[j] * delta[j] : delta[j]) - row[j] * r * mean_gx);
+  }
+}
+// δ∘x̂
+template <class T>
+struct ScaleTerms {
+  const T *x, *dy, *inv_rms;
+  std::size_t columns;
+  __device__ Sums<1> operator()(std::size_t i, std::size_t j) const {
+    const std::size_t at = i * columns + j;
+    return {{static_cast<double>(dy[at]) * static_cast<double>(x[at] * inv_rms[i])}};
+  }
+};
+template <class T>
+struct FinishScale {
+  T *dgamma, factor;
+  __device__ void operator()(std::size_t j, const Sums<1>& sum) const { accumulate_into(dgamma, factor, j, sum.of[0]); }
+};
+
+}  // namespace
+
+template <class D, class T>
+void NormsOn<D, T>::channel_norm_forward(Lines<const T> x, std::size_t groups, Vector<const T> gamma,
+                                         Vector<const T> beta, T eps, const RunningStatistics<T>& running,
+                                         bool of_batch, Matrix<T> mean, Vector<T> inv_std, Vector<T> y) {
+  const auto guard = device_.use();
+  const Sets sets(x, groups);
+  if (of_batch) {
+    using Count = std::decay_t<decltype(*running.count)>;
+    if (running.count) map(device_, 1, running.count, CountOneMore(), static_cast<const Count*>(running.count));
+    device_.launch(set_statistics_kernel<T, Count>, row_blocks<threads>(device_, sets.count), threads, sets, x.data,
+                   eps, running.momentum, running.cumulative, static_cast<const Count*>(running.count), mean.data,
+                   inv_std.data, running.mean, running.var);
+  } else {
+    map_index(device_, sets.count, inv_std.data,
+              FromRunning<T>{running.mean, running.var, eps, mean.data, mean.data + sets.count});
+  }
+  map_index(device_, y.size, y.data, NormalizeSets<T>{sets, x.data, mean.data, inv_std.data, gamma.data, beta.data});
+}
+
+template <class D, class T>
+void NormsOn<D, T>::channel_norm_backward(Lines<const T> x, std::size_t groups, Vector<const T> dy,
+                                          Vector<const T> gamma, Matrix<const T> mean, Vector<const T> inv_std,
+                                          bool of_batch, Gradient<T> dgamma, Gradient<T> dbeta, Vector<T> dx) {
+  const auto guard = device_.use();
+  const Sets sets(x, groups), channels(x, 0);
+  const SetGradients<T> in{sets, x.data, dy.data, mean.data, inv_std.data, gamma.data};
+  if (dgamma || dbeta)
+    device_.launch(channel_gradient_kernel<T>, row_blocks<threads>(device_, channels.count), threads, in, channels,
+                   dgamma.beta, dgamma.data, dbeta.beta, dbeta.data);
+  if (!dx) return;
+  double* sums = device_.template scratch<double>(2 * sets.count);
+  device_.launch(set_gradient_kernel<T>, row_blocks<threads>(device_, sets.count), threads, in, sums);
+  map_index(device_, dx.size, dx.data, SetChain<T>{in, sums, of_batch ? 1 / static_cast<double>(sets.size) : 0.0});
+}
+
+template <class D, class T>
+void NormsOn<D, T>::rms_norm_forward(Matrix<const T> x, Vector<const T> gamma, T eps, Vector<T> inv_rms, Matrix<T> y) {
+  const auto guard = device_.use();
+  const auto run = [&](auto kernel, unsigned blocks) {
+    device_.launch(kernel, blocks, threads, x.rows, x.columns, eps, x.data, gamma.data, inv_rms.data, y.data);
+  };
+  if (x.columns > long_row)
+    run(rms_norm_kernel<threads, T>, row_blocks<threads>(device_, x.rows));
+  else
+    run(rms_norm_kernel<warp, T>, row_blocks<warp>(device_, x.rows));
+}
+
+template <class D, class T>
+void NormsOn<D, T>::rms_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
+                                      Vector<const T> inv_rms, Gradient<T> dgamma, Matrix<T> dx) {
+  const auto guard = device_.use();
+  if (dgamma)
+    column_sums<1>(device_, x.rows, x.columns, ScaleTerms<T>{x.data, dy.data, inv_rms.data, x.columns},
+                   FinishScale<T>{dgamma.data, dgamma.beta});
+  if (!dx) return;
+  const auto run = [&](auto kernel, unsigned blocks) {
+    device_.launch(kernel, blocks, threads, x.rows, x.columns, x.data, dy.data, gamma.data, inv_rms.data, dx.data);
+  };
+  if (x.columns > long_row)
+    run(rms_norm_gradient_kernel<threads, T>, row_blocks<threads>(device_, x.rows));
+  else
+    run(rms_norm_gradient_kernel<warp, T>, row_blocks<warp>(device_, x.rows));
+}
+
 template class NormsOn<cuda::Context, float>;
 template class NormsOn<cuda::Context, double>;
 

@@ -11,6 +11,9 @@
 //     ∂x̂ᵢ/∂xⱼ = (δᵢⱼ − 1/n)·s + (xᵢ − µ)·∂s/∂xⱼ = s·(δᵢⱼ − 1/n − x̂ᵢx̂ⱼ/n)
 //     dxⱼ = Σᵢ gᵢ·∂x̂ᵢ/∂xⱼ = s·(gⱼ − mean(g) − x̂ⱼ·mean(g∘x̂))
 // and with statistics that do not depend on x (BatchNorm in evaluation) dxⱼ = s·gⱼ.
+//
+// Without a mean (Zhang and Sennrich 2019): r = 1/√(mean(x²) + ε), x̂ᵢ = xᵢ·r. Then ∂r/∂xⱼ = −½r³·(2/n)xⱼ = −(r²/n)·x̂ⱼ,
+// ∂x̂ᵢ/∂xⱼ = δᵢⱼ·r + xᵢ·∂r/∂xⱼ = r·(δᵢⱼ − x̂ᵢx̂ⱼ/n), and dxⱼ = r·(gⱼ − x̂ⱼ·mean(g∘x̂)): as above, without mean(g).
 #include "kernels/formulas/math.hpp"
 
 namespace handgrad::formulas {

@@ -102,6 +102,23 @@ const std::vector<Sentence> sentences{
      "A feature moves its own x̂, and with mean and spread those of its whole example: what g has in common, and what "
      "goes along "
      "x̂, is taken off."},
+    {forward, "GroupNorm", "µ", "The mean of a group of channels of one example."},
+    {forward, "GroupNorm", "v", "How far the group's elements lie from it, squared, on average."},
+    {forward, "GroupNorm", "s", "One over the spread; ε keeps it finite where all elements are alike."},
+    {forward, "GroupNorm", "x̂", "Each group with mean 0 and spread 1; no example has looked at another."},
+    {forward, "GroupNorm", "y", "γ and β let each channel have the spread and mean that it needs."},
+    {backward, "GroupNorm", "g", "∂L/∂x̂: what comes back to the normalized number."},
+    {backward, "GroupNorm", "dx",
+     "An element moves its own x̂, and with mean and spread those of its whole group: what g has in common, and what "
+     "goes "
+     "along x̂, is taken off."},
+    {forward, "RMSNorm", "r", "One over the root mean square of the row; ε keeps it finite where all are 0."},
+    {forward, "RMSNorm", "x̂", "Each row with mean square 1; its mean stays what it is, scaled."},
+    {forward, "RMSNorm", "y", "γ lets each feature have the size that it needs."},
+    {backward, "RMSNorm", "g", "∂L/∂x̂: what comes back to the normalized number."},
+    {backward, "RMSNorm", "dx",
+     "A feature moves its own x̂, and with the root mean square those of its whole row: what goes along x̂ is taken "
+     "off."},
     {backward, "", "dγ", "γ is in y of every example, with the factor x̂: so each adds δ·x̂."},
     {backward, "", "dβ", "β is in y of every example, with the factor 1: so each adds its δ."},
     {forward, "Dropout", "y",

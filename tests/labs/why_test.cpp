@@ -76,6 +76,8 @@ BOOST_AUTO_TEST_CASE(every_layer_says_why) {
   check_layer(LogSoftmax<double>());
   check_layer(BatchNorm1d<double>(3));
   check_layer(LayerNorm<double>(3));
+  check_layer(GroupNorm<double>(3, 3, {.eps = 0.1}));
+  check_layer(RMSNorm<double>(3));
   check_layer(Dropout<double>(0.5));
 }
 

@@ -9,8 +9,10 @@
 #include "handgrad/layers/activations.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/dropout.hpp"
+#include "handgrad/layers/group_norm.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
+#include "handgrad/layers/rms_norm.hpp"
 #include "support/check.hpp"
 #include "support/typed.hpp"
 
@@ -101,7 +103,24 @@ BOOST_AUTO_TEST_CASE(wrong_shapes_and_numbers_are_refused) {
   BatchNorm1d batch(3);
   check_throws<ShapeError>([&] { batch.forward(Tensor<float>{{1, 2}, {3, 4}}); }, {"2 columns", "3 expected"});
   check_throws<ShapeError>([&] { batch.forward(Tensor<float>{1, 2, 3}); }, {"BatchNorm1d(3)", "(3,)"});
-  check_throws<ShapeError>([&] { batch.forward(zeros<float>({2, 3, 5})); }, {"(2, 3, 5)", "(N, C, L)", "(N·L, C)"});
+  check_throws<ShapeError>([&] { batch.forward(zeros<float>({2, 5, 3})); }, {"5 channels", "3 expected", "(2, 5, 3)"});
+  check_throws<ShapeError>([&] { batch.forward(zeros<float>({2, 3, 5, 1})); }, {"BatchNorm1d(3)", "(N, C, L)"});
+  check_throws<ShapeError>([&] { batch.forward(zeros<float>({1, 3, 1})); }, {"BatchNorm1d(3)", "no variance"});
+  BatchNorm2d images(3);
+  check_throws<ShapeError>([&] { images.forward(zeros<float>({2, 3, 5})); }, {"BatchNorm2d(3)", "(N, C, H, W)"});
+  check_throws<ShapeError>([&] { images.forward(zeros<float>({1, 3, 1, 1})); }, {"BatchNorm2d(3)", "no variance"});
+  check_throws<ValueError>([] { BatchNorm2d(0); }, {"BatchNorm2d"});
+  check_throws<ValueError>([] { GroupNorm(2, 3); }, {"GroupNorm", "num_channels = 3", "num_groups = 2"});
+  check_throws<ValueError>([] { GroupNorm(0, 3); }, {"GroupNorm"});
+  GroupNorm groups(2, 4);
+  check_throws<ShapeError>([&] { groups.forward(zeros<float>({2, 3})); }, {"GroupNorm(2, 4)", "(N, 4, …)", "(2, 3)"});
+  check_throws<ShapeError>([&] { groups.forward(zeros<float>({4})); }, {"GroupNorm(2, 4)", "(4,)"});
+  RMSNorm rms(Shape{2, 3});
+  check_throws<ShapeError>([&] { rms.forward(zeros<float>({3, 2})); }, {"RMSNorm(2, 3)", "(3, 2)"});
+  check_throws<ValueError>([] { RMSNorm(3, {.eps = -1}); }, {"RMSNorm", "eps"});
+  check_throws<ValueError>([] { RMSNorm(0); }, {"RMSNorm"});
+  Dropout2d channels;
+  check_throws<ShapeError>([&] { channels.forward(zeros<float>({3, 2})); }, {"Dropout2d", "(N, C, H, W)", "(3, 2)"});
   LayerNorm row(Shape{2, 3});
   check_throws<ShapeError>([&] { row.forward(zeros<float>({3, 2})); }, {"LayerNorm(2, 3)", "(3, 2)"});
   check_throws<ShapeError>([&] { row.forward(zeros<float>({3})); }, {"LayerNorm(2, 3)", "(3,)"});
@@ -149,6 +168,66 @@ HANDGRAD_TEST_EVERYWHERE(batches_are_counted_beyond_what_float_holds) {
   state.back().second = Tensor<T>{1, 2, 3};
   check_throws<ShapeError>([&] { layer.load_state_dict(state); }, {"num_batches_tracked", "one number", "(3,)"});
   BOOST_TEST(layer.num_batches_tracked.value().item() == many + 6);
+}
+
+HANDGRAD_TEST_EVERYWHERE(dropout2d_drops_channels_and_follows_its_state) {
+  using T = typename Place::T;
+  manual_seed(3);
+  Dropout2d<T> dropout(0.25);
+  const Tensor<T> x = full<T>({40, 25, 2, 3}, T(3), Place::device());
+  const std::vector<T> y = dropout.forward(x).to_vector();
+  std::size_t dropped = 0;
+  for (std::size_t c = 0; c < 1000; ++c) {
+    for (std::size_t i = 1; i < 6; ++i) BOOST_TEST(y[6 * c + i] == y[6 * c]);
+    BOOST_TEST((y[6 * c] == 0 || std::abs(double(y[6 * c]) - 4) < 1e-6));
+    dropped += y[6 * c] == 0;
+  }
+  BOOST_TEST((dropped > 200 && dropped < 300), dropped);
+  BOOST_TEST((dropout.backward(x).to_vector() == y));
+  const auto state = dropout.state();
+  const std::vector<T> next = dropout.forward(x).to_vector();
+  BOOST_TEST((next != y));
+  Dropout2d<T> other(0.25);
+  other.set_state(state);
+  BOOST_TEST((other.forward(x).to_vector() == next));
+  dropout.eval();
+  BOOST_TEST((dropout.forward(x) == x));
+}
+
+// A channel far from 0 whose spread is small beside its mean keeps its digits.
+HANDGRAD_TEST_EVERYWHERE(channels_far_from_zero_keep_their_digits) {
+  using T = typename Place::T;
+  const double far = std::is_same_v<T, float> ? 1e4 : 1e12;
+  Generator generator(3);
+  Tensor<T> noise = rand<T>({2, 6, 3, 5}, generator);
+  std::vector<T> near(noise.numel()), away(noise.numel());
+  for (std::size_t i = 0; i < near.size(); ++i) {
+    near[i] = std::round(noise.data()[i] * 16);
+    away[i] = static_cast<T>(far) + near[i];
+  }
+  BatchNorm2d<T> batch(6);
+  GroupNorm<T> group(2, 6);
+  for (Layer<T>* layer : std::initializer_list<Layer<T>*>{&batch, &group}) {
+    layer->to(Place::device());
+    const std::vector<T> expected = layer->forward(Tensor<T>(noise.shape(), near).to(Place::device())).to_vector();
+    test::check_close(layer->forward(Tensor<T>(noise.shape(), away).to(Place::device())).to_vector(), expected,
+                      std::is_same_v<T, float> ? 1e-5 : 1e-12, layer->label());
+  }
+}
+
+HANDGRAD_TEST_EVERYWHERE(group_norm_is_layer_norm_or_instance_norm_at_its_ends) {
+  using T = typename Place::T;
+  Generator generator(4);
+  const Tensor<T> x = randn<T>({3, 4, 5}, generator).to(Place::device());
+  GroupNorm<T> one(1, 4), each(4, 4);
+  LayerNorm<T> layer(Shape{4, 5}), row(5);
+  for (Layer<T>* l : std::initializer_list<Layer<T>*>{&one, &each, &layer, &row}) l->to(Place::device());
+  const auto doubles = [](const Tensor<T>& t) {
+    const std::vector<T> v = t.to_vector();
+    return Tensor<double>(t.shape(), std::vector<double>(v.begin(), v.end()));
+  };
+  test::check_close(one.forward(x), doubles(layer.forward(x)), Place::tolerance, "one group");
+  test::check_close(each.forward(x), doubles(row.forward(x)), Place::tolerance, "a group for each channel");
 }
 
 HANDGRAD_TEST_EVERYWHERE(dropout_keeps_its_share_and_its_mean) {

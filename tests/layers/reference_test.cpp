@@ -113,7 +113,7 @@ HANDGRAD_TEST_EVERYWHERE(without_an_input_gradient_the_others_are_the_same) {
 HANDGRAD_TEST_EVERYWHERE(nan_never_passes_unseen) {
   using T = typename Place::T;
   for (const Reference& reference : layer_cases()) {
-    if (reference["layer"].text() == "Dropout") continue;  // p = 1 leaves nothing of x
+    if (reference["layer"].text().starts_with("Dropout")) continue;  // p = 1 leaves nothing of x
     const Reference args = reference["args"];
     if (args.contains("padding") || args.contains("stride")) continue;  // an output may see nothing of x
     const auto layer = make_layer<T>(reference, Place::device());

@@ -6,10 +6,12 @@
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/convolution.hpp"
 #include "handgrad/layers/dropout.hpp"
+#include "handgrad/layers/group_norm.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
 #include "handgrad/layers/pooling.hpp"
 #include "handgrad/layers/prelu.hpp"
+#include "handgrad/layers/rms_norm.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
@@ -124,12 +126,23 @@ std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& a
   if (name == "Softmax") return std::make_shared<Softmax<T>>(static_cast<int>(args["dim"].number()));
   if (name == "LogSoftmax") return std::make_shared<LogSoftmax<T>>(static_cast<int>(args["dim"].number()));
   if (name == "Dropout") return std::make_shared<Dropout<T>>(args["p"].number());
-  if (name == "BatchNorm1d") {
+  if (name == "Dropout2d") return std::make_shared<Dropout2d<T>>(args["p"].number());
+  if (name == "GroupNorm")
+    return std::make_shared<GroupNorm<T>>(size("num_groups"), size("num_channels"),
+                                          GroupNormOptions{args.number("eps", 1e-5), args.flag("affine", true)});
+  if (name == "RMSNorm") {
+    const std::vector<std::size_t> shape = args["normalized_shape"].indices();
+    RMSNormOptions options{.elementwise_affine = args.flag("elementwise_affine", true)};
+    if (args.contains("eps")) options.eps = args["eps"].number();
+    return std::make_shared<RMSNorm<T>>(Shape(shape.begin(), shape.end()), options);
+  }
+  if (name == "BatchNorm1d" || name == "BatchNorm2d") {
     BatchNormOptions options{.eps = args.number("eps", 1e-5),
                              .momentum = args.number("momentum", 0.1),
                              .affine = args.flag("affine", true),
                              .track_running_stats = args.flag("track_running_stats", true)};
     if (args.is_null("momentum")) options.momentum.reset();
+    if (name == "BatchNorm2d") return std::make_shared<BatchNorm2d<T>>(size("num_features"), options);
     return std::make_shared<BatchNorm1d<T>>(size("num_features"), options);
   }
   if (name == "LayerNorm") {
@@ -206,7 +219,7 @@ std::unique_ptr<Optimizer<T>> make_optimizer(const Reference& description, std::
 
 std::vector<Reference> layer_cases() {
   std::vector<Reference> cases;
-  for (const char* file : {"layers", "convolution", "activations"})
+  for (const char* file : {"layers", "convolution", "activations", "norms"})
     for (const Reference c : Reference::file(file)["cases"]) cases.push_back(c);
   return cases;
 }

@@ -8,10 +8,12 @@
 namespace handgrad {
 
 template <class T>
-void BatchNorm1d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
-  of_batch_ = least_rows() > 1;
-  if (of_batch_ && x.size(0) < 2)
-    throw ShapeError(label() + ": one row has no variance: in training at least 2 rows expected (shape " +
+void BatchNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  of_batch_ = this->is_training() || !options_.track_running_stats;
+  if (of_batch_ && x.numel() == num_features_)
+    throw ShapeError(label() +
+                     (x.rank() == 2 ? ": one row has no variance: in training at least 2 rows expected (shape "
+                                    : ": one element of a channel has no variance: at least 2 expected (shape ") +
                      x.shape().str() + "); eval() takes the running statistics instead");
   mean_.reserve({2, num_features_}, x.device());
   inv_std_.reserve({num_features_}, x.device());
@@ -19,29 +21,41 @@ void BatchNorm1d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
                                               num_batches_tracked.value().data(),
                                               static_cast<T>(options_.momentum.value_or(0)), !options_.momentum};
   // y = γ·x̂ + β,  x̂ = (x − µ)·s
-  backend<T>(x.device())
-      .norms.batch_norm_forward(view::matrix(x), view::vector(weight), view::vector(bias), static_cast<T>(options_.eps),
-                                running, of_batch_, view::matrix(mean_), view::vector(inv_std_), view::matrix(y));
+  auto& norms = backend<T>(x.device()).norms;
+  if (x.rank() > 2)
+    norms.channel_norm_forward(view::lines(x, 1), 0, view::vector(weight), view::vector(bias),
+                               static_cast<T>(options_.eps), running, of_batch_, view::matrix(mean_),
+                               view::vector(inv_std_), view::vector(y));
+  else
+    norms.batch_norm_forward(view::matrix(x), view::vector(weight), view::vector(bias), static_cast<T>(options_.eps),
+                             running, of_batch_, view::matrix(mean_), view::vector(inv_std_), view::matrix(y));
 }
 
 template <class T>
-void BatchNorm1d<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
+void BatchNorm<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
   sums_.reserve({2, num_features_}, x.device());
   // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = γ·s·(δ − dβ/N − x̂·dγ/N)
-  backend<T>(x.device())
-      .norms.batch_norm_backward(view::matrix(x), view::matrix(dy), view::vector(weight), view::matrix(mean_),
-                                 view::vector(inv_std_), of_batch_, view::matrix(sums_), view::gradient(weight),
-                                 view::gradient(bias),
-                                 this->requires_input_grad() ? view::matrix(dx) : kernels::Matrix<T>{});
+  auto& norms = backend<T>(x.device()).norms;
+  if (x.rank() > 2)
+    norms.channel_norm_backward(view::lines(x, 1), 0, view::vector(dy), view::vector(weight), view::matrix(mean_),
+                                view::vector(inv_std_), of_batch_, view::gradient(weight), view::gradient(bias),
+                                this->requires_input_grad() ? view::vector(dx) : kernels::Vector<T>{});
+  else
+    norms.batch_norm_backward(view::matrix(x), view::matrix(dy), view::vector(weight), view::matrix(mean_),
+                              view::vector(inv_std_), of_batch_, view::matrix(sums_), view::gradient(weight),
+                              view::gradient(bias),
+                              this->requires_input_grad() ? view::matrix(dx) : kernels::Matrix<T>{});
 }
 
 template <class T>
-BatchNorm1d<T>::BatchNorm1d(std::size_t num_features, BatchNormOptions options)
+BatchNorm<T>::BatchNorm(const char* name, std::size_t num_features, BatchNormOptions options)
     : num_features_(num_features), options_(options) {
-  if (num_features == 0) throw ValueError("BatchNorm1d(0): at least one feature expected");
-  if (!(options.eps >= 0)) throw ValueError("BatchNorm1d: eps = " + format_number(options.eps) + ", ≥ 0 expected");
+  if (num_features == 0) throw ValueError(std::string(name) + "(0): at least one feature expected");
+  if (!(options.eps >= 0))
+    throw ValueError(std::string(name) + ": eps = " + format_number(options.eps) + ", ≥ 0 expected");
   if (options.momentum && !(*options.momentum >= 0 && *options.momentum <= 1))
-    throw ValueError("BatchNorm1d: momentum = " + format_number(*options.momentum) + ", a number in [0, 1] expected");
+    throw ValueError(std::string(name) + ": momentum = " + format_number(*options.momentum) +
+                     ", a number in [0, 1] expected");
   if (options.affine) {
     weight = this->register_parameter("weight", ones<T>({num_features}));
     bias = this->register_parameter("bias", zeros<T>({num_features}));
@@ -54,23 +68,17 @@ BatchNorm1d<T>::BatchNorm1d(std::size_t num_features, BatchNormOptions options)
 }
 
 template <class T>
-Shape BatchNorm1d<T>::output_shape(const Shape& input) const {
-  if (input.rank() != 2)
-    throw ShapeError("an input of shape (rows, columns) expected, one of shape " + input.str() + " came" +
-                     (input.rank() == 3 ? "; (N, C, L) is not implemented, bring it to (N·L, C)" : ""));
-  if (input.columns() != num_features_)
-    throw ShapeError("input has " + std::to_string(input.columns()) + " columns, " + std::to_string(num_features_) +
-                     " expected (shape " + input.str() + ")");
+Shape BatchNorm<T>::output_shape(const Shape& input) const {
+  if (!takes(input.rank()))
+    throw ShapeError("an input of shape " + expected_shape() + " expected, one of shape " + input.str() + " came");
+  if (input[1] != num_features_)
+    throw ShapeError("input has " + std::to_string(input[1]) + (input.rank() == 2 ? " columns, " : " channels, ") +
+                     std::to_string(num_features_) + " expected (shape " + input.str() + ")");
   return input;
 }
 
 template <class T>
-std::size_t BatchNorm1d<T>::least_rows() const {
-  return this->is_training() || !options_.track_running_stats ? 2 : 1;
-}
-
-template <class T>
-std::string BatchNorm1d<T>::extra_repr() const {
+std::string BatchNorm<T>::extra_repr() const {
   return std::to_string(num_features_) + ", eps=" + format_number(options_.eps) +
          ", momentum=" + (options_.momentum ? format_number(*options_.momentum) : "None") +
          ", affine=" + (options_.affine ? "True" : "False") +
@@ -78,39 +86,50 @@ std::string BatchNorm1d<T>::extra_repr() const {
 }
 
 template <class T>
-std::string BatchNorm1d<T>::label() const {
-  return "BatchNorm1d(" + std::to_string(num_features_) + ")";
+std::string BatchNorm<T>::label() const {
+  return this->name() + "(" + std::to_string(num_features_) + ")";
 }
 
 template <class T>
-trace::Derivation BatchNorm1d<T>::derivation(const Shape& input) const {
+trace::Derivation BatchNorm<T>::derivation(const Shape& input) const {
+  // An element x[n,j], x[n,j,k] or x[n,j,k,l]; the sum over all elements of channel j, with other names for its
+  // indices.
+  const char* const places[] = {"[n,j]", "[n,j,k]", "[n,j,k,l]"};
+  const char* const others[] = {"[m,j]", "[m,j,p]", "[m,j,p,q]"};
+  const std::string at = places[input.rank() - 2], other = others[input.rank() - 2];
+  const auto sum = [&](std::string text) {
+    for (const char* index : {"q", "p", "m"})
+      if (other.find(index) != std::string::npos) text = std::string("sum(") + index + ": " + text + ")";
+    return text;
+  };
   trace::Derivation d{.rename = {{"weight", "γ"}, {"bias", "β"}}, .known = {{"ε", trace::constant(options_.eps)}}};
   if (of_batch_) {
-    d.known.emplace_back("N", trace::constant(static_cast<double>(input.rows())));
-    d.forward.emplace_back("µ = mean(x)", "µ[j] = sum(n: x[n,j])/N");
-    d.forward.emplace_back("v = mean((x − µ)²)", "v[j] = sum(n: (x[n,j] − µ[j])²)/N");
+    d.known.emplace_back("N", trace::constant(static_cast<double>(input.numel() / num_features_)));
+    d.forward.emplace_back("µ = mean(x)", "µ[j] = " + sum("x" + other) + "/N");
+    d.forward.emplace_back("v = mean((x − µ)²)", "v[j] = " + sum("(x" + other + " − µ[j])²") + "/N");
   } else {
     d.known.emplace_back("µ", trace::array(running_mean.value()));
     d.known.emplace_back("v", trace::array(running_var.value()));
   }
   d.forward.emplace_back("s = 1/sqrt(v + ε)");
-  d.forward.emplace_back("x̂ = (x − µ)·s", "x̂[n,j] = (x[n,j] − µ[j])·s[j]");
+  d.forward.emplace_back("x̂ = (x − µ)·s", "x̂" + at + " = (x" + at + " − µ[j])·s[j]");
   const std::string gamma = options_.affine ? "γ[j]·" : "", gamma_whole = options_.affine ? "γ·" : "";
   d.forward.emplace_back("y = " + gamma_whole + "x̂" + (options_.affine ? " + β" : ""),
-                         "y[n,j] = " + gamma + "x̂[n,j]" + (options_.affine ? " + β[j]" : ""));
+                         "y" + at + " = " + gamma + "x̂" + at + (options_.affine ? " + β[j]" : ""));
   if (options_.affine) {
-    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[j] = sum(n: δ[n,j]·x̂[n,j])");
-    d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[j] = sum(n: δ[n,j])");
+    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[j] = " + sum("δ" + other + "·x̂" + other));
+    d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[j] = " + sum("δ" + other));
   }
   if (of_batch_)
     d.backward.emplace_back("dx = " + gamma_whole + "s·(δ − mean(δ) − x̂·mean(δ∘x̂))",
-                            "dx[n,j] = " + gamma + "s[j]·(δ[n,j] − sum(k: δ[k,j])/N − x̂[n,j]·sum(k: δ[k,j]·x̂[k,j])/N)");
+                            "dx" + at + " = " + gamma + "s[j]·(δ" + at + " − " + sum("δ" + other) + "/N − x̂" + at +
+                                "·" + sum("δ" + other + "·x̂" + other) + "/N)");
   else
-    d.backward.emplace_back("dx = " + gamma_whole + "s·δ", "dx[n,j] = " + gamma + "s[j]·δ[n,j]");
+    d.backward.emplace_back("dx = " + gamma_whole + "s·δ", "dx" + at + " = " + gamma + "s[j]·δ" + at);
   return d;
 }
 
-template class BatchNorm1d<float>;
-template class BatchNorm1d<double>;
+template class BatchNorm<float>;
+template class BatchNorm<double>;
 
 }  // namespace handgrad

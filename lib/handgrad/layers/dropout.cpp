@@ -1,5 +1,7 @@
 #include "handgrad/layers/dropout.hpp"
 
+#include <utility>
+
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/format.hpp"
 #include "handgrad/base/random.hpp"
@@ -15,10 +17,7 @@ void Dropout<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
     y.copy_from(x);
     return;
   }
-  step_ = step_.to(x.device());
-  // y = m∘x/(1−p)
-  backend<T>(x.device())
-      .dropout.apply({p_, seed_, stream_}, !this->repeats_random(), step_.data(), view::vector(x), view::vector(y));
+  mask(!this->repeats_random(), x, y);  // y = m∘x/(1−p)
 }
 
 template <class T>
@@ -26,10 +25,15 @@ void Dropout<T>::backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<
   if (!this->requires_input_grad()) return;
   // dx = m∘δ/(1−p)
   if (masked_)
-    backend<T>(dy.device())
-        .dropout.apply({p_, seed_, stream_}, false, step_.data(), view::vector(dy), view::vector(dx));
+    mask(false, dy, dx);
   else
     dx.copy_from(dy);
+}
+
+template <class T>
+void Dropout<T>::mask(bool advance, const Tensor<T>& x, Tensor<T>& y) {
+  step_ = step_.to(x.device());
+  backend<T>(x.device()).dropout.apply({p_, seed_, stream_}, advance, step_.data(), view::vector(x), view::vector(y));
 }
 
 template <class T>
@@ -82,7 +86,51 @@ trace::Derivation Dropout<T>::derivation(const Shape& input) const {
       {"y = if(m = 0, 0, x/(1 − p))"}, {"dx = if(m = 0, 0, δ/(1 − p))"}, {}, {{"m", m}, {"p", trace::constant(p_)}}};
 }
 
+template <class T>
+void Dropout2d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
+  this->masked_ = this->is_training() && this->p_ > 0;
+  y.copy_from(x);
+  if (!this->masked_) return;
+  // y = m_c·x/(1−p)
+  const std::size_t channels = x.size(0) * x.size(1);
+  factors_.reserve({channels}, x.device());
+  factors_.fill(T(1));
+  this->mask(!this->repeats_random(), factors_, factors_);
+  backend<T>(x.device()).elements.multiply_rows(view::rows_of(y, channels), view::vector(factors_));
+}
+
+template <class T>
+void Dropout2d<T>::backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
+  if (!this->requires_input_grad()) return;
+  // dx = m_c·δ/(1−p)
+  dx.copy_from(dy);
+  if (this->masked_)
+    backend<T>(dy.device())
+        .elements.multiply_rows(view::rows_of(dx, factors_.numel()), view::vector(std::as_const(factors_)));
+}
+
+template <class T>
+Shape Dropout2d<T>::output_shape(const Shape& input) const {
+  if (input.rank() != 3 && input.rank() != 4)
+    throw ShapeError("an input of shape (N, C, H, W) or (N, C, L) expected, one of shape " + input.str() + " came");
+  return input;
+}
+
+template <class T>
+trace::Derivation Dropout2d<T>::derivation(const Shape& input) const {
+  if (!this->masked_) return {{"y = x"}, {"dx = δ"}};
+  const std::string at = input.rank() == 3 ? "[n,c,i]" : "[n,c,i,j]";
+  trace::Array m = trace::array(factors_.reshape({input[0], input[1]}));
+  for (double& element : m.numbers) element = element != 0;
+  return {{{"y = m∘x/(1 − p)", "y" + at + " = if(m[n,c] = 0, 0, x" + at + "/(1 − p))"}},
+          {{"dx = m∘δ/(1 − p)", "dx" + at + " = if(m[n,c] = 0, 0, δ" + at + "/(1 − p))"}},
+          {},
+          {{"m", m}, {"p", trace::constant(this->p_)}}};
+}
+
 template class Dropout<float>;
 template class Dropout<double>;
+template class Dropout2d<float>;
+template class Dropout2d<double>;
 
 }  // namespace handgrad

@@ -49,15 +49,42 @@ class Dropout : public Layer<T> {
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
   void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
 
- private:
+  /// y = m∘x/(1−p) with the mask of the step that is, or with `advance` of the next.
+  void mask(bool advance, const Tensor<T>& x, Tensor<T>& y);
+
   double p_;
+  bool masked_ = false;  // in the last forward
+
+ private:
   std::uint64_t seed_;
   std::uint32_t stream_;
   Tensor<double> step_;  // (), where the data is: a training step captured on a GPU counts it there
-  bool masked_ = false;  // in the last forward
+};
+
+/// Dropout of whole channels, as torch.nn.Dropout2d: x (N, C, H, W), or (N, C, L); of each example each channel is 0
+/// with probability p, and else over 1−p. Neighbouring places of a channel are much alike, so that what Dropout takes
+/// away in one of them the next still tells (Tompson et al. 2015). Everything else is as in Dropout, with one mᵢ for a
+/// channel:
+///     y = m_c·x/(1−p),   dx = m_c·δ/(1−p)
+template <class T = float>
+class Dropout2d : public Dropout<T> {
+ public:
+  explicit Dropout2d(double p = 0.5) : Dropout<T>(p) {}
+  /// Throws ShapeError for an input that is not (N, C, H, W) or (N, C, L).
+  Shape output_shape(const Shape& input) const override;
+  trace::Derivation derivation(const Shape& input) const override;
+
+ protected:
+  void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
+
+ private:
+  Tensor<T> factors_;  // m/(1−p) of each channel (N·C)
 };
 
 Dropout()->Dropout<float>;
 Dropout(double)->Dropout<float>;
+Dropout2d()->Dropout2d<float>;
+Dropout2d(double)->Dropout2d<float>;
 
 }  // namespace handgrad

@@ -4,6 +4,7 @@
 #include "handgrad/base/format.hpp"
 #include "handgrad/base/views.hpp"
 #include "handgrad/trace/derivation.hpp"
+#include "handgrad/trace/row_indices.hpp"
 
 namespace handgrad {
 
@@ -63,23 +64,27 @@ std::string LayerNorm<T>::label() const {
 }
 
 template <class T>
-trace::Derivation LayerNorm<T>::derivation(const Shape&) const {
-  if (shape_.rank() != 1) return {};
+trace::Derivation LayerNorm<T>::derivation(const Shape& input) const {
+  const trace::RowIndices at(input, shape_);
   const bool scaled = weight.defined(), shifted = bias.defined();
+  const std::string gamma = scaled ? "γ" + at.feature + "·" : "", x = "x" + at.element, x_hat = "x̂" + at.element;
   trace::Derivation d{
-      .forward = {{"µ = mean(x)", "µ[n] = sum(k: x[n,k])/D"},
-                  {"v = mean((x − µ)²)", "v[n] = sum(k: (x[n,k] − µ[n])²)/D"},
+      .forward = {{"µ = mean(x)", "µ" + at.row + " = " + at.sum("x" + at.other) + "/D"},
+                  {"v = mean((x − µ)²)",
+                   "v" + at.row + " = " + at.sum("(x" + at.other + " − µ" + at.row + ")²") + "/D"},
                   "s = 1/sqrt(v + ε)",
-                  {"x̂ = (x − µ)·s", "x̂[n,i] = (x[n,i] − µ[n])·s[n]"},
+                  {"x̂ = (x − µ)·s", x_hat + " = (" + x + " − µ" + at.row + ")·s" + at.row},
                   {std::string("y = ") + (scaled ? "γ∘x̂" : "x̂") + (shifted ? " + β" : ""),
-                   std::string("y[n,i] = ") + (scaled ? "γ[i]·" : "") + "x̂[n,i]" + (shifted ? " + β[i]" : "")}},
-      .backward = {{scaled ? "g = γ∘δ" : "g = δ", std::string("g[n,i] = ") + (scaled ? "γ[i]·" : "") + "δ[n,i]"}},
+                   "y" + at.element + " = " + gamma + x_hat + (shifted ? " + β" + at.feature : "")}},
+      .backward = {{scaled ? "g = γ∘δ" : "g = δ", "g" + at.element + " = " + gamma + "δ" + at.element}},
       .rename = {{"weight", "γ"}, {"bias", "β"}},
       .known = {{"D", trace::constant(static_cast<double>(shape_.numel()))}, {"ε", trace::constant(options_.eps)}}};
-  if (scaled) d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[i] = sum(n: δ[n,i]·x̂[n,i])");
-  if (shifted) d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[i] = sum(n: δ[n,i])");
+  if (scaled)
+    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ" + at.feature + " = " + at.over_rows("δ" + at.element + "·" + x_hat));
+  if (shifted) d.backward.emplace_back("dβ = Σₙ δₙ", "dβ" + at.feature + " = " + at.over_rows("δ" + at.element));
   d.backward.emplace_back("dx = s·(g − mean(g) − x̂·mean(g∘x̂))",
-                          "dx[n,i] = s[n]·(g[n,i] − sum(k: g[n,k])/D − x̂[n,i]·sum(k: g[n,k]·x̂[n,k])/D)");
+                          "dx" + at.element + " = s" + at.row + "·(g" + at.element + " − " + at.sum("g" + at.other) +
+                              "/D − " + x_hat + "·" + at.sum("g" + at.other + "·x̂" + at.other) + "/D)");
   return d;
 }
 
