@@ -176,16 +176,19 @@ class TermNoise {
       if (moved[i] != here_[i]) far_[i] = std::max({far_[i], std::abs(moved[i]), std::abs(here_[i])});
   }
   double operator()(const Difference& d) {
-    double sum = 0;
+    double sum = 0, unmoved = 0;
+    bool moves = false;
     for (std::size_t i = 0; i < here_.size(); ++i) {
       const bool still = d.above[i] == here_[i] && d.below[i] == here_[i];
+      unmoved += epsilon * std::abs(here_[i]);
       if (still && far_[i] < 0) continue;
+      moves = true;
       // One that does not move here though it does far away may have lost more than its own digits.
       const double size = still ? far_[i] : std::max({std::abs(d.above[i]), std::abs(d.below[i]), std::abs(here_[i])});
       if (!still) far_[i] = std::max(far_[i], std::abs(here_[i]));
       sum += std::max(epsilon * size, measured_.empty() ? 0.0 : measured_[i]);
     }
-    return sum;
+    return moves ? sum : unmoved;  // where nothing moves (a saturated network), any term may hide what does
   }
 
  private:

@@ -208,7 +208,7 @@ class Gradients {
     if (!gap) return {};
     const Noise& noise = noise_();
     const double size = std::max(largest(got), largest(expected));
-    if (!noise.known && *gap * size <= 1e-12 * largest_) return {};
+    if ((noise.known ? size : *gap * size) <= 1e-12 * largest_) return {};
     if (place < noise.gradients.size() && *gap * size <= 1e5 * largest(noise.gradients[place])) return {};
     return gap;
   }

@@ -19,7 +19,7 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 /// Differences that leave more than that share of an entry open say nothing about it.
 constexpr double coarsest = 1e-3;
 /// Of a backward's rounding, measured at a few places, this multiple is granted.
-constexpr double patience = 16;
+constexpr double patience = 32;
 /// So many entries refuted by a whole sweep, the others follow its best step.
 constexpr std::size_t whole_sweeps = 3;
 /// Of a large tensor that fails, so many entries are looked at.
@@ -84,6 +84,11 @@ class Checker {
     if (largest_ <= 1e3 * *std::max_element(noise.begin(), noise.end())) return 2 * largest_;
     return std::max(digits, patience * noise[i]);
   }
+  /// They are of two sizes, and both within the last digits of the step's largest gradient.
+  bool both_rounding(double a, double n) const {
+    const double larger = std::max(std::abs(a), std::abs(n)), smaller = std::min(std::abs(a), std::abs(n));
+    return smaller <= 0.25 * larger && larger <= 64 * epsilon * std::max(largest_, variable_.largest);
+  }
   const Values& term_noise() const {
     static const Values none;
     return measured_ ? measured_->terms : none;
@@ -136,6 +141,8 @@ class Checker {
       ++report_.outside;
     } else if (relative(gap(), a, e.value) <= tolerance_) {
       take(i, e.value, relative(gap(), a, e.value), e.uncertainty);
+    } else if (both_rounding(a, e.value)) {
+      ++report_.excused;
     } else if (gap() <= doubt()) {
       if (doubt() > coarsest * std::max(std::abs(a), std::abs(e.value))) {
         ++report_.excused;
