@@ -16,7 +16,7 @@ using namespace std::string_literals;
 static std::string zip(const std::string& name, const std::string& content, bool deflated) {
   const auto number = [](std::size_t value, std::size_t size) {
     std::string bytes;
-    for (std::size_t i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i) & 255);
+    for (std::size_t i = 0; i < size; ++i) bytes += static_cast<char>(i < sizeof value ? value >> (8 * i) & 255 : 0);
     return bytes;
   };
   std::string packed = content;

@@ -354,10 +354,10 @@ class Catalogue : Failure {
   Diagnosis choose() const {
     Diagnosis none{Cause::Inconclusive, place_, "none of the known mistakes explains the " + subject_, best_constant(),
                    "the entries above: where do they agree, and where not?"};
-    if (findings_.empty() && t_.probes.ignores_x)
+    if (findings_.empty() && t_.probes.of_first_x)
       return {Cause::StaleCache, place_,
-              "the " + subject_ + " does not look at this forward's x: it is made of what an earlier one kept",
-              "another x gives exactly the same, though the function's gradient is another there",
+              "the " + subject_ + " is not that of this forward's x: it is made of what an earlier one kept",
+              "it is exactly what it should be at the x of the check's first forward",
               "x and y come back in the backward; what else it needs, every forward keeps anew"};
     if (findings_.empty()) return none;
     for (const Diagnosis& finding : findings_) {

@@ -186,7 +186,7 @@ class TermNoise {
       // One that does not move here though it does far away may have lost more than its own digits.
       const double size = still ? far_[i] : std::max({std::abs(d.above[i]), std::abs(d.below[i]), std::abs(here_[i])});
       if (!still) far_[i] = std::max(far_[i], std::abs(here_[i]));
-      sum += std::max(epsilon * size, measured_.empty() ? 0.0 : measured_[i]);
+      sum += std::max(epsilon * size, measured_.empty() ? 0.0 : 2 * measured_[i]);  // measured: a mean of squares
     }
     return moves ? sum : unmoved;  // where nothing moves (a saturated network), any term may hide what does
   }

@@ -49,8 +49,9 @@ Tensor<double> numeric_gradient(const Variable& variable, const Terms& terms, co
   return Tensor<double>(variable.value.shape(), numeric);
 }
 
-/// The same values in other places go in: does the function's gradient change, but not the backward's?
-bool ignores_x(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options) {
+/// The values that went in first, before the check began to look (other_batch), go in again: is the gradient what the
+/// differences say there, and not here?
+bool of_first_x(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options) {
   if (!variable.again || !variable.input.defined() || variable.input.numel() < 2) return false;
   Tensor<double> input = variable.input;
   const Values here = input.to_vector(), numeric = tensor.numeric.to_vector();
@@ -65,14 +66,14 @@ bool ignores_x(const Variable& variable, const TensorReport& tensor, const Gradc
   }
   input.copy_from(Tensor<double>(input.shape(), here));
   if (analytic.size() != numeric.size()) return false;
-  double largest = 0, change = 0, own_change = 0;
+  double largest = 0, change = 0, gap = 0;
   for (std::size_t i = 0; i < numeric.size(); ++i) {
     if (std::isnan(numeric[i]) || std::isnan(differences[i])) continue;
     largest = std::max(largest, std::abs(numeric[i]));
     change = std::max(change, std::abs(differences[i] - numeric[i]));
-    own_change = std::max(own_change, std::abs(analytic[i] - variable.analytic[i]));
+    for (const double a : {analytic[i], variable.analytic[i]}) gap = std::max(gap, std::abs(a - differences[i]));
   }
-  return change > 1e-3 * largest && own_change <= 1e-9 * largest;
+  return change > 1e-3 * largest && gap <= 1e-6 * largest;
 }
 
 /// What the diagnosis wants to know about the first tensor that fails. `of_ones` evaluates S with δ = 1.
@@ -83,7 +84,7 @@ GradientProbes probe(const Variable& variable, const TensorReport& tensor, const
   if (tensor.worst.empty()) return probes;
   if (of_ones) probes.numeric_of_ones = numeric_gradient(variable, of_ones, tensor, options);
   look_for_kink(variable, tensor.worst.front().index, probes);
-  probes.ignores_x = ignores_x(variable, tensor, options);
+  probes.of_first_x = of_first_x(variable, tensor, options);
   return probes;
 }
 

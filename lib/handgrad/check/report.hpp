@@ -52,8 +52,8 @@ struct GradientProbes {
   bool pairs_everything = false;
   /// What the backward gives when its buffers hold zeros beforehand and not NaN.
   Tensor<double> unpoisoned;
-  /// With another x the backward gives the same, though the differences are others.
-  bool ignores_x = false;
+  /// It is the gradient at the x that went in first.
+  bool of_first_x = false;
   /// The slopes to both sides of the worst entry, and whether they differ however close one gets.
   double slope_left = 0, slope_right = 0;
   bool kink = false;
