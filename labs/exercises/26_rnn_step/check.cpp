@@ -1,0 +1,87 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+Matrix step_of(const Matrix& x, const Matrix& s, const Matrix& W, const Matrix& U, const Vector& b) {
+  Matrix a = linear(x, W, b);
+  const Matrix from_state = linear(s, U, Vector(b.size()));
+  for (int n = 0; n < a.rows(); ++n)
+    for (int j = 0; j < a.cols(); ++j) a(n, j) = std::tanh(a(n, j) + from_state(n, j));
+  return a;
+}
+
+Matrix product(const Matrix& a, const Matrix& b, bool a_transposed = false, bool b_transposed = false) {
+  const int rows = a_transposed ? a.cols() : a.rows(), inner = a_transposed ? a.rows() : a.cols(),
+            columns = b_transposed ? b.rows() : b.cols();
+  Matrix c(rows, columns);
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < columns; ++j)
+      for (int k = 0; k < inner; ++k)
+        c(i, j) += (a_transposed ? a(k, i) : a(i, k)) * (b_transposed ? b(j, k) : b(k, j));
+  return c;
+}
+
+Vector column_sums(const Matrix& g) {
+  Vector sums(g.cols());
+  for (int n = 0; n < g.rows(); ++n)
+    for (int j = 0; j < g.cols(); ++j) sums(j) += g(n, j);
+  return sums;
+}
+
+}  // namespace
+
+EXERCISE(rnn_step, {"rnn_step", "rnn_step_backward"}) {
+  const auto forward =
+      check.function<Matrix(const Matrix&, const Matrix&, const Matrix&, const Matrix&, const Vector&)>("rnn_step");
+  const auto backward = check.function<void(const Matrix&, const Matrix&, const Matrix&, const Matrix&, const Matrix&,
+                                            Vector&, Matrix&, Matrix&, Matrix&)>("rnn_step_backward");
+  const int N = 7, I = 3, H = 5;
+  const Matrix x = random_matrix(N, I, 1), s = each(random_matrix(N, H, 2), [](double v) { return std::tanh(v); }),
+               W = random_matrix(H, I, 3), U = random_matrix(H, H, 4), delta = random_matrix(N, H, 6);
+  const Vector b = random_vector(H, 5);
+  const Matrix h = step_of(x, s, W, U, b);
+  check.value("h", tensor(forward(x, s, W, U, b)), tensor(h),
+              {{tensor(step_of(x, Matrix(N, H), W, U, b)), Cause::Other, "the state is left out",
+                "it is tanh(x·Wᵀ + b)", "h = tanh(x·Wᵀ + s·Uᵀ + b)"}});
+  Vector db(H);
+  Matrix dW(H, I), dU(H, H), ds(N, H);
+  backward(delta, x, s, h, U, db, dW, dU, ds);
+
+  Matrix g = delta, at_s = delta;  // δ∘φ′, rightly, and of the state before
+  for (int n = 0; n < N; ++n)
+    for (int j = 0; j < H; ++j) {
+      g(n, j) *= 1 - h(n, j) * h(n, j);
+      at_s(n, j) *= 1 - s(n, j) * s(n, j);
+    }
+  const std::string where = "g = δ∘(1 − h²), then db = Σ g, dW = gᵀ·x, dU = gᵀ·s, ds = g·U";
+  /// What any gradient is with a wrong g.
+  const auto mistakes = [&](const std::function<Tensor<double>(const Matrix&)>& made_of) {
+    return std::vector<KnownMistake>{
+        {made_of(delta), Cause::DerivativeMissing, "the derivative of tanh is missing: 1 − h²", "it is made of δ alone",
+         where},
+        {made_of(at_s), Cause::WrongVariable, "the derivative of tanh is taken of the state before; it is 1 − h²",
+         "it is made of δ∘(1 − s²)", where}};
+  };
+  GradientStep step;
+  step.dy = tensor(g);
+  step.batch = static_cast<std::size_t>(N);
+  using T = Tensor<double>;
+  const auto of = [&](const Matrix& state, const Matrix& weight, const Matrix& recurrent, const Vector& bias) {
+    return projected(step_of(x, state, weight, recurrent, bias), delta);
+  };
+  check.gradient({"db", tensor(db), tensor(b), [&](const T& v) { return of(s, W, U, vector(v)); }, step,
+                  mistakes([](const Matrix& m) { return tensor(column_sums(m)); })});
+  check.gradient({"dW", tensor(dW), tensor(W), [&](const T& v) { return of(s, matrix(v), U, b); }, step,
+                  mistakes([&](const Matrix& m) { return tensor(product(m, x, true)); })});
+  std::vector<KnownMistake> of_U = mistakes([&](const Matrix& m) { return tensor(product(m, s, true)); });
+  of_U.push_back({tensor(product(g, h, true)), Cause::WrongState, "dU is made of h, the new state",
+                  "gᵀ·h is what you have", "U multiplies the state before: dU = gᵀ·s"});
+  check.gradient({"dU", tensor(dU), tensor(U), [&](const T& v) { return of(s, W, matrix(v), b); }, step, of_U});
+  std::vector<KnownMistake> of_s = mistakes([&](const Matrix& m) { return tensor(product(m, U)); });
+  of_s.push_back({tensor(product(g, U, false, true)), Cause::Transposed, "U in ds is transposed",
+                  "g·Uᵀ is what you have", "a = s·Uᵀ + …, so ds = g·U: Σ over j of g(n, j)·U(j, k)"});
+  check.gradient({"ds", tensor(ds), tensor(s), [&](const T& v) { return of(matrix(v), W, U, b); }, step, of_s});
+}
