@@ -191,9 +191,45 @@ class Epoch:
         jax.block_until_ready(self.carry[0])
 
 
+class Recurrent:
+    def __init__(self, gates):
+        x, dy = normal(50, 32, 32), normal(50, 32, 128)
+        bound = 128 ** -0.5
+        self.values = {name: jnp.asarray(random.uniform(-bound, bound, shape), jnp.float32) for name, shape in (
+            ("W", (32, gates * 128)), ("U", (128, gates * 128)), ("b", (gates * 128,)), ("d", (gates * 128,)))}
+
+        def lstm(values, state, p):
+            h, c = state
+            i, f, g, o = jnp.split(p + h @ values["U"] + values["d"], 4, 1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), h
+
+        def gru(values, state, p):
+            h, c = state
+            p_r, p_z, p_n = jnp.split(p, 3, 1)
+            q_r, q_z, q_n = jnp.split(h @ values["U"] + values["d"], 3, 1)
+            r, z = jax.nn.sigmoid(p_r + q_r), jax.nn.sigmoid(p_z + q_z)
+            h = (1 - z) * jnp.tanh(p_n + r * q_n) + z * h
+            return (h, c), h
+
+        def loss(values):
+            cell = functools.partial(lstm if gates == 4 else gru, values)
+            zero = jnp.zeros((32, 128))
+            return jnp.sum(jax.lax.scan(cell, (zero, zero), x @ values["W"] + values["b"])[1] * dy)
+        self.gradient = jax.jit(jax.grad(loss))
+
+    def __call__(self):
+        self.result = self.gradient(self.values)
+
+    def finish(self):
+        jax.block_until_ready(self.result)
+
+
 ROWS = {
     "logistic": logistic, "adult_logistic": adult_logistic, "mlp": mlp, "mlp_dropout": lambda: mlp(True),
-    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide, "inference_1": lambda: Inference(1),
+    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide,
+    "lstm": lambda: Recurrent(4), "gru": lambda: Recurrent(3), "inference_1": lambda: Inference(1),
     "inference_1024": lambda: Inference(1024), "epoch": Epoch,
 }
 

@@ -79,6 +79,15 @@ Step wide() {
   Sequential net = mlp_net({784, 2048, 2048, 10});
   return training(net, CrossEntropyLoss(), sgd(net), torch::randn({512, 784}), classes(512));
 }
+template <class Layer>
+Step recurrent(Layer layer) {
+  const auto x = torch::randn({50, 32, 32}), dy = torch::randn({50, 32, 128});
+  return [=]() mutable {
+    const auto y = std::get<0>(layer->forward(x));
+    layer->zero_grad();
+    y.backward(dy);
+  };
+}
 Step inference(int rows) {
   Sequential net = mlp_net(adult);
   net->eval();
@@ -111,6 +120,8 @@ int main(int count, char** words) {
       {"mlp_batch_norm", mlp_batch_norm},
       {"digits", digits},
       {"wide", wide},
+      {"lstm", [] { return recurrent(LSTM(32, 128)); }},
+      {"gru", [] { return recurrent(GRU(32, 128)); }},
       {"inference_1", [] { return inference(1); }},
       {"inference_1024", [] { return inference(1024); }},
       {"epoch", epoch}};

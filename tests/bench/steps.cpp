@@ -101,6 +101,19 @@ Step wide() {
                                                        classes(512));
 }
 
+/// 50 steps of 32 features through 128 units, 32 sequences, δ at every step; the input's own gradient is not asked for.
+template <class Layer>
+Step recurrent() {
+  const auto layer = std::make_shared<Layer>(32, 128);
+  layer->requires_input_grad(false);
+  const Tensor<float> x = randn<float>({50, 32, 32}), dy = randn<float>({50, 32, 128});
+  return [=] {
+    layer->forward(x);
+    layer->zero_grad();
+    layer->backward(dy);
+  };
+}
+
 Step inference(std::size_t rows) {
   const auto net = std::make_shared<Sequential<float>>(mlp_net());
   net->eval();
@@ -178,6 +191,8 @@ const std::vector<std::pair<std::string, Step (*)()>> rows{{"logistic", logistic
                                                            {"mlp_batch_norm", mlp_batch_norm},
                                                            {"digits", digits},
                                                            {"wide", wide},
+                                                           {"lstm", recurrent<LSTM<float>>},
+                                                           {"gru", recurrent<GRU<float>>},
                                                            {"inference_1", [] { return inference(1); }},
                                                            {"inference_1024", [] { return inference(1024); }},
                                                            {"epoch", epoch},

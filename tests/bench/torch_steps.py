@@ -90,6 +90,17 @@ def wide():
     return training(net, nn.CrossEntropyLoss(), sgd(net), torch.randn(512, 784), classes(512))
 
 
+def recurrent(layer):
+    x, dy = torch.randn(50, 32, 32), torch.randn(50, 32, 128)
+    forward = wrap(layer)
+
+    def step():
+        y, _ = forward(x)
+        layer.zero_grad()
+        y.backward(dy)
+    return step
+
+
 def inference(rows):
     net = mlp_net(*ADULT).eval()
     forward, x = wrap(net), torch.randn(rows, 108)
@@ -113,7 +124,8 @@ def epoch():
 
 ROWS = {
     "logistic": logistic, "adult_logistic": adult_logistic, "mlp": mlp, "mlp_dropout": lambda: mlp(True),
-    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide, "inference_1": lambda: inference(1),
+    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide,
+    "lstm": lambda: recurrent(nn.LSTM(32, 128)), "gru": lambda: recurrent(nn.GRU(32, 128)), "inference_1": lambda: inference(1),
     "inference_1024": lambda: inference(1024), "epoch": epoch,
 }
 
