@@ -13,8 +13,10 @@
 #include "handgrad/io/files.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/layers/linear.hpp"
+#include "handgrad/trace/recorder.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"
+#include "support/formulas.hpp"
 #include "support/reference.hpp"
 #include "support/typed.hpp"
 
@@ -334,6 +336,27 @@ HANDGRAD_TEST_EVERYWHERE(frozen_parameters_get_no_gradient_and_change_no_other) 
     layer->freeze();
     BOOST_TEST((layer->backward(dy) == dx));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_recorded_step_is_what_its_formulas_say) {
+  for (const char* name : {"tanh", "relu", "LSTM", "GRU"})
+    for (const std::size_t steps : {1u, 3u, 7u})
+      for (const bool last : {false, true}) {
+        manual_seed(13);
+        const auto layer =
+            make<double>(name, 3, 2, {.bias = !last, .batch_first = last, .output = last ? Steps::Last : Steps::All},
+                         name == std::string("relu") ? name : "tanh");
+        const Tensor<double> x = randn<double>(last ? Shape{2, steps, 3} : Shape{steps, 2, 3}),
+                             dy = randn<double>(last ? Shape{2, 2} : Shape{steps, 2, 2});
+        trace::Recorder recorder;
+        layer->forward(x);
+        layer->backward(dy);
+        const trace::Trace trace = recorder.stop();
+        BOOST_TEST_CONTEXT(name << ", " << steps << " steps") {
+          const std::size_t checked = test::check_formulas(trace);
+          if (steps < 7) BOOST_TEST(checked >= 12 * steps);
+        }
+      }
 }
 
 BOOST_AUTO_TEST_CASE(in_a_network) {

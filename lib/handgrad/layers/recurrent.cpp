@@ -76,12 +76,15 @@ void Recurrent<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Ten
             before =
                 pass.h.rows(pass.reverse ? now_.batch : 0, pass.reverse ? pass.h.size(0) : pass.h.size(0) - now_.batch);
       // dW_ih = dpᵀ·x,  db_ih = Σ dp;  dW_hh = dqᵀ·h₋,  db_hh = Σ dq: over all steps at once
-      if (pass.weight_ih.requires_grad() || pass.bias_ih.requires_grad())
+      const kernels::Gradient<T> db_ih = view::gradient(pass.bias_ih), db_hh = view::gradient(pass.bias_hh);
+      const bool same_sum = !has_dq() && db_ih && db_hh && db_ih.beta == T(0) && db_hh.beta == T(0);
+      if (pass.weight_ih.requires_grad() || db_ih)
         k.linear.backward_parameters(view::matrix(in), view::matrix(std::as_const(pass.dp)),
-                                     view::gradient(pass.weight_ih), view::gradient(pass.bias_ih));
-      if (pass.weight_hh.requires_grad() || pass.bias_hh.requires_grad())
+                                     view::gradient(pass.weight_ih), db_ih);
+      if (pass.weight_hh.requires_grad() || db_hh)
         k.linear.backward_parameters(view::matrix(before), view::matrix(dq), view::gradient(pass.weight_hh),
-                                     view::gradient(pass.bias_hh));
+                                     same_sum ? kernels::Gradient<T>() : db_hh);
+      if (same_sum) memory(x.device()).copy(db_hh.data, db_ih.data, pass.bias_hh.numel() * sizeof(T));
       // dx = dp·W_ih; both directions read x: their gradients add
       if (layer > 0 || this->requires_input_grad())
         k.products.matmul(view::matrix(std::as_const(pass.dp)), false, view::matrix(pass.weight_ih), false,
@@ -360,9 +363,192 @@ std::string Recurrent<T>::label() const {
   return this->name() + "(" + std::to_string(input_size_) + " → " + std::to_string(directions_ * units_) + ")";
 }
 
+namespace {
+
+std::string numbered(const std::string& name, std::size_t t) {  // h, 2 → h₂
+  return name + std::vector<std::string>{"₀", "₁", "₂", "₃", "₄"}.at(t);
+}
+std::string sum_of(const std::vector<std::string>& terms) {
+  std::string sum;
+  for (const std::string& term : terms) sum += (sum.empty() ? "" : " + ") + term;
+  return sum;
+}
+
+/// A formula as a whole and element by element, built side by side: `element` is its text with [n,j].
+struct Formula {
+  std::string whole, element;
+};
+Formula symbol(const std::string& name) { return {name, name + "[n,j]"}; }
+Formula operator+(const Formula& a, const Formula& b) {
+  return {a.whole + " + " + b.whole, a.element + " + " + b.element};
+}
+Formula operator*(const Formula& a, const Formula& b) { return {a.whole + "∘" + b.whole, a.element + "·" + b.element}; }
+Formula call(const std::string& f, const Formula& a) { return {f + "(" + a.whole + ")", f + "(" + a.element + ")"}; }
+Formula one_minus(const Formula& a) { return {"(1 − " + a.whole + ")", "(1 − " + a.element + ")"}; }
+Formula squared(const Formula& a) { return {a.whole + "²", a.element + "²"}; }
+/// φ′ from y: σ(1 − σ), 1 − tanh².
+Formula slope(const Formula& y, bool tanh) { return tanh ? one_minus(squared(y)) : y * one_minus(y); }
+trace::Equation equation(const std::string& target, const Formula& f) {
+  return {target + " = " + f.whole, target + "[n,j] = " + f.element};
+}
+
+}  // namespace
+
+// A layer of one pass over a few steps is written out step by step; any other in symbols.
 template <class T>
 trace::Derivation Recurrent<T>::derivation(const Shape&) const {
-  return {};
+  if (passes_.size() > 1) return {};
+  trace::Derivation d{
+      .rename = {{"weight_ih_l0", "Wx"}, {"weight_hh_l0", "Wh"}, {"bias_ih_l0", "bx"}, {"bias_hh_l0", "bh"}}};
+  const std::size_t last = now_.steps, N = now_.batch, H = units_;
+  const bool lstm = has_c(), gru = has_dq(), plain = !lstm && !gru, relu = cell_ == RecurrentCell::ReLU;
+  const std::string p = plain ? "da" : "dp", q = gru ? "dq" : p;
+  if (last > 4 || !traced_x_.defined() || final_gradient_.h.defined() || final_gradient_.c.defined()) {
+    d.forward.push_back(
+        trace::Equation::symbols("y = (h₁, h₂, …),  hₜ = " + std::string(plain ? "φ(xₜ·Wxᵀ + hₜ₋₁·Whᵀ + bx + bh)"
+                                                                               : "cell(xₜ·Wxᵀ + bx, hₜ₋₁·Whᵀ + bh)")));
+    std::vector<std::string> sums{"dWh = Σₜ " + q + "ₜᵀ·hₜ₋₁", "dWx = Σₜ " + p + "ₜᵀ·xₜ", "dx = " + p + "·Wx"};
+    if (options_.bias) sums.insert(sums.begin(), {"dbh = Σₜₙ " + q + "ₜ", "dbx = Σₜₙ " + p + "ₜ"});
+    for (const std::string& sum : sums) d.backward.push_back(trace::Equation::symbols(sum));
+    return d;
+  }
+
+  // What is no argument: each step's x and δ, the first state, and each gate's rows of the parameters.
+  const Pass& pass = passes_[0];
+  const auto of_step = [&](const std::vector<T>& all, std::size_t width, std::size_t t) {
+    trace::Array part{Shape{N, width}, {}};
+    for (std::size_t n = 0; n < N; ++n)
+      for (std::size_t k = 0; k < width; ++k)
+        part.numbers.push_back(all[(options_.batch_first && now_.batched ? n * last + t : t * N + n) * width + k]);
+    return part;
+  };
+  const std::vector<T> x = traced_x_.to_vector(), dy = traced_dy_.defined() ? traced_dy_.to_vector() : std::vector<T>();
+  for (std::size_t t = 0; t < last; ++t) {
+    d.known.emplace_back(numbered("x", t + 1), of_step(x, input_size_, t));
+    if (dy.empty()) continue;
+    const bool all = options_.output == Steps::All;
+    std::vector<double> only(N * H);
+    if (!all && t + 1 == last) only.assign(dy.begin(), dy.end());
+    d.known.emplace_back(numbered("δ", t + 1), all ? of_step(dy, H, t) : trace::Array{Shape{N, H}, only});
+  }
+  d.known.emplace_back("h₀", trace::array(state_block(pass, pass.h, true)));
+  if (lstm) d.known.emplace_back("c₀", trace::array(state_block(pass, pass.kept, true)));
+  const std::vector<std::string> gates = lstm  ? std::vector<std::string>{"i", "f", "g", "o"}
+                                         : gru ? std::vector<std::string>{"r", "z", "n"}
+                                               : std::vector<std::string>{"h"};
+  struct Rows {
+    std::string W, U, b, e;
+  };
+  const auto rows = [&](const std::string& gate) {
+    return plain ? Rows{"Wx", "Wh", "bx", "bh"} : Rows{"W" + gate, "U" + gate, "b" + gate, "e" + gate};
+  };
+  for (std::size_t g = 0; g < gates.size() && !plain; ++g) {
+    const Rows own = rows(gates[g]);
+    for (const auto& [name, of] : {std::pair{own.W, pass.weight_ih}, std::pair{own.U, pass.weight_hh},
+                                   std::pair{own.b, pass.bias_ih}, std::pair{own.e, pass.bias_hh}})
+      if (of.defined()) d.known.emplace_back(name, trace::array(of.value().rows(g * H, (g + 1) * H)));
+  }
+
+  for (std::size_t t = 1; t <= last; ++t) {
+    const auto at = [&](const std::string& name) { return symbol(numbered(name, t)); };
+    const auto before = [&](const std::string& name) { return symbol(numbered(name, t - 1)); };
+    const auto linear = [&](const std::string& in, const std::string& k, const std::string& W, const std::string& b) {
+      Formula sum{in + "·" + W + "ᵀ", "sum(" + k + ": " + in + "[n," + k + "]·" + W + "[j," + k + "])"};
+      if (options_.bias) sum = sum + Formula{b, b + "[j]"};
+      return sum;
+    };
+    const auto from_x = [&](const std::string& gate) {
+      return linear(numbered("x", t), "i", rows(gate).W, rows(gate).b);
+    };
+    const auto from_h = [&](const std::string& gate) {
+      return linear(numbered("h", t - 1), "k", rows(gate).U, rows(gate).e);
+    };
+    const auto add = [&](const std::string& name, const Formula& f) {
+      d.forward.push_back(equation(numbered(name, t), f));
+    };
+    if (lstm) {
+      for (const std::string& gate : gates) add(gate, call(gate == "g" ? "tanh" : "σ", from_x(gate) + from_h(gate)));
+      add("c", at("f") * before("c") + at("i") * at("g"));
+      add("h", at("o") * call("tanh", at("c")));
+    } else if (gru) {
+      for (const char* gate : {"r", "z"}) add(gate, call("σ", from_x(gate) + from_h(gate)));
+      add("q", from_h("n"));
+      add("n", call("tanh", from_x("n") + at("r") * at("q")));
+      add("h", one_minus(at("z")) * at("n") + at("z") * before("h"));
+    } else {
+      const Formula a = from_x("h") + from_h("h");
+      add("h", relu ? Formula{"max(" + a.whole + ", 0)", "max(" + a.element + ", 0)"} : call("tanh", a));
+    }
+  }
+  std::string list;
+  for (std::size_t t = 1; t <= last; ++t) list += (t > 1 ? ", " : "") + numbered("h", t);
+  d.forward.push_back(
+      trace::Equation::symbols("y = " + (options_.output == Steps::Last ? numbered("h", last) : "(" + list + ")")));
+  if (dy.empty()) return d;
+
+  for (std::size_t t = last; t > 0; --t) {
+    const auto at = [&](const std::string& name) { return symbol(numbered(name, t)); };
+    const auto before = [&](const std::string& name) { return symbol(numbered(name, t - 1)); };
+    const auto after = [&](const std::string& name) { return symbol(numbered(name, t + 1)); };
+    const auto add = [&](const std::string& name, const Formula& f) {
+      d.backward.push_back(equation(numbered(name, t), f));
+    };
+    // ∂L/∂h_t: from above, and from what step t+1 made of it
+    Formula dh = at("δ");
+    for (const std::string& gate : gates) {
+      if (t == last) break;
+      const std::string da = numbered(plain ? "da" : "d" + gate, t + 1), U = rows(gate).U, r = numbered("r", t + 1);
+      const bool reset = gru && gate == "n";
+      dh = dh + Formula{(reset ? "(" + da + "∘" + r + ")" : da) + "·" + U,
+                        "sum(k: " + da + "[n,k]·" + (reset ? r + "[n,k]·" : "") + U + "[k,j])"};
+    }
+    if (gru && t < last) dh = dh + after("dh") * after("z");
+    add("dh", dh);
+    if (lstm) {
+      const Formula of_h = at("dh") * at("o") * one_minus(squared(call("tanh", at("c"))));
+      add("dc", t < last ? after("dc") * after("f") + of_h : of_h);
+      add("di", at("dc") * at("g") * slope(at("i"), false));
+      add("df", at("dc") * before("c") * slope(at("f"), false));
+      add("dg", at("dc") * at("i") * slope(at("g"), true));
+      add("do", at("dh") * call("tanh", at("c")) * slope(at("o"), false));
+    } else if (gru) {
+      const Formula change{"(" + before("h").whole + " − " + at("n").whole + ")",
+                           "(" + before("h").element + " − " + at("n").element + ")"};
+      add("dn", at("dh") * one_minus(at("z")) * slope(at("n"), true));
+      add("dz", at("dh") * change * slope(at("z"), false));
+      add("dr", at("dn") * at("q") * slope(at("r"), false));
+    } else {
+      add("da", at("dh") * (relu ? Formula{"[" + at("h").whole + " > 0]", "[" + at("h").element + " > 0]"}
+                                 : slope(at("h"), true)));
+    }
+  }
+  // The parameters' gradients, over all steps. Of gates, blocks of rows, only in symbols.
+  const auto gradient = [&](const std::string& target, const std::string& factor, bool of_state) {
+    std::vector<std::string> elements, wholes;
+    for (std::size_t t = 1; t <= last; ++t) {
+      const std::string da = numbered("da", t), other = factor.empty() ? "" : numbered(factor, of_state ? t - 1 : t);
+      elements.push_back("sum(n: " + da + "[n,j]" + (factor.empty() ? "" : "·" + other + "[n,k]") + ")");
+      wholes.push_back(factor.empty() ? "Σₙ " + da : da + "ᵀ·" + other);
+    }
+    if (plain) {
+      d.backward.emplace_back(target + " = " + sum_of(wholes),
+                              target + (factor.empty() ? "[j]" : "[j,k]") + " = " + sum_of(elements));
+      return;
+    }
+    const std::string blocks = lstm ? "[diₜ, dfₜ, dgₜ, doₜ]" : of_state ? "[drₜ, dzₜ, dnₜ∘rₜ]" : "[drₜ, dzₜ, dnₜ]";
+    d.backward.push_back(trace::Equation::symbols(
+        target + " = " + (factor.empty() ? "Σₜₙ " + blocks : "Σₜ " + blocks + (of_state ? "ᵀ·hₜ₋₁" : "ᵀ·xₜ"))));
+  };
+  if (options_.bias) {
+    gradient("dbh", "", true);
+    gradient("dbx", "", false);
+  }
+  gradient("dWh", "h", true);
+  gradient("dWx", "x", false);
+  d.backward.push_back(trace::Equation::symbols(plain  ? "dx = (da₁·Wx, …)"
+                                                : lstm ? "dx = ([di₁, df₁, dg₁, do₁]·Wx, …)"
+                                                       : "dx = ([dr₁, dz₁, dn₁]·Wx, …)"));
+  return d;
 }
 
 namespace {

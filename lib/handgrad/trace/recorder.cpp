@@ -270,6 +270,8 @@ void Recorder::backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<
   if (!scopes_.contains(&layer)) forward(layer, x, y);  // it ran before the recording began
   const Derivation d = layer.derivation(x.shape());
   Scope scope = scopes_[&layer];
+  for (const auto& [name, array] : d.known)  // what only the backward knows
+    if (!scope.contains(name)) scope[name] = value_of({nullptr, array, false}, name, Role::Constant);
   scope[symbol(d, "δ")] = value_of(source(dy), "δ", Role::Input);
   for (const auto& [name, link] : d.links)
     scope[name] = value_of({link.address, link.array, link.single}, name, Role::Input);
