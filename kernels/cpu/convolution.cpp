@@ -315,13 +315,20 @@ struct Lanes {
     for (std::size_t k = 0; k < parts; ++k) r.part[k] = fused(a.part[k], b.part[k], c.part[k]);
     return r;
   }
-  // lane k + lane k + size/2, and so on
-  T sum() const {
-    T lane[size];
+  void store(T* lane) const {
+    HANDGRAD_UNROLL
     for (std::size_t k = 0; k < parts; ++k) part[k].store(lane + k * V::width);
+  }
+  // lane k + lane k + size/2, and so on
+  static T tree(T* lane) {
     for (std::size_t half = size / 2; half > 0; half /= 2)
       for (std::size_t k = 0; k < half; ++k) lane[k] += lane[k + half];
     return lane[0];
+  }
+  T sum() const {
+    T lane[size];
+    store(lane);
+    return tree(lane);
   }
 };
 
@@ -343,27 +350,34 @@ void positions(const Runs& runs, const T* delta, std::size_t delta_ld, const T* 
     HANDGRAD_UNROLL
     for (std::size_t j = 0; j < N; ++j) sum[i][j] = L::zero();
   }
-  const auto step = [&](const T* d, const T* at, auto load) {
-    L taps[N];
-    HANDGRAD_UNROLL
-    for (std::size_t j = 0; j < N; ++j) taps[j] = load(at + offset[j]);
-    HANDGRAD_UNROLL
-    for (std::size_t i = 0; i < R; ++i) {
-      const L di = load(d + i * delta_ld);
-      HANDGRAD_UNROLL
-      for (std::size_t j = 0; j < N; ++j) sum[i][j] = fused(di, taps[j], sum[i][j]);
-    }
-  };
-  const std::size_t whole = runs.length / L::size * L::size, rest = runs.length - whole;
   for (std::size_t image = 0; image < runs.images; ++image)
     for (std::size_t r = 0; r < runs.count; ++r) {
       const T *d = delta + image * runs.delta_image + r * runs.delta_line,
               *at = x + image * runs.x_image + r * runs.x_line;
-      for (std::size_t k = 0; k < whole; k += L::size) step(d + k, at + k, [](const T* p) { return L::load(p); });
-      if (rest > 0) step(d + whole, at + whole, [rest](const T* p) { return L::load(p, rest); });
+      for (std::size_t k = 0; k < runs.length; k += L::size, d += L::size, at += L::size) {
+        const std::size_t count = std::min(runs.length - k, L::size);  // one way for whole and other steps: the sums
+        L taps[N];                                                     // stay in registers
+        HANDGRAD_UNROLL
+        for (std::size_t j = 0; j < N; ++j) taps[j] = L::load(at + offset[j], count);
+        HANDGRAD_UNROLL
+        for (std::size_t i = 0; i < R; ++i) {
+          const L di = L::load(d + i * delta_ld, count);
+          HANDGRAD_UNROLL
+          for (std::size_t j = 0; j < N; ++j) sum[i][j] = fused(di, taps[j], sum[i][j]);
+        }
+      }
     }
+  T lanes[R][N][L::size];
+  HANDGRAD_UNROLL
+  for (std::size_t i = 0; i < R; ++i) {
+    HANDGRAD_UNROLL
+    for (std::size_t j = 0; j < N; ++j) sum[i][j].store(lanes[i][j]);
+  }
   for (std::size_t i = 0; i < R; ++i)
-    for (std::size_t j = 0; j < N; ++j) out[i * ld + j] = add ? out[i * ld + j] + sum[i][j].sum() : sum[i][j].sum();
+    for (std::size_t j = 0; j < N; ++j) {
+      const T total = L::tree(lanes[i][j]);
+      out[i * ld + j] = add ? out[i * ld + j] + total : total;
+    }
 }
 
 template <class T>
