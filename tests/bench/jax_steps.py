@@ -152,6 +152,29 @@ def wide():
     return Training(parameters(784, 2048, 2048, 10), cross_entropy, sgd(), normal(512, 784), classes(512))
 
 
+class LeNet:
+    def __init__(self):
+        def weights(*shape, inputs):
+            return jnp.asarray(random.uniform(-inputs ** -0.5, inputs ** -0.5, shape), jnp.float32)
+        self.values = [(weights(3, 3, 1, 8, inputs=9), weights(8, inputs=9)), (weights(3, 3, 8, 16, inputs=72), weights(16, inputs=72)),
+                       (weights(784, 10, inputs=784), weights(10, inputs=784))]  # channels last, as XLA likes them
+        x, y = normal(64, 28, 28, 1), classes(64)
+
+        def loss(values):
+            z = x
+            for W, b in values[:2]:
+                z = jax.lax.conv_general_dilated(z, W, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
+                z = jax.lax.reduce_window(jax.nn.relu(z), -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+            return cross_entropy(z.reshape(64, -1) @ values[2][0] + values[2][1], y)
+        self.step = jax.jit(lambda values: sgd()(values, jax.grad(loss)(values), None)[0], donate_argnums=0)
+
+    def __call__(self):
+        self.values = self.step(self.values)
+
+    def finish(self):
+        jax.block_until_ready(self.values)
+
+
 class Inference:
     def __init__(self, rows):
         self.values, self.x = parameters(*ADULT), normal(rows, 108)
@@ -228,7 +251,7 @@ class Recurrent:
 
 ROWS = {
     "logistic": logistic, "adult_logistic": adult_logistic, "mlp": mlp, "mlp_dropout": lambda: mlp(True),
-    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide,
+    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide, "lenet": LeNet,
     "lstm": lambda: Recurrent(4), "gru": lambda: Recurrent(3), "inference_1": lambda: Inference(1),
     "inference_1024": lambda: Inference(1024), "epoch": Epoch,
 }

@@ -88,6 +88,11 @@ Step recurrent(Layer layer) {
     y.backward(dy);
   };
 }
+Step lenet() {
+  Sequential net(Conv2d(Conv2dOptions(1, 8, 3).padding(1)), ReLU(), MaxPool2d(2),
+                 Conv2d(Conv2dOptions(8, 16, 3).padding(1)), ReLU(), MaxPool2d(2), Flatten(), Linear(784, 10));
+  return training(net, CrossEntropyLoss(), sgd(net), torch::randn({64, 1, 28, 28}), classes(64));
+}
 Step inference(int rows) {
   Sequential net = mlp_net(adult);
   net->eval();
@@ -122,6 +127,7 @@ int main(int count, char** words) {
       {"wide", wide},
       {"lstm", [] { return recurrent(LSTM(32, 128)); }},
       {"gru", [] { return recurrent(GRU(32, 128)); }},
+      {"lenet", lenet},
       {"inference_1", [] { return inference(1); }},
       {"inference_1024", [] { return inference(1024); }},
       {"epoch", epoch}};

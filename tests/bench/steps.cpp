@@ -96,6 +96,14 @@ Step digits() {
   return training<CrossEntropyLoss<float>, Adam<float>>(digits_net(), AdamOptions{}, randn<float>({64, 784}),
                                                         classes(64));
 }
+/// 1×28×28; 8, then 16 channels 3×3 padded, ReLU and 2×2 pooling after each; 10 classes.
+Step lenet() {
+  return training<CrossEntropyLoss<float>, SGD<float>>(
+      Sequential<float>{Conv2d<float>(1, 8, 3, {.padding = 1}), ReLU<float>(), MaxPool2d<float>(2),
+                        Conv2d<float>(8, 16, 3, {.padding = 1}), ReLU<float>(), MaxPool2d<float>(2), Flatten<float>(),
+                        Linear<float>(784, 10)},
+      SGDOptions{.lr = 1e-3}, randn<float>({64, 1, 28, 28}), classes(64));
+}
 Step wide() {
   return training<CrossEntropyLoss<float>, SGD<float>>(wide_net(), SGDOptions{.lr = 1e-3}, randn<float>({512, 784}),
                                                        classes(512));
@@ -193,6 +201,7 @@ const std::vector<std::pair<std::string, Step (*)()>> rows{{"logistic", logistic
                                                            {"wide", wide},
                                                            {"lstm", recurrent<LSTM<float>>},
                                                            {"gru", recurrent<GRU<float>>},
+                                                           {"lenet", lenet},
                                                            {"inference_1", [] { return inference(1); }},
                                                            {"inference_1024", [] { return inference(1024); }},
                                                            {"epoch", epoch},

@@ -19,6 +19,7 @@ ROWS = {
     "wide": ("784-2048-2048-10, 512 rows, SGD", 1.1),
     "lstm": ("LSTM 32-128, 50 steps, 32 sequences", 2.5),
     "gru": ("GRU of that size", 3),
+    "lenet": ("8, 16 channels 3×3, 28×28, 64 images", 3),
     "inference_1": ("inference 108-256-128-1, 1 row", 8),
     "inference_1024": ("inference 108-256-128-1, 1024 rows", 1.5),
     "epoch": ("an epoch of Adult, shuffled", 3),

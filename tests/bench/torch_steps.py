@@ -101,6 +101,12 @@ def recurrent(layer):
     return step
 
 
+def lenet():
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(),
+                        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(784, 10))
+    return training(net, nn.CrossEntropyLoss(), sgd(net), torch.randn(64, 1, 28, 28), classes(64))
+
+
 def inference(rows):
     net = mlp_net(*ADULT).eval()
     forward, x = wrap(net), torch.randn(rows, 108)
@@ -124,7 +130,7 @@ def epoch():
 
 ROWS = {
     "logistic": logistic, "adult_logistic": adult_logistic, "mlp": mlp, "mlp_dropout": lambda: mlp(True),
-    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide,
+    "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide, "lenet": lenet,
     "lstm": lambda: recurrent(nn.LSTM(32, 128)), "gru": lambda: recurrent(nn.GRU(32, 128)), "inference_1": lambda: inference(1),
     "inference_1024": lambda: inference(1024), "epoch": epoch,
 }

@@ -19,13 +19,17 @@ Reference Reference::file(const std::string& name) {
   static std::map<std::string, std::unique_ptr<json>> files;
   std::unique_ptr<json>& content = files[name];
   if (!content) {
-    const char* elsewhere = std::getenv("HANDGRAD_TEST_REFERENCE");  // for a build that was carried to another machine
-    const std::string path = std::string(elsewhere ? elsewhere : HANDGRAD_TEST_REFERENCE_DIR) + "/" + name + ".json";
-    std::ifstream in(path);
-    if (!in) throw std::runtime_error("cannot read " + path);
+    const std::string from = path(name + ".json");
+    std::ifstream in(from);
+    if (!in) throw std::runtime_error("cannot read " + from);
     content = std::make_unique<json>(json::parse(in));
   }
   return {content.get(), name};
+}
+
+std::string Reference::path(const std::string& name) {
+  const char* elsewhere = std::getenv("HANDGRAD_TEST_REFERENCE");  // for a build that was carried to another machine
+  return std::string(elsewhere ? elsewhere : HANDGRAD_TEST_REFERENCE_DIR) + "/" + name;
 }
 
 void Reference::missing(const std::string& what) const {

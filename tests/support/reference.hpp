@@ -14,6 +14,8 @@ namespace handgrad::test {
 class Reference {
  public:
   static Reference file(const std::string& name);
+  /// The path of a file that is no JSON, "lenet.safetensors".
+  static std::string path(const std::string& name);
 
   Reference operator[](const char* key) const;
   Reference operator[](std::size_t index) const;

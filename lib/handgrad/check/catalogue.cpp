@@ -27,6 +27,7 @@ class Catalogue : Failure {
     norms();
     earlier_batch();
     sequences();
+    windows();
     for (const KnownMistake& mistake : t_.mistakes)
       if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
     return choose();
@@ -331,6 +332,17 @@ class Catalogue : Failure {
       if (!error(guess.right) || !equal(guess.wrong, a_)) continue;
       find(guess.cause, guess.what,
            guess.formula + " gives exactly your " + subject_ + "; done right, " + error_text(guess.right), guess.where);
+    }
+  }
+
+  /// A convolution, or a pooling.
+  void windows() {
+    if (!is_input() && t_.shape.rank() < 3) return;
+    for (const NormGuess& guess : window_guesses(step_, is_input())) {
+      if (guess.right.elements.size() != n_.elements.size() || !error(guess.right) || !equal(guess.wrong, a_)) continue;
+      find(guess.cause, guess.what,
+           guess.formula + " gives exactly your " + subject_ + "; done right, " + error_text(guess.right),
+           guess.derivative);
     }
   }
 

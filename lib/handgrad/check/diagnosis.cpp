@@ -133,6 +133,18 @@ std::string to_string(Cause cause) {
       return "the state of the wrong step";
     case Cause::GatesSwapped:
       return "gates swapped";
+    case Cause::KernelNotFlipped:
+      return "kernel the wrong way round";
+    case Cause::FactorsSwapped:
+      return "x and δ exchanged";
+    case Cause::StrideIgnored:
+      return "stride forgotten";
+    case Cause::PaddingIgnored:
+      return "padding forgotten";
+    case Cause::WindowOverwritten:
+      return "windows overwritten instead of added to";
+    case Cause::GivenToAll:
+      return "given to more cells than the maximum";
     case Cause::Other:
       break;
   }

@@ -50,7 +50,14 @@ enum class Cause {
   LastStepOnly,          // the last step's part alone
   WrongState,            // h_t where h_{t−1} belongs
   GatesSwapped,          // two gates' blocks, or z and 1 − z
-  Other                  // a mistake that an exercise describes itself
+  // Of convolutions and pooling.
+  KernelNotFlipped,   // a convolution's dx with the kernel the wrong way round
+  FactorsSwapped,     // its dW with x and δ exchanged
+  StrideIgnored,      // its backward without the stride
+  PaddingIgnored,     // or without the padding
+  WindowOverwritten,  // = where += belongs, for windows that overlap
+  GivenToAll,         // a pooling's δ for more cells than the maximum
+  Other               // a mistake that an exercise describes itself
 };
 
 /// Three lines for whoever made the mistake.

@@ -68,12 +68,15 @@ struct Guess {
 /// The mistakes that one can make in a stage's g = δ∘φ′(z).
 std::vector<Guess> wrong_guesses(const Stage& stage);
 
-/// The gradient through a normalisation, rightly and wrongly, if the step is one.
+/// The gradient through a normalisation or a window, rightly and wrongly.
 struct NormGuess {
   Cause cause = Cause::None;
   Grid right, wrong;
   std::string what, formula, derivative;
 };
+/// None unless the step is a normalisation.
 std::vector<NormGuess> norm_guesses(const GradientStep& step);
+/// None unless the step is a convolution or a pooling (windows.cpp). Of its input, or of its weight.
+std::vector<NormGuess> window_guesses(const GradientStep& step, bool of_input);
 
 }  // namespace handgrad::detail

@@ -1,0 +1,34 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+Matrix right(const Matrix& x, const Matrix& w) {
+  Matrix y(x.rows() - w.rows() + 1, x.cols() - w.cols() + 1);
+  for (int i = 0; i < y.rows(); ++i)
+    for (int j = 0; j < y.cols(); ++j)
+      for (int u = 0; u < w.rows(); ++u)
+        for (int v = 0; v < w.cols(); ++v) y(i, j) += w(u, v) * x(i + u, j + v);
+  return y;
+}
+
+/// One image of one channel, as layers have it: the diagnosis knows convolutions of this form.
+Tensor<double> image(const Matrix& m) {
+  return tensor(m).reshape({1, 1, static_cast<std::size_t>(m.rows()), static_cast<std::size_t>(m.cols())});
+}
+Matrix of_image(const Tensor<double>& t) { return matrix(t.reshape({t.size(2), t.size(3)})); }
+
+}  // namespace
+
+EXERCISE(correlation_gradients, {"correlation_dW", "correlation_dX"}) {
+  const auto correlation_dW = check.function<Matrix(const Matrix&, const Matrix&)>("correlation_dW");
+  const auto correlation_dX = check.function<Matrix(const Matrix&, const Matrix&)>("correlation_dX");
+  const Matrix x = random_matrix(5, 7, 1), w = random_matrix(3, 2, 2), delta = random_matrix(3, 6, 3);
+  const GradientStep step{image(x), image(right(x, w)), image(delta), {}, {{"w", image(w)}}, 1};
+  check.gradient({"dW", image(correlation_dW(delta, x)), image(w),
+                  [&](const Tensor<double>& v) { return projected(right(x, of_image(v)), delta); }, step});
+  check.gradient({"dX", image(correlation_dX(delta, w)), image(x),
+                  [&](const Tensor<double>& v) { return projected(right(of_image(v), w), delta); }, step});
+}

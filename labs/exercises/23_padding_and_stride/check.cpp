@@ -1,0 +1,44 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+/// With strides and padding of the forward, or wrong ones, in a y of the right size.
+Matrix right(const Matrix& x, const Matrix& w, int s, int p, int s_used, int p_used) {
+  Matrix y((x.rows() + 2 * p - w.rows()) / s + 1, (x.cols() + 2 * p - w.cols()) / s + 1);
+  for (int i = 0; i < y.rows(); ++i)
+    for (int j = 0; j < y.cols(); ++j)
+      for (int u = 0; u < w.rows(); ++u)
+        for (int v = 0; v < w.cols(); ++v) {
+          const int h = i * s_used + u - p_used, k = j * s_used + v - p_used;
+          if (h >= 0 && h < x.rows() && k >= 0 && k < x.cols()) y(i, j) += w(u, v) * x(h, k);
+        }
+  return y;
+}
+
+Tensor<double> image(const Matrix& m) {
+  return tensor(m).reshape({1, 1, static_cast<std::size_t>(m.rows()), static_cast<std::size_t>(m.cols())});
+}
+Matrix of_image(const Tensor<double>& t) { return matrix(t.reshape({t.size(2), t.size(3)})); }
+
+}  // namespace
+
+EXERCISE(padding_and_stride, {"convolve", "convolve_dX"}) {
+  const auto convolve = check.function<Matrix(const Matrix&, const Matrix&, int, int)>("convolve");
+  const auto convolve_dX = check.function<Matrix(const Matrix&, const Matrix&, int, int, int, int)>("convolve_dX");
+  const int s = 2, p = 1;  // of the 8 columns the last is seen by no window
+  const Matrix x = random_matrix(7, 8, 1), w = random_matrix(3, 3, 2);
+  const Matrix y = right(x, w, s, p, s, p), delta = random_matrix(y.rows(), y.cols(), 3);
+  check.value("y", tensor(convolve(x, w, s, p)), tensor(y),
+              {{tensor(right(x, w, s, p, s, 0)), Cause::PaddingIgnored, "the padding is forgotten in the forward",
+                "it is what i·s + u, j·s + v give", "h = i·s + u − p"},
+               {tensor(right(x, w, s, p, 1, p)), Cause::StrideIgnored, "the stride is forgotten in the forward",
+                "it is what i + u − p, j + v − p give", "h = i·s + u − p"}});
+  check.gradient({"dX",
+                  image(convolve_dX(delta, w, x.rows(), x.cols(), s, p)),
+                  image(x),
+                  [&](const Tensor<double>& v) { return projected(right(of_image(v), w, s, p, s, p), delta); },
+                  {image(x), image(y), image(delta), {}, {{"w", image(w)}}, 1}});
+}

@@ -1,0 +1,136 @@
+#include "exercises/engine/check.hpp"
+
+using namespace handgrad;
+using namespace handgrad::exercises;
+
+namespace {
+
+struct Net {
+  std::vector<Matrix> W;
+  Vector v = random_vector(4, 11);
+  double b = 0.1;
+  Net() {
+    for (std::uint64_t f = 0; f < 4; ++f) W.push_back(random_matrix(3, 3, 20 + f));
+  }
+  /// Before the ReLU.
+  Matrix found(const Matrix& x, int f) const {
+    Matrix a(x.rows() - 2, x.cols() - 2);
+    for (int i = 0; i < a.rows(); ++i)
+      for (int j = 0; j < a.cols(); ++j)
+        for (int p = 0; p < 3; ++p)
+          for (int q = 0; q < 3; ++q) a(i, j) += W[static_cast<std::size_t>(f)](p, q) * x(i + p, j + q);
+    return a;
+  }
+  double mean(const Matrix& x, int f) const {
+    double sum = 0;
+    for (const double a : found(x, f).elements()) sum += std::max(a, 0.0);
+    return sum / ((x.rows() - 2) * (x.cols() - 2));
+  }
+  double z(const Matrix& x) const {
+    double sum = b;
+    for (int f = 0; f < 4; ++f) sum += v(f) * mean(x, f);
+    return sum;
+  }
+  Tensor<double> loss(const std::vector<Matrix>& x, const Vector& y) const {
+    Vector terms(y.size());
+    for (int n = 0; n < y.size(); ++n) {
+      const double at = z(x[static_cast<std::size_t>(n)]);
+      terms(n) = (std::max(at, 0.0) - at * y(n) + std::log1p(std::exp(-std::abs(at)))) / y.size();
+    }
+    return tensor(terms);
+  }
+};
+
+/// (before − after)/η
+template <class M>
+Tensor<double> gradient(const M& before, const M& after, double lr) {
+  Tensor<double> g = tensor(before);
+  for (std::size_t i = 0; i < g.numel(); ++i) g.data()[i] = (g.data()[i] - tensor(after).data()[i]) / lr;
+  return g;
+}
+
+/// Bars on a little noise: horizontal ones are 1.
+void bars(int N, std::vector<Matrix>& x, Vector& y) {
+  y = Vector(N);
+  for (int n = 0; n < N; ++n) {
+    Matrix image = each(random_matrix(6, 7, 100 + static_cast<std::uint64_t>(n)), [](double v) { return 0.1 * v; });
+    y(n) = n % 2;
+    for (int k = 0; k < 6; ++k) (n % 2 ? image(n / 2 % 6, k) : image(k, n / 2 % 7)) += 1;
+    x.push_back(image);
+  }
+}
+
+}  // namespace
+
+EXERCISE(convolutional_net, {"net_step"}) {
+  const auto step =
+      check.function<void(const std::vector<Matrix>&, const Vector&, std::vector<Matrix>&, Vector&, double&, double)>(
+          "net_step");
+  const double lr = 0.5;
+  std::vector<Matrix> x;
+  Vector y;
+  bars(7, x, y);
+  const Net net;
+  Net after = net;
+  step(x, y, after.W, after.v, after.b, lr);
+  GradientStep about;
+  about.batch = 7;
+  using T = Tensor<double>;
+  double last = 0;
+  T unmasked = tensor(net.W[0]), turned = unmasked.clone(), no_mean = unmasked.clone();
+  unmasked.fill(0), turned.fill(0), no_mean.fill(0);
+  for (int n = 0; n < 7; ++n) {
+    const Matrix& image = x[static_cast<std::size_t>(n)];
+    const double delta = (sigmoid(net.z(image)) - y(n)) / 7, dh = delta * net.v(0) / 20;
+    last = delta;
+    const Matrix a = net.found(image, 0);
+    for (int i = 0; i < 4; ++i)
+      for (int j = 0; j < 5; ++j)
+        for (std::size_t k = 0; k < 9; ++k) {
+          const double share = dh * image(i + static_cast<int>(k) / 3, j + static_cast<int>(k) % 3);
+          unmasked.data()[k] += share;
+          if (a(i, j) <= 0) continue;
+          turned.data()[8 - k] += share;
+          no_mean.data()[k] += 20 * share;
+        }
+  }
+  const auto moved = [&](auto change) {
+    Net other = net;
+    change(other);
+    return other.loss(x, y);
+  };
+  check.gradient({"db",
+                  gradient(net.b, after.b, lr),
+                  tensor(net.b),
+                  [&](const T& t) { return moved([&](Net& o) { o.b = t.item(); }); },
+                  about,
+                  {{tensor(last), Cause::BiasNotSummed, "db is not summed over the images",
+                    "it is the last one's share", "db += in the loop over n"}}});
+  check.gradient({"dv", gradient(net.v, after.v, lr), tensor(net.v),
+                  [&](const T& t) { return moved([&](Net& o) { o.v = vector(t); }); }, about});
+  for (std::size_t f = 0; f < 4; ++f) {
+    std::vector<KnownMistake> mistakes;
+    if (f == 0)
+      mistakes = {{unmasked, Cause::DerivativeMissing, "the ReLU's derivative is missing",
+                   "it is what comes of all places, also of those with h = 0", "[h > 0] in front of dh·x"},
+                  {turned, Cause::FactorsSwapped, "dW is turned by 180°: x and δ are exchanged",
+                   "dW(2 − u, 2 − v) is right", "dW(u, v) goes with x(i + u, j + v)"},
+                  {no_mean, Cause::Other, "the 1/P of the mean is missing",
+                   "it is 20 times too large, as many places as there are", "∂m/∂h = 1/P"}};
+    check.gradient({"dW" + std::to_string(f), gradient(net.W[f], after.W[f], lr), tensor(net.W[f]),
+                    [&](const T& t) { return moved([&](Net& o) { o.W[f] = matrix(t); }); }, about, mistakes});
+  }
+  if (!check.report().passed()) return;
+  x.clear();
+  bars(26, x, y);
+  Net trained;
+  for (int k = 0; k < 400; ++k) step(x, y, trained.W, trained.v, trained.b, 2);
+  double loss = 0;
+  for (const double term : trained.loss(x, y).to_vector()) loss += term;
+  check.holds("the bars are told apart", loss < 0.1,
+              {{},
+               Cause::Other,
+               "the net does not learn, though one step is right",
+               "after 400 steps the loss is " + std::to_string(loss),
+               "what a step leaves behind for the next one"});
+}

@@ -1,0 +1,10 @@
+#include "exercise.hpp"
+
+// TODO between here and END ---------------------------------------------------------------------
+
+// One step of gradient descent.
+// x: N images (H×W each), y (N) 0 or 1; W: F filters (3×3), v (F), b are changed; lr = η
+void net_step(const std::vector<Matrix>& x, const Vector& y, std::vector<Matrix>& W, Vector& v, double& b, double lr) {
+}
+
+// END -------------------------------------------------------------------------------------------

@@ -1,0 +1,65 @@
+"""lenet.json and lenet.safetensors: a convolutional network that PyTorch saved, what it predicts; and a run of its training,
+in double, that the same seed must repeat in C++ (order of the generator as in training.json: weights, data, the loader's passes)."""
+
+import json
+import struct
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from common import HERE, tensor, write
+
+
+def net():
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
+                         nn.Flatten(), nn.Linear(6 * 5 * 5, 10))
+
+
+def save(path, state):
+    """As safetensors.torch.save_file writes it: a header in JSON, then the elements."""
+    header, data = {}, b""
+    for name, value in state.items():
+        raw = value.contiguous().numpy().tobytes()
+        header[name] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def predictions():
+    torch.manual_seed(5)
+    model = net()
+    save(HERE / "lenet.safetensors", model.state_dict())
+    x = torch.rand(5, 1, 28, 28)  # drawn after the weights
+    with torch.no_grad():
+        return tensor(model(x).double())
+
+
+def run(epochs=4):
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(6)
+    model = net()
+    # Which of ten stripes is bright: something that can be learnt.
+    x, y = torch.rand(96, 1, 28, 28), torch.randint(0, 10, (96,))
+    for image, k in zip(x, y):
+        image[0, 2 * k + 3: 2 * k + 6] += 1
+    loss, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    loader, losses = DataLoader(TensorDataset(x, y), batch_size=20, shuffle=True), []
+    for _ in range(epochs):
+        total = 0.0
+        for some, classes in loader:
+            value = loss(model(some), classes)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            total += value.item() * len(some)
+        losses.append(total / len(x))
+    result = {"losses": losses, "bias": tensor(model[3].bias), "weight": tensor(model[0].weight)}
+    torch.set_default_dtype(torch.float32)
+    return result
+
+
+def generate():
+    write("lenet", [torch], predictions=predictions(), run=run())
