@@ -77,6 +77,16 @@ void share(std::size_t items, std::size_t parts, F f) {
   parallel(parts, [&](std::size_t part) { f(part, items * part / parts, items * (part + 1) / parts); });
 }
 
+// A few elements at a time: rows are short.
+template <class T>
+void copy_run(std::size_t n, const T* from, T* to) {
+  constexpr std::size_t w = Register<T>::width;
+  for (std::size_t k = 0; k < n; k += w) {
+    const std::size_t count = std::min(w, n - k);
+    Register<T>::load(from + k, count).store(to + k, count);
+  }
+}
+
 // --- Planes --------------------------------------------------------------------------------------------------------
 
 // How x̃ lies in memory, for `rows` output rows: for each channel and phase height × width elements.
@@ -110,36 +120,30 @@ struct Planes {
         for (std::size_t v = 0; v < x.kernel; ++v) *to++ = offset(c, u, v);
   }
 
-  // Copies what output rows from `first` on see.
+  // Copies what output rows from `first` on see: to[c, a, b, r, t] = from[c, h, t·stride + b − padding], 0 outside.
   template <class T>
   void copy(std::size_t channels, std::size_t first, const T* from, T* to) const {
     for (std::size_t c = 0; c < channels; ++c)
       for (std::size_t a = 0; a < phases_y; ++a)
-        for (std::size_t b = 0; b < phases_x; ++b)
+        for (std::size_t b = 0; b < phases_x; ++b) {
+          const std::size_t before = b < x.padding ? (x.padding - b + x.stride - 1) / x.stride : 0;
+          const std::size_t end = x.in + x.padding > b ? (x.in + x.padding - b + x.stride - 1) / x.stride : 0;
+          const std::size_t begin = std::min(before, width), stop = std::max(begin, std::min(end, width));
           for (std::size_t r = 0; r < height; ++r, to += width) {
             const std::size_t h = (first + r) * y.stride + a - y.padding;  // wraps round before 0
-            copy_row(h < y.in ? from + (c * y.in + h) * x.in : nullptr, b, to);
+            if (h >= y.in) {
+              std::fill_n(to, width, T(0));
+              continue;
+            }
+            for (std::size_t t = 0; t < begin; ++t) to[t] = 0;
+            const T* row = from + (c * y.in + h) * x.in + (begin * x.stride + b - x.padding);
+            if (x.stride == 1)
+              copy_run(stop - begin, row, to + begin);
+            else
+              for (std::size_t t = begin; t < stop; ++t, row += x.stride) to[t] = *row;
+            for (std::size_t t = stop; t < width; ++t) to[t] = 0;
           }
-  }
-
- private:
-  // to[t] = row[t·stride + b − padding], 0 outside or without a row
-  template <class T>
-  void copy_row(const T* row, std::size_t b, T* to) const {
-    if (!row) {
-      std::fill_n(to, width, T(0));
-      return;
-    }
-    const std::size_t before = b < x.padding ? (x.padding - b + x.stride - 1) / x.stride : 0;
-    const std::size_t end = x.in + x.padding > b ? (x.in + x.padding - b + x.stride - 1) / x.stride : 0;
-    const std::size_t begin = std::min(before, width), stop = std::max(begin, std::min(end, width));
-    std::fill(to, to + begin, T(0));
-    const T* in = row + (begin * x.stride + b - x.padding);
-    if (x.stride == 1)
-      std::copy(in, in + (stop - begin), to + begin);
-    else
-      for (std::size_t t = begin; t < stop; ++t, in += x.stride) to[t] = *in;
-    std::fill(to + stop, to + width, T(0));
+        }
   }
 };
 
@@ -581,7 +585,7 @@ void ConvolutionOn<D, T>::backward_input(const ConvolutionShape& s, const T* dy,
       if (!direct)
         for (std::size_t o = 0; o < O; ++o)
           for (std::size_t i = 0; i < y.out; ++i)
-            std::copy_n(delta + (o * y.out + i) * x.out, x.out, copy + (o * height + up + i) * width + left);
+            copy_run(x.out, delta + (o * y.out + i) * x.out, copy + (o * height + up + i) * width + left);
       for (std::size_t k = 0; k < phases; ++k)
         correlate(Panels<T>{C, each[k].terms}, offsets + each[k].weights,
                   weights + item % G * O * C * taps + each[k].weights * C, direct ? delta : copy, !direct,

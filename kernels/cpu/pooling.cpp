@@ -58,7 +58,7 @@ void max_of_two_by_two(const PoolingShape& s, const T* in, std::size_t left, T* 
       const bool whole = (2 * i + 1) * s.columns.in + w + B::size <= left;
       const B a = whole ? load(above + w) : load_part(above + w, width - w),
               c = whole ? load(below + w) : load_part(below + w, width - w);
-      const auto lower = (c > a) | (c != c);
+      const auto lower = (c > a) | !(c == c);  // NaN: xsimd's != is false for it
       xsimd::select(lower, c, a).store_unaligned(m + w);
       xsimd::select(lower, B(T(2)), B(T(0))).store_unaligned(p + w);
     }

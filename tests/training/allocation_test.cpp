@@ -97,6 +97,23 @@ BOOST_AUTO_TEST_CASE(normalised_and_dropped_out) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_convolutional_network) {
+  manual_seed(7);
+  Sequential net{Conv2d(1, 8, 5, {.stride = 2, .padding = 2}),
+                 ReLU(),
+                 MaxPool2d(2),
+                 Conv2d(8, 8, 3, {.padding = "same", .groups = 4}),
+                 AvgPool2d(3, {.stride = Size2d(1), .padding = 1}),
+                 ConvTranspose2d(8, 4, 2, {.stride = 2}),
+                 MaxPool2d(3, {.stride = Size2d(1)}),
+                 AdaptiveAvgPool2d(2),
+                 Flatten(),
+                 Linear(16, 3)};
+  CrossEntropyLoss loss;
+  SGD<float> sgd(net.parameters(), {.lr = 0.01});
+  BOOST_TEST(allocations_of(training_step(net, loss, sgd, randn({16, 1, 28, 28}), randint(0, 3, {16}))) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(losses_of_elements) {
   manual_seed(3);
   Sequential net{Linear(5, 2)};

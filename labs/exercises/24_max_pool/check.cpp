@@ -50,11 +50,14 @@ EXERCISE(max_pool, {"max_pool", "max_pool_dX"}) {
   const auto max_pool_dX = check.function<Matrix(const Matrix&, const Matrix&, int)>("max_pool_dX");
   const Matrix x = random_matrix(6, 10, 1), delta = random_matrix(3, 5, 2);
   check.value("y", tensor(max_pool(x, k)), tensor(right(x)));
-  check.gradient({"dX",
-                  image(max_pool_dX(delta, x, k)),
-                  image(x),
-                  [&](const Tensor<double>& v) { return projected(right(of_image(v)), delta); },
-                  {image(x), image(right(x)), image(delta), {}, {}, 1}});
+  check.gradient(
+      {"dX",
+       image(max_pool_dX(delta, x, k)),
+       image(x),
+       [&](const Tensor<double>& v) { return projected(right(of_image(v)), delta); },
+       {image(x), image(right(x)), image(delta), {}, {}, 1},
+       {{image(given(Matrix(3, 5, 1), x, Whose::First)), Cause::UpstreamIgnored,
+         "the δ that comes from above is ignored", "with δ = 1 everywhere it would be right", "dX(h, w) += δ(i, j)"}}});
   // Equal elements, as a ReLU leaves them: differences cannot tell, the rule does.
   const Matrix tied = each(random_matrix(6, 10, 3), [](double v) { return v > 0.5; });
   check.value("dX where elements are equal", tensor(max_pool_dX(delta, tied, k)),

@@ -2,6 +2,8 @@
 // gradients, rightly and wrongly.
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "handgrad/check/model.hpp"
 
@@ -99,7 +101,7 @@ struct Convolved {
   }
   /// With = for += where windows overlap: the last window keeps its own.
   Grid of_input_overwritten() const {
-    Grid dx = xs, own = ys;
+    Grid dx = xs;
     dx.elements.assign(xs.elements.size(), 0);
     std::vector<std::size_t> last(xs.elements.size(), std::numeric_limits<std::size_t>::max());
     const std::size_t plane = y.height * y.width;
@@ -128,7 +130,8 @@ struct Convolved {
 };
 
 std::optional<Convolved> convolution_of(const GradientStep& step) {
-  Convolved c{Volume(step.x.shape()), Volume(step.y.shape()), Grid(step.x), Grid(step.y), Grid(step.dy), {}, {}};
+  Convolved c{
+      Volume(step.x.shape()), Volume(step.y.shape()), Grid(step.x), Grid(step.y), Grid(step.dy), {}, {}, 1, 1, {}, {}};
   if (c.x.empty() || c.y.empty() || c.x.n != c.y.n || step.x.rank() != step.y.rank()) return {};
   Volume kernel{Shape{}};
   for (const auto& [name, value] : step.parameters) {
@@ -206,7 +209,7 @@ struct Pooled {
 };
 
 std::optional<Pooled> pooling_of(const GradientStep& step) {
-  Pooled p{Volume(step.x.shape()), Volume(step.y.shape()), Grid(step.x), Grid(step.y), Grid(step.dy)};
+  Pooled p{Volume(step.x.shape()), Volume(step.y.shape()), Grid(step.x), Grid(step.y), Grid(step.dy), {}, {}};
   if (p.x.empty() || p.y.empty() || p.x.n != p.y.n || p.x.channels != p.y.channels || !step.parameters.empty())
     return {};
   for (std::size_t kh = 1; kh <= std::min<std::size_t>(p.x.height, 5); ++kh)
