@@ -22,8 +22,9 @@ struct Net {
     return a;
   }
   double mean(const Matrix& x, int f) const {
+    const Matrix a = found(x, f);
     double sum = 0;
-    for (const double a : found(x, f).elements()) sum += std::max(a, 0.0);
+    for (const double found_here : a.elements()) sum += std::max(found_here, 0.0);
     return sum / ((x.rows() - 2) * (x.cols() - 2));
   }
   double z(const Matrix& x) const {
