@@ -80,6 +80,21 @@ std::vector<OnnxNetwork<T>> onnx_networks() {
       indices);
   add("time_first", Sequential<T>{PositionalEncoding<T>(6), TransformerEncoderLayer<T>(6, 3, {.dim_feedforward = 5})},
       randn<T>({7, 3, 6}), 1);
+  add("plane_norms",
+      Sequential<T>{Conv2d<T>(2, 4, 3), BatchNorm2d<T>(4), ReLU<T>(), Dropout2d<T>(0.3), GroupNorm<T>(2, 4),
+                    RMSNorm<T>(Shape{4, 5}, {.eps = 1e-4}), GroupNorm<T>(4, 4, {.affine = false})},
+      randn<T>({2, 2, 6, 7}));
+  add("signal_norms", Sequential<T>{Conv1d<T>(2, 4, 3), BatchNorm1d<T>(4), GroupNorm<T>(2, 4), RMSNorm<T>(6)},
+      randn<T>({2, 2, 8}));
+  add("lstm",
+      Sequential<T>{LSTM<T>(3, 4, {.num_layers = 2, .batch_first = true, .dropout = 0.2, .bidirectional = true}),
+                    GRU<T>(8, 5, {.bias = false, .batch_first = true, .bidirectional = true, .output = Steps::Last}),
+                    L(10, 2)},
+      randn<T>({2, 6, 3}));
+  add("rnn",
+      Sequential<T>{RNN<T>(3, 4), RNN<T>(4, 5, {.nonlinearity = "relu"}), GRU<T>(5, 3),
+                    LSTM<T>(3, 4, {.output = Steps::Last})},
+      randn<T>({6, 2, 3}), 1);
   for (auto& [name, net, x, batch_dimension] : all) {
     for (auto& [parameter_name, parameter] : net.named_parameters()) {  // biases of norms and attention begin as 0
       const Tensor<T> noise = randn<T>(parameter.shape());

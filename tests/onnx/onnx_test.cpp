@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_written_is_read, T, Types) {
       double sum = 0, other = 0;
       for (auto& parameter : net.parameters()) sum += xt::sum(xt::square(parameter.grad().xt()))();
       for (auto& parameter : back.parameters()) other += xt::sum(xt::square(parameter.grad().xt()))();
-      if (name != "norms") BOOST_TEST(sum == other, boost::test_tools::tolerance(1e-3));
+      if (name != "norms" && name != "plane_norms") BOOST_TEST(sum == other, boost::test_tools::tolerance(1e-3));
     }
 }
 

@@ -26,6 +26,10 @@ class GroupNorm : public Layer<T> {
  public:
   GroupNorm(std::size_t num_groups, std::size_t num_channels, GroupNormOptions options = {});
 
+  std::size_t num_groups() const { return groups_; }
+  std::size_t num_channels() const { return channels_; }
+  const GroupNormOptions& options() const { return options_; }
+
   Parameter<T> weight, bias;
 
   std::string extra_repr() const override;

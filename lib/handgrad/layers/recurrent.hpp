@@ -88,6 +88,8 @@ class Recurrent : public Layer<T> {
   std::size_t hidden_size() const { return units_; }
   std::size_t num_layers() const { return layers_; }
   std::size_t num_directions() const { return directions_; }
+  const RecurrentOptions& options() const { return options_; }
+  kernels::RecurrentCell cell() const { return cell_; }
   /// Of a layer and a direction: `weight_ih_l1_reverse` is weight_ih(1, true). Throws ValueError.
   Parameter<T>& weight_ih(std::size_t layer = 0, bool reverse = false) { return pass(layer, reverse).weight_ih; }
   Parameter<T>& weight_hh(std::size_t layer = 0, bool reverse = false) { return pass(layer, reverse).weight_hh; }

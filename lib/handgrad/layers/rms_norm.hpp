@@ -27,6 +27,7 @@ class RMSNorm : public Layer<T> {
   explicit RMSNorm(Shape normalized_shape, RMSNormOptions options = {});
 
   const Shape& normalized_shape() const { return shape_; }
+  T eps() const;
 
   Parameter<T> weight;
 
@@ -40,7 +41,6 @@ class RMSNorm : public Layer<T> {
   void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
 
  private:
-  T eps() const;
   Shape shape_;
   RMSNormOptions options_;
   Tensor<T> inv_rms_;  // r of each row in the last forward

@@ -1,5 +1,8 @@
 #pragma once
 // The functions that a file brings along for what ONNX's opset 17 has no operator for: each one layer's forward.
+#include <cmath>
+#include <limits>
+
 #include "handgrad/onnx/graph.hpp"
 
 namespace handgrad::detail {
@@ -114,6 +117,92 @@ void attention_function(OnnxFunction<T>& f, std::int64_t heads, std::int64_t wid
   if (batched && !batch_first) rows = f("Transpose", {rows}, {{"perm", Integers{1, 0, 2}}});
   if (!batched) rows = f("Squeeze", {rows, f.integers({0})});
   f.result("Add", {f("MatMul", {rows, f("Transpose", {"W_out"})}), "b_out"});
+}
+
+// (x − µ)/√(σ² + eps)·γ_c + β_c with µ and σ² of each group of channels
+template <class T>
+void group_norm_function(OnnxFunction<T>& f, std::int64_t groups, std::int64_t channels, std::size_t rank, double eps) {
+  const auto wide = f("Reshape", {"x", f.integers({0, groups, -1})});
+  const std::vector<T> one(static_cast<std::size_t>(groups), T(1)), zero(one.size(), T(0));
+  const auto row = [&](const std::vector<T>& v) {
+    return f("Constant", {}, {{"value", onnx_tensor(v.data(), v.size(), {groups})}});
+  };
+  const auto normal =
+      f("Reshape", {f("InstanceNormalization", {wide, row(one), row(zero)}, {{"epsilon", static_cast<float>(eps)}}),
+                    f("Shape", {"x"})});
+  std::vector<std::int64_t> sizes(rank - 1, 1);
+  sizes[0] = channels;
+  const auto of_channels = [&](const char* name) { return f("Reshape", {name, f.integers(sizes)}); };
+  f.result("Add", {f("Mul", {normal, of_channels("weight")}), of_channels("bias")});
+}
+// x/√(mean x² + eps)·γ over the last dimensions
+template <class T>
+void rms_norm_function(OnnxFunction<T>& f, std::size_t dims, double eps) {
+  std::vector<std::int64_t> axes;
+  for (std::size_t i = dims; i > 0; --i) axes.push_back(-static_cast<std::int64_t>(i));
+  const auto mean = f("ReduceMean", {f("Mul", {"x", "x"})}, {{"axes", axes}});
+  f.result("Mul", {f("Div", {"x", f("Sqrt", {f("Add", {mean, f.number(eps)})})}), "weight"});
+}
+
+/// What a recurrent function's body depends on beside the parameters.
+struct OnnxRecurrence {
+  std::string type;  // RNN, LSTM, GRU
+  std::int64_t layers, directions, hidden;
+  bool relu, bias, batch_first, batched, last;
+};
+
+/// x (T, N, in) through ONNX's operator, layer by layer. Its parameters come as PyTorch's (layers/recurrent.hpp), whose
+/// gates are in another order than ONNX's.
+template <class T>
+void recurrent_function(OnnxFunction<T>& f, const OnnxRecurrence& r) {
+  using Integers = std::vector<std::int64_t>;
+  const Integers order = r.type == "LSTM" ? Integers{0, 3, 1, 2} : r.type == "GRU" ? Integers{1, 0, 2} : Integers{0};
+  const std::int64_t D = r.directions, H = r.hidden, gates = static_cast<std::int64_t>(order.size());
+  const auto index = [&](std::int64_t i) { return f("Constant", {}, {{"value", onnx_number(i)}}); };
+  const auto exchange = [&](const std::string& x) { return f("Transpose", {x}, {{"perm", Integers{1, 0, 2}}}); };
+  // Rows of a parameter in ONNX's order, with a first dimension for the direction.
+  const auto reordered = [&](const std::string& name, bool matrix) {
+    const auto blocks = f("Gather", {f("Reshape", {name, f.integers({gates, H, -1})}), f.integers(order)});
+    return f("Reshape", {blocks, f.integers(matrix ? Integers{1, gates * H, -1} : Integers{1, gates * H})});
+  };
+  const auto stacked = [&](const std::vector<std::string>& parts, std::int64_t axis) {
+    return parts.size() == 1 ? parts[0] : f("Concat", parts, {{"axis", axis}});
+  };
+
+  std::string x = "x", y;
+  if (!r.batched)
+    x = f("Unsqueeze", {x, f.integers({1})});
+  else if (r.batch_first)
+    x = exchange(x);
+  for (std::int64_t layer = 0; layer < r.layers; ++layer) {
+    std::vector<std::string> W, R, B;
+    for (std::int64_t k = layer * D; k < (layer + 1) * D; ++k) {
+      const std::string end = std::to_string(k);
+      W.push_back(reordered("weight_ih_" + end, true));
+      R.push_back(reordered("weight_hh_" + end, true));
+      if (r.bias) B.push_back(stacked({reordered("bias_ih_" + end, false), reordered("bias_hh_" + end, false)}, 1));
+    }
+    std::vector<std::string> inputs{x, stacked(W, 0), stacked(R, 0)};
+    if (r.bias) inputs.push_back(stacked(B, 0));
+    std::vector<OnnxAttribute> attributes{{"hidden_size", H}};
+    if (D == 2) attributes.emplace_back("direction", std::string("bidirectional"));
+    if (r.type == "GRU") attributes.emplace_back("linear_before_reset", std::int64_t{1});
+    if (r.relu) attributes.emplace_back("activations", std::vector<std::string>(static_cast<std::size_t>(D), "Relu"));
+    y = f(r.type.c_str(), inputs, attributes);  // (T, D, N, H)
+    x = f("Reshape", {f("Transpose", {y}, {{"perm", Integers{0, 2, 1, 3}}}), f.integers({0, 0, D * H})});
+  }
+  if (r.last) {  // where each direction ends: forwards in the last step, reverse in the first
+    const auto at = [&](std::int64_t step, std::int64_t direction) {
+      return f("Gather", {f("Gather", {y, index(step)}), index(direction)});
+    };
+    x = D == 1 ? at(-1, 0) : f("Concat", {at(-1, 0), at(0, 1)}, {{"axis", std::int64_t{-1}}});
+  }
+  if (!r.batched)
+    f.result("Squeeze", {x, f.integers({r.last ? 0 : 1})});
+  else if (r.batch_first && !r.last)
+    f.result("Transpose", {x}, {{"perm", Integers{1, 0, 2}}});
+  else
+    f.result("Identity", {x});
 }
 
 }  // namespace handgrad::detail

@@ -23,9 +23,8 @@ constexpr const char* onnx_domain = "handgrad";
 template <class T>
 constexpr auto onnx_type = std::is_same_v<T, float> ? onnx::TensorProto::FLOAT : onnx::TensorProto::DOUBLE;
 
-using OnnxAttribute =
-    std::pair<const char*,
-              std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, onnx::TensorProto>>;
+using OnnxAttribute = std::pair<const char*, std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>,
+                                                          std::vector<std::string>, onnx::TensorProto>>;
 
 /// Appends a node with one output, of that name, and returns the name.
 template <class Nodes>
@@ -53,6 +52,9 @@ std::string add_node(Nodes& nodes, const std::string& output, const std::string&
     } else if (const auto* numbers = std::get_if<std::vector<std::int64_t>>(&value)) {
       to.set_type(onnx::AttributeProto::INTS);
       for (const std::int64_t n : *numbers) to.add_ints(n);
+    } else if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) {
+      to.set_type(onnx::AttributeProto::STRINGS);
+      for (const std::string& one : *texts) to.add_strings(one);
     } else {
       to.set_type(onnx::AttributeProto::TENSOR);
       *to.mutable_t() = std::get<onnx::TensorProto>(value);

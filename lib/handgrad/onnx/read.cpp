@@ -342,10 +342,14 @@ class Reader {
     return std::make_shared<LogSoftmax<T>>(axis);
   }
 
-  LayerPtr batch_norm(const Node& node, const std::string&) {
+  LayerPtr batch_norm(const Node& node, const std::string& x) {
     const Tensor<T> weight = tensor(node, 1);
-    auto norm = std::make_shared<BatchNorm1d<T>>(weight.numel(),
-                                                 BatchNormOptions{.eps = shortest(real(node, "epsilon", 1e-5f))});
+    const BatchNormOptions options{.eps = shortest(real(node, "epsilon", 1e-5f))};
+    std::shared_ptr<BatchNorm<T>> norm;
+    if (shape(x).rank() == 4)
+      norm = std::make_shared<BatchNorm2d<T>>(weight.numel(), options);
+    else
+      norm = std::make_shared<BatchNorm1d<T>>(weight.numel(), options);
     set(norm->weight, node.input(1), weight);
     set(norm->bias, node.input(2), tensor(node, 2));
     norm->running_mean = tensor(node, 3);
@@ -562,7 +566,58 @@ class Reader {
       set(attention->out_proj().bias, node.input(4), tensor(node, 4));
       return attention;
     }
+    if (type.starts_with("GroupNorm")) {
+      const Tensor<T> weight = tensor(node, 1);
+      const std::int64_t groups = integer(node, "num_groups", 1);
+      if (groups < 1) fail(node, "has " + std::to_string(groups) + " groups");
+      auto norm = std::make_shared<GroupNorm<T>>(static_cast<std::size_t>(groups), weight.numel(),
+                                                 GroupNormOptions{.eps = shortest(real(node, "eps", 1e-5f))});
+      set(norm->weight, node.input(1), weight);
+      set(norm->bias, node.input(2), tensor(node, 2));
+      return norm;
+    }
+    if (type.starts_with("RMSNorm")) {
+      const Tensor<T> weight = tensor(node, 1);
+      auto norm =
+          std::make_shared<RMSNorm<T>>(weight.shape(), RMSNormOptions{.eps = shortest(real(node, "eps", 1e-5f))});
+      set(norm->weight, node.input(1), weight);
+      return norm;
+    }
+    for (const char* name : {"RNN_", "LSTM_", "GRU_"})
+      if (type.starts_with(name)) return recurrent(node);
     unknown(node);
+  }
+  LayerPtr recurrent(const Node& node) {
+    const std::int64_t layers = integer(node, "num_layers", 1);
+    if (layers < 1 || layers > node.input_size()) fail(node, "has " + std::to_string(layers) + " layers");
+    const RecurrentOptions o{.num_layers = static_cast<std::size_t>(layers),
+                             .bias = integer(node, "bias", 1) != 0,
+                             .batch_first = integer(node, "batch_first", 0) != 0,
+                             .bidirectional = integer(node, "bidirectional", 0) != 0,
+                             .output = integer(node, "last", 0) ? Steps::Last : Steps::All};
+    const Tensor<T> first = tensor(node, 1), second = tensor(node, 2);
+    if (first.rank() != 2 || second.rank() != 2) fail(node, "has weights of shape " + first.shape().str());
+    const std::size_t in = first.size(1), hidden = second.size(1);
+    LayerPtr layer;
+    if (node.op_type()[0] == 'L')
+      layer = std::make_shared<LSTM<T>>(in, hidden, o);
+    else if (node.op_type()[0] == 'G')
+      layer = std::make_shared<GRU<T>>(in, hidden, o);
+    else
+      layer = std::make_shared<RNN<T>>(in, hidden,
+                                       RNNOptions{.num_layers = o.num_layers,
+                                                  .nonlinearity = integer(node, "relu", 0) ? "relu" : "tanh",
+                                                  .bias = o.bias,
+                                                  .batch_first = o.batch_first,
+                                                  .bidirectional = o.bidirectional,
+                                                  .output = o.output});
+    auto parameters = layer->named_parameters();
+    if (node.input_size() != static_cast<int>(parameters.size()) + 1)
+      fail(node, "has " + std::to_string(node.input_size() - 1) + " parameters, " + std::to_string(parameters.size()) +
+                     " expected");
+    for (int i = 1; i < node.input_size(); ++i)
+      set(parameters[static_cast<std::size_t>(i - 1)].second, node.input(i), tensor(node, i));
+    return layer;
   }
 
   // Shapes, for the operators that need one.

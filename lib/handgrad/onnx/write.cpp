@@ -4,11 +4,13 @@
 #include <map>
 #include <set>
 
+#include "handgrad/base/format.hpp"
 #include "handgrad/handgrad.hpp"
 #include "handgrad/io/files.hpp"
 #include "handgrad/onnx/functions.hpp"
 #include "handgrad/onnx/onnx.hpp"
 #include "kernels/formulas/activations.hpp"
+#include "kernels/recurrent.hpp"
 
 namespace handgrad {
 namespace {
@@ -91,11 +93,12 @@ class Writer {
     };
     [&]<class... L>(std::tuple<L...>*) {
       (try_type(static_cast<const L*>(nullptr)), ...);
-    }(static_cast<
-        std::tuple<Sequential<T>, Residual<T>, Concat<T>, Split<T>, Linear<T>, Neuron<T>, ActivationLayer<T>, PReLU<T>,
-                   Softmax<T>, LogSoftmax<T>, BatchNorm1d<T>, LayerNorm<T>, Dropout<T>, Flatten<T>, Unflatten<T>,
-                   ConvolutionLayer<T>, ConvTranspose2d<T>, MaxPoolLayer<T>, AvgPoolLayer<T>, AdaptiveAvgPool2d<T>,
-                   Embedding<T>, PositionalEncoding<T>, MultiheadAttention<T>, TransformerEncoderLayer<T>>*>(nullptr));
+    }(static_cast<std::tuple<Sequential<T>, Residual<T>, Concat<T>, Split<T>, Linear<T>, Neuron<T>, ActivationLayer<T>,
+                             PReLU<T>, Softmax<T>, LogSoftmax<T>, BatchNorm<T>, GroupNorm<T>, RMSNorm<T>, LayerNorm<T>,
+                             Dropout<T>, Flatten<T>, Unflatten<T>, ConvolutionLayer<T>, ConvTranspose2d<T>,
+                             MaxPoolLayer<T>, AvgPoolLayer<T>, AdaptiveAvgPool2d<T>, Embedding<T>,
+                             PositionalEncoding<T>, MultiheadAttention<T>, TransformerEncoderLayer<T>, Recurrent<T>>*>(
+        nullptr));
     if (!known) refuse(layer, y, "is none of the layers that can be written");
     return y;
   }
@@ -222,7 +225,7 @@ class Writer {
     return node(y, "LogSoftmax", {x.name}, {{"axis", std::int64_t{softmax.dim()}}});
   }
 
-  std::string write(const BatchNorm1d<T>& norm, const Value& y, const Value& x) {
+  std::string write(const BatchNorm<T>& norm, const Value& y, const Value& x) {
     if (!norm.options().track_running_stats)
       refuse(norm, y, "normalises by the batch at hand (track_running_stats = false)");
     const Shape features{norm.num_features()};
@@ -234,6 +237,31 @@ class Writer {
                 {x.name, weight, bias, constant(below(y, "running_mean"), proto(norm.running_mean.value())),
                  constant(below(y, "running_var"), proto(norm.running_var.value()))},
                 {{"epsilon", static_cast<float>(norm.options().eps)}});
+  }
+
+  std::string write(const GroupNorm<T>& norm, const Value& y, const Value& x) {
+    const std::size_t groups = norm.num_groups(), channels = norm.num_channels(), rank = x.shape.rank();
+    const bool affine = norm.options().affine;
+    const double eps = norm.options().eps;
+    return call(
+        y,
+        "GroupNorm_" + std::to_string(groups) + "x" + std::to_string(channels) + "_" + std::to_string(rank) + "d_" +
+            format_number(eps),
+        {"x", "weight", "bias"},
+        {x.name,
+         affine ? parameter(y, "weight", norm.weight) : constant(below(y, "weight"), proto(ones<T>({channels}))),
+         affine ? parameter(y, "bias", norm.bias) : constant(below(y, "bias"), proto(zeros<T>({channels})))},
+        {{"num_groups", integer(groups)}, {"eps", static_cast<float>(eps)}},
+        [&](OnnxFunction<T>& f) { detail::group_norm_function(f, integer(groups), integer(channels), rank, eps); });
+  }
+  std::string write(const RMSNorm<T>& norm, const Value& y, const Value& x) {
+    const std::size_t dims = norm.normalized_shape().rank();
+    const double eps = norm.eps();
+    return call(y, "RMSNorm_" + std::to_string(dims) + "d_" + format_number(eps), {"x", "weight"},
+                {x.name, norm.weight.defined() ? parameter(y, "weight", norm.weight)
+                                               : constant(below(y, "weight"), proto(ones<T>(norm.normalized_shape())))},
+                {{"eps", static_cast<float>(eps)}},
+                [&](OnnxFunction<T>& f) { detail::rms_norm_function(f, dims, eps); });
   }
 
   std::string write(const LayerNorm<T>& norm, const Value& y, const Value& x) {
@@ -390,6 +418,48 @@ class Writer {
     }
     const Value h = apply("norm1", sum("h", x, apply("self_attn", x)));
     return apply("norm2", sum("y", h, feed_forward(h))).name;
+  }
+
+  std::string write(const Recurrent<T>& layer, const Value& y, const Value& x) {
+    const auto& o = layer.options();
+    using Cell = kernels::RecurrentCell;
+    const Cell cell = layer.cell();
+    const detail::OnnxRecurrence r{.type = cell == Cell::LSTM  ? "LSTM"
+                                           : cell == Cell::GRU ? "GRU"
+                                                               : "RNN",
+                                   .layers = integer(layer.num_layers()),
+                                   .directions = integer(layer.num_directions()),
+                                   .hidden = integer(layer.hidden_size()),
+                                   .relu = cell == Cell::ReLU,
+                                   .bias = o.bias,
+                                   .batch_first = o.batch_first,
+                                   .batched = x.shape.rank() == 3,
+                                   .last = o.output == Steps::Last};
+    std::vector<std::string> inputs{"x"}, arguments{x.name};
+    std::map<std::string, Parameter<T>> parameters;
+    for (const auto& [name, one] : layer.named_parameters()) parameters.emplace(name, one);
+    for (std::int64_t k = 0; k < r.layers * r.directions; ++k) {
+      const std::string suffix =
+          "_l" + std::to_string(k / r.directions) + (r.directions == 2 && k % 2 == 1 ? "_reverse" : "");
+      for (const std::string name : {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}) {
+        if (!r.bias && name[0] == 'b') continue;
+        inputs.push_back(name + "_" + std::to_string(k));
+        arguments.push_back(parameter(y, name + suffix, parameters.at(name + suffix)));
+      }
+    }
+    return call(y,
+                r.type + "_" + std::to_string(r.hidden) +
+                    (r.layers > 1 ? "_" + std::to_string(r.layers) + "_layers" : "") +
+                    (r.directions == 2 ? "_bidirectional" : "") + (r.relu ? "_relu" : "") + (r.bias ? "" : "_no_bias") +
+                    (r.batch_first ? "_batch_first" : "") + (r.batched ? "" : "_unbatched") + (r.last ? "_last" : ""),
+                inputs, arguments,
+                {{"num_layers", r.layers},
+                 {"bidirectional", r.directions - 1},
+                 {"relu", std::int64_t{r.relu}},
+                 {"bias", std::int64_t{r.bias}},
+                 {"batch_first", std::int64_t{r.batch_first}},
+                 {"last", std::int64_t{r.last}}},
+                [&](OnnxFunction<T>& f) { detail::recurrent_function(f, r); });
   }
 
   // What the graph is made of.
