@@ -94,24 +94,60 @@ class Head {
   std::uint32_t count_ = 0;
 };
 
+// Σ f(in[i]…) or the like, op taking two of them: in 16 lanes, whatever the width of a vector, and these in a tree.
+template <class T, class Op, class F, class... In>
+T in_lanes(std::size_t n, T nothing, Op op, F f, const In*... in) {
+  constexpr std::size_t lanes = 16, w = Batch<T>::size, batches = lanes / w;
+  static_assert(lanes % w == 0);
+  Batch<T> part[batches];
+  for (Batch<T>& p : part) p = Batch<T>(nothing);
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (std::size_t k = 0; k < batches; ++k) part[k] = op(part[k], f(load(in + i + k * w)...));
+  T lane[lanes];
+  for (std::size_t k = 0; k < batches; ++k) part[k].store_unaligned(lane + k * w);
+  for (std::size_t k = 0; i + k < n; ++k) lane[k] = op(lane[k], f(in[i + k]...));
+  for (std::size_t half = lanes / 2; half > 0; half /= 2)
+    for (std::size_t k = 0; k < half; ++k) lane[k] = op(lane[k], lane[k + half]);
+  return lane[0];
+}
+struct Added {
+  template <class V>
+  V operator()(V a, V b) const {
+    return a + b;
+  }
+};
+struct Larger {  // a NaN is passed by: e^(NaN − m) says it
+  template <class T>
+  Batch<T> operator()(Batch<T> a, Batch<T> b) const {
+    return xsimd::select(a < b, b, a);
+  }
+  template <class T>
+  T operator()(T a, T b) const {
+    return a < b ? b : a;
+  }
+};
+constexpr auto itself = [](auto v) { return v; };
+constexpr auto multiplied = [](auto a, auto b) { return a * b; };
+
 template <class T>
 T largest(std::size_t n, const T* s) {
-  T m = -std::numeric_limits<T>::infinity();
-  for (std::size_t j = 0; j < n; ++j) m = std::max(m, s[j]);
-  return m;
+  return in_lanes(n, -std::numeric_limits<T>::infinity(), Larger(), itself, s);
 }
-
+template <class T>
+T total(std::size_t n, const T* x) {
+  return in_lanes(n, T(0), Added(), itself, x);
+}
+template <class T>
+T dot(std::size_t n, const T* a, const T* b) {
+  return in_lanes(n, T(0), Added(), multiplied, a, b);
+}
 // s = e^(s−m)
 template <class T>
 void exponentials(std::size_t n, T m, T* s) {
   const Batch<T> top(m);
   map(
       n, s, [=](Batch<T> z) { return exp(z - top); }, s);
-}
-template <class T>
-double total(std::size_t n, const T* x) {
-  return sum<T>(
-      n, [](Batch<T> v) { return v; }, x);
 }
 template <class T>
 void scale(std::size_t n, T a, T* x) {
@@ -142,7 +178,7 @@ void forward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, T* P, T* room
     if (keys > 0) {
       head.hide(0, keys, row);
       exponentials(keys, largest(keys, row), row);
-      scale(keys, static_cast<T>(1 / total(keys, row)), row);
+      scale(keys, 1 / total(keys, row), row);
     }
     std::fill_n(row + keys, n - keys, T(0));
     if (head.dropped()) head.drop(i, 0, n, row, dropped + i * n);
@@ -153,25 +189,24 @@ void forward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, T* P, T* room
 
 // room: 7·T·d + T·T, and as much again where P is dropped out.
 template <class T>
-void backward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, const T* P, Matrix<const T> y, Matrix<const T> dy,
-                   T* room, Matrix<T> dqkv) {
+void backward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, const T* P, Matrix<const T> dy, T* room,
+                   Matrix<T> dqkv) {
   const std::size_t n = head.length, d = head.width;
-  T *Q = room, *K = Q + n * d, *V = K + n * d, *dO = V + n * d, *O = dO + n * d, *dK = O, *dQ = O + n * d,
-    *dV = dQ + n * d, *dS = dV + n * d, *dropped = dS + n * n;
+  T *Q = room, *K = Q + n * d, *V = K + n * d, *dO = V + n * d, *dQ = dO + n * d, *dK = dQ + n * d, *dV = dK + n * d,
+    *dS = dV + n * d, *dropped = dS + n * n;
   head.gather(qkv, 0, tau, Q);
   head.gather(qkv, 1, T(1), K);
   head.gather(qkv, 2, T(1), V);
-  head.gather(y, 0, T(1), O);
   head.gather(dy, 0, T(1), dO);
   if (head.dropped())
     for (std::size_t i = 0; i < n; ++i) head.drop(i, 0, n, P + i * n, dropped + i * n);
   gemm(true, false, n, d, n, head.dropped() ? dropped : P, dO, T(0), dV);  // dV = P̃ᵀ·δ_O
   gemm(false, true, n, n, d, dO, V, T(0), dS);                             // dP = δ_O·Vᵀ
-  for (std::size_t i = 0; i < n; ++i) {                                    // dS = P∘(dP − D),  D = Σ δ_O∘O
-    if (head.dropped()) head.drop(i, 0, n, dS + i * n, dS + i * n);
-    const double D = sum<T>(
-        d, [](Batch<T> a, Batch<T> b) { return a * b; }, dO + i * d, O + i * d);
-    softmax_gradient(n, P + i * n, static_cast<T>(D), dS + i * n);
+  for (std::size_t i = 0; i < n; ++i) {                                    // dS = P∘(dP − D),  D = Σ P∘dP
+    T* row = dS + i * n;
+    if (head.dropped()) head.drop(i, 0, n, row, row);
+    // Not Σ δ_O∘O, which is the same number, rounded otherwise: of a single key dS is 0, to the last bit.
+    softmax_gradient(n, P + i * n, dot(n, P + i * n, row), row);
   }
   gemm(false, false, n, d, n, dS, K, T(0), dQ);  // dQ = τ·dS·K
   gemm(true, false, n, d, n, dS, Q, T(0), dK);   // dK = dSᵀ·(τ·Q)
@@ -215,7 +250,7 @@ void forward_tiled(const Head<T>& head, T tau, Matrix<const T> qkv, T* m, T* l, 
       exponentials(rows, T(0), shrink);
       for (std::size_t r = 0; r < rows; ++r) {
         const std::size_t i = top + r;
-        l[i] = shrink[r] * l[i] + static_cast<T>(total(columns, S + r * columns));
+        l[i] = shrink[r] * l[i] + total(columns, S + r * columns);
         if (shrink[r] != T(1)) scale(d, shrink[r], O + i * d);
         if (head.dropped()) head.drop(i, left, columns, S + r * columns, dropped + r * columns);
       }
@@ -240,8 +275,7 @@ void backward_tiled(const Head<T>& head, T tau, Matrix<const T> qkv, const T* m,
   head.gather(y, 0, T(1), O);
   head.gather(dy, 0, T(1), dO);
   for (std::size_t i = 0; i < n; ++i)  // D = rowsum(δ_O∘O)
-    D[i] = static_cast<T>(sum<T>(
-        d, [](Batch<T> a, Batch<T> b) { return a * b; }, dO + i * d, O + i * d));
+    D[i] = dot(d, dO + i * d, O + i * d);
   std::fill_n(dQ, 3 * n * d, T(0));
   for (std::size_t left = 0; left < n; left += tile) {
     const std::size_t columns = std::min(tile, n - left);
@@ -318,7 +352,7 @@ void AttentionOn<D, T>::backward(const AttentionShape& shape, const AttentionRul
   each_head<T>(shape, room, [&](std::size_t task, T* own) {
     const Head<T> h(shape, rule, task);
     if (P)
-      backward_kept(h, rule.scale, qkv, P.data + task * n * n, y, dy, own, dqkv);
+      backward_kept(h, rule.scale, qkv, P.data + task * n * n, dy, own, dqkv);
     else
       backward_tiled(h, rule.scale, qkv, stats.data + task * n, stats.data + stats.columns + task * n, y, dy, own,
                      dqkv);

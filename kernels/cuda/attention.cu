@@ -22,6 +22,9 @@ struct Queries {
   const T* qkv;
   std::size_t top, rows;
 
+  // As shape has them, which is no device code.
+  __device__ std::size_t columns() const { return shape.heads * shape.width; }
+  __device__ std::size_t all_rows() const { return shape.batch * shape.heads * rows; }
   // Row i of the tile's: which head of which sequence, and which query.
   struct Row {
     std::size_t task, n, h, t;
@@ -32,11 +35,11 @@ struct Queries {
   }
   // The head's query, key or value at t.
   __device__ const T* of(std::size_t part, std::size_t n, std::size_t h, std::size_t t) const {
-    return qkv + (shape.row(n, t) * 3 + part) * shape.columns() + h * shape.width;
+    return qkv + (shape.row(n, t) * 3 + part) * columns() + h * shape.width;
   }
   // The head's place at t in a matrix of E columns.
   __device__ std::size_t place(std::size_t n, std::size_t h, std::size_t t) const {
-    return shape.row(n, t) * shape.columns() + h * shape.width;
+    return shape.row(n, t) * columns() + h * shape.width;
   }
   __device__ bool sees(const Row& r, std::size_t j) const {
     return !(rule.causal && j > r.t) && !(rule.padding && rule.padding[r.n * shape.length + j] != T(0));
@@ -66,7 +69,7 @@ struct Queries {
 template <class T>
 __global__ void __launch_bounds__(threads) probabilities_kernel(Queries<T> queries, T* P, T* m_of, T* l_of) {
   const Group<warp> group;
-  const std::size_t length = queries.shape.length, rows = queries.shape.tasks() * queries.rows;
+  const std::size_t length = queries.shape.length, rows = queries.all_rows();
   for (std::size_t i = std::size_t{blockIdx.x} * group.in_block + group.index; i < rows;
        i += std::size_t{gridDim.x} * group.in_block) {
     const auto r = queries.row(i);
@@ -110,7 +113,7 @@ struct Probability {
 template <class T>
 __global__ void __launch_bounds__(threads) output_kernel(Queries<T> queries, const T* P, T* y) {
   const std::size_t length = queries.shape.length, width = queries.shape.width;
-  const std::size_t count = queries.shape.tasks() * queries.rows * width, step = std::size_t{gridDim.x} * blockDim.x;
+  const std::size_t count = queries.all_rows() * width, step = std::size_t{gridDim.x} * blockDim.x;
   for (std::size_t at = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; at < count; at += step) {
     const auto [i, c] = place_of(at, width);
     const auto r = queries.row(i);
@@ -154,7 +157,7 @@ struct InputGradient {
   const T *P, *dS, *dy, *before;
   __device__ T operator()(std::size_t at) const {
     const AttentionShape& shape = queries.shape;
-    const std::size_t length = shape.length, E = shape.columns();
+    const std::size_t length = shape.length, E = queries.columns();
     const auto [row, column] = place_of(at, 3 * E);
     const std::size_t n = shape.batch_first ? row / length : row % shape.batch,
                       t = shape.batch_first ? row % length : row / shape.batch;

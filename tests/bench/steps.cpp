@@ -122,6 +122,36 @@ Step recurrent() {
   };
 }
 
+/// A transformer on characters: 2 layers, 64 wide, 4 heads, 256 inside; 64 characters, batch 16.
+Step transformer() {
+  constexpr std::size_t characters = 64, length = 64, batch = 16, features = 64;
+  struct Parts {
+    Sequential<float> net{Embedding<float>(characters, features)};
+    CrossEntropyLoss<float> loss;
+  };
+  const auto parts = std::make_shared<Parts>();
+  for (int i = 0; i < 2; ++i)
+    parts->net.push_back(std::make_shared<TransformerEncoderLayer<float>>(
+        features, 4, TransformerEncoderLayerOptions{.dim_feedforward = 256, .dropout = 0, .batch_first = true}));
+  parts->net.push_back(std::make_shared<Linear<float>>(features, characters));
+  const auto optimizer = std::make_shared<SGD<float>>(parts->net.parameters(), SGDOptions{.lr = 1e-3});
+  const Tensor<float> x = randint<float>(0, characters, {batch, length}),
+                      y = randint<float>(0, characters, {batch * length});
+  return [=] {
+    const Tensor<float>& z = parts->net.forward(x);
+    parts->loss.forward(z.reshape({batch * length, characters}), y);
+    optimizer->zero_grad();
+    parts->net.backward(parts->loss.backward().reshape(z.shape()));
+    optimizer->step();
+  };
+}
+
+Step embedding() {
+  return training<CrossEntropyLoss<float>, SGD<float>>(
+      Sequential<float>{Embedding<float>(10000, 64), Linear<float>(64, 10)}, SGDOptions{.lr = 1e-3},
+      randint<float>(0, 10000, {512}), classes(512));
+}
+
 Step inference(std::size_t rows) {
   const auto net = std::make_shared<Sequential<float>>(mlp_net());
   net->eval();
@@ -202,6 +232,8 @@ const std::vector<std::pair<std::string, Step (*)()>> rows{{"logistic", logistic
                                                            {"lstm", recurrent<LSTM<float>>},
                                                            {"gru", recurrent<GRU<float>>},
                                                            {"lenet", lenet},
+                                                           {"transformer", transformer},
+                                                           {"embedding", embedding},
                                                            {"inference_1", [] { return inference(1); }},
                                                            {"inference_1024", [] { return inference(1024); }},
                                                            {"epoch", epoch},

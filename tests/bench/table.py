@@ -20,6 +20,8 @@ ROWS = {
     "lstm": ("LSTM 32-128, 50 steps, 32 sequences", 2.5),
     "gru": ("GRU of that size", 3),
     "lenet": ("8, 16 channels 3×3, 28×28, 64 images", 3),
+    "transformer": ("2 layers of a transformer, 64 wide, 64 characters, batch 16", 2.5),
+    "embedding": ("embedding 10,000×64, batch 512, and a linear layer", 3),
     "inference_1": ("inference 108-256-128-1, 1 row", 8),
     "inference_1024": ("inference 108-256-128-1, 1024 rows", 1.5),
     "epoch": ("an epoch of Adult, shuffled", 3),

@@ -107,6 +107,17 @@ def lenet():
     return training(net, nn.CrossEntropyLoss(), sgd(net), torch.randn(64, 1, 28, 28), classes(64))
 
 
+def transformer():
+    layers = [nn.TransformerEncoderLayer(64, 4, 256, dropout=0.0, batch_first=True) for _ in range(2)]
+    net = nn.Sequential(nn.Embedding(64, 64), *layers, nn.Linear(64, 64), nn.Flatten(0, 1))
+    return training(net, nn.CrossEntropyLoss(), sgd(net), torch.randint(64, (16, 64)), torch.randint(64, (1024,)))
+
+
+def embedding():
+    net = nn.Sequential(nn.Embedding(10000, 64), nn.Linear(64, 10))
+    return training(net, nn.CrossEntropyLoss(), sgd(net), torch.randint(10000, (512,)), classes(512))
+
+
 def inference(rows):
     net = mlp_net(*ADULT).eval()
     forward, x = wrap(net), torch.randn(rows, 108)
@@ -131,6 +142,7 @@ def epoch():
 ROWS = {
     "logistic": logistic, "adult_logistic": adult_logistic, "mlp": mlp, "mlp_dropout": lambda: mlp(True),
     "mlp_batch_norm": mlp_batch_norm, "digits": digits, "wide": wide, "lenet": lenet,
+    "transformer": transformer, "embedding": embedding,
     "lstm": lambda: recurrent(nn.LSTM(32, 128)), "gru": lambda: recurrent(nn.GRU(32, 128)), "inference_1": lambda: inference(1),
     "inference_1024": lambda: inference(1024), "epoch": epoch,
 }

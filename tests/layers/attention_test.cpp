@@ -438,3 +438,26 @@ BOOST_AUTO_TEST_CASE(what_a_recording_shows) {
       BOOST_TEST((seen.find(one) != std::string::npos), one << " in\n" << seen);
   }
 }
+
+// Of one head of one sequence every assignment, from the queries to dx.
+BOOST_AUTO_TEST_CASE(one_head_is_recorded_in_full) {
+  manual_seed(19);
+  for (const bool causal : {false, true}) {
+    MultiheadAttention<double> layer(3, 1, {.bias = causal, .is_causal = causal});
+    for (auto& [name, parameter] : layer.named_parameters()) normal_(parameter.value());
+    if (!causal) layer.key_padding_mask(Tensor<double>{0, 0, 1, 0});
+    const Tensor<double> x = randn<double>({4, 3}), dy = randn<double>({4, 3});
+    trace::Recorder recorder;
+    layer.forward(x);
+    layer.backward(dy);
+    const trace::Trace recorded = recorder.stop();
+    std::size_t checked = 0;
+    for (const std::string& lie : test::formulas_that_lie(recorded, checked)) BOOST_ERROR(lie);
+    BOOST_TEST(checked > 200u);
+    std::string seen;
+    for (const auto& assignment : recorded.assignments)
+      if (assignment.layer.empty()) seen += assignment.target + " ";
+    BOOST_TEST(seen == (causal ? "Q K V S m e P O y dO dV dP D dS dQ dK dW db dx "
+                               : "Q K V S m e P O y dO dV dP D dS dQ dK dW dx "));
+  }
+}

@@ -160,6 +160,41 @@ def training():
     return [{"x": tensor(x.double()), "target": tensor(target.double().reshape(-1)), "losses": losses, "state": state}]
 
 
+SENTENCE = (("the ", "a "), ("small ", "old ", "quiet ", "bright "), ("cat", "dog", "bird", "fox"),
+            (" sees ", " follows ", " hears ", " likes "), ("the ", "a "), ("river", "house", "moon", "garden"),
+            (".\n", " at night.\n", " in spring.\n", " again.\n"))
+
+
+def lab():
+    """The lab `attention`: its text, its model with the lab's seed, and the losses of its first twenty steps."""
+    words, text = np.random.RandomState(5)._bit_generator, ""
+    while len(text) < 30000:
+        for choice in SENTENCE:
+            text += choice[int(words.random_raw()) % len(choice)]
+    letters = sorted(set(text))
+    numbers = torch.tensor([letters.index(c) for c in text])
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    embedding, layers = nn.Embedding(len(letters), 32), []
+    for _ in range(2):
+        layers.append(nn.TransformerEncoderLayer(32, 4, 64, dropout=0.0, batch_first=True, norm_first=True))
+    norm, head = nn.LayerNorm(32), nn.Linear(32, len(letters))
+    adam = torch.optim.Adam([p for m in (embedding, *layers, norm, head) for p in m.parameters()], lr=3e-3)
+    pe, mask, losses = PositionalEncoding(32, 48).pe[:, 0], torch.triu(torch.ones(48, 48, dtype=torch.bool), 1), []
+    for step in range(20):
+        piece = numbers[step * 8 * 48:(step + 1) * 8 * 48 + 1]
+        h = embedding(piece[:-1].reshape(8, 48)) + pe
+        for layer in layers:
+            h = layer(h, src_mask=mask)
+        loss = nn.functional.cross_entropy(head(norm(h)).reshape(-1, len(letters)), piece[1:])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    torch.set_default_dtype(torch.float32)
+    return [{"attention.first_losses": losses}]
+
+
 def generate():
     write("attention", [torch], embeddings=list(embeddings()), positions=list(positions()), attentions=list(attentions()),
-          encoders=list(encoders()), drawn=drawn(), saved=saved(), training=training())
+          encoders=list(encoders()), drawn=drawn(), saved=saved(), training=training(), lab=lab())

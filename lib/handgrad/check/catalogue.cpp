@@ -1,3 +1,4 @@
+#include "handgrad/check/attention.hpp"
 #include "handgrad/check/failure.hpp"
 #include "handgrad/check/sequence.hpp"
 
@@ -28,6 +29,7 @@ class Catalogue : Failure {
     earlier_batch();
     sequences();
     windows();
+    attention();
     for (const KnownMistake& mistake : t_.mistakes)
       if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
     return choose();
@@ -344,6 +346,24 @@ class Catalogue : Failure {
            guess.formula + " gives exactly your " + subject_ + "; done right, " + error_text(guess.right),
            guess.derivative);
     }
+  }
+
+  /// Attention, and heads side by side.
+  void attention() {
+    // A bias of the keys has no gradient: it adds the same to all scores of a row.
+    const auto nothing = [&](const Grid& g) { return largest(g) <= 1e-9 * largest(a_); };
+    const auto name = [&](const std::vector<BranchGuess>& guesses) {
+      for (const BranchGuess& guess : guesses) {
+        const bool none = nothing(guess.right) && nothing(n_);
+        if ((none || error(guess.right)) && !equal(guess.right, guess.wrong) && equal(guess.wrong, a_))
+          find(guess.cause, guess.what,
+               guess.formula + " gives exactly your " + subject_ + "; done right, " +
+                   (none ? "it is 0" : error_text(guess.right)),
+               guess.derivative);
+      }
+    };
+    name(attention_guesses(step_, t_.value.to_vector(), is_input()));
+    if (is_input()) name(head_guesses(step_));
   }
 
   // Findings -------------------------------------------------------------------------------------------------------

@@ -145,6 +145,14 @@ std::string to_string(Cause cause) {
       return "windows overwritten instead of added to";
     case Cause::GivenToAll:
       return "given to more cells than the maximum";
+    case Cause::ScaleMissing:
+      return "the factor 1/√d";
+    case Cause::RowSumMissing:
+      return "the softmax's sum over the row missing";
+    case Cause::MaskIgnored:
+      return "the mask forgotten";
+    case Cause::HeadMissing:
+      return "heads not added up";
     case Cause::Other:
       break;
   }

@@ -57,7 +57,12 @@ enum class Cause {
   PaddingIgnored,     // or without the padding
   WindowOverwritten,  // = where += belongs, for windows that overlap
   GivenToAll,         // a pooling's δ for more cells than the maximum
-  Other               // a mistake that an exercise describes itself
+  // Of attention and of several heads.
+  ScaleMissing,   // attention's 1/√d missing in dQ or dK, or there twice
+  RowSumMissing,  // a softmax's derivative without the sum over its row
+  MaskIgnored,    // a backward that forgets the forward's mask
+  HeadMissing,    // of several heads one alone, for their sum
+  Other           // a mistake that an exercise describes itself
 };
 
 /// Three lines for whoever made the mistake.

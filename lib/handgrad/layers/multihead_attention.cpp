@@ -141,12 +141,65 @@ std::string MultiheadAttention<T>::label() const {
   return "MultiheadAttention(" + std::to_string(embed_dim()) + ", " + std::to_string(heads_) + ")";
 }
 
+// One head of one sequence is written out; of several the formulas' language has no indices.
 template <class T>
-trace::Derivation MultiheadAttention<T>::derivation(const Shape&) const {
-  return {.forward = {trace::Equation::symbols("y = [softmax(τ·Q·Kᵀ + M)·V]·W_outᵀ + b_out")},
-          .backward = {trace::Equation::symbols("dW = [dQ dK dV]ᵀ·x"), trace::Equation::symbols("db = Σₜ [dQ dK dV]ₜ"),
-                       trace::Equation::symbols("dx = [dQ dK dV]·W")},
-          .rename = {{"in_proj_weight", "W"}, {"in_proj_bias", "b"}}};
+trace::Derivation MultiheadAttention<T>::derivation(const Shape& input) const {
+  using trace::Equation;
+  trace::Derivation d{.forward = {Equation::symbols("y = [softmax(τ·Q·Kᵀ + M)·V]·W_Oᵀ + b_O")},
+                      .backward = {Equation::symbols("dW = [dQ dK dV]ᵀ·x")},
+                      .rename = {{"in_proj_weight", "W"}, {"in_proj_bias", "b"}}};
+  if (options_.bias) d.backward.push_back(Equation::symbols("db = Σₜ [dQ dK dV]ₜ"));
+  const auto as_a_whole = [&] {
+    d.backward.push_back(Equation::symbols("dx = [dQ dK dV]·W"));
+    return d;
+  };
+  const std::size_t E = embed_dim(), length = heads_of(input, heads_, options_.batch_first).length;
+  if (heads_ > 1 || input.numel() != length * E || dropped_) return as_a_whole();
+  const std::vector<T> W = in_proj_weight.value().to_vector();
+  const std::vector<T> b = options_.bias ? in_proj_bias.value().to_vector() : std::vector<T>(3 * E);
+  const auto part = [&](const std::vector<T>& all, std::size_t i, const Shape& shape) {
+    const auto first = all.begin() + static_cast<std::ptrdiff_t>(i * shape.numel());
+    return trace::Array{shape, {first, first + static_cast<std::ptrdiff_t>(shape.numel())}};
+  };
+  trace::Array M{{length, length}, std::vector<double>(length * length)};  // 1 where a key is not seen
+  const std::vector<T> padding = padding_.defined() ? padding_.to_vector() : std::vector<T>(length);
+  for (std::size_t t = 0; t < length; ++t) {
+    bool sees = false;
+    for (std::size_t s = 0; s < length; ++s) {
+      const bool hidden = (options_.is_causal && s > t) || padding[s] != T(0);
+      M.numbers[t * length + s] = hidden;
+      sees = sees || !hidden;
+    }
+    if (!sees) return as_a_whole();
+  }
+  d.known = {{"τ", trace::constant(1 / std::sqrt(static_cast<double>(E)))},
+             {"M", M},
+             {"W_O", trace::array(out_proj_->weight.value())},
+             {"b_O", options_.bias ? trace::array(out_proj_->bias.value()) : trace::array(zeros<T>({E}))}};
+  const std::string letters = "QKV";
+  for (std::size_t i = 0; i < 3; ++i) {
+    d.known.emplace_back(std::string("W_") + letters[i], part(W, i, {E, E}));
+    d.known.emplace_back(std::string("b_") + letters[i], part(b, i, {E}));
+  }
+  d.forward = {{"Q = x·W_Qᵀ + b_Q", "Q[t,c] = sum(i: x[t,i]·W_Q[c,i]) + b_Q[c]"},
+               {"K = x·W_Kᵀ + b_K", "K[t,c] = sum(i: x[t,i]·W_K[c,i]) + b_K[c]"},
+               {"V = x·W_Vᵀ + b_V", "V[t,c] = sum(i: x[t,i]·W_V[c,i]) + b_V[c]"},
+               {"S = τ·Q·Kᵀ + M", "S[t,s] = if(M[t,s] = 1, −∞, τ·sum(c: Q[t,c]·K[s,c]))"},
+               {"m = max S", "m[t] = max(s: S[t,s])"},
+               {"e = exp(S − m)", "e[t,s] = exp(S[t,s] − m[t])"},
+               {"P = e/Σ e", "P[t,s] = e[t,s]/sum(k: e[t,k])"},
+               {"O = P·V", "O[t,c] = sum(s: P[t,s]·V[s,c])"},
+               {"y = O·W_Oᵀ + b_O", "y[t,o] = sum(c: O[t,c]·W_O[o,c]) + b_O[o]"}};
+  d.backward.insert(d.backward.begin(), {{"dO = δ·W_O", "dO[t,c] = sum(o: δ[t,o]·W_O[o,c])"},
+                                         {"dV = Pᵀ·dO", "dV[s,c] = sum(t: P[t,s]·dO[t,c])"},
+                                         {"dP = dO·Vᵀ", "dP[t,s] = sum(c: dO[t,c]·V[s,c])"},
+                                         {"D = Σ P∘dP", "D[t] = sum(s: P[t,s]·dP[t,s])"},
+                                         {"dS = P∘(dP − D)", "dS[t,s] = P[t,s]·(dP[t,s] − D[t])"},
+                                         {"dQ = τ·dS·K", "dQ[t,c] = τ·sum(s: dS[t,s]·K[s,c])"},
+                                         {"dK = τ·dSᵀ·Q", "dK[s,c] = τ·sum(t: dS[t,s]·Q[t,c])"}});
+  d.backward.emplace_back("dx = dQ·W_Q + dK·W_K + dV·W_V",
+                          "dx[t,i] = sum(c: dQ[t,c]·W_Q[c,i]) + sum(c: dK[t,c]·W_K[c,i]) + sum(c: dV[t,c]·W_V[c,i])");
+  return d;
 }
 
 template class MultiheadAttention<float>;

@@ -1,0 +1,8 @@
+// Beyond the notebooks: attention. One head by hand, and a small causal transformer that writes text. README.md beside
+// this file derives the backward passes.
+#include "attention/parts.hpp"
+
+HANDGRAD_LAB(attention, "", "attention: one head by hand, a small transformer that writes and shows where it looks") {
+  by_hand(lab);
+  characters(lab);
+}

@@ -1,0 +1,9 @@
+#pragma once
+#include <handgrad/handgrad.hpp>
+
+#include "common/lab.hpp"
+
+/// One head with its numbers (by_hand.cpp); a model of characters that learns, writes, and shows where it looks
+/// (characters.cpp).
+void by_hand(handgrad::labs::Lab& lab);
+void characters(handgrad::labs::Lab& lab);
