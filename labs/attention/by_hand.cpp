@@ -64,7 +64,7 @@ struct Head {
 
 }  // namespace
 
-void by_hand(Lab& lab) {
+void attention_by_hand(Lab& lab) {
   lab.section("1  One head by hand");
   hg::manual_seed(1);
   const Matrix Q = hg::randn<double>({length, width}), K = hg::randn<double>({length, width}),

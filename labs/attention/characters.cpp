@@ -126,7 +126,7 @@ void maps(Lab& lab, Model& model, const Alphabet& alphabet, const std::vector<st
 
 }  // namespace
 
-void characters(Lab& lab) {
+void attention_characters(Lab& lab) {
   lab.section("2  A transformer that writes");
   Text source;
   const auto file = lab.data("sequence/text.txt");

@@ -3,6 +3,6 @@
 #include "attention/parts.hpp"
 
 HANDGRAD_LAB(attention, "", "attention: one head by hand, a small transformer that writes and shows where it looks") {
-  by_hand(lab);
-  characters(lab);
+  attention_by_hand(lab);
+  attention_characters(lab);
 }

@@ -5,5 +5,5 @@
 
 /// One head with its numbers (by_hand.cpp); a model of characters that learns, writes, and shows where it looks
 /// (characters.cpp).
-void by_hand(handgrad::labs::Lab& lab);
-void characters(handgrad::labs::Lab& lab);
+void attention_by_hand(handgrad::labs::Lab& lab);
+void attention_characters(handgrad::labs::Lab& lab);
