@@ -1,5 +1,6 @@
 # `cpack -G DEB` and `cpack -G TGZ` in a build: packaging/build does both, of a build that runs on any processor.
-# libhandgrad (the shared library), libhandgrad-dev (headers, CMake package, pkg-config), libhandgrad-cuda (the module).
+# libhandgrad (the shared library), libhandgrad-dev (headers, CMake package, pkg-config), libhandgrad-cuda (the module),
+# libhandgrad-mpi (handgrad::mpi).
 set(CPACK_PACKAGE_NAME handgrad)
 set(CPACK_PACKAGE_VENDOR handgrad)
 set(CPACK_PACKAGE_CONTACT "the handgrad authors")
@@ -16,6 +17,9 @@ endif()
 if(TARGET handgrad_cuda)
   list(APPEND CPACK_COMPONENTS_ALL cuda)
 endif()
+if(TARGET handgrad_mpi)
+  list(APPEND CPACK_COMPONENTS_ALL mpi)
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)  # a package each; the archive holds all of them
 set(CPACK_DEBIAN_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -23,6 +27,8 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_LIB_PACKAGE_NAME libhandgrad${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libhandgrad-dev)
 set(CPACK_DEBIAN_CUDA_PACKAGE_NAME libhandgrad-cuda)
+set(CPACK_DEBIAN_MPI_PACKAGE_NAME libhandgrad-mpi)
+set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "libhandgrad-dev (= ${PROJECT_VERSION}), libopenmpi-dev | libmpich-dev")
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 find_program(HANDGRAD_DPKG_SHLIBDEPS dpkg-shlibdeps)
 mark_as_advanced(HANDGRAD_DPKG_SHLIBDEPS)

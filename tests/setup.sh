@@ -4,6 +4,7 @@ handgrad_packages=(g++ cmake ninja-build libxtensor-dev libxtensor-blas-dev libx
                    nlohmann-json3-dev libcli11-dev)
 handgrad_test_packages=(libboost-test-dev)
 handgrad_onnx_packages=(libonnx-dev libprotobuf-dev)
+handgrad_mpi_packages=(libopenmpi-dev openmpi-bin)  # for training on several machines
 handgrad_page_packages=(node-d3 libjs-katex)  # ./labs/run open puts them into its page
 
 handgrad_say() { printf '\n== %s\n' "$*" >&2; }

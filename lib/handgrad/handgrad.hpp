@@ -3,6 +3,7 @@
 #include "handgrad/base.hpp"
 #include "handgrad/check.hpp"
 #include "handgrad/data.hpp"
+#include "handgrad/distributed.hpp"
 #include "handgrad/io.hpp"
 #include "handgrad/layers.hpp"
 #include "handgrad/losses.hpp"

@@ -13,6 +13,14 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/handgrad DESTINATION ${CMAKE_INSTALL
   PATTERN base/backend.hpp EXCLUDE PATTERN base/views.hpp EXCLUDE)  # which need kernels/
 install(EXPORT handgrad NAMESPACE handgrad:: FILE handgradTargets.cmake DESTINATION ${handgrad_package_dir}
   COMPONENT dev)
+if(TARGET handgrad_mpi)
+  install(TARGETS handgrad_mpi EXPORT handgrad_mpi
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT mpi
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT mpi
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT mpi)
+  install(EXPORT handgrad_mpi NAMESPACE handgrad:: FILE handgradMpiTargets.cmake DESTINATION ${handgrad_package_dir}
+    COMPONENT mpi)
+endif()
 
 # Components that a program asks for: find_package(handgrad COMPONENTS onnx).
 if(TARGET handgrad_onnx)

@@ -61,6 +61,12 @@ GradientUses<T>::GradientUses(const Layer<T>& root) : root_(root), outermost_(!i
   for_each(root_, [](Parameter<T>& parameter) {
     if (parameter.requires_grad()) parameter.uses().all = ++parameter.uses().pending;
   });
+  for (GradientListener<T>* listener = first_listener<T>; listener; listener = listener->outer_) listener->begin(root_);
+}
+
+template <class T>
+void GradientUses<T>::lost(const Loss<T>& loss) {
+  for (GradientListener<T>* listener = first_listener<T>; listener; listener = listener->outer_) listener->loss(loss);
 }
 
 template <class T>
@@ -78,6 +84,7 @@ void GradientUses<T>::finish() {
     parameter.uses() = {};
     if (uses.pending > 0 && uses.pending < uses.all) tell(parameter);
   });
+  for (GradientListener<T>* listener = first_listener<T>; listener; listener = listener->outer_) listener->end(root_);
 }
 
 template class GradientListener<float>;

@@ -9,6 +9,8 @@ namespace handgrad {
 
 template <class T>
 class Layer;
+template <class T>
+class Loss;
 
 /// Hears of every gradient that a backward in this thread finishes, from its construction to its end:
 ///
@@ -30,6 +32,12 @@ class GradientListener {
   GradientListener& operator=(const GradientListener&) = delete;
 
   virtual void ready(Parameter<T>& parameter) = 0;
+  /// The outermost backward, of `root`, begins; it is over, and every gradient final. There is no end to one that
+  /// throws.
+  virtual void begin(const Layer<T>& root) { (void)root; }
+  virtual void end(const Layer<T>& root) { (void)root; }
+  /// A loss has given the δ that a backward is about to take up.
+  virtual void loss(const Loss<T>& loss) { (void)loss; }
 
  private:
   template <class>
@@ -44,6 +52,9 @@ struct GradientUses {
   static bool heard();
   /// A layer has done its part of the parameter's gradient. Nothing happens outside a backward that is heard.
   static void done(Parameter<T>& parameter);
+
+  /// A loss has made its δ. To be asked for where somebody listens.
+  static void lost(const Loss<T>& loss);
 
   /// The outermost backward, of `root`: counts in how many layers each parameter is used.
   explicit GradientUses(const Layer<T>& root);

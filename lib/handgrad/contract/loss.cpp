@@ -5,6 +5,7 @@
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/type_name.hpp"
 #include "handgrad/base/views.hpp"
+#include "handgrad/contract/gradient_hook.hpp"
 #include "handgrad/trace/recorder.hpp"
 
 namespace handgrad {
@@ -57,6 +58,7 @@ const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
   if (upstream)
     backend<T>(dp_.device()).elements.multiply_rows(view::rows_of(dp_, upstream->numel()), view::vector(*upstream));
   if (trace::Recorder* recorder = trace::recorder()) recorder->backward(*this, p_, y_, value_, upstream, dp_);
+  if (GradientUses<T>::heard()) GradientUses<T>::lost(*this);
   return dp_;
 }
 

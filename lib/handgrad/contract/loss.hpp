@@ -35,6 +35,9 @@ class Loss : public LossInspection<T> {
   const Tensor<T>& backward(const Tensor<T>& upstream);
 
   Reduction reduction() const { return reduction_; }
+  /// What the last forward's Mean divided by: the number of losses before they are averaged, one an element or one a
+  /// row, unless overridden. By it the losses of several ranks are weighed (distributed/data_parallel.hpp).
+  virtual double averaged_over() const { return static_cast<double>(losses_shape_.numel()); }
   virtual std::string name() const;
 
  protected:

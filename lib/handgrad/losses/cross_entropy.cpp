@@ -61,6 +61,12 @@ void RowLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>
 }
 
 template <class T>
+double RowLoss<T>::averaged_over() const {
+  return weight_.defined() && this->reduction() == Reduction::Mean ? static_cast<double>(divisor_.item())
+                                                                   : Loss<T>::averaged_over();
+}
+
+template <class T>
 trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& target) const {
   const bool classes = !(target == prediction), mean = this->reduction() == Reduction::Mean;
   const bool weighted = weight_.defined(), logits = kind() == Kind::CrossEntropy, smoothed = smoothing() != T(0);

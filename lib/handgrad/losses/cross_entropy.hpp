@@ -37,6 +37,8 @@ class RowLoss : public Loss<T> {
         weight_(std::move(options.weight)),
         ignored_(static_cast<T>(options.ignore_index)) {}
   trace::Derivation derivation(const Shape& prediction, const Shape& target) const override;
+  /// For classes with weights Σₙ w(yₙ), which on a GPU is waited for.
+  double averaged_over() const override;
 
  protected:
   enum class Kind { CrossEntropy, NegativeLogLikelihood, Categorical };

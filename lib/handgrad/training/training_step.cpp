@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "handgrad/base/backend.hpp"
+#include "handgrad/contract/gradient_hook.hpp"
 
 namespace handgrad {
 
@@ -21,6 +22,7 @@ template <class T>
 const Tensor<T>& TrainingStep<T>::operator()(const Tensor<T>& x, const Tensor<T>& y) {
   const Device device = parameters_.front().value().device();
   if (device.is_cpu()) return run(x, y);
+  if (GradientUses<T>::heard()) return run(x.to(device), y.to(device));  // a graph that is replayed tells nobody
   Recorded& step = recorded(x.shape(), y.shape(), device);
   step.x.copy_from(x);
   step.y.copy_from(y);

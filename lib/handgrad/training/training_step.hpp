@@ -22,7 +22,7 @@ class StepGraph;
 /// On a GPU the step is recorded as a CUDA graph, one for each shape of batch (the last, smaller one too), and replayed
 /// from then on: one launch instead of dozens. It computes the same numbers as the five calls it stands for: whatever
 /// changes from step to step (rates, Adam's count, dropout's masks) is followed, and what cannot be recorded (a layer
-/// that brings a value to the host) is run as it is; `reason()` then says why. On the CPU it is just the five calls.
+/// that brings a value to the host) is run as it is; `reason()` then says why. So is one that a GradientListener hears. On the CPU it is just the five calls.
 ///
 /// Batches may lie on the CPU: they are brought to the network's device.
 template <class T>

@@ -1,0 +1,329 @@
+#include "handgrad/distributed/data_parallel.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdio>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "handgrad/contract/loss.hpp"
+#include "handgrad/layers/dropout.hpp"
+
+namespace handgrad {
+
+namespace {
+
+// Before the gradients, in the first bucket: numbers that the ranks add up along with them.
+enum Header : std::size_t {
+  Rows,      // nᵣ
+  Averaged,  // does this rank's loss average?
+  Active,    // has it a batch?
+  Stop,      // does it want to stop?
+  room = 16
+};
+
+// Each gradient begins at a multiple of so many elements, as one alone would.
+constexpr std::size_t aligned(std::size_t elements) { return (elements + 15) / 16 * 16; }
+
+template <class T>
+std::string description(const Layer<T>& net) {
+  const std::string type = sizeof(T) == sizeof(float) ? " float\n" : " double\n";
+  std::string text;
+  for (const auto& [name, parameter] : net.named_parameters())
+    text += name + " " + parameter.shape().str() + (parameter.requires_grad() ? "" : " frozen") + type;
+  for (const auto& [name, buffer] : net.named_buffers()) text += name + " " + buffer.value().shape().str() + type;
+  return text;
+}
+
+std::string short_number(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", number);
+  return text;
+}
+
+// The gradient's tensor, with nothing changed.
+template <class T>
+Tensor<T>& gradient(Parameter<T>& parameter) {
+  const bool written = parameter.has_grad();
+  Tensor<T>& grad = parameter.accumulate().first;
+  if (!written) parameter.zero_grad();
+  return grad;
+}
+
+template <class T>
+void spread(Layer<T>& layer, std::uint32_t rank) {
+  if (auto* dropout = dynamic_cast<Dropout<T>*>(&layer)) {
+    auto state = dropout->state();
+    state.stream = (state.stream & 0xffff) | rank << 16;  // of a network's layers, fewer than 65536
+    dropout->set_state(state);
+  }
+  for (const auto& [name, child] : layer.children()) spread(*child, rank);
+}
+
+}  // namespace
+
+/// The one thread that sums while the backward runs, bucket after bucket.
+template <class T>
+struct DataParallel<T>::Worker {
+  explicit Worker(DataParallel& parallel) : thread([this, &parallel] { work(parallel); }) {}
+  ~Worker() {
+    {
+      const std::lock_guard lock(mutex);
+      ended = true;
+    }
+    changed.notify_all();
+    thread.join();
+  }
+
+  void give(const Bucket& bucket) {
+    {
+      const std::lock_guard lock(mutex);
+      waiting.push_back(&bucket);
+    }
+    changed.notify_all();
+  }
+  void finish() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return waiting.empty(); });
+    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+  }
+  bool idle() {
+    const std::lock_guard lock(mutex);
+    return waiting.empty();
+  }
+
+  void work(DataParallel& parallel) {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return ended || !waiting.empty(); });
+      if (waiting.empty()) return;
+      const Bucket& bucket = *waiting.front();
+      lock.unlock();
+      std::exception_ptr thrown;
+      try {
+        parallel.sum(bucket);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+      lock.lock();
+      waiting.pop_front();
+      if (thrown) {
+        failure = thrown;
+        waiting.clear();
+      }
+      changed.notify_all();
+    }
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<const Bucket*> waiting;  // the first is being summed
+  std::exception_ptr failure;
+  bool ended = false;
+  std::thread thread;
+};
+
+template <class T>
+DataParallel<T>::DataParallel(Layer<T>& net, Communicator& communicator, DataParallelOptions options)
+    : net_(net), communicator_(communicator), options_(options) {
+  require_same(communicator, "DataParallel", "the parameter or buffer", description(net));
+  parameters_ = net.parameters();
+  if (parameters_.empty()) throw ValueError("DataParallel: a network without parameters: nothing to train");
+  std::reverse(parameters_.begin(), parameters_.end());
+  lay_out();
+  broadcast();
+  spread_random();
+}
+
+template <class T>
+DataParallel<T>::~DataParallel() {
+  // Left by an error in the middle of a backward: the others are not to wait for what will not come.
+  if (worker_ && !worker_->idle())
+    communicator_.abort("rank " + std::to_string(communicator_.rank()) + " left a backward unfinished");
+}
+
+/// Gives the gradients their places in one arena, last layer first, and cuts it into buckets; nothing where they lie
+/// there already.
+template <class T>
+void DataParallel<T>::lay_out() {
+  bool there = !rooms_.empty();
+  for (std::size_t i = 0; there && i < rooms_.size(); ++i) there = gradient(parameters_[i]).data() == rooms_[i].data();
+  if (there) return;
+
+  const Device device = parameters_[0].value().device();
+  std::size_t size = room;
+  for (const Parameter<T>& parameter : parameters_) {
+    if (parameter.value().device() != device)
+      throw DeviceError("DataParallel: parameters on " + device.str() + " and on " + parameter.value().device().str() +
+                        "; they are summed together on one device");
+    size += aligned(parameter.numel());
+  }
+  arena_ = zeros<T>({size}, device);
+  host_ = device.is_cpu() ? arena_ : zeros<T>({size});
+  rooms_.clear();
+  worker_.reset();
+  buckets_ = {{0, room, 0, 0, 0}};
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if ((buckets_.back().end - buckets_.back().begin) * sizeof(T) >= options_.bucket_bytes)
+      buckets_.push_back({buckets_.back().end, buckets_.back().end, i, i, 0});
+    Bucket& bucket = buckets_.back();
+    rooms_.push_back(arena_.rows(bucket.end, bucket.end + parameters_[i].numel()).reshape(parameters_[i].shape()));
+    Tensor<T>& grad = gradient(parameters_[i]);
+    if (parameters_[i].has_grad()) rooms_[i].copy_from(grad);
+    grad = rooms_[i];
+    bucket.end += aligned(parameters_[i].numel());
+    ++bucket.last;
+  }
+  if (communicator_.size() > 1 && device.is_cpu() && buckets_.size() > 1) worker_ = std::make_unique<Worker>(*this);
+}
+
+template <class T>
+void DataParallel<T>::loss(const Loss<T>& loss) {
+  if (told_ || loss.reduction() == Reduction::None) return;
+  const bool mean = loss.reduction() == Reduction::Mean;
+  const double count = mean ? loss.averaged_over() : 1;
+  if (count_ && (mean != mean_ || count != *count_))
+    throw StateError("DataParallel: " + loss.name() + " averages over " + short_number(count) +
+                     " rows, the loss before it over " + short_number(*count_) +
+                     ", in one backward; averaged_over(n) says by how many rows this rank counts");
+  count_ = count;
+  mean_ = mean;
+}
+
+template <class T>
+void DataParallel<T>::begin(const Layer<T>& root) {
+  mine_ = &root == &net_ && communicator_.size() > 1;
+  if (mine_) {
+    lay_out();
+    if (summed_) {
+      const bool kept = std::any_of(parameters_.begin(), parameters_.end(), [](const auto& p) { return p.has_grad(); });
+      // What the ranks have summed already, one of them carries on; with a mean all may, their shares add up to 1.
+      if (kept && !mean_ && !is_first())
+        for (Parameter<T>& parameter : parameters_) parameter.zero_grad();
+      summed_ = false;
+    }
+    rows_ += count_.value_or(1);
+    communicator_.set_loss_weight(count_.value_or(1));
+    if (!alone_) prepare(true);
+  }
+  count_.reset();
+  told_ = false;
+}
+
+template <class T>
+void DataParallel<T>::prepare(bool active) {
+  T* header = host_.data();
+  header[Rows] = static_cast<T>(rows_);
+  header[Averaged] = active && mean_;
+  header[Active] = active;
+  header[Stop] = stop_;
+  launched_ = next_ = 0;
+  for (Bucket& bucket : buckets_)
+    bucket.pending = static_cast<std::size_t>(
+        std::count_if(parameters_.begin() + static_cast<std::ptrdiff_t>(bucket.first),
+                      parameters_.begin() + static_cast<std::ptrdiff_t>(bucket.last),
+                      [](const Parameter<T>& parameter) { return parameter.requires_grad(); }));
+}
+
+template <class T>
+void DataParallel<T>::ready(Parameter<T>& parameter) {
+  if (!mine_ || alone_ || !worker_) return;
+  std::size_t i = next_, looked = 0;
+  while (looked < parameters_.size() && !parameters_[i].same_as(parameter)) i = (i + 1) % parameters_.size(), ++looked;
+  if (looked == parameters_.size()) return;
+  next_ = (i + 1) % parameters_.size();
+  for (Bucket& bucket : buckets_)
+    if (bucket.first <= i && i < bucket.last) --bucket.pending;
+  // In the order of the arena, which is the same on all ranks.
+  while (launched_ < buckets_.size() && buckets_[launched_].pending == 0) launch(launched_++);
+}
+
+template <class T>
+void DataParallel<T>::launch(std::size_t i) {
+  const Bucket& bucket = buckets_[i];
+  for (std::size_t p = bucket.first; p < bucket.last; ++p)
+    if (!parameters_[p].has_grad()) rooms_[p].fill(T(0));
+  if (worker_) worker_->give(bucket);
+}
+
+template <class T>
+void DataParallel<T>::end(const Layer<T>&) {
+  if (!std::exchange(mine_, false) || alone_) return;
+  finish();
+}
+
+template <class T>
+void DataParallel<T>::finish() {
+  while (launched_ < buckets_.size()) launch(launched_++);
+  if (worker_) {
+    worker_->finish();
+  } else {
+    if (!arena_.device().is_cpu()) {
+      const std::vector<T> header(host_.data(), host_.data() + room);
+      host_.copy_from(arena_);
+      std::copy(header.begin(), header.end(), host_.data());
+    }
+    for (const Bucket& bucket : buckets_) sum(bucket);
+    if (!arena_.device().is_cpu()) arena_.copy_from(host_);
+  }
+  rows_ = 0;
+  summed_ = true;
+  stop_requested_ = host_.data()[Stop] > 0;
+}
+
+// g ← Σᵣ nᵣ·gᵣ / N
+template <class T>
+void DataParallel<T>::sum(const Bucket& bucket) {
+  const std::size_t header = bucket.begin == 0 ? std::size_t{room} : 0;
+  const std::span<T> all(host_.data() + bucket.begin, bucket.end - bucket.begin), gradients = all.subspan(header);
+  if (mean_)
+    for (T& g : gradients) g *= static_cast<T>(rows_);
+  communicator_.all_reduce(all);
+  if (header) divisor_ = all[Averaged] > 0 && all[Rows] > 0 ? static_cast<double>(all[Rows]) : 1;
+  if (divisor_ != 1)
+    for (T& g : gradients) g /= static_cast<T>(divisor_);
+}
+
+template <class T>
+void DataParallel<T>::join(const std::function<void()>& step) {
+  while (communicator_.size() > 1) {
+    lay_out();
+    for (Parameter<T>& parameter : parameters_) {
+      parameter.zero_grad();
+      if (parameter.requires_grad()) parameter.accumulate().first.fill(T(0));
+    }
+    rows_ = 0;
+    communicator_.set_loss_weight(0);
+    prepare(false);
+    finish();
+    if (!(host_.data()[Active] > 0)) break;
+    step();
+  }
+  for (Parameter<T>& parameter : parameters_) parameter.zero_grad();
+}
+
+template <class T>
+void DataParallel<T>::broadcast() {
+  for (Parameter<T>& parameter : parameters_) communicator_.broadcast(parameter.value());
+  broadcast_buffers();
+}
+
+template <class T>
+void DataParallel<T>::broadcast_buffers() {
+  for (auto& [name, buffer] : net_.named_buffers()) {
+    Buffer<T> own = buffer;  // a handle
+    communicator_.broadcast(own.value());
+  }
+}
+
+template <class T>
+void DataParallel<T>::spread_random() {
+  spread(net_, static_cast<std::uint32_t>(communicator_.rank()));
+}
+
+template class DataParallel<float>;
+template class DataParallel<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,109 @@
+// As many processes as mpirun was told to start: sums, and training that is one rank's on all the rows.
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <numeric>
+
+#include "handgrad/distributed/mpi.hpp"
+#include "handgrad/handgrad.hpp"
+
+using namespace handgrad;
+
+namespace {
+
+Communicator& world() { return mpi::world(); }
+
+/// What rank r brings to a sum.
+template <class T>
+std::vector<T> brought(int rank, std::size_t count) {
+  std::vector<T> x(count);
+  for (std::size_t i = 0; i < count; ++i)
+    x[i] = static_cast<T>(std::sin(1.0 + static_cast<double>(i * 5) + rank * 0.7));
+  return x;
+}
+
+template <class T>
+void sums() {
+  for (const std::size_t count : {0, 1, 7, 1000, 100001}) {
+    std::vector<T> chain = brought<T>(0, count);
+    for (int r = 1; r < world().size(); ++r)
+      for (std::size_t i = 0; i < count; ++i) chain[i] += brought<T>(r, count)[count ? i : 0];
+    for (const bool deterministic : {true, false}) {
+      world().set_deterministic(deterministic);
+      std::vector<T> x = brought<T>(world().rank(), count);
+      world().all_reduce(std::span<T>(x));
+      double worst = 0;
+      for (std::size_t i = 0; i < count; ++i) worst = std::max(worst, std::abs(double(x[i]) - double(chain[i])));
+      BOOST_TEST(worst <= (deterministic ? 0 : sizeof(T) == 4 ? 1e-6 : 1e-14), count << " elements, " << worst);
+    }
+    world().set_deterministic(true);
+  }
+}
+
+std::vector<double> train(Communicator* ranks, std::size_t bucket_bytes, std::vector<double>& losses) {
+  manual_seed(3);
+  const Tensor<double> x = randn<double>({4 * 29, 5}), y = randn<double>({4 * 29, 2});
+  Sequential<double> net{Linear<double>(5, 40), ReLU<double>(), Linear<double>(40, 40), Tanh<double>(),
+                         Linear<double>(40, 2)};
+  MSELoss<double> loss;
+  Adam<double> adam(net.parameters(), {.lr = 0.01});
+  std::optional<DataParallel<double>> parallel;
+  if (ranks) parallel.emplace(net, *ranks, DataParallelOptions{.bucket_bytes = bucket_bytes});
+  for (std::size_t step = 0; step < 4; ++step) {
+    Tensor<double> xs = x.rows(step * 29, step * 29 + 29), ys = y.rows(step * 29, step * 29 + 29);
+    if (ranks) xs = parallel->share(xs), ys = parallel->share(ys);
+    const double value = loss.forward(net.forward(xs), ys).item(), rows = static_cast<double>(xs.size(0));
+    losses.push_back(ranks ? all_reduce(*ranks, value * rows) / 29 : value);
+    adam.zero_grad();
+    net.backward(loss.backward());
+    clip_grad_norm_(net.parameters(), 0.5);
+    adam.step();
+  }
+  std::vector<double> all;
+  for (const auto& [name, value] : net.state_dict())
+    for (const double w : value.to_vector()) all.push_back(w);
+  return all;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(sums_in_the_order_of_the_ranks) {
+  sums<float>();
+  sums<double>();
+}
+
+BOOST_AUTO_TEST_CASE(broadcast_and_gather) {
+  for (int root = 0; root < world().size(); ++root) {
+    Tensor<float> x = full<float>({3, 2}, static_cast<float>(world().rank()));
+    world().broadcast(x, root);
+    BOOST_TEST((x == full<float>({3, 2}, static_cast<float>(root))));
+  }
+  world().barrier();
+  const auto texts = all_gather(world(), std::string(static_cast<std::size_t>(world().rank()), 'x'));
+  for (std::size_t r = 0; r < texts.size(); ++r) BOOST_TEST(texts[r].size() == r);
+  BOOST_TEST(all_reduce(world(), 1.0) == world().size());
+}
+
+BOOST_AUTO_TEST_CASE(ranks_train_as_one) {
+  std::vector<double> losses_one;
+  const std::vector<double> one = train(nullptr, 0, losses_one);
+  std::vector<double> first;
+  for (const std::size_t bytes : {std::size_t{1} << 20, std::size_t{256}, std::size_t{1} << 20}) {
+    std::vector<double> losses;
+    const std::vector<double> several = train(&world(), bytes, losses);
+    double worst = 0;
+    for (std::size_t i = 0; i < one.size(); ++i) worst = std::max(worst, std::abs(several[i] - one[i]));
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      worst = std::max(worst, std::abs(losses[i] - losses_one[i]) / losses_one[i]);
+    BOOST_TEST(worst < 1e-12, "pieces of " << bytes << ": " << worst);
+    if (first.empty()) first = several;
+    BOOST_TEST((several == first), "a run again, in pieces of " << bytes << ", has the same bits");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(another_network_is_refused_on_all_ranks) {
+  if (world().size() == 1) return;
+  Sequential<float> net{Linear<float>(2, world().rank() == 1 ? 5 : 4)};
+  BOOST_CHECK_EXCEPTION((DataParallel<float>(net, world())), ValueError, [](const ValueError& error) {
+    return std::string(error.what()).find("rank 1 has the parameter or buffer 0.weight (5, 2)") != std::string::npos;
+  });
+}
