@@ -1,3 +1,4 @@
 #pragma once
 /// The gradient check.
 #include "handgrad/check/gradcheck.hpp"
+#include "handgrad/check/ranks.hpp"

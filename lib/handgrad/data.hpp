@@ -2,6 +2,7 @@
 /// Data: read, made, split, scaled, loaded in batches.
 #include "handgrad/data/csv.hpp"
 #include "handgrad/data/dataset.hpp"
+#include "handgrad/data/distributed_sampler.hpp"
 #include "handgrad/data/generators.hpp"
 #include "handgrad/data/idx.hpp"
 #include "handgrad/data/loader.hpp"

@@ -44,22 +44,27 @@ DataLoader<T>::DataLoader(std::shared_ptr<const Dataset<T>> dataset, DataLoaderO
   if (!dataset_) throw ValueError("DataLoader: no data set");
   if (options_.batch_size == 0) throw ValueError("DataLoader: batch_size of at least 1 expected, got 0");
   if (dataset_->size() == 0) throw ValueError("DataLoader: the data set has no examples");
+  if (options_.sampler && options_.shuffle)
+    throw ValueError("DataLoader: a sampler, and shuffle: the order is the sampler's (DistributedSamplerOptions)");
+  if (options_.sampler && options_.sampler->examples() != dataset_->size())
+    throw ValueError("DataLoader: a sampler of " + std::to_string(options_.sampler->examples()) +
+                     " examples, the data set has " + std::to_string(dataset_->size()));
   if (size() == 0) {
-    throw ValueError("DataLoader: with drop_last, " + std::to_string(dataset_->size()) + " examples make no batch of " +
+    throw ValueError("DataLoader: with drop_last, " + std::to_string(examples()) + " examples make no batch of " +
                      std::to_string(options_.batch_size));
   }
 }
 
 template <class T>
 std::size_t DataLoader<T>::size() const {
-  const std::size_t examples = dataset_->size(), batch = options_.batch_size;
-  return examples / batch + (!options_.drop_last && examples % batch != 0);
+  const std::size_t batch = options_.batch_size;
+  return examples() / batch + (!options_.drop_last && examples() % batch != 0);
 }
 
 template <class T>
 std::size_t DataLoader<T>::last_batch_size() const {
   const std::size_t before = (size() - 1) * options_.batch_size;
-  return std::min(options_.batch_size, dataset_->size() - before);
+  return std::min(options_.batch_size, examples() - before);
 }
 
 template <class T>
@@ -71,8 +76,10 @@ typename DataLoader<T>::Iterator DataLoader<T>::begin() {
   } else if (options_.shuffle) {
     Generator own(generator.random64() & low_63_bits);
     order_ = randperm(dataset_->size(), own);
+  } else if (options_.sampler) {
+    order_ = options_.sampler->indices();
   }
-  if (options_.shuffle && dataset_->device().is_cuda()) {
+  if (!order_.empty() && dataset_->device().is_cuda()) {
     order_there_.reserve({order_.size()}, dataset_->device());
     order_there_.copy_from(Tensor<double>({order_.size()}, {order_.begin(), order_.end()}));
   }
@@ -87,7 +94,7 @@ void DataLoader<T>::load(std::size_t index) {
     return;
   }
   const std::size_t first = index * options_.batch_size;
-  const std::size_t last = std::min(first + options_.batch_size, dataset_->size());
+  const std::size_t last = std::min(first + options_.batch_size, examples());
 
   auto view = order_.empty() ? dataset_->view(first, last) : std::nullopt;
   const Device from = view ? view->x.device() : dataset_->device(), to = options_.device.value_or(from);
@@ -107,7 +114,7 @@ void DataLoader<T>::load(std::size_t index) {
 
 template <class T>
 Batch<T> DataLoader<T>::room(Device device) const {
-  const std::size_t rows = std::min(options_.batch_size, dataset_->size());
+  const std::size_t rows = std::min(options_.batch_size, examples());
   return {Tensor<T>::empty(with_rows(rows, dataset_->x_shape()), device),
           Tensor<T>::empty(with_rows(rows, dataset_->y_shape()), device)};
 }

@@ -10,15 +10,17 @@
 
 #include "handgrad/base/random.hpp"
 #include "handgrad/data/dataset.hpp"
+#include "handgrad/data/distributed_sampler.hpp"
 
 namespace handgrad {
 
 struct DataLoaderOptions {
   std::size_t batch_size = 1;
-  bool shuffle = false;               ///< a new random order for each epoch
-  bool drop_last = false;             ///< leave out a last batch that is not full
-  Generator* generator = nullptr;     ///< draws the order; null: the default generator gives a seed for it
-  std::optional<Device> device = {};  ///< where the batches are wanted; by default where the data lies
+  bool shuffle = false;                   ///< a new random order for each epoch
+  bool drop_last = false;                 ///< leave out a last batch that is not full
+  Generator* generator = nullptr;         ///< draws the order; null: the default generator gives a seed for it
+  DistributedSampler* sampler = nullptr;  ///< which examples, in which order: one rank's, of several
+  std::optional<Device> device = {};      ///< where the batches are wanted; by default where the data lies
 };
 
 /// Cuts a data set into batches, an epoch for each loop over it:
@@ -41,7 +43,8 @@ struct DataLoaderOptions {
 template <class T>
 class DataLoader {
  public:
-  /// Throws ValueError for batch_size 0, an empty data set, or one smaller than a batch when drop_last is set.
+  /// Throws ValueError for batch_size 0, an empty data set, or one smaller than a batch when drop_last is set; and for
+  /// a sampler of another number of examples, or together with shuffle. The sampler outlives the loader.
   DataLoader(std::shared_ptr<const Dataset<T>> dataset, DataLoaderOptions options);
   template <std::derived_from<Dataset<T>> D>
   DataLoader(D dataset, DataLoaderOptions options)
@@ -54,6 +57,9 @@ class DataLoader {
   std::size_t last_batch_size() const;
   /// The generator that was given, or null.
   Generator* generator() const { return options_.generator; }
+  DistributedSampler* sampler() const { return options_.sampler; }
+  /// In an epoch: those of the data set, or of the sampler.
+  std::size_t examples() const { return options_.sampler ? options_.sampler->size() : dataset_->size(); }
   const Dataset<T>& dataset() const { return *dataset_; }
 
   class Iterator {

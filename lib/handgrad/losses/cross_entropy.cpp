@@ -62,8 +62,8 @@ void RowLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>
 
 template <class T>
 double RowLoss<T>::averaged_over() const {
-  return weight_.defined() && this->reduction() == Reduction::Mean ? static_cast<double>(divisor_.item())
-                                                                   : Loss<T>::averaged_over();
+  return this->reduction() == Reduction::Mean && divisor_.defined() ? static_cast<double>(divisor_.item())
+                                                                    : Loss<T>::averaged_over();
 }
 
 template <class T>

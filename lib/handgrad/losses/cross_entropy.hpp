@@ -37,7 +37,7 @@ class RowLoss : public Loss<T> {
         weight_(std::move(options.weight)),
         ignored_(static_cast<T>(options.ignore_index)) {}
   trace::Derivation derivation(const Shape& prediction, const Shape& target) const override;
-  /// For classes with weights Σₙ w(yₙ), which on a GPU is waited for.
+  /// The rows that are not ignored, for classes with weights Σₙ w(yₙ). On a GPU it is waited for.
   double averaged_over() const override;
 
  protected:

@@ -1,5 +1,7 @@
 #include "handgrad/training/fit.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -9,6 +11,7 @@
 
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/format.hpp"
+#include "handgrad/distributed/data_parallel.hpp"
 #include "handgrad/io/files.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/optim/clip_grad.hpp"
@@ -46,15 +49,17 @@ class MeanLoss {
     const auto at = std::find_if(values.begin(), values.end(), [](T v) { return !std::isfinite(v); });
     return static_cast<std::size_t>(at - values.begin());
   }
-  double mean() const {
-    if (rows_.empty()) return std::numeric_limits<double>::quiet_NaN();
-    const std::vector<T> values = values_.rows(0, rows_.size()).to_vector();
-    double total = 0, rows = 0;
+  /// Over the examples of all ranks, where there are several.
+  double mean(Communicator* ranks) const {
+    const std::vector<T> values = rows_.empty() ? std::vector<T>() : values_.rows(0, rows_.size()).to_vector();
+    double sums[] = {0, 0};
+    auto& [total, rows] = sums;
     for (std::size_t i = 0; i < values.size(); ++i) {
       total += static_cast<double>(values[i]) * (mean_ ? static_cast<double>(rows_[i]) : 1);
       rows += static_cast<double>(rows_[i]);
     }
-    return total / rows;
+    if (ranks) ranks->all_reduce(std::span<double>(sums));
+    return rows > 0 ? total / rows : std::numeric_limits<double>::quiet_NaN();
   }
 
  private:
@@ -79,7 +84,15 @@ class Gathered {
     all_.rows(rows_, rows_ + part.size(0)).copy_from(part);
     rows_ += part.size(0);
   }
-  Tensor<T> get() const { return all_.rows(0, rows_).cpu(); }
+  Tensor<T> get(Communicator* ranks) const {
+    const Tensor<T> mine = all_.rows(0, rows_).cpu();
+    if (!ranks) return mine;
+    const std::vector<T> elements = mine.to_vector();
+    const std::vector<double> all = all_gather(*ranks, std::vector<double>(elements.begin(), elements.end()));
+    Shape shape = mine.shape();
+    shape[0] = all.size() / (mine.numel() / rows_);
+    return Tensor<T>(shape, std::vector<T>(all.begin(), all.end()));
+  }
 
  private:
   std::size_t total_, rows_ = 0;
@@ -106,7 +119,7 @@ void require_rows(const Layer<T>& net, const DataLoader<T>& data, const char* wh
   const std::size_t rows = data.last_batch_size();
   if (net.least_rows() > rows)
     throw ShapeError(std::string("fit: the last batch of the ") + whose + " data has " + std::to_string(rows) +
-                     (rows == 1 ? " row (" : " rows (") + std::to_string(data.dataset().size()) + " in batches of " +
+                     (rows == 1 ? " row (" : " rows (") + std::to_string(data.examples()) + " in batches of " +
                      std::to_string(data.batch_size()) + "), " + net.label() + " takes at least " +
                      std::to_string(net.least_rows()) + "; drop_last leaves it out");
   for (const auto& [name, child] : net.children()) require_rows(*child, data, whose);
@@ -160,7 +173,8 @@ class Run {
         train_(train),
         options_(options),
         mean_(loss, train.size()),
-        step_(net, loss, optimizer, clipping(), [](const Tensor<T>& value) { return std::isfinite(value.item()); }),
+        step_(net, loss, optimizer, clipping(),
+              [this](const Tensor<T>& value) { return parallel() || std::isfinite(value.item()); }),
         stopping_(options.early_stopping.value_or(EarlyStoppingOptions{.restore_best = false})),
         state_{net, &optimizer, options.schedulers, &stopping_} {
     if (train.generator()) state_.generators.push_back(train.generator());
@@ -181,6 +195,7 @@ class Run {
   History run() {
     const InterruptGuard guard;
     const ModeGuard<T> mode(net_);
+    if (parallel()) require_same_everywhere();
     net_.train();
     require_rows(net_, train_, "training");
     net_.eval();
@@ -188,7 +203,7 @@ class Run {
     resume();
     std::vector<std::string> names;
     for (const Metric<T>& metric : options_.metrics) names.push_back(metric.name);
-    detail::Progress progress(options_.progress, options_.epochs, train_.size(), names);
+    detail::Progress progress(options_.progress && writes(), options_.epochs, train_.size(), names);
     while (state_.epoch < options_.epochs && history_.end == History::End::Finished) epoch(progress);
     if (history_.end == History::End::NotFinite) progress.say("fit: " + history_.reason);
     if (options_.early_stopping) {
@@ -199,6 +214,19 @@ class Run {
   }
 
  private:
+  DataParallel<T>* parallel() const { return options_.parallel; }
+  Communicator* ranks() const { return parallel() ? &parallel()->communicator() : nullptr; }
+  bool writes() const { return !parallel() || parallel()->is_first(); }
+
+  void require_same_everywhere() {
+    std::string text = std::to_string(options_.epochs) + " epochs\n" + std::to_string(train_.size()) + " batches\n";
+    if (const DistributedSampler* sampler = train_.sampler())
+      text += std::string("a sampler of seed ") + std::to_string(sampler->options().seed) + "\n";
+    text += options_.validation ? "validation data\n" : "no validation data\n";
+    text += options_.checkpoint.empty() ? "no checkpoint\n" : "a checkpoint\n";
+    require_same(*ranks(), "fit", "a training of", text + options_.monitor);
+  }
+
   void epoch(detail::Progress& progress) {
     const auto begin = std::chrono::steady_clock::now();
     EpochResult result{state_.epoch + 1};
@@ -207,25 +235,30 @@ class Run {
     net_.train();
     mean_.clear();
     std::size_t batch = 0;
+    if (train_.sampler()) train_.sampler()->set_epoch(static_cast<std::size_t>(state_.epoch));
     for (auto& [x, y] : train_) {
       const Tensor<T>& loss = step_(x, y);
       ++batch;
-      if (loss.device().is_cpu() && !std::isfinite(loss.item()))
+      if (!parallel() && loss.device().is_cpu() && !std::isfinite(loss.item()))
         return not_finite(batch, loss.item(),
                           "the first tensor that was not finite: " + detail::first_not_finite(net_, loss_, x, y));
       mean_.add(loss, x.size(0));
       progress.batch(x.size(0), [&] { return mean_.so_far(); });
-      if (InterruptGuard::requested()) {
+      bool stop = InterruptGuard::requested();
+      if (parallel()) {
+        if (stop) parallel()->request_stop();
+        stop = parallel()->stop_requested();  // by any rank, before this step's sums
+      }
+      if (stop) {
         history_.end = History::End::Interrupted;
         return;
       }
     }
-    result.loss = mean_.mean();
-    if (!std::isfinite(result.loss))
-      return not_finite(mean_.first_not_finite() + 1, result.loss,
-                        "on a GPU the steps after it have been made already; the CPU would name the tensor");
+    result.loss = mean_.mean(ranks());
+    if (!std::isfinite(result.loss)) return not_finite(first_not_finite() + 1, result.loss, not_named());
+    if (parallel()) parallel()->broadcast_buffers();
     if (options_.validation) {
-      auto [loss, metrics] = evaluate(net_, loss_, *options_.validation, options_.metrics);
+      auto [loss, metrics] = evaluate(net_, loss_, *options_.validation, options_.metrics, ranks());
       result.validation_loss = loss;
       result.metrics = std::move(metrics);
     }
@@ -237,12 +270,27 @@ class Run {
 
     history_.epochs.push_back(result);
     if (stop) history_.end = History::End::EarlyStopping;
-    for (const auto& callback : options_.callbacks)
-      if (!callback(result)) history_.end = History::End::Callback;
+    bool ended = false;
+    for (const auto& callback : options_.callbacks) ended = !callback(result) || ended;
+    if (parallel()) ended = all_reduce(*ranks(), ended ? 1.0 : 0.0) > 0;
+    if (ended) history_.end = History::End::Callback;
     ++state_.epoch;
-    if (!options_.best_weights.empty() && stopping_.improved())
+    if (!options_.best_weights.empty() && stopping_.improved() && writes())
       write_safetensors(options_.best_weights, net_.state_dict());
-    if (!options_.checkpoint.empty()) save();
+    if (!options_.checkpoint.empty() && writes()) save();
+  }
+
+  // The batch, on whichever rank it was first.
+  std::size_t first_not_finite() const {
+    const double mine[] = {static_cast<double>(mean_.first_not_finite())};
+    if (!parallel()) return static_cast<std::size_t>(mine[0]);
+    const std::vector<double> all = all_gather(*ranks(), mine);
+    return static_cast<std::size_t>(*std::min_element(all.begin(), all.end()));
+  }
+
+  const char* not_named() const {
+    return parallel() ? "on several ranks the steps after it have been made already; one alone would name the tensor"
+                      : "on a GPU the steps after it have been made already; the CPU would name the tensor";
   }
 
   void not_finite(std::size_t batch, double loss, const std::string& where) {
@@ -269,8 +317,15 @@ class Run {
   }
 
   void resume() {
-    if (options_.checkpoint.empty() || !std::filesystem::exists(options_.checkpoint)) return;
-    load_checkpoint(options_.checkpoint, state_);
+    if (options_.checkpoint.empty()) return;
+    const bool there = writes() && std::filesystem::exists(options_.checkpoint);
+    if (!(parallel() ? all_reduce(*ranks(), there ? 1.0 : 0.0) > 0 : there)) return;
+    if (parallel()) {
+      load_of_first();
+      parallel()->spread_random();
+    } else {
+      load_checkpoint(options_.checkpoint, state_);
+    }
     if (state_.notes["end"] == std::to_string(static_cast<int>(History::End::EarlyStopping)))
       history_.end = History::End::EarlyStopping;
     if (const auto history = state_.notes.find("history"); history != state_.notes.end()) {
@@ -278,7 +333,8 @@ class Run {
       return;
     }
     // A line more than the checkpoint counts belongs to an epoch that was not saved, and will be again.
-    const std::string all = read_file(history_file());
+    std::string all = writes() ? read_file(history_file()) : "";
+    if (parallel()) all = broadcast(*ranks(), all);
     double bytes = 0;
     if (!read_number(state_.notes["history_bytes"], bytes))
       throw ParseError(options_.checkpoint + ": notes.history_bytes: '" + state_.notes["history_bytes"] +
@@ -289,6 +345,23 @@ class Run {
                        std::to_string(all.size()));
     history_.epochs = epochs_of(all.substr(0, written_bytes_));
     written_epochs_ = history_.epochs.size();
+  }
+
+  // Rank 0's checkpoint: the others, perhaps on other machines, get a copy.
+  void load_of_first() {
+    const std::string content = broadcast(*ranks(), writes() ? read_file(options_.checkpoint) : "");
+    if (writes()) return load_checkpoint(options_.checkpoint, state_);
+    const std::filesystem::path copy =
+        std::filesystem::temp_directory_path() /
+        ("handgrad-" + std::to_string(::getpid()) + "-" + std::to_string(ranks()->rank()) + ".safetensors");
+    write_file(copy.string(), content);
+    try {
+      load_checkpoint(copy.string(), state_);
+    } catch (...) {
+      std::filesystem::remove(copy);
+      throw;
+    }
+    std::filesystem::remove(copy);
   }
 
   std::string history_file() const { return options_.checkpoint + ".history"; }
@@ -312,7 +385,7 @@ class Run {
 
 template <class T>
 std::pair<double, std::vector<double>> evaluate(Layer<T>& net, Loss<T>& loss, DataLoader<T>& data,
-                                                const std::vector<Metric<T>>& metrics) {
+                                                const std::vector<Metric<T>>& metrics, Communicator* ranks) {
   const ModeGuard<T> mode(net);
   net.eval();
   const std::vector<Parameter<T>> parameters = net.parameters();
@@ -326,8 +399,10 @@ std::pair<double, std::vector<double>> evaluate(Layer<T>& net, Loss<T>& loss, Da
     predictions.add(prediction);
     targets.add(y);
   }
-  std::pair<double, std::vector<double>> result{mean.mean(), {}};
-  for (const Metric<T>& metric : metrics) result.second.push_back(metric.value(predictions.get(), targets.get()));
+  std::pair<double, std::vector<double>> result{mean.mean(ranks), {}};
+  if (metrics.empty()) return result;
+  const Tensor<T> p = predictions.get(ranks), t = targets.get(ranks);
+  for (const Metric<T>& metric : metrics) result.second.push_back(metric.value(p, t));
   return result;
 }
 
@@ -336,9 +411,9 @@ History fit(Layer<T>& net, Loss<T>& loss, Optimizer<T>& optimizer, DataLoader<T>
   return Run<T>(net, loss, optimizer, train, options).run();
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                 \
-  template std::pair<double, std::vector<double>> evaluate(Layer<T>&, Loss<T>&, DataLoader<T>&, \
-                                                           const std::vector<Metric<T>>&);      \
+#define HANDGRAD_INSTANTIATE(T)                                                                           \
+  template std::pair<double, std::vector<double>> evaluate(Layer<T>&, Loss<T>&, DataLoader<T>&,           \
+                                                           const std::vector<Metric<T>>&, Communicator*); \
   template History fit(Layer<T>&, Loss<T>&, Optimizer<T>&, DataLoader<T>&, const FitOptions<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

@@ -15,6 +15,10 @@
 
 namespace handgrad {
 
+template <class T>
+class DataParallel;
+class Communicator;
+
 /// A number that says how good predictions are, of the network's outputs and the targets for a whole data set, both on
 /// the CPU: {"auroc", [](const auto& z, const auto& y) { return roc_auc_score(y, z); }}.
 template <class T>
@@ -62,6 +66,9 @@ struct FitOptions {
   std::string checkpoint = "";
   /// Called after each epoch; the training ends when one returns false.
   std::vector<std::function<bool(const EpochResult&)>> callbacks = {};
+  /// Trains on several ranks, each with its own loaders (DistributedSampler): losses and metrics are those of all
+  /// ranks' examples, what is decided is decided once for all, and rank 0 alone writes files and progress.
+  DataParallel<T>* parallel = nullptr;
   /// A progress line on the terminal; nothing is written when standard error is none.
   bool progress = true;
 };
@@ -80,15 +87,22 @@ struct FitOptions {
 ///     History history = fit(net, loss, adam, train, {.epochs = 300, .validation = &valid,
 ///                                                    .early_stopping = EarlyStoppingOptions{.patience = 4}});
 ///
+/// On several ranks, `parallel`, a checkpoint can be taken up again by another number of them. Rank 0's file counts,
+/// which the others need not see; so do its running statistics, after each epoch. Ctrl-C on one ends all at the same
+/// step. A loss that is not finite ends all after the epoch. Throws ValueError where ranks differ in epochs, batches or
+/// the sampler's seed.
+///
 /// Throws ValueError for a loss with Reduction::None or a monitor that is no metric; ShapeError, before the first step,
 /// for a last batch of fewer rows than a layer takes (BatchNorm1d: 2); and what layers, losses and files throw.
 template <class T>
 History fit(Layer<T>& net, Loss<T>& loss, Optimizer<T>& optimizer, DataLoader<T>& train,
             const FitOptions<T>& options = {});
 
-/// The loss over a data set, as a mean over its examples, and the metrics, in evaluation mode.
+/// The loss over a data set, as a mean over its examples, and the metrics, in evaluation mode; with `ranks`, of the
+/// examples of all of them.
 template <class T>
 std::pair<double, std::vector<double>> evaluate(Layer<T>& net, Loss<T>& loss, DataLoader<T>& data,
-                                                const std::vector<Metric<T>>& metrics = {});
+                                                const std::vector<Metric<T>>& metrics = {},
+                                                Communicator* ranks = nullptr);
 
 }  // namespace handgrad

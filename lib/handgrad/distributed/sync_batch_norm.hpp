@@ -1,0 +1,59 @@
+#pragma once
+#include "handgrad/distributed/communicator.hpp"
+#include "handgrad/layers/batch_norm.hpp"
+
+namespace handgrad {
+
+/// BatchNorm1d over the rows of all ranks, as torch.nn.SyncBatchNorm: x, y (Nᵣ×C) on rank r, N = Σᵣ Nᵣ, and with
+///     µ = (1/N) Σᵣ Σₙ xₙ,  σ² = (1/N) Σᵣ Σₙ (xₙ − µ)²,  s = 1/√(σ² + eps),  x̂ = (x − µ)·s,  y = γ·x̂ + β
+///
+/// Forward: each rank has Nᵣ, its own mean µᵣ and Mᵣ = Σₙ (xₙ − µᵣ)². One exchange of these gives
+///     N·µ = Σᵣ Nᵣ·µᵣ,    N·σ² = Σᵣ (Mᵣ + Nᵣ·(µᵣ − µ)²)
+/// (which subtracts no large numbers, as Σx² − N·µ² does).
+///
+/// Derivation of the backward. Of L = Σᵣ wᵣ·Lᵣ/W (data_parallel.hpp: wᵣ the rows that rank r's loss averages over, W
+/// their sum) rank r holds δ = ∂Lᵣ/∂y, so ∂L/∂y = (wᵣ/W)·δ. BatchNorm's derivation, over all N rows, gives
+///     ∂L/∂x = γ·s·(∂L/∂y − A/N − x̂·B/N),    A = Σᵣ (wᵣ/W)·Σₙ δₙ,    B = Σᵣ (wᵣ/W)·Σₙ δₙ·x̂ₙ
+/// the two sums over all ranks: the second exchange. In the rank's own terms, dx = ∂Lᵣ/∂x = (W/wᵣ)·∂L/∂x:
+///     dx = γ·s·(δ − a − x̂·b),    a = (1/(N·wᵣ))·Σᵣ wᵣ·Σₙ δₙ,    b = (1/(N·wᵣ))·Σᵣ wᵣ·Σₙ δₙ·x̂ₙ
+/// dβ = Σₙ δₙ and dγ = Σₙ δₙ·x̂ₙ are over the rank's own rows: DataParallel sums them with all other gradients.
+///
+/// Names of parameters and buffers are BatchNorm1d's, and state_dicts are exchanged with it. Evaluation takes the
+/// running statistics, without any exchange. Every rank has the same, which needs no broadcast. Throws ShapeError as
+/// BatchNorm1d does, for fewer than 2 rows in all; DeviceError on a GPU, for which it is not written yet.
+template <class T = float>
+class SyncBatchNorm : public Layer<T> {
+ public:
+  /// The communicator outlives the layer.
+  SyncBatchNorm(std::size_t num_features, Communicator& communicator, BatchNormOptions options = {});
+
+  std::size_t num_features() const { return num_features_; }
+  const BatchNormOptions& options() const { return options_; }
+
+  Parameter<T> weight, bias;
+  Buffer<T> running_mean, running_var, num_batches_tracked;
+
+  std::string extra_repr() const override;
+  Shape output_shape(const Shape& input) const override;
+
+ protected:
+  void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
+  void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
+
+ private:
+  void statistics_of_all(const Tensor<T>& x);
+  void remember();
+
+  std::size_t num_features_;
+  BatchNormOptions options_;
+  Communicator* communicator_;
+  std::vector<double> mean_, inv_std_, variance_;  // µ, s and σ² of the last forward
+  std::vector<double> table_, sums_;               // room for the exchanges
+  double rows_ = 0;                                // N
+  bool of_batch_ = true;
+};
+
+SyncBatchNorm(std::size_t, Communicator&)->SyncBatchNorm<float>;
+SyncBatchNorm(std::size_t, Communicator&, BatchNormOptions)->SyncBatchNorm<float>;
+
+}  // namespace handgrad
