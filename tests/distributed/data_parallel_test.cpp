@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE(several_ranks_train_as_one) {
       {"BCE", [] { return std::make_unique<BCEWithLogitsLoss<double>>(); }, 1, columns(1)},
       {"cross-entropy", [] { return std::make_unique<CrossEntropyLoss<double>>(); }, 3, classes},
       {"weighted",
-       [&] { return std::make_unique<CrossEntropyLoss<double>>(ClassLossOptions<double>{.weight = weights}); }, 3,
+       [&] { return std::make_unique<CrossEntropyLoss<double>>(CrossEntropyLossOptions<double>{.weight = weights}); }, 3,
        classes},
   };
   for (const Case& c : cases) {

@@ -16,6 +16,8 @@
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/metrics/ranking.hpp"
 #include "handgrad/optim/adam.hpp"
+#include "handgrad/optim/schedulers.hpp"
+#include "handgrad/optim/sgd.hpp"
 #include "handgrad/training/training_step.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"
@@ -63,8 +65,8 @@ Result train(int k, const Options& o) {
     if (o.dropout) net.push_back(std::make_shared<Dropout<double>>(0.3));
     net.push_back(std::make_shared<Linear<double>>(8, 1));
     DataParallel<double> parallel(net, ranks);
-    Adam<double> adam(net.parameters(), {.lr = 0.02});
-    StepLR schedule(adam, 2, 0.5);
+    SGD<double> sgd(net.parameters(), {.lr = 0.1, .momentum = 0.9});
+    StepLR schedule(sgd, 2, 0.5);
     BCEWithLogitsLoss<double> loss;
     DistributedSampler mine(48, k, ranks.rank(), {.seed = 3});
     DistributedSampler valid_mine(29, k, ranks.rank(), {.shuffle = false, .pad = false});
@@ -82,7 +84,7 @@ Result train(int k, const Options& o) {
                                .progress = false};
     if (o.more) o.more(options, ranks.rank());
     Result& own = all[static_cast<std::size_t>(ranks.rank())];
-    own.history = fit(net, loss, adam, train, options);
+    own.history = fit(net, loss, sgd, train, options);
     own.state = net.state_dict();
   });
   for (const Result& other : all) {

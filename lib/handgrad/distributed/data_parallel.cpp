@@ -312,10 +312,8 @@ void DataParallel<T>::broadcast() {
 
 template <class T>
 void DataParallel<T>::broadcast_buffers() {
-  for (auto& [name, buffer] : net_.named_buffers()) {
-    Buffer<T> own = buffer;  // a handle
-    communicator_.broadcast(own.value());
-  }
+  for (auto [name, buffer] : net_.named_buffers()) communicator_.broadcast(buffer.value());
+  for (auto [name, counter] : net_.named_counters()) communicator_.broadcast(counter.value());
 }
 
 template <class T>

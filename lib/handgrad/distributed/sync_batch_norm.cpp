@@ -73,8 +73,8 @@ void SyncBatchNorm<T>::statistics_of_all(const Tensor<T>& x) {
 /// r ← (1−a)·r + a·(µ, σ²·N/(N−1))
 template <class T>
 void SyncBatchNorm<T>::remember() {
-  const T count = num_batches_tracked.value().data()[0] += T(1);
-  const double a = options_.momentum.value_or(1 / static_cast<double>(count));
+  const double count = num_batches_tracked.value().data()[0] += 1;
+  const double a = options_.momentum.value_or(1 / count);
   for (std::size_t c = 0; c < num_features_; ++c) {
     T &mean = running_mean.value().data()[c], &var = running_var.value().data()[c];
     mean = static_cast<T>((1 - a) * static_cast<double>(mean) + a * mean_[c]);
@@ -138,7 +138,7 @@ SyncBatchNorm<T>::SyncBatchNorm(std::size_t num_features, Communicator& communic
   if (options.track_running_stats) {
     running_mean = this->register_buffer("running_mean", zeros<T>({num_features}));
     running_var = this->register_buffer("running_var", ones<T>({num_features}));
-    num_batches_tracked = this->register_buffer("num_batches_tracked", zeros<T>({}));
+    num_batches_tracked = this->register_counter("num_batches_tracked");
   }
 }
 

@@ -31,7 +31,8 @@ class SyncBatchNorm : public Layer<T> {
   const BatchNormOptions& options() const { return options_; }
 
   Parameter<T> weight, bias;
-  Buffer<T> running_mean, running_var, num_batches_tracked;
+  Buffer<T> running_mean, running_var;
+  Buffer<double> num_batches_tracked;
 
   std::string extra_repr() const override;
   Shape output_shape(const Shape& input) const override;

@@ -25,8 +25,10 @@ template <class T>
 void sums() {
   for (const std::size_t count : {0, 1, 7, 1000, 100001}) {
     std::vector<T> chain = brought<T>(0, count);
-    for (int r = 1; r < world().size(); ++r)
-      for (std::size_t i = 0; i < count; ++i) chain[i] += brought<T>(r, count)[count ? i : 0];
+    for (int r = 1; r < world().size(); ++r) {
+      const std::vector<T> next = brought<T>(r, count);
+      for (std::size_t i = 0; i < count; ++i) chain[i] += next[i];
+    }
     for (const bool deterministic : {true, false}) {
       world().set_deterministic(deterministic);
       std::vector<T> x = brought<T>(world().rank(), count);
