@@ -104,6 +104,85 @@ json lesson_json(const Lesson& lesson, const Canvas& canvas) {
           {"data", {{"x", lesson.x.to_vector()}, {"y", lesson.y.to_vector()}}}};
 }
 
+/// What an assignment's formula has come to, unfolded: chains of derivatives whose product it is.
+json unfolded(const trace::Assignment& assignment) {
+  if (assignment.label != "BCEWithLogitsLoss" || assignment.target != "dz") return nullptr;
+  const auto step = [](const char* left, const char* formula, const char* right = "") {
+    trace::Trace one;
+    one.assignments.emplace_back();
+    one.values.emplace_back();
+    const trace::Equation equation(formula);
+    one.assignments[0].target = equation.target;
+    one.assignments[0].element = equation.element;
+    return json{{"left", left}, {"right", right}, {"element", json::parse(to_json(one))["assignments"][0]["element"]}};
+  };
+  return json::array(
+      {{{"title", "Through p = σ(z), with ℓ = −y·log p − (1 − y)·log(1 − p): p(1 − p) cancels."},
+        {"steps",
+         {step("\\dfrac{\\partial\\ell}{\\partial p}", "c = (p − y)/(p·(1 − p))"),
+          step("\\dfrac{\\partial p}{\\partial z}", "c = p·(1 − p)"),
+          step("\\dfrac{\\partial\\ell}{\\partial z}", "c = (p − y)/(p·(1 − p))·(p·(1 − p))", "p - y")}}},
+       {{"title", "Through s = log(1 + e⁻ᶻ), with ℓ = (1 − y)·z + s, as the forward computes it: nothing is divided."},
+        {"steps",
+         {step("\\dfrac{\\partial s}{\\partial z}", "c = p − 1"),
+          step("\\dfrac{\\partial\\ell}{\\partial z}", "c = (1 − y) + (p − 1)", "p - y")}}},
+       {{"title", "The mean over the batch divides by N."},
+        {"steps", {step("\\dfrac{\\partial L}{\\partial z}", "c = (p − y)/N")}}}});
+}
+
+json step_json(const trace::Trace& step) {
+  json all = json::parse(to_json(step));
+  for (std::size_t i = 0; i < step.assignments.size(); ++i) {
+    all["assignments"][i]["why"] = why(step, i);
+    if (json chain = unfolded(step.assignments[i]); !chain.is_null()) all["assignments"][i]["unfold"] = chain;
+  }
+  return all;
+}
+
+/// Steps of the lesson's network with other activations, of a loss for classes and one for curves: without numbers, for
+/// networks of other sizes that the page makes.
+json kits(const Lesson& lesson) {
+  json all = json::array();
+  if (lesson.net.size() < 3) return all;  // no hidden layer
+  using Layers = std::vector<std::shared_ptr<Layer<double>>>;
+  const auto both = [](auto make) -> Layers { return {make(), make()}; };
+  const std::vector<std::pair<const char*, Layers>> activations{
+      {"Tanh", both([] { return std::make_shared<Tanh<double>>(); })},
+      {"Sigmoid", both([] { return std::make_shared<Sigmoid<double>>(); })},
+      {"ReLU", both([] { return std::make_shared<ReLU<double>>(); })},
+      {"LeakyReLU", both([] { return std::make_shared<LeakyReLU<double>>(); })},
+      {"ELU", both([] { return std::make_shared<ELU<double>>(); })},
+      {"SiLU", both([] { return std::make_shared<SiLU<double>>(); })},
+      {"Softplus", both([] { return std::make_shared<Softplus<double>>(); })}};
+  for (const auto& [name, layers] : activations)
+    for (const bool regression : {false, true}) {
+      Sequential<double> net;
+      std::size_t in = 2;
+      for (std::size_t i = 0; i + 2 < lesson.net.size(); i += 2) {
+        net.push_back(std::make_shared<Linear<double>>(in, 3));
+        net.push_back(layers[i / 2]);
+        in = 3;
+      }
+      net.push_back(std::make_shared<Linear<double>>(in, 1));
+      auto optimizer = std::make_unique<SGD<double>>(net.parameters(), SGDOptions{.lr = 0.1});
+      std::unique_ptr<Loss<double>> loss = std::make_unique<BCEWithLogitsLoss<double>>();
+      if (regression) loss = std::make_unique<MSELoss<double>>();
+      Training one({"", "", "", std::move(net), std::move(loss), std::move(optimizer), lesson.x.rows(0, 4),
+                    lesson.y.rows(0, 4), 4, 1, Lesson::Picture::Rows});
+      json step = step_json(one.record());
+      for (json& value : step["values"])
+        if (value["role"] != "constant") value["data"] = json::array();
+      all.push_back({{"activation", name}, {"regression", regression}, {"trace", std::move(step)}});
+    }
+  return all;
+}
+
+/// The text that goes with a lesson: its lab's.
+std::string readme_of(const Lesson& lesson) {
+  return read_file(std::string(HANDGRAD_LABS_PAGE "/../") + (lesson.name == "xor" ? "gabor" : lesson.name) +
+                   "/README.md");
+}
+
 json page_data(const std::string& name) {
   Training training(make_lesson(name));
   const Lesson& lesson = training.lesson();
@@ -112,12 +191,13 @@ json page_data(const std::string& name) {
   for (const std::size_t epoch : frame_epochs(lesson.epochs)) {
     while (training.epoch() < epoch) training.step();
     json frame{{"epoch", epoch}, {"loss", training.loss()}, {"picture", numbers(training.predict(canvas.inputs))}};
-    const trace::Trace step = training.record();
-    frame["trace"] = json::parse(to_json(step));
-    for (std::size_t i = 0; i < step.assignments.size(); ++i) frame["trace"]["assignments"][i]["why"] = why(step, i);
+    frame["trace"] = step_json(training.record());
     frames.push_back(std::move(frame));
   }
-  return {{"lesson", lesson_json(lesson, canvas)}, {"frames", std::move(frames)}};
+  return {{"lesson", lesson_json(lesson, canvas)},
+          {"frames", std::move(frames)},
+          {"kits", kits(lesson)},
+          {"readme", readme_of(lesson)}};
 }
 
 // ---- The file
@@ -239,8 +319,8 @@ std::string own(const char* file) { return read_file(std::string(HANDGRAD_LABS_P
 std::string make_page(const std::string& lesson) {
   const json data = page_data(lesson);
   std::string scripts = inside_script(content(d3)) + "\n</script>\n<script>\n" + inside_script(content(katex));
-  for (const char* file : {"formula.js", "worksheet.js", "tables.js", "network.js", "training.js", "pictures.js",
-                           "check.js", "predict.js", "main.js"})
+  for (const char* file : {"formula.js", "worksheet.js", "tables.js", "network.js", "graph.js", "training.js", "own.js",
+                           "pictures.js", "check.js", "predict.js", "help.js", "readme.js", "main.js"})
     scripts += "\n</script>\n<script>\n" + inside_script(own(file));
   const std::vector<std::pair<std::string, std::string>> parts{{"{{title}}", escaped(data["lesson"]["title"])},
                                                                {"{{katex.css}}", style_with_fonts()},

@@ -1,12 +1,12 @@
 "use strict";
 // Where one stands (frame, assignment, element, example), the ways to move, and what is shown. The address keeps it.
 const Page = (() => {
-  const {lesson, frames} = JSON.parse(document.getElementById("data").textContent);
+  const {lesson, frames, kits, readme} = JSON.parse(document.getElementById("data").textContent);
   const state = {frame: 0, at: 0, element: 0, example: 0, edges: "weight", h: 5};
   const byId = (id) => document.getElementById(id);
   const trace = () => frames[state.frame].trace;
   const assignment = () => trace().assignments[state.at];
-  let timer = null, addressLater = null;
+  let timer = null, addressLater = null, lastPlace = "";
 
   const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
   function settle() {  // every part of the state to something that exists
@@ -31,7 +31,11 @@ const Page = (() => {
   }
   function toAddress() {
     const address = "#" + Object.entries(state).map(([key, value]) => `${key}=${value}`).join("&");
-    if (address !== location.hash) history.replaceState(null, "", address);
+    if (address === location.hash) return;
+    const place = `${state.frame} ${state.at}`;  // the browser's Back leads to the assignment before, not to the last cell
+    if (place === lastPlace || lastPlace === "") history.replaceState(null, "", address);
+    else history.pushState(null, "", address);
+    lastPlace = place;
   }
   function fromAddress() {
     clearTimeout(addressLater);
@@ -40,6 +44,7 @@ const Page = (() => {
     Object.assign(state, {frame: number("frame"), at: number("at"), element: number("element"),
                           example: number("example"), edges: asked.edges || "weight", h: Number(asked.h) || 5});
     settle();
+    lastPlace = `${state.frame} ${state.at}`;
     show(true, true, true);
   }
 
@@ -55,7 +60,7 @@ const Page = (() => {
 
   // ---- Training in the page: frames of its own behind the library's
 
-  const batch = () => clamp(Math.round(Number(byId("batch").value)) || lesson.batch, 1, Training.total());
+  const batch = () => clamp(Math.round(Number(byId("batch").value)) || frames[state.frame].world.batch, 1, Training.total(frames[state.frame].world));
   function arrive(frame, at, element) {
     frames.push(frame);
     byId("epochs").max = frames.length - 1;
@@ -79,6 +84,19 @@ const Page = (() => {
   function setRate(x) {
     const eta = trace().values.findIndex((v) => v.name === "η" && v.from === null);
     if (eta >= 0 && Number.isFinite(x)) change(eta, 0, x);
+  }
+  /** Another network, on other data: its first step. */
+  function begin(event) {
+    event.preventDefault();
+    const {set, activation, hidden, seed} = Object.fromEntries(new FormData(byId("own")));
+    const kit = kits.find((k) => k.activation === activation && k.regression === (set === "regression"));
+    const number = (text, low, high, other) => (text !== "" && Number.isFinite(Number(text)) ? clamp(Math.round(Number(text)), low, high) : other);
+    const draw = number(seed, 0, 4294967295, 0), world = Own.world(set, draw, lesson.batch), wide = number(hidden, 2, 20, 4);
+    const rate = Number(byId("rate").value) || 0.1;
+    const trace = Own.sized(kit.trace, world, wide, rate, draw);
+    world.title = `${set}, ${activation.toLowerCase()}, ${wide} hidden, seed ${draw}`;
+    arrive({...Training.begin(trace, world, batch()), made: "begin"}, 0, 0);
+    Pictures.picture(world, frames[state.frame]);
   }
   const phase = (name) => {
     const all = trace().assignments, starts = (a, i) => a.phase === name && (i === 0 || all[i - 1].phase !== name);
@@ -178,20 +196,21 @@ const Page = (() => {
   }
 
   function show(fresh, otherFrame, otherDrawing) {
-    const a = assignment(), frame = frames[state.frame], rows = Training.rowsOf(trace());
+    const a = assignment(), frame = frames[state.frame], rows = Training.rowsOf(trace()), all = Training.total(frame.world);
     if (fresh) {
-      byId("where").textContent = `epoch ${frame.epoch}, batch ${Math.floor(frame.row / rows) + 1} of ${Math.ceil(Training.total() / rows)} · assignment ${state.at + 1} of ${trace().assignments.length}`;
+      byId("where").textContent = `${frame.world.title && frame.world !== lesson ? frame.world.title + " · " : ""}epoch ${frame.epoch}, batch ${Math.floor(frame.row / rows) + 1} of ${Math.ceil(all / rows)} · assignment ${state.at + 1} of ${trace().assignments.length}`;
       byId("head").textContent = `${a.layer && a.layer !== "loss" ? a.layer + "  " : ""}${a.label}`;
       const kind = a.gradient === "fresh" ? "fresh gradient" : a.gradient === "accumulated" ? "added to an older gradient"
                  : a.by === "formula" ? "intermediate, computed from its formula" : "";
       d3.select("#head").append("small").text(`${a.phase}${kind ? ", " + kind : ""}`);
-      byId("why").textContent = a.why;
+      showWhy(a);
       Tables.show(trace(), a, {enter, leave, edit});
       showLinks();
       showPhases();
       showSheet();
     }
     showFormula();
+    showUnfolded();
     if (otherFrame) {
       byId("epochs").value = state.frame;
       byId("epochs").setAttribute("aria-valuetext", `epoch ${frame.epoch}${frame.by === "page" ? ", computed in this page" : ""}`);
@@ -203,11 +222,91 @@ const Page = (() => {
     }
     showAsk();
     showCheck();
-    if (!otherDrawing) return;
+    if (!byId("help").hidden) showHelp();
+    if (!otherDrawing) return mark();
     byId("example").value = state.example;
     byId("edges").value = state.edges;
-    Network.show(trace(), hiding() ? state.at - 1 : state.at, state.example, state.edges, grab);
+    Network.show(trace(), hiding() ? state.at - 1 : state.at, state.example, state.edges, grab, pick);
+    Graph.show(trace(), state.at, (i) => go({at: i}), () => show(false, false, true));
+    mark();
   }
+
+  /** The sentence, and where the lab's README says more. */
+  function showWhy(a) {
+    byId("why").textContent = a.why;
+    const at = readme ? Readme.section(readme, a) : -1;
+    if (at < 0) return;
+    d3.select("#why").append("a").attr("href", `#section-${at}`).text(`more: ${Readme.headings(readme)[at].replace(/^[\d. ]+(and \d+\. )?/, "")}`)
+      .on("click", () => {
+        d3.event.preventDefault();
+        byId("readme").open = true;
+        byId(`section-${at}`).scrollIntoView({block: "start"});
+      });
+  }
+
+  /** Where a formula is what a chain of derivatives has come to: the chain, with the numbers of the chosen element. */
+  function showUnfolded() {
+    const a = assignment(), chains = a.unfold || [];
+    byId("unfold").hidden = !chains.length || hiding();
+    if (!chains.length || !byId("unfold").open) return;
+    const symbols = Object.fromEntries(Object.entries(a.inputs).map(([s, v]) => [s, trace().values[v]]));
+    const place = Formula.place(a.element.index, trace().values[a.value], state.element);
+    const box = d3.select("#unfold div").html("");
+    for (const {title, steps} of chains) {
+      box.append("p").text(title);
+      for (const {left, element, right} of steps) {
+        const node = Formula.substitute(element.expression, symbols, place, Formula.ranges(element.expression, symbols), 6);
+        const formula = element.latex.replace(/^.*?(?: = )/, "");
+        box.append("div").attr("class", "step").attr("data-value", node.value).each(function () {
+          katex.render(`${left} = ${formula}${right ? " = " + right : ""} = ${Formula.tex(node, 4)} = ${Formula.texNumber(node.value, 6)}`, this,
+                       {trust: true, strict: false, throwOnError: true, output: "html"});
+        });
+      }
+    }
+  }
+
+  function showHelp() {
+    const lines = d3.select("#help dl").html("").selectAll("div").data(Help.lines(assignment())).enter().append("div");
+    lines.append("dt").text(([symbol]) => symbol);
+    lines.append("dd").text(([, text]) => text);
+  }
+  function help() {
+    byId("help").hidden = !byId("help").hidden;
+    byId("ask-help").setAttribute("aria-expanded", String(!byId("help").hidden));
+    if (!byId("help").hidden) showHelp();
+  }
+
+  // ---- What is picked: one number, the same in tables, formula, network and graph
+
+  let picked = null;
+  function pick(value, flat) {
+    const a = assignment(), here = a.value === value || Object.values(a.inputs).includes(value);
+    picked = {value, flat};
+    if (a.value === value) return go({element: flat});
+    if (here) return mark();
+    const {from} = trace().values[value];
+    const at = from !== null ? from : trace().assignments.findIndex((b) => Object.values(b.inputs).includes(value));
+    go(from !== null ? {at, element: flat} : {at});
+  }
+  function mark() {
+    d3.selectAll(".picked").classed("picked", false);
+    if (!picked) return;
+    const {value, flat} = picked, a = assignment();
+    d3.selectAll("#tensors td[data-flat]").filter((d) => d.value === value && d.flat === flat).classed("picked", true);
+    d3.selectAll(`#network [data-value="${value}"][data-flat="${flat}"]`).classed("picked", true);
+    for (const [symbol, v] of Object.entries(a.inputs))
+      if (v === value) d3.selectAll(`#numbers [data-symbol="${Formula.codes(symbol)}"][data-flat="${flat}"]`).classed("picked", true);
+    const from = trace().values[value] ? trace().values[value].from : null;
+    d3.selectAll("#graph .box").filter((n) => n.of.includes(from)).classed("picked", true);
+  }
+  /** A number of the formula that was clicked. */
+  function pickTerm(event) {
+    const leaf = event.target.closest("[data-symbol]");
+    if (!leaf) return;
+    const found = Object.entries(assignment().inputs).find(([s]) => Formula.codes(s) === leaf.dataset.symbol);
+    if (found) pick(found[1], Number(leaf.dataset.flat));
+  }
+
 
   // ---- The worksheet
 
@@ -247,7 +346,7 @@ const Page = (() => {
   function showPicture() {
     const frame = frames[state.frame];
     const changed = trace().values.some((v) => v.role === "parameter" && v.by === "changed");
-    Pictures.picture(lesson, changed ? {...frame, picture: Training.picture(trace()), by: "page"} : frame);
+    Pictures.picture(frame.world, changed ? {...frame, picture: Training.picture(trace(), frame.world), by: "page"} : frame);
   }
 
   // ---- Predict
@@ -321,19 +420,25 @@ const Page = (() => {
     event.preventDefault();
     const from = event.clientY, start = trace().values[value].data[flat];
     looked = {value, flat};
-    const move = (e) => change(value, flat, start + Math.round((from - e.clientY) * 2) / 100);
-    const drop = () => { window.removeEventListener("pointermove", move); window.removeEventListener("pointerup", drop); };
+    let moved = false;
+    const move = (e) => { moved = true; change(value, flat, start + Math.round((from - e.clientY) * 2) / 100); };
+    const drop = () => {
+      if (!moved) pick(value, flat); 
+      window.removeEventListener("pointermove", move);
+      window.removeEventListener("pointerup", drop);
+    };
     window.addEventListener("pointermove", move);
     window.addEventListener("pointerup", drop);
   }
 
   /** A cell under the pointer or the focus: of the result it is put into the formula; its row, column and term light up. */
-  function enter(cell) {
+  function enter(cell, focused) {
     if (cell.role === "input" && cell.given && (!looked || looked.value !== cell.value || looked.flat !== cell.flat)) {
       looked = {value: cell.value, flat: cell.flat};
       showCheck();
     }
     if (cell.role === "result" && cell.flat !== state.element && !predicting) go({element: cell.flat});
+    if (focused) { picked = {value: cell.value, flat: cell.flat}; mark(); }
     Tables.cross(cell);
     d3.selectAll("#numbers .lit").classed("lit", false);
     const found = cell.role === "result" ? "[data-result]" : `[data-symbol="${Formula.codes(cell.symbol)}"][data-flat="${cell.flat}"]`;
@@ -352,6 +457,8 @@ const Page = (() => {
     const actions = {n: next, p: previous, f: () => phase("forward"), l: () => phase("loss"), b: () => phase("backward"),
                      u: () => phase("update"), e: () => go({frame: state.frame + 1, at: 0}),
                      E: () => go({frame: state.frame - 1, at: 0})};
+    if (event.key === "Escape") { if (!byId("help").hidden) help(); picked = null; return mark(); }
+    actions["?"] = help;
     if (!inControl && !inCell) Object.assign(actions, {ArrowRight: next, ArrowLeft: previous});
     if (!inControl && event.target.tagName !== "BUTTON" && event.target.tagName !== "SUMMARY") actions[" "] = play;
     if (!actions[event.key] || (inControl && event.target.tagName !== "INPUT" && event.key.length === 1)) return;
@@ -361,7 +468,7 @@ const Page = (() => {
 
   /** How KaTeX is to write each symbol: as the library wrote it where it stands as a target or by itself. */
   function nameSymbols() {
-    for (const {trace: t} of frames) {
+    for (const {trace: t} of [...frames, ...kits]) {
       t.symbols = {};
       for (const a of t.assignments) t.symbols[a.target] = symbolTex(a);
       for (const a of t.assignments)
@@ -373,14 +480,23 @@ const Page = (() => {
 
   function start() {
     nameSymbols();
-    Training.use(lesson, frames);
-    for (const frame of frames) { Worksheet.prepare(frame.trace); frame.row = 0; }
+    Training.use(frames);
+    for (const frame of frames) { Worksheet.prepare(frame.trace); frame.row = 0; frame.world = lesson; }
     byId("batch").value = lesson.batch;
-    byId("batch").max = Training.total();
+    byId("batch").max = Training.total(lesson);
     byId("step").onclick = () => step(state.at);
     byId("one").onclick = epoch;
     byId("train").onclick = train;
     byId("rate").onchange = (event) => setRate(Number(event.target.value));
+    byId("own").hidden = !kits.length;
+    d3.select("#own [name=set]").selectAll("option").data(Own.names).enter().append("option").text((n) => n);
+    d3.select("#own [name=activation]").selectAll("option").data([...new Set(kits.map((k) => k.activation))]).enter().append("option").text((n) => n);
+    byId("own").onsubmit = begin;
+    byId("ask-help").onclick = help;
+    byId("unfold").ontoggle = showUnfolded;
+    byId("numbers").onclick = pickTerm;
+    byId("readme").hidden = !readme;
+    if (readme) byId("readme").querySelector("div").innerHTML = Readme.html(readme);
     byId("predict").onclick = predict;
     byId("ask").onsubmit = answer;
     byId("give").onclick = give;
@@ -402,5 +518,5 @@ const Page = (() => {
     fromAddress();
   }
   start();
-  return {state, frames, lesson, go, next, previous, change, reset, step, epoch, train};
+  return {state, frames, lesson, go, next, previous, change, reset, step, epoch, train, pick};
 })();

@@ -34,8 +34,8 @@ const Network = (() => {
 
   const width = 470, top = 34;
 
-  /** `grab(value, flat, event)` hears of an edge or an input node that is taken hold of. */
-  function show(trace, at, example, edges, grab) {
+  /** `grab(value, flat, event)` hears of an edge or an input node that is taken hold of, `pick(value, flat)` of another node. */
+  function show(trace, at, example, edges, grab, pick) {
     const all = layers(trace);
     const x = trace.values[all[0].inputOf];
     const columns = [{label: "input", value: x, at: -1}].concat(
@@ -60,7 +60,9 @@ const Network = (() => {
       const scale = weight ? d3.max(weight.data, (v) => Math.abs(Formula.decode(v))) || 1 : 1;
       const pairs = matrix ? d3.cross(d3.range(units(before)), d3.range(units(column)))
                            : d3.range(Math.min(units(before), units(column))).map((i) => [i, i]);
+      const shown = matrix && (edges === "gradient" ? (layer.gradients["d" + matrix[0]] || {}).value : matrix[1]);
       svg.append("g").selectAll("line").data(pairs).enter().append("line")
+        .attr("data-value", matrix ? shown : null).attr("data-flat", ([i, o]) => o * units(before) + i)
         .attr("x1", place(k)).attr("y1", ([i]) => y(before, i)).attr("x2", place(k + 1)).attr("y2", ([, o]) => y(column, o))
         .attr("class", ([i, o]) => !matrix ? "thread" : !weight ? "edge unknown"
                                    : Formula.decode(weight.data[o * units(before) + i]) < 0 ? "edge minus" : "edge plus")
@@ -91,12 +93,16 @@ const Network = (() => {
         node.append("title").text(`${column.label}, unit ${i}` + (known ? `: ${Formula.number(a, 5)}` : ": not yet") +
                                   (delta ? `, δ = ${Formula.number(Formula.decode(delta.data[flat]), 5)}` : ""));
         if (k === 0) node.classed("grip", true).on("pointerdown", () => grab(all[0].inputOf, flat, d3.event));
+        const number = k === 0 ? all[0].inputOf : column.layer.output;
+        if (k > 0) node.on("click", () => pick(number, flat));
         node.append("circle").attr("cx", place(k)).attr("cy", y(column, i)).attr("r", radius(column))
+          .attr("data-value", number).attr("data-flat", flat)
           .attr("class", known ? (a < 0 ? "minus" : "plus") : "unknown")
           .style("fill", known ? Tables.shade(a, scale).background : null);
         if (delta) {
           const d = Formula.decode(delta.data[flat]);
           node.append("circle").attr("cx", place(k) + radius(column) + 5).attr("cy", y(column, i))
+            .attr("data-value", column.delta.value).attr("data-flat", flat).on("click", () => { d3.event.stopPropagation(); pick(column.delta.value, flat); })
             .attr("r", Math.max(2.2, radius(column) * 0.45)).attr("class", d < 0 ? "delta minus" : "delta plus")
             .style("fill", Tables.shade(d, deltaScale).background);
         }

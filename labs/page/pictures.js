@@ -19,26 +19,27 @@ const Pictures = (() => {
   const up = (domain) => d3.scaleLinear().domain(domain).range([height - margin.bottom, margin.top]);
 
   /** The scrubber's curve; a click on it goes to the nearest frame. */
-  function loss(frames, frame, go) {
+  function loss(all, shown, go) {
+    const frames = all.filter((f) => f.world === all[shown].world), frame = frames.indexOf(all[shown]);
     const values = frames.map((f) => f.loss).filter((l) => Number.isFinite(l));
     if (!values.length || !Number.isFinite(frames[frame].loss)) values.push(0, 1);
     const [low, high] = d3.extent(values), log = low > 0 && high / low > 50;
-    const time = (f) => f.epoch + (f.row || 0) / Training.total(), x = across(d3.extent(frames, time));
+    const time = (f) => f.epoch + (f.row || 0) / Training.total(f.world), x = across(d3.extent(frames, time));
     const y = log ? d3.scaleLog().domain([low, high]).range([height - margin.bottom, margin.top])
                   : up([Math.min(0, low), high]).nice();
     const svg = axes("#loss", x, y, "epoch", log ? "loss over all data (log)" : "loss over all data",
                      `Loss ${Formula.number(frames[frame].loss, 4)} at epoch ${frames[frame].epoch}`);
     const known = frames.filter((f) => Number.isFinite(f.loss));
     svg.append("path").attr("class", "curve").attr("d", d3.line().x((f) => x(time(f))).y((f) => y(f.loss))(known.filter((f) => f.by !== "page")));
-    svg.append("g").selectAll("line").data(known.filter((f) => f.by === "page" && Number.isFinite(frames[f.parent].loss))).enter().append("line")
-      .attr("class", "own").attr("x1", (f) => x(time(frames[f.parent]))).attr("y1", (f) => y(frames[f.parent].loss))
+    svg.append("g").selectAll("line").data(known.filter((f) => f.parent !== undefined && Number.isFinite(all[f.parent].loss))).enter().append("line")
+      .attr("class", "own").attr("x1", (f) => x(time(all[f.parent]))).attr("y1", (f) => y(all[f.parent].loss))
       .attr("x2", (f) => x(time(f))).attr("y2", (f) => y(f.loss));
     svg.append("line").attr("class", "now").attr("x1", x(time(frames[frame]))).attr("x2", x(time(frames[frame])))
       .attr("y1", margin.top).attr("y2", height - margin.bottom);
     svg.append("circle").attr("class", "now").attr("r", 4).attr("cx", x(time(frames[frame]))).attr("cy", Number.isFinite(frames[frame].loss) ? y(frames[frame].loss) : margin.top);
     svg.on("click", function () {
       const epoch = x.invert(d3.mouse(this)[0]);
-      go(d3.scan(frames, (a, b) => Math.abs(time(a) - epoch) - Math.abs(time(b) - epoch)));
+      go(all.indexOf(frames[d3.scan(frames, (a, b) => Math.abs(time(a) - epoch) - Math.abs(time(b) - epoch))]));
     });
   }
 

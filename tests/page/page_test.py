@@ -304,6 +304,120 @@ def check_layout(browser, frames, fails):
     browser("Emulation.setEmulatedMedia", features=[])
 
 
+def check_graph(browser, frames, fails):
+    """A box for each assignment and an arrow for each use; folding; one number picked is marked everywhere."""
+    trace = frames[0]["trace"]
+    all_of = "[...document.querySelectorAll('#graph .box')].map(b => b.dataset.of)"
+    browser.js("Page.go({frame: 0, at: 0})")
+    fails.check(sorted(map(int, browser.js(all_of))) == list(range(len(trace["assignments"]))), "a box for each assignment")
+    uses = sum(len(set(a["uses"])) for a in trace["assignments"])
+    fails.check(browser.js("document.querySelectorAll('#graph .arrow').length") == uses, "an arrow for each use")
+    for at in range(len(trace["assignments"])):
+        browser.js(f"document.querySelector('#graph .box[data-of=\"{at}\"]').dispatchEvent(new MouseEvent('click', {{bubbles: true}}))")
+        fails.check(browser.js("Page.state.at") == at, f"a click on box {at} goes there")
+        fails.check(browser.js("[...document.querySelectorAll('#graph .at')].map(b => b.dataset.of)") == [str(at)], f"box {at} is lit")
+        fails.check(browser.js("document.querySelectorAll('#graph .arrow.read').length") == len(set(trace["assignments"][at]["uses"])), f"what {at} reads is lit")
+    head = "document.querySelector('#graph .fold').dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    browser.js(head)
+    folded = browser.js(all_of)
+    fails.check(len(folded) < len(trace["assignments"]), "a layer can be folded")
+    fails.check(sorted(int(i) for of in folded for i in of.split()) == list(range(len(trace["assignments"]))), "and nothing is lost")
+    browser.js(head)
+    fails.check(len(browser.js(all_of)) == len(trace["assignments"]), "and unfolded")
+
+    at, a = next((i, a) for i, a in enumerate(trace["assignments"]) if a["gradient"])
+    for symbol, value in a["inputs"].items():
+        if len(trace["values"][value]["data"]) < 2:
+            continue
+        browser.js(f"Page.go({{frame: 0, at: {at}}}), Page.pick({value}, 1)")
+        fails.check(browser.js("document.querySelectorAll('#tensors td.picked').length") == 1, f"{symbol}[1] is marked in its table")
+        shown = browser.js(f"document.querySelectorAll('#network [data-value=\"{value}\"][data-flat=\"1\"]').length")
+        fails.check(browser.js("document.querySelectorAll('#network .picked').length") == shown, f"{symbol}[1] is marked in the network")
+    weight = next((v for v, w in enumerate(trace["values"]) if w["role"] == "parameter" and len(w["shape"]) == 2), None)
+    if weight is not None:
+        browser.js(f"Page.go({{frame: 0, at: {len(trace['assignments']) - 1}, edges: 'weight'}}), Page.pick({weight}, 0)")
+        fails.check(browser.js("document.querySelectorAll('#network line.picked').length") == 1, "an edge is marked")
+        fails.check(browser.js("document.querySelectorAll('#tensors td.picked').length") == 1, "picked elsewhere, it is gone to")
+    browser.js(f"Page.go({{frame: 0, at: {at}, element: 0}}), document.querySelector('#numbers [data-symbol]').click()")
+    fails.check(browser.js("document.querySelectorAll('#numbers .picked').length") >= 1, "a number of the formula can be picked")
+    browser.key("Escape")
+    fails.check(browser.js("document.querySelectorAll('.picked').length") == 0, "Escape picks nothing")
+
+
+def check_words(browser, frames, fails):
+    """Symbols are explained; the chain behind a formula; the lab's text; the browser's Back."""
+    trace = frames[0]["trace"]
+    for at, a in enumerate(trace["assignments"]):
+        browser.js(f"Page.go({{frame: 0, at: {at}}}), document.activeElement.blur()")
+        if at == 0:
+            browser.key("?", "?")
+        terms = browser.js("[...document.querySelectorAll('#help dt')].map(t => t.textContent)")
+        fails.check(set([a["target"], *a["inputs"]]) <= set(terms), f"assignment {at}: its symbols are explained: {terms[:6]}")
+    texts = browser.js("[...document.querySelectorAll('#help dd')].map(t => t.textContent)")
+    fails.check(all(len(t) > 8 for t in texts), "in words")
+    browser.key("Escape")
+    fails.check(browser.js("document.getElementById('help').hidden"), "Escape closes it")
+
+    for at, a in enumerate(trace["assignments"]):
+        browser.js(f"Page.go({{frame: 0, at: {at}, element: 1}}), document.getElementById('unfold').open = true")
+        browser.js(PAUSE if a["label"] == "BCEWithLogitsLoss" and a["target"] == "dz" else "0")
+        steps = browser.js("document.getElementById('unfold').hidden ? [] : [...document.querySelectorAll('#unfold .step')].map(s => Number(s.dataset.value))")
+        fails.check(bool(steps) == (a["label"] == "BCEWithLogitsLoss" and a["target"] == "dz"), f"assignment {at}: a chain to unfold")
+        if steps:
+            p, y = (trace["values"][a["inputs"][s]]["data"][1] for s in "py")
+            by_p, p_by_z, product, s_by_z, sum_, mean = steps
+            fails.check(near(by_p * p_by_z, product) and near(product, p - y), f"p(1 − p) cancels: {steps}")
+            fails.check(near(s_by_z, p - 1) and near(sum_, p - y), f"and through s: {steps}")
+            fails.check(near(mean, trace["values"][a["value"]]["data"][1]), f"to the library's δ: {steps}")
+    browser.js("document.getElementById('unfold').open = false")
+
+    fails.check(browser.js("document.querySelectorAll('#readme h3').length") > 3, "the lab's text is there")
+    browser.js("Page.go({frame: 0, at: 0})")
+    links = browser.js("Page.frames[0].trace.assignments.map((a, at) => (Page.go({frame: 0, at}), document.querySelector('#why a')))"
+                       ".map(a => !a || document.querySelector(a.getAttribute('href')) !== null)")
+    fails.check(all(links), "links lead to sections of it")
+
+    for at in (1, 3):
+        browser.js(f"Page.go({{frame: 0, at: {at}}})")
+        browser.js(PAUSE)
+    browser.js(f"history.back(), {PAUSE}")
+    fails.check(browser.js("Page.state.at") == 1, f"Back leads to the assignment before, not to {browser.js('Page.state.at')}")
+    browser.js(f"history.forward(), {PAUSE}")
+    fails.check(browser.js("Page.state.at") == 3, "and forward again")
+
+
+def check_own(browser, frames, fails):
+    """Networks of one's own: the page's numbers are Python's, the loss falls, the same seed is the same network."""
+    if browser.js("document.getElementById('own').hidden"):
+        return
+    browser.js("Page.go({frame: 0, at: 0})")
+
+    def begin(data, activation, hidden, seed):
+        browser.js("document.getElementById('rate').value = 0.1")
+        browser.js(f"(f => {{ f.set.value = '{data}'; f.activation.value = '{activation}'; f.hidden.value = {hidden}; f.seed.value = {seed};"
+                   " f.requestSubmit(); })(document.getElementById('own'))")
+        return browser.js("(f => ({loss: f.loss, by: f.by, trace: f.trace}))(Page.frames[Page.state.frame])")
+    for k, (data, activation) in enumerate([("moons", "ReLU"), ("circles", "Tanh"), ("spirals", "SiLU"), ("xor", "Sigmoid"),
+                                            ("regression", "Tanh"), ("moons", "LeakyReLU"), ("circles", "ELU"), ("xor", "Softplus")]):
+        made = begin(data, activation, 5 + k, k)
+        what = f"{data}, {activation}"
+        widths = [v["shape"] for v in made["trace"]["values"] if v["role"] == "parameter" and v["from"] is None]
+        fails.check(widths[0] == [5 + k, 1 if data == "regression" else 2] and widths[-1] == [1], f"{what}: shapes {widths}")
+        fails.check(made["by"] == "page" and browser.js("document.querySelector('#tensors .by').textContent") == "page", f"{what}: whose numbers")
+        step = worksheet.Step(made["trace"])
+        for v, (value, numbers) in enumerate(zip(made["trace"]["values"], step.compute(), strict=True)):
+            fails.check(len(value["data"]) == math.prod(value["shape"]) and all(map(near, value["data"], numbers)), f"{what}: {value['name']} ({v})")
+        for _ in range(6):
+            browser.js("document.getElementById('one').click()")
+        loss = browser.js("Page.frames[Page.state.frame].loss")
+        fails.check(0 < loss < made["loss"], f"{what}: the loss falls from {made['loss']} to {loss}")
+        fails.check(browser.js("document.getElementById('where').textContent").startswith(data), f"{what}: it is said where one is")
+        for wrong in browser.js(LAYOUT):
+            fails.check(False, f"{what}: {wrong}")
+    again, other = begin("xor", "Softplus", 12, 7), begin("xor", "Softplus", 12, 8)
+    fails.check(again["loss"] == made["loss"] and other["loss"] != made["loss"], "a seed draws the same again")
+
+
 def check_scrubber(browser, frames, fails):
     browser.js("Page.go({frame: 0, at: 0}), document.getElementById('epochs').focus()")
     first = browser.js(PICTURE)
@@ -375,8 +489,11 @@ def main():
                 check_worksheet(browser, frames, fails)
                 check_scrubber(browser, frames, fails)
                 check_predict(browser, frames, fails)
+                check_graph(browser, frames, fails)
+                check_words(browser, frames, fails)
                 check_layout(browser, frames, fails)
                 check_training(browser, frames, fails)
+                check_own(browser, frames, fails)
                 check_manners(browser, fails)
                 browser.js(f"(async () => {{ for (let frame = 0; frame < {len(frames)}; ++frame)"
                            " for (let at = 0; at < Page.frames[frame].trace.assignments.length; ++at) Page.go({frame, at}); })()")
