@@ -88,10 +88,10 @@ const Page = (() => {
   /** Another network, on other data: its first step. */
   function begin(event) {
     event.preventDefault();
-    const {set, activation, hidden, seed} = Object.fromEntries(new FormData(byId("own")));
+    const {set, activation, width, seed} = Object.fromEntries(new FormData(byId("own")));
     const kit = kits.find((k) => k.activation === activation && k.regression === (set === "regression"));
     const number = (text, low, high, other) => (text !== "" && Number.isFinite(Number(text)) ? clamp(Math.round(Number(text)), low, high) : other);
-    const draw = number(seed, 0, 4294967295, 0), world = Own.world(set, draw, lesson.batch), wide = number(hidden, 2, 20, 4);
+    const draw = number(seed, 0, 4294967295, 0), world = Own.world(set, draw, lesson.batch), wide = number(width, 2, 20, 4);
     const rate = Number(byId("rate").value) || 0.1;
     const trace = Own.sized(kit.trace, world, wide, rate, draw);
     world.title = `${set}, ${activation.toLowerCase()}, ${wide} hidden, seed ${draw}`;

@@ -86,7 +86,7 @@ const Network = (() => {
       const scale = d3.max(column.value.data, (v) => Math.abs(Formula.decode(v))) || 1;
       const deltaScale = delta ? d3.max(delta.data, (v) => Math.abs(Formula.decode(v))) || 1 : 1;
       const g = svg.append("g").attr("class", column.layer && column.layer.place === current ? "column current" : "column");
-      g.append("text").attr("x", place(k)).attr("y", k % 2 ? 26 : 12).text(column.label);
+      g.append("text").attr("x", place(k)).attr("y", k % 2 ? 26 : 12).text(column.label.length > 16 ? column.label.replace(/\(.*/, "") : column.label);
       for (let i = 0; i < units(column); ++i) {
         const flat = example * units(column) + i, a = Formula.decode(column.value.data[flat]);
         const node = g.append("g").attr("class", "node");

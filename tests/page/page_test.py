@@ -394,7 +394,7 @@ def check_own(browser, frames, fails):
 
     def begin(data, activation, hidden, seed):
         browser.js("document.getElementById('rate').value = 0.1")
-        browser.js(f"(f => {{ f.set.value = '{data}'; f.activation.value = '{activation}'; f.hidden.value = {hidden}; f.seed.value = {seed};"
+        browser.js(f"(f => {{ f.set.value = '{data}'; f.activation.value = '{activation}'; f.width.value = {hidden}; f.seed.value = {seed};"
                    " f.requestSubmit(); })(document.getElementById('own'))")
         return browser.js("(f => ({loss: f.loss, by: f.by, trace: f.trace}))(Page.frames[Page.state.frame])")
     for k, (data, activation) in enumerate([("moons", "ReLU"), ("circles", "Tanh"), ("spirals", "SiLU"), ("xor", "Sigmoid"),
