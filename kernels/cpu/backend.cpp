@@ -1,17 +1,48 @@
+// All operations of the instruction set that this is compiled for.
 #include "kernels/backend.hpp"
 
 #include "kernels/cpu/cpu.hpp"
+#include "kernels/cpu/instruction_sets.hpp"
+#include "kernels/cpu/product.hpp"
+#include "kernels/cpu/simd.hpp"
 
-namespace handgrad::kernels {
+#define HANDGRAD_TEXT(x) #x
+#define HANDGRAD_TEXT_OF(x) HANDGRAD_TEXT(x)
+#define HANDGRAD_JOIN(a, b) a##b
+#define HANDGRAD_ENTRY(set) HANDGRAD_JOIN(handgrad_cpu_, set)
 
-template <class T>
-const Backend<T>& cpu_backend() {
-  static cpu::Cpu cpu;
-  static auto* backend = new BackendOn<cpu::Cpu, T>(cpu);  // never destroyed: static objects may need it last
-  return backend->operations();
+namespace handgrad::kernels::cpu {
+namespace {
+
+// An array's elements, each by f.
+template <class T, class F>
+void (*each(F))(std::size_t, const T*, T*) {
+  return [](std::size_t n, const T* x, T* y) { map(n, y, F(), x); };
 }
 
-template const Backend<float>& cpu_backend<float>();
-template const Backend<double>& cpu_backend<double>();
+template <class T>
+Operations<T> operations() {
+  using V = Batch<T>;
+  const auto itself = [](V v) { return v; };
+  static Cpu cpu;
+  static auto* backend = new BackendOn<Cpu, T>(cpu);  // never destroyed: static objects may need it last
+  return {backend->operations(),
+          {gemm<T>, column_sums<T>, each<T>([](V v) { return exp(v); }), each<T>([](V v) { return log(v); }),
+           each<T>([](V v) { return log1p(v); }), each<T>([](V v) { return expm1(v); }),
+           each<T>([](V v) { return tanh(v); }), each<T>([](V v) { return erf(v); }),
+           [](std::size_t n, const T* x) { return sum<T>(n, decltype(itself)(), x); },
+           [](std::size_t n, const T* x, std::size_t step) {
+             return sum<T>(n, decltype(itself)(), Strided<const T>{x, step});
+           }}};
+}
 
-}  // namespace handgrad::kernels
+}  // namespace
+}  // namespace handgrad::kernels::cpu
+
+extern "C" const handgrad::kernels::cpu::InstructionSet* HANDGRAD_ENTRY(HANDGRAD_CPU_SET)();
+extern "C" const handgrad::kernels::cpu::InstructionSet* HANDGRAD_ENTRY(HANDGRAD_CPU_SET)() {
+  using namespace handgrad::kernels::cpu;
+  static const auto* set =
+      new InstructionSet{HANDGRAD_TEXT_OF(HANDGRAD_CPU_SET), operations<float>(), operations<double>()};
+  return set;
+}

@@ -20,10 +20,11 @@
 #include <array>
 #include <utility>
 
+#include "kernels/cpu/columns.hpp"
 #include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/scratch.hpp"
+#include "kernels/cpu/simd.hpp"
 #include "kernels/cpu/threads.hpp"
-#include "kernels/cpu/vector.hpp"
 
 namespace handgrad::kernels {
 
@@ -35,7 +36,7 @@ namespace {
 constexpr std::size_t block_terms = 256;
 
 template <class T>
-using Register = cpu::Vector<T>;
+using Register = Batch<T>;
 
 // --- Room ----------------------------------------------------------------------------------------------------------
 
@@ -65,7 +66,7 @@ class Room {
 // How many parts a job of so many fused multiply-adds is worth.
 template <class T>
 std::size_t parts_for(std::size_t items, std::size_t terms) {
-  const std::size_t threads = threads_at_most(), cycles = terms / Register<T>::width;
+  const std::size_t threads = threads_at_most(), cycles = terms / Register<T>::size;
   if (threads == 1 || cycles < 50'000) return 1;
   return std::min(items, 2 * threads);
 }
@@ -80,7 +81,7 @@ void share(std::size_t items, std::size_t parts, F f) {
 // A few elements at a time: rows are short.
 template <class T>
 void copy_run(std::size_t n, const T* from, T* to) {
-  constexpr std::size_t w = Register<T>::width;
+  constexpr std::size_t w = Register<T>::size;
   for (std::size_t k = 0; k < n; k += w) {
     const std::size_t count = std::min(w, n - k);
     Register<T>::load(from + k, count).store(to + k, count);
@@ -158,7 +159,7 @@ struct Slot {
 template <class T>
 std::size_t make_slots(std::size_t rows, std::size_t columns, std::size_t from, std::size_t from_line, std::size_t to,
                        std::size_t step, std::size_t line, Slot* slots) {
-  constexpr std::size_t w = Register<T>::width;
+  constexpr std::size_t w = Register<T>::size;
   if (from_line == columns && line == columns * step) {  // one row after the other without a gap
     columns *= rows;
     rows = 1;
@@ -171,7 +172,7 @@ std::size_t make_slots(std::size_t rows, std::size_t columns, std::size_t from, 
 }
 template <class T>
 std::size_t most_slots(std::size_t rows, std::size_t columns) {
-  return rows * ((columns + Register<T>::width - 1) / Register<T>::width);
+  return rows * ((columns + Register<T>::size - 1) / Register<T>::size);
 }
 
 // out[i, slot j] = or += Σ_l weight[l,i]·from[slot j + offset[l]], then + bias[i] unless that is null. Loads are whole
@@ -184,7 +185,7 @@ void taps(std::size_t terms, const std::size_t* offset, const T* weight, const T
   HANDGRAD_UNROLL
   for (std::size_t i = 0; i < R; ++i) {
     HANDGRAD_UNROLL
-    for (std::size_t j = 0; j < N; ++j) sum[i][j] = V::all(T(0));
+    for (std::size_t j = 0; j < N; ++j) sum[i][j] = V(T(0));
   }
   const T* at[N];
   HANDGRAD_UNROLL
@@ -196,7 +197,7 @@ void taps(std::size_t terms, const std::size_t* offset, const T* weight, const T
       x[j] = part ? V::load(at[j] + offset[l], slots[j].count) : V::load(at[j] + offset[l]);
     HANDGRAD_UNROLL
     for (std::size_t i = 0; i < R; ++i) {
-      const V w = V::all(weight[i]);
+      const V w = V(weight[i]);
       HANDGRAD_UNROLL
       for (std::size_t j = 0; j < N; ++j) sum[i][j] = fused(w, x[j], sum[i][j]);
     }
@@ -208,7 +209,7 @@ void taps(std::size_t terms, const std::size_t* offset, const T* weight, const T
       T* to = out + i * ld + slots[j].to;
       V y = sum[i][j];
       if (add) y = V::load(to, slots[j].count) + y;
-      if (bias) y = y + V::all(bias[i]);
+      if (bias) y = y + V(bias[i]);
       y.store(to, slots[j].count);
     }
   }
@@ -223,14 +224,14 @@ constexpr std::array<Taps<T>, sizeof...(R)> make_taps(std::index_sequence<R...>)
 }
 // [R−1]
 template <class T, std::size_t N, bool part = false>
-constexpr auto taps_of = make_taps<T, N, part>(std::make_index_sequence<Register<T>::rows>());
+constexpr auto taps_of = make_taps<T, N, part>(std::make_index_sequence<Tiling<T>::rows>());
 
-// Rows of weights in panels of at most Register::rows, which one pass over a slot sums up at once; in a panel the rows'
+// Rows of weights in panels of at most Tiling::rows, which one pass over a slot sums up at once; in a panel the rows'
 // weights of one tap are neighbours.
 template <class T>
 struct Panels {
   std::size_t rows, terms;
-  std::size_t count = (rows + Register<T>::rows - 1) / Register<T>::rows;
+  std::size_t count = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
   std::size_t begin(std::size_t panel) const { return rows * panel / count; }
 
   template <class Weight>  // weight(row, l)
@@ -246,7 +247,7 @@ struct Panels {
 template <class T>
 void correlate(const Panels<T>& p, const std::size_t* offset, const T* weights, const T* from, bool overrun,
                const Slot* slots, std::size_t slot_count, T* out, std::size_t ld, std::size_t step, const T* bias) {
-  constexpr std::size_t w = Register<T>::width, most = 2;
+  constexpr std::size_t w = Register<T>::size, most = 2;
   for (std::size_t panel = 0; panel < p.count; ++panel) {
     const std::size_t row = p.begin(panel), height = p.begin(panel + 1) - row;
     const T *weight = weights + row * p.terms, *b = bias ? bias + row : nullptr;
@@ -263,7 +264,7 @@ void correlate(const Panels<T>& p, const std::size_t* offset, const T* weights, 
         }
         continue;
       }
-      T dense[Register<T>::rows * most * w];
+      T dense[Tiling<T>::rows * most * w];
       Slot here[most];
       for (std::size_t j = 0; j < n; ++j) here[j] = {slots[s + j].from, j * w, slots[s + j].count};
       for (std::size_t l = 0; l < p.terms || l == 0; l += block_terms) {
@@ -284,18 +285,18 @@ void correlate(const Panels<T>& p, const std::size_t* offset, const T* weights, 
 template <class T>
 struct Lanes {
   using V = Register<T>;
-  static constexpr std::size_t size = 64 / sizeof(T), parts = size / V::width;
+  static constexpr std::size_t size = 64 / sizeof(T), parts = size / V::size;
   V part[parts];
 
   static Lanes zero() {
     Lanes r;
-    for (V& p : r.part) p = V::all(T(0));
+    for (V& p : r.part) p = V(T(0));
     return r;
   }
   static Lanes load(const T* p) {
     Lanes r;
     HANDGRAD_UNROLL
-    for (std::size_t k = 0; k < parts; ++k) r.part[k] = V::load(p + k * V::width);
+    for (std::size_t k = 0; k < parts; ++k) r.part[k] = V::load(p + k * V::size);
     return r;
   }
   // the first n, the others are 0
@@ -303,7 +304,7 @@ struct Lanes {
     Lanes r;
     HANDGRAD_UNROLL
     for (std::size_t k = 0; k < parts; ++k) {
-      const std::size_t before = k * V::width, there = n > before ? std::min(n - before, V::width) : 0;
+      const std::size_t before = k * V::size, there = n > before ? std::min(n - before, V::size) : 0;
       r.part[k] = V::load(p + before, there);
     }
     return r;
@@ -321,7 +322,7 @@ struct Lanes {
   }
   void store(T* lane) const {
     HANDGRAD_UNROLL
-    for (std::size_t k = 0; k < parts; ++k) part[k].store(lane + k * V::width);
+    for (std::size_t k = 0; k < parts; ++k) part[k].store(lane + k * V::size);
   }
   // lane k + lane k + size/2, and so on
   static T tree(T* lane) {
@@ -388,9 +389,9 @@ template <class T>
 using Positions = void (*)(const Runs&, const T*, std::size_t, const T*, const std::size_t*, T*, std::size_t, bool);
 // As many as registers hold.
 template <class T>
-constexpr std::size_t delta_rows = Register<T>::rows >= 12 ? 4 : 2;
+constexpr std::size_t delta_rows = Tiling<T>::rows >= 12 ? 4 : 2;
 template <class T>
-constexpr std::size_t delta_taps = Register<T>::rows >= 12 ? 6 : 2;
+constexpr std::size_t delta_taps = Tiling<T>::rows >= 12 ? 6 : 2;
 template <class T, std::size_t R, std::size_t... N>
 constexpr std::array<Positions<T>, sizeof...(N)> make_positions(std::index_sequence<N...>) {
   return {positions<T, R, N + 1>...};
@@ -470,7 +471,7 @@ void ConvolutionOn<D, T>::forward(const ConvolutionShape& s, const T* x, const T
   const std::size_t weights_at = room.add<T>(G * O * K), offsets_at = room.add<std::size_t>(K),
                     slots_at = room.add<Slot>(most_slots<T>(rows, s.columns.out)),
                     last_at = room.add<Slot>(most_slots<T>(last_rows, s.columns.out));
-  const std::size_t copy_size = planes.direct ? 0 : C * planes.channel() + Register<T>::width;
+  const std::size_t copy_size = planes.direct ? 0 : C * planes.channel() + Register<T>::size;
   const std::size_t copies_at = room.add<T>(parts * copy_size);
   room.take();
   T* weights = room.at<T>(weights_at);
@@ -536,7 +537,7 @@ void ConvolutionOn<D, T>::backward_input(const ConvolutionShape& s, const T* dy,
   Room room;
   const std::size_t weights_at = room.add<T>(G * O * C * taps), offsets_at = room.add<std::size_t>(O * taps),
                     slots_at = room.add<Slot>(slots_needed), parts_at = room.add<Part>(phases);
-  const std::size_t copy_size = direct ? 0 : O * height * width + Register<T>::width;
+  const std::size_t copy_size = direct ? 0 : O * height * width + Register<T>::size;
   const std::size_t copies_at = room.add<T>(parts * copy_size);
   room.take();
   T* weights = room.at<T>(weights_at);
@@ -606,7 +607,7 @@ void ConvolutionOn<D, T>::backward_weight(const ConvolutionShape& s, const T* x,
 
   Room room;
   const std::size_t offsets_at = room.add<std::size_t>(K), sums_at = room.add<T>(blocks.shares * sums);
-  const std::size_t copy_size = planes.direct ? 0 : blocks.images * C * planes.channel() + Register<T>::width;
+  const std::size_t copy_size = planes.direct ? 0 : blocks.images * C * planes.channel() + Register<T>::size;
   const std::size_t copies_at = room.add<T>(parts * copy_size);
   room.take();
   std::size_t* offsets = room.at<std::size_t>(offsets_at);

@@ -1,9 +1,9 @@
 #pragma once
 // What softmax and its losses need of a line.
-#include <algorithm>
-#include <cmath>
+#include <array>
 #include <cstddef>
 
+#include "kernels/cpu/simd.hpp"
 #include "kernels/formulas/softmax.hpp"
 
 namespace handgrad::kernels::cpu {
@@ -14,18 +14,25 @@ struct LineSum {
   T m, beyond_one;
 };
 
+/// z: n elements, by their address or Strided.
+template <class T, class In>
+LineSum<T> line_sum(In z, std::size_t n) {
+  const T m = maximum<T>(n, z);
+  const Batch<T> top(m), zero(T(0)), one(T(1));
+  const auto [equal, others] = sums<T, 2>(
+      n,
+      [=](Batch<T> v) {
+        const auto is_top = v == top;
+        return std::array<Batch<T>, 2>{select(is_top, one, zero), select(is_top, zero, exp(v - top))};
+      },
+      z);
+  return {m, formulas::sum_beyond_one(m, static_cast<T>(equal), static_cast<T>(others))};
+}
+
+/// z − m, and 0 for m itself: kernels/formulas/softmax.hpp.
 template <class T>
-LineSum<T> line_sum(const T* z, std::size_t step, std::size_t n) {
-  T m = z[0], equal = 0;
-  for (std::size_t j = 1; j < n; ++j) m = std::max(m, z[j * step]);
-  double others = 0;
-  for (std::size_t j = 0; j < n; ++j) {
-    if (z[j * step] == m)
-      equal += 1;
-    else
-      others += static_cast<double>(std::exp(z[j * step] - m));
-  }
-  return {m, formulas::sum_beyond_one(m, equal, static_cast<T>(others))};
+Batch<T> below(Batch<T> z, Batch<T> m) {
+  return select(z == m, Batch<T>(T(0)), z - m);
 }
 
 }  // namespace handgrad::kernels::cpu

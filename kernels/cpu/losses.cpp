@@ -105,12 +105,13 @@ template <class T>
 class LogSoftmaxOf {
  public:
   LogSoftmaxOf(const T* p, std::size_t n) : p_(p) {
-    const auto [m, beyond_one] = line_sum(p, 1, n);
+    const auto [m, beyond_one] = line_sum<T>(p, n);
     m_ = m;
-    log_sum_ = std::log1p(beyond_one);
+    log_sum_ = log1p(beyond_one);
     beside_ = beyond_one / (T(1) + beyond_one);
   }
   T operator()(std::size_t j) const { return formulas::below(p_[j], m_) - log_sum_; }
+  Batch<T> operator()(Batch<T> p) const { return below(p, Batch<T>(m_)) - log_sum_; }
   bool is_largest(std::size_t j) const { return p_[j] == m_; }
   /// 1 − y of the largest, which may be too near to 1 for that difference.
   T beside_largest() const { return beside_; }
@@ -127,7 +128,7 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
                                                     Reduction reduction, T* divisor, T* value) {
   const std::size_t rows = p.rows, columns = p.columns;
   const RowTargets<T> targets(p, y, w);
-  double total = 0, weights = 0;
+  RunningSum total, weights;
   for (std::size_t i = 0; i < rows; ++i) {
     if (const auto bad = targets.bad(i)) return bad;
     if (!targets.counts(i)) {
@@ -144,15 +145,15 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
     if (loss == RowLoss::CrossEntropy)
       add(LogSoftmaxOf<T>(row, columns));
     else if (loss == RowLoss::Categorical)
-      add([row](std::size_t j) { return std::log(row[j]); });
+      add([row](std::size_t j) { return log(row[j]); });
     else
       add([row](std::size_t j) { return row[j]; });
     if (reduction == Reduction::None) value[i] = l;
-    total += static_cast<double>(l);
-    weights += static_cast<double>(targets.of_row(i));
+    total.add(static_cast<double>(l));
+    weights.add(static_cast<double>(targets.of_row(i)));
   }
-  *divisor = reduction == Reduction::Mean ? static_cast<T>(weights) : T(1);
-  if (reduction != Reduction::None) *value = static_cast<T>(total / static_cast<double>(*divisor));
+  *divisor = reduction == Reduction::Mean ? static_cast<T>(weights.total()) : T(1);
+  if (reduction != Reduction::None) *value = static_cast<T>(total.total() / static_cast<double>(*divisor));
   return {};
 }
 
@@ -174,7 +175,8 @@ std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const 
       const LogSoftmaxOf<T> log_softmax(row, columns);
       T sum = 0;
       targets.each(i, [&](std::size_t, T wy) { sum += wy; });
-      for (std::size_t j = 0; j < columns; ++j) d[j] = a * sum * std::exp(log_softmax(j));
+      map(
+          columns, d, [=](Batch<T> z) { return a * sum * exp(log_softmax(z)); }, row);
       targets.each(i, [&](std::size_t j, T wy) {
         d[j] = log_softmax.is_largest(j) ? a * ((sum - wy) - sum * log_softmax.beside_largest()) : d[j] - a * wy;
       });

@@ -33,8 +33,8 @@ void column_sums(std::size_t rows, std::size_t columns, F f, Finish finish) {
         for (std::size_t k = 0; k < K; ++k) part[k] = part[k] + terms[k];
       }
       for (std::size_t k = 0; k < K; ++k) {
-        alignas(64) T values[V::size];
-        part[k].store_aligned(values);
+        T values[V::size];
+        part[k].store(values);
         for (std::size_t j = 0; j < V::size; ++j) total[k][j] += static_cast<double>(values[j]);
       }
     }
@@ -48,33 +48,6 @@ void column_sums(std::size_t rows, std::size_t columns, F f, Finish finish) {
   for (; c + V::size <= columns; c += V::size) sums_of(c, V::size, [](const T* at) { return load(at); });
   const std::size_t rest = columns - c;
   if (rest > 0) sums_of(c, rest, [=](const T* at) { return load_part(at, rest); });
-}
-
-// Σ f(in[i]…), K sums at once, in blocks as above; the order depends on n only.
-template <class T, std::size_t K, class F, class... In>
-std::array<double, K> row_sums(std::size_t n, F f, const In*... in) {
-  using V = Batch<T>;
-  constexpr std::size_t w = V::size, block = 16 * w;
-  std::array<double, K> total{};
-  std::size_t i = 0;
-  while (i + w <= n) {
-    std::array<V, K> part;
-    part.fill(V(T(0)));
-    for (const std::size_t end = std::min(i + block, n); i + w <= end; i += w) {
-      const std::array<V, K> terms = f(load(in + i)...);
-      for (std::size_t k = 0; k < K; ++k) part[k] = part[k] + terms[k];
-    }
-    for (std::size_t k = 0; k < K; ++k) total[k] += static_cast<double>(xsimd::hadd(part[k]));
-  }
-  if (i < n) {
-    const std::array<V, K> terms = f(load_part(in + i, n - i)...);
-    for (std::size_t k = 0; k < K; ++k) {
-      alignas(64) T values[w];
-      terms[k].store_aligned(values);
-      for (std::size_t j = 0; j < n - i; ++j) total[k] += static_cast<double>(values[j]);
-    }
-  }
-  return total;
 }
 
 // µ in two numbers and σ², from n, m = the first sum's mean, Σ d and Σ d² with d = x − m.
@@ -202,11 +175,11 @@ void NormsOn<D, T>::layer_norm_forward(Matrix<const T> x, Vector<const T> gamma,
   for (std::size_t r = 0; r < rows; ++r) {
     const T* row = x.data + r * columns;
     const auto n = static_cast<double>(columns);
-    const auto [sum] = row_sums<T, 1>(
+    const auto [sum] = sums<T, 1>(
         columns, [](V v) { return std::array<V, 1>{v}; }, row);
     const T first = static_cast<T>(sum / n);
     const Moments<T> moments(n, first,
-                             row_sums<T, 2>(
+                             sums<T, 2>(
                                  columns,
                                  [m = V(first)](V v) {
                                    const V d = v - m;
@@ -254,7 +227,7 @@ void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
   for (std::size_t r = 0; r < rows; ++r) {
     const T *row = x.data + r * columns, *delta = dy.data + r * columns;
     const V m(mean.data[r]), l(mean.data[rows + r]), s(inv_std.data[r]);
-    const auto [sum_g, sum_gx] = row_sums<T, 2>(
+    const auto [sum_g, sum_gx] = sums<T, 2>(
         columns,
         [=](V d, V w, V v) {
           const V g = d * w;
@@ -298,7 +271,7 @@ template <class T, std::size_t K, class F>
 std::array<double, K> set_sums(const Sets<T>& sets, std::size_t set, const T* x, F f) {
   std::array<double, K> total{};
   for (std::size_t r = 0; r < sets.runs; ++r) {
-    const std::array<double, K> part = row_sums<T, K>(sets.run, f, x + sets.first(set) + r * sets.stride);
+    const std::array<double, K> part = sums<T, K>(sets.run, f, x + sets.first(set) + r * sets.stride);
     for (std::size_t k = 0; k < K; ++k) total[k] += part[k];
   }
   return total;
@@ -364,7 +337,7 @@ void NormsOn<D, T>::channel_norm_backward(Lines<const T> x, std::size_t groups, 
   for (std::size_t n = 0; n < sets.examples; ++n)
     for (std::size_t c = 0; c < sets.channels; ++c) {
       const std::size_t k = sets.of(n, c), line = (n * sets.channels + c) * sets.length;
-      const auto [d, d_x_hat] = row_sums<T, 2>(
+      const auto [d, d_x_hat] = sums<T, 2>(
           sets.length,
           [m = V(mu[k]), l = V(left[k]), si = V(s[k])](V delta, V v) {
             return std::array<V, 2>{delta, delta * formulas::standardized(v, m, l, si)};
@@ -405,7 +378,7 @@ void NormsOn<D, T>::rms_norm_forward(Matrix<const T> x, Vector<const T> gamma, T
   const std::size_t columns = x.columns;
   for (std::size_t n = 0; n < x.rows; ++n) {
     const T* row = x.data + n * columns;
-    const auto [squares] = row_sums<T, 1>(
+    const auto [squares] = sums<T, 1>(
         columns, [](V v) { return std::array<V, 1>{v * v}; }, row);
     const T r = T(1) / std::sqrt(static_cast<T>(squares / static_cast<double>(columns)) + eps);
     inv_rms.data[n] = r;
@@ -441,7 +414,7 @@ void NormsOn<D, T>::rms_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vec
   for (std::size_t n = 0; n < rows; ++n) {
     const T *row = x.data + n * columns, *delta = dy.data + n * columns;
     const V r(inv_rms.data[n]);
-    const auto [sum] = row_sums<T, 1>(
+    const auto [sum] = sums<T, 1>(
         columns, [=](V d, V w, V v) { return std::array<V, 1>{d * w * (v * r)}; }, delta, weight, row);
     const V mean_gx(static_cast<T>(sum / static_cast<double>(columns)));
     map(

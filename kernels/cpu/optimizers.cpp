@@ -33,7 +33,7 @@ void update(const Rule& rule, const Update<T>& u) {
   std::size_t i = 0;
   for (; i + w <= n; i += w)
     step(
-        i, [](const T* p) { return load(p); }, [](Batch<T> v, T* p) { v.store_unaligned(p); });
+        i, [](const T* p) { return load(p); }, [](Batch<T> v, T* p) { v.store(p); });
   if (i < n)
     step(
         i, [=](const T* p) { return load_part(p, n - i); }, [=](Batch<T> v, T* p) { store_part(v, p, n - i); });
@@ -104,8 +104,7 @@ void OptimizersOn<D, T>::clip_value(std::span<const Vector<T>> grads, T bound) {
   const Batch<T> high(bound), low(-bound);
   for (const Vector<T>& g : grads)
     map(
-        g.size, g.data, [=](Batch<T> v) { return xsimd::select(v < low, low, xsimd::select(v > high, high, v)); },
-        g.data);
+        g.size, g.data, [=](Batch<T> v) { return select(v < low, low, select(v > high, high, v)); }, g.data);
 }
 
 template class OptimizersOn<cpu::Cpu, float>;

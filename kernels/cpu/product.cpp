@@ -1,33 +1,8 @@
 #include "kernels/cpu/product.hpp"
 
-#include <atomic>
-#include <cstdlib>
-#include <stdexcept>
-#include <string>
-
 #include "kernels/cpu/product_kernel.hpp"
 
 namespace handgrad::kernels::cpu {
-
-namespace {
-
-ProductEngine initial_engine() {
-  const char* text = std::getenv("HANDGRAD_PRODUCTS");
-  const std::string name = text ? text : "own";
-  if (name == "own") return ProductEngine::own;
-  if (name == "blas") return ProductEngine::blas;
-  throw std::runtime_error("HANDGRAD_PRODUCTS: own or blas expected, '" + name + "' came");
-}
-
-std::atomic<ProductEngine>& engine() {
-  static std::atomic<ProductEngine> chosen{initial_engine()};
-  return chosen;
-}
-
-}  // namespace
-
-ProductEngine product_engine() { return engine(); }
-void set_product_engine(ProductEngine chosen) { engine() = chosen; }
 
 template <class T>
 void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c) {

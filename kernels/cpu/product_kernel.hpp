@@ -13,8 +13,8 @@
 #include <new>
 #include <utility>
 
+#include "kernels/cpu/columns.hpp"
 #include "kernels/cpu/threads.hpp"
-#include "kernels/cpu/vector.hpp"
 
 namespace handgrad::kernels::cpu {
 namespace {
@@ -55,13 +55,13 @@ class Workspace {
 // vector has `last` columns.
 template <class T, std::size_t R, std::size_t N>
 void tile(std::size_t terms, const T* a, const T* b, T* c, std::size_t ldc, std::size_t last, bool add) {
-  using V = Vector<T>;
-  constexpr std::size_t w = V::width;
+  using V = Batch<T>;
+  constexpr std::size_t w = V::size;
   V sum[R][N];
   HANDGRAD_UNROLL
   for (std::size_t i = 0; i < R; ++i) {
     HANDGRAD_UNROLL
-    for (std::size_t j = 0; j < N; ++j) sum[i][j] = V::all(T(0));
+    for (std::size_t j = 0; j < N; ++j) sum[i][j] = V(T(0));
   }
   for (std::size_t l = 0; l < terms; ++l, a += R, b += N * w) {
     V row[N];
@@ -69,7 +69,7 @@ void tile(std::size_t terms, const T* a, const T* b, T* c, std::size_t ldc, std:
     for (std::size_t j = 0; j < N; ++j) row[j] = V::load(b + j * w);
     HANDGRAD_UNROLL
     for (std::size_t i = 0; i < R; ++i) {
-      const V ai = V::all(a[i]);
+      const V ai = V(a[i]);
       HANDGRAD_UNROLL
       for (std::size_t j = 0; j < N; ++j) sum[i][j] = fused(ai, row[j], sum[i][j]);
     }
@@ -97,7 +97,7 @@ constexpr std::array<std::array<Tile<T>, sizeof...(R)>, 2> make_tiles(std::index
   return {{{tile<T, R + 1, 1>...}, {tile<T, R + 1, 2>...}}};
 }
 template <class T>
-constexpr auto tiles = make_tiles<T>(std::make_index_sequence<Vector<T>::rows>());
+constexpr auto tiles = make_tiles<T>(std::make_index_sequence<Tiling<T>::rows>());
 
 // Few vectors f_0 … f_F−1 by a matrix, along whose lanes p the sums run side by side:
 // out[p·lane + j·few] = or += Σₗ matrix(p, l)·f_j(l) for p < lanes.
@@ -114,13 +114,13 @@ struct Thin {
 
 template <class T, std::size_t F, std::size_t U, bool Contiguous>
 void thin_lanes(const Thin<T>& t, std::size_t p, std::size_t lanes, std::size_t first, std::size_t terms, bool add) {
-  using V = Vector<T>;
-  constexpr std::size_t w = V::width, quad = V::quad;
+  using V = Batch<T>;
+  constexpr std::size_t w = V::size, quad = Tiling<T>::quad;
   V sum[F][U];
   HANDGRAD_UNROLL
   for (std::size_t j = 0; j < F; ++j) {
     HANDGRAD_UNROLL
-    for (std::size_t u = 0; u < U; ++u) sum[j][u] = V::all(T(0));
+    for (std::size_t u = 0; u < U; ++u) sum[j][u] = V(T(0));
   }
   const T* few = t.few + first * t.few_l;
   const bool whole = lanes == U * w;
@@ -134,7 +134,7 @@ void thin_lanes(const Thin<T>& t, std::size_t p, std::size_t lanes, std::size_t 
         for (std::size_t u = 0; u < U; ++u) m[u] = u + 1 < U ? V::load(row + u * w) : load_last(row + u * w);
         HANDGRAD_UNROLL
         for (std::size_t j = 0; j < F; ++j) {
-          const V f = V::all(few[j * t.few_step]);
+          const V f = V(few[j * t.few_step]);
           HANDGRAD_UNROLL
           for (std::size_t u = 0; u < U; ++u) sum[j][u] = fused(f, m[u], sum[j][u]);
         }
@@ -157,7 +157,7 @@ void thin_lanes(const Thin<T>& t, std::size_t p, std::size_t lanes, std::size_t 
         for (std::size_t q = 0; q < quad; ++q) {
           HANDGRAD_UNROLL
           for (std::size_t j = 0; j < F; ++j) {
-            const V f = V::all(few[q * t.few_l + j * t.few_step]);
+            const V f = V(few[q * t.few_l + j * t.few_step]);
             HANDGRAD_UNROLL
             for (std::size_t u = 0; u < U; ++u) sum[j][u] = fused(f, column[u][q], sum[j][u]);
           }
@@ -166,7 +166,7 @@ void thin_lanes(const Thin<T>& t, std::size_t p, std::size_t lanes, std::size_t 
         for (std::size_t q = 0; q < count; ++q)
           for (std::size_t j = 0; j < F; ++j)
             for (std::size_t u = 0; u < U; ++u)
-              sum[j][u] = fused(V::all(few[q * t.few_l + j * t.few_step]), column[u][q], sum[j][u]);
+              sum[j][u] = fused(V(few[q * t.few_l + j * t.few_step]), column[u][q], sum[j][u]);
       }
     }
   }
@@ -190,11 +190,11 @@ constexpr std::size_t thin_side_by_side = Contiguous ? (F == 1   ? 8
                                                         : F == 2 ? 4
                                                         : F == 3 ? 3
                                                                  : 2)
-                                                     : (F <= (Vector<float>::rows > 6 ? 10 : 2) ? 2 : 1);
+                                                     : (F <= (Tiling<float>::rows > 6 ? 10 : 2) ? 2 : 1);
 
 template <class T, std::size_t F, bool Contiguous>
 void thin_block(const Thin<T>& t, std::size_t lanes, std::size_t first, std::size_t terms, bool add) {
-  constexpr std::size_t w = Vector<T>::width, U = thin_side_by_side<F, Contiguous>;
+  constexpr std::size_t w = Batch<T>::size, U = thin_side_by_side<F, Contiguous>;
   std::size_t p = 0;
   for (; p + U * w <= lanes; p += U * w) thin_lanes<T, F, U, Contiguous>(t, p, U * w, first, terms, add);
   if constexpr (U == 8) {
@@ -211,7 +211,7 @@ void thin_block(const Thin<T>& t, std::size_t lanes, std::size_t first, std::siz
     thin_lanes<T, F, 1, Contiguous>(t, p, std::min(w, lanes - p), first, terms, add);
 }
 
-constexpr std::size_t few_at_most = Vector<float>::rows;
+constexpr std::size_t few_at_most = Tiling<float>::rows;
 
 template <class T, std::size_t... F>
 void thin_block(std::index_sequence<F...>, std::size_t few, const Thin<T>& t, std::size_t lanes, std::size_t first,
@@ -229,8 +229,8 @@ struct Region {
 
 template <class T, class Epilogue>
 class Product {
-  using V = Vector<T>;
-  static constexpr std::size_t w = V::width;
+  using V = Batch<T>;
+  static constexpr std::size_t w = V::size;
   static constexpr std::size_t columns_at_once = 1024 / (sizeof(T) / 2), rows_at_once = 11 * 12;
 
  public:
@@ -284,11 +284,11 @@ class Product {
     std::size_t down = 1, across = 1;
     while (down * across < parts) {
       const std::size_t height = m_ / down, width = n_ / across;
-      if (height <= 4 * V::rows && width <= 4 * w) break;
+      if (height <= 4 * Tiling<T>::rows && width <= 4 * w) break;
       const std::size_t factor = parts / (down * across) % 3 == 0 ? 3 : 2;
       (width >= height ? across : down) *= factor;
     }
-    const std::size_t row_unit = thin_columns_ ? 2 * w : V::rows, column_unit = 2 * w;
+    const std::size_t row_unit = thin_columns_ ? 2 * w : Tiling<T>::rows, column_unit = 2 * w;
     const auto step = [](std::size_t all, std::size_t pieces, std::size_t unit) {
       return ((all + pieces - 1) / pieces + unit - 1) / unit * unit;
     };
@@ -421,7 +421,7 @@ class Product {
 
   void tiles_of(std::size_t rows, std::size_t columns, std::size_t terms, const T* a, const T* b, T* c, std::size_t ld,
                 bool add, bool finished, std::size_t row, std::size_t column) const {
-    const std::size_t panels = (rows + V::rows - 1) / V::rows;
+    const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
     for (std::size_t j = 0; j < columns; j += 2 * w) {
       const std::size_t width = std::min(2 * w, columns - j), vectors = (width + w - 1) / w;
       for (std::size_t panel = 0; panel < panels; ++panel) {
@@ -433,12 +433,12 @@ class Product {
     }
   }
 
-  // A's panels of up to V::rows rows: column by column, the panel's rows next to each other. A vector that is longer
-  // than the panel's height runs over into what is written next.
+  // A's panels of up to Tiling<T>::rows rows: column by column, the panel's rows next to each other. A vector that is
+  // longer than the panel's height runs over into what is written next.
   void pack_a(std::size_t row, std::size_t rows, std::size_t l, std::size_t terms, T* to) const {
-    const std::size_t panels = (rows + V::rows - 1) / V::rows;
+    const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
     if (ta_) {  // row by row of what is stored, so that a page is visited once
-      std::array<std::size_t, rows_at_once / V::rows + 1> begin;
+      std::array<std::size_t, rows_at_once / Tiling<T>::rows + 1> begin;
       for (std::size_t panel = 0; panel <= panels; ++panel) begin[panel] = rows * panel / panels;
       for (std::size_t t = 0; t < terms; ++t) {
         const T* in = a_at(row, l + t);
@@ -462,9 +462,9 @@ class Product {
         const bool overrun = height <= w;
         // rows that are not this panel's are read where the matrix has them
         const std::size_t there = overrun ? std::min(w, m_ - (row + i + part)) : n;
-        for (std::size_t t = 0; t < terms; t += V::quad) {
-          V c[V::quad];
-          const std::size_t count = std::min(V::quad, terms - t);
+        for (std::size_t t = 0; t < terms; t += Tiling<T>::quad) {
+          V c[Tiling<T>::quad];
+          const std::size_t count = std::min(Tiling<T>::quad, terms - t);
           load_columns(in + t, k_, there, count, c);
           for (std::size_t q = 0; q < count; ++q)
             overrun ? c[q].store(out + (t + q) * height) : c[q].store(out + (t + q) * height, n);
@@ -505,9 +505,9 @@ class Product {
         const T* in = b_at(l, column + j + v * w);
         T* out = to + j * terms + v * w;
         const std::size_t n = std::min(w, width - v * w);
-        for (std::size_t t = 0; t < terms; t += V::quad) {
-          V c[V::quad];
-          const std::size_t count = std::min(V::quad, terms - t);
+        for (std::size_t t = 0; t < terms; t += Tiling<T>::quad) {
+          V c[Tiling<T>::quad];
+          const std::size_t count = std::min(Tiling<T>::quad, terms - t);
           load_columns(in + t, k_, n, count, c);
           for (std::size_t q = 0; q < count; ++q) c[q].store(out + (t + q) * step);
         }
@@ -551,8 +551,8 @@ thread_local Workspace Product<T, Epilogue>::shared_;
 // k = 1: a column by a row, whose vectors are stored alike transposed or not. c = β·c + aᵢ·bⱼ
 template <class T>
 void outer(std::size_t m, std::size_t n, const T* a, const T* b, T beta, T* c) {
-  using V = Vector<T>;
-  constexpr std::size_t w = V::width;
+  using V = Batch<T>;
+  constexpr std::size_t w = V::size;
   if (n < w && m > n) {
     for (std::size_t i = 0; i < m; ++i)
       for (std::size_t j = 0; j < n; ++j) {
@@ -562,7 +562,7 @@ void outer(std::size_t m, std::size_t n, const T* a, const T* b, T beta, T* c) {
     return;
   }
   for (std::size_t i = 0; i < m; ++i, c += n) {
-    const V ai = V::all(a[i]), zero = V::all(T(0));
+    const V ai = V(a[i]), zero = V(T(0));
     const auto piece = [&](std::size_t j, auto load, auto store) {
       const V s = fused(ai, load(b + j), zero);
       store(beta == T(0) ? s : load(c + j) + s, c + j);

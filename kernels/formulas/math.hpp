@@ -1,8 +1,12 @@
 #pragma once
 // What a formula may use. A formula is written once, for a value type V that is a number (on the host and in CUDA code)
-// or a SIMD batch of numbers: exp, log, … are found by argument-dependent lookup for batches and in std for numbers.
+// or a SIMD batch of numbers: abs, sqrt … are found by argument-dependent lookup for batches and in std for numbers. The
+// CPU's kernels take their own exp, log, …, CUDA code those of its library.
 #include <cmath>
 #include <type_traits>
+#ifdef HANDGRAD_CPU_SET
+#include "kernels/formulas/elementary.hpp"
+#endif
 
 #ifdef __CUDACC__
 #define HANDGRAD_HOST_DEVICE __host__ __device__
@@ -13,14 +17,22 @@
 namespace handgrad::formulas {
 
 using std::abs;
-using std::cos;
+using std::sqrt;
+#ifdef HANDGRAD_CPU_SET
+using elementary::erf;
+using elementary::exp;
+using elementary::expm1;
+using elementary::log;
+using elementary::log1p;
+using elementary::tanh;
+#else
 using std::erf;
 using std::exp;
 using std::expm1;
 using std::log;
 using std::log1p;
-using std::sqrt;
 using std::tanh;
+#endif
 
 /// c ? a : b, element by element.
 template <class T>

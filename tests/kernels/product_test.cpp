@@ -9,11 +9,22 @@
 
 #include "handgrad/base/products.hpp"
 #include "handgrad/base/threads.hpp"
+#include "kernels/cpu/instruction_sets.hpp"
 #include "support/check.hpp"
 
 namespace cpu = handgrad::kernels::cpu;
 
 namespace {
+
+// On every instruction set that this processor has.
+template <class F>
+void on_each_set(F&& f) {
+  for (const cpu::InstructionSet* set : cpu::instruction_sets()) f(*set);
+}
+template <class T>
+const cpu::Arithmetic<T>& arithmetic(const cpu::InstructionSet& set = cpu::instruction_set()) {
+  return set.operations<T>().arithmetic;
+}
 
 template <class T>
 T tree(const std::vector<T>& sums, std::size_t first, std::size_t count) {
@@ -60,21 +71,23 @@ void check_product(std::size_t m, std::size_t n, std::size_t k) {
               k, [&](std::size_t l) { return a[ta ? l * m + i : i * k + l]; },
               [&](std::size_t l) { return b[tb ? j * k + l : l * n + j]; });
       for (const T beta : {T(0), T(1)})
-        for (const int threads : {1, 2, 3}) {
-          handgrad::set_num_threads(threads);
-          std::vector<T> c = before;
-          if (beta == T(0)) std::fill(c.begin(), c.end(), std::numeric_limits<T>::quiet_NaN());
-          cpu::gemm(ta, tb, m, n, k, a.data(), b.data(), beta, c.data());
-          std::size_t wrong = 0, where = 0;
-          for (std::size_t i = 0; i < m * n; ++i) {
-            const T e = beta == T(0) ? expected[i] : before[i] + expected[i];
-            if (std::memcmp(&c[i], &e, sizeof(T)) != 0 && wrong++ == 0) where = i;
-          }
-          std::ostringstream what;
-          what << m << "x" << n << "x" << k << (ta ? " Aᵀ" : "") << (tb ? " Bᵀ" : "") << " β=" << beta << " threads "
-               << threads << " " << sizeof(T) << " bytes: " << wrong << " of " << m * n << " differ, first " << where;
-          BOOST_TEST(wrong == 0u, what.str());
-        }
+        for (const int threads : {1, 2, 3})
+          on_each_set([&](const cpu::InstructionSet& set) {
+            handgrad::set_num_threads(threads);
+            std::vector<T> c = before;
+            if (beta == T(0)) std::fill(c.begin(), c.end(), std::numeric_limits<T>::quiet_NaN());
+            arithmetic<T>(set).gemm(ta, tb, m, n, k, a.data(), b.data(), beta, c.data());
+            std::size_t wrong = 0, where = 0;
+            for (std::size_t i = 0; i < m * n; ++i) {
+              const T e = beta == T(0) ? expected[i] : before[i] + expected[i];
+              if (std::memcmp(&c[i], &e, sizeof(T)) != 0 && wrong++ == 0) where = i;
+            }
+            std::ostringstream what;
+            what << m << "x" << n << "x" << k << (ta ? " Aᵀ" : "") << (tb ? " Bᵀ" : "") << " β=" << beta << " threads "
+                 << threads << " " << set.name << " " << sizeof(T) << " bytes: " << wrong << " of " << m * n
+                 << " differ, first " << where;
+            BOOST_TEST(wrong == 0u, what.str());
+          });
     }
 }
 
@@ -102,10 +115,10 @@ BOOST_AUTO_TEST_CASE(threads_change_no_bit) {
     const auto a = numbers<float>(m * k, 1), b = numbers<float>(k * n, 2);
     std::vector<float> one(m * n), c(m * n);
     handgrad::set_num_threads(1);
-    cpu::gemm(false, false, m, n, k, a.data(), b.data(), 0.0f, one.data());
+    arithmetic<float>().gemm(false, false, m, n, k, a.data(), b.data(), 0.0f, one.data());
     for (const int threads : {2, 3, 5}) {
       handgrad::set_num_threads(threads);
-      cpu::gemm(false, false, m, n, k, a.data(), b.data(), 0.0f, c.data());
+      arithmetic<float>().gemm(false, false, m, n, k, a.data(), b.data(), 0.0f, c.data());
       BOOST_TEST(std::memcmp(c.data(), one.data(), c.size() * sizeof(float)) == 0, m << " " << n << " " << k);
     }
     for (std::size_t at = 0; at < m * n; at += m * n / 7 + 1) {
@@ -124,7 +137,7 @@ BOOST_AUTO_TEST_CASE(special_values_pass_through) {
   a[3 * 40] = nan;     // row 3
   a[5 * 40] = 1e-45f;  // a denormal by 1 is itself
   for (std::size_t j = 1; j < 40; ++j) b[j] = 1;
-  cpu::gemm(false, false, 40, 40, 40, a.data(), b.data(), 0.0f, c.data());
+  arithmetic<float>().gemm(false, false, 40, 40, 40, a.data(), b.data(), 0.0f, c.data());
   BOOST_TEST(std::isnan(c[0]));
   BOOST_TEST(c[1] == inf);
   BOOST_TEST(std::isnan(c[3 * 40 + 7]));
@@ -137,9 +150,9 @@ BOOST_AUTO_TEST_CASE(blas_agrees) {
   const std::size_t m = 150, n = 210, k = 333;
   const auto a = numbers<double>(m * k, 1), b = numbers<double>(k * n, 2);
   std::vector<double> own(m * n), blas(m * n);
-  cpu::gemm(true, false, m, n, k, a.data(), b.data(), 0.0, own.data());
+  arithmetic<double>().gemm(true, false, m, n, k, a.data(), b.data(), 0.0, own.data());
   handgrad::set_product_engine(handgrad::ProductEngine::blas);
-  cpu::gemm(true, false, m, n, k, a.data(), b.data(), 0.0, blas.data());
+  arithmetic<double>().gemm(true, false, m, n, k, a.data(), b.data(), 0.0, blas.data());
   handgrad::set_product_engine(handgrad::ProductEngine::own);
   double worst = 0;
   for (std::size_t i = 0; i < m * n; ++i) worst = std::max(worst, std::abs(own[i] - blas[i]));
@@ -152,7 +165,7 @@ BOOST_AUTO_TEST_CASE(long_columns_keep_their_digits) {
   const std::vector<float> delta(rows, 0.1f), x(rows, 0.7f);
   handgrad::set_num_threads(2);
   float dW = 0;
-  cpu::gemm(true, false, 1, 1, rows, delta.data(), x.data(), 0.0f, &dW);
+  arithmetic<float>().gemm(true, false, 1, 1, rows, delta.data(), x.data(), 0.0f, &dW);
   const double exact = static_cast<double>(0.1f) * static_cast<double>(0.7f) * static_cast<double>(rows);
   BOOST_TEST(std::abs(static_cast<double>(dW) / exact - 1) < 1e-5);
 }
@@ -163,17 +176,19 @@ template <class T>
 void check_column_sums(std::size_t rows, std::size_t columns) {
   const auto x = numbers<T>(rows * columns, 1), before = numbers<T>(columns, 2);
   for (const T beta : {T(0), T(1)})
-    for (const int threads : {1, 2, 3}) {
-      handgrad::set_num_threads(threads);
-      std::vector<T> sums = before;
-      cpu::column_sums(rows, columns, x.data(), beta, sums.data());
-      for (std::size_t j = 0; j < columns; ++j) {
-        const T sum = element<T>(
-            rows, [](std::size_t) { return T(1); }, [&](std::size_t i) { return x[i * columns + j]; });
-        const T expected = beta == T(0) ? sum : before[j] + sum;
-        BOOST_TEST(sums[j] == expected, rows << "x" << columns << " column " << j << " threads " << threads);
-      }
-    }
+    for (const int threads : {1, 2, 3})
+      on_each_set([&](const cpu::InstructionSet& set) {
+        handgrad::set_num_threads(threads);
+        std::vector<T> sums = before;
+        arithmetic<T>(set).column_sums(rows, columns, x.data(), beta, sums.data());
+        for (std::size_t j = 0; j < columns; ++j) {
+          const T sum = element<T>(
+              rows, [](std::size_t) { return T(1); }, [&](std::size_t i) { return x[i * columns + j]; });
+          const T expected = beta == T(0) ? sum : before[j] + sum;
+          BOOST_TEST(sums[j] == expected,
+                     rows << "x" << columns << " column " << j << " threads " << threads << " " << set.name);
+        }
+      });
 }
 
 }  // namespace
@@ -192,7 +207,7 @@ BOOST_AUTO_TEST_CASE(long_column_sums_keep_their_digits) {
   for (const std::size_t rows : {1'000'000, 20'000'000}) {
     const std::vector<float> delta(3 * rows, 0.1f);
     float db[3];
-    cpu::column_sums(rows, 3, delta.data(), 0.0f, db);
+    arithmetic<float>().column_sums(rows, 3, delta.data(), 0.0f, db);
     const double exact = static_cast<double>(0.1f) * static_cast<double>(rows);
     for (const float sum : db) BOOST_TEST(std::abs(static_cast<double>(sum) / exact - 1) < 1e-5);
   }
