@@ -27,7 +27,10 @@ Operations<T> operations() {
   static Cpu cpu;
   static auto* backend = new BackendOn<Cpu, T>(cpu);  // never destroyed: static objects may need it last
   return {backend->operations(),
-          {gemm<T>, column_sums<T>, each<T>([](V v) { return exp(v); }), each<T>([](V v) { return log(v); }),
+          {[](bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c) {
+             gemm(ta, tb, m, n, k, a, b, beta, c);
+           },
+           column_sums<T>, each<T>([](V v) { return exp(v); }), each<T>([](V v) { return log(v); }),
            each<T>([](V v) { return log1p(v); }), each<T>([](V v) { return expm1(v); }),
            each<T>([](V v) { return tanh(v); }), each<T>([](V v) { return erf(v); }),
            [](std::size_t n, const T* x) { return sum<T>(n, decltype(itself)(), x); },

@@ -78,10 +78,15 @@ void OptimizersOn<D, T>::clip_norm(std::span<const Vector<T>> grads, T max_norm,
         if (!(size <= total)) total = std::isnan(total) ? total : size;  // NaN stays NaN
       }
     } else {
-      for (std::size_t i = 0; i < g.size; ++i) total += std::pow(std::abs(static_cast<double>(g.data[i])), p);
+      RunningSum powers;
+      for (std::size_t i = 0; i < g.size; ++i) powers.add(exp(p * log(std::abs(static_cast<double>(g.data[i])))));
+      total += powers.total();
     }
   }
-  if (!std::isinf(p)) total = std::pow(total, 1 / p);
+  if (p == 2)
+    total = std::sqrt(total);
+  else if (!std::isinf(p))
+    total = exp(log(total) / p);
   *norm = static_cast<T>(total);
   const T factor = max_norm / (*norm + T(1e-6));
   if (factor < T(1) || std::isnan(factor))

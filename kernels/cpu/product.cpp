@@ -5,22 +5,28 @@
 namespace handgrad::kernels::cpu {
 
 template <class T>
-void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c) {
-  if (product_engine() == ProductEngine::blas) return blas_gemm(ta, tb, m, n, k, a, b, beta, c);
-  product(ta, tb, m, n, k, a, b, beta, c);
+void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c,
+          const Epilogue<T>* epilogue) {
+  const Finish<T> finish{epilogue};
+  if (product_engine() == ProductEngine::blas) {
+    blas_gemm(ta, tb, m, n, k, a, b, beta, c);
+    return finish(c, n, 0, m, 0, n);
+  }
+  product(ta, tb, m, n, k, a, b, beta, c, finish);
 }
 
 template <class T>
 void column_sums(std::size_t rows, std::size_t columns, const T* x, T beta, T* sums) {
   if (columns == 0) return;
   const T one = 1;
-  const NoEpilogue nothing;
-  Product<T, NoEpilogue>(false, false, 1, columns, rows, &one, x, beta, sums, nothing, true).run();
+  Product<T>(false, false, 1, columns, rows, &one, x, beta, sums, {}, true).run();
 }
 
 template void column_sums(std::size_t, std::size_t, const float*, float, float*);
 template void column_sums(std::size_t, std::size_t, const double*, double, double*);
-template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, const float*, const float*, float, float*);
-template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, const double*, const double*, double, double*);
+template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, const float*, const float*, float, float*,
+                   const Epilogue<float>*);
+template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, const double*, const double*, double, double*,
+                   const Epilogue<double>*);
 
 }  // namespace handgrad::kernels::cpu

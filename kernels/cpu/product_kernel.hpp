@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "kernels/cpu/columns.hpp"
+#include "kernels/cpu/product.hpp"
 #include "kernels/cpu/threads.hpp"
 
 namespace handgrad::kernels::cpu {
@@ -21,11 +22,14 @@ namespace {
 
 constexpr std::size_t block_terms = 256, chunk_terms = 16 * block_terms;
 
-/// What is done with a piece of C as soon as it is finished, while it is in the nearest cache:
-/// epilogue(c, ldc, row, rows, column, columns), c pointing at (row, column).
-struct NoEpilogue {
-  template <class T>
-  void operator()(T*, std::size_t, std::size_t, std::size_t, std::size_t, std::size_t) const {}
+/// What is done with a finished piece of C: an epilogue, or nothing.
+template <class T>
+struct Finish {
+  const Epilogue<T>* epilogue = nullptr;
+  void operator()(T* c, std::size_t ldc, std::size_t row, std::size_t rows, std::size_t column,
+                  std::size_t columns) const {
+    if (epilogue) epilogue->apply(epilogue->context, c, ldc, row, rows, column, columns);
+  }
 };
 
 /// Room that a thread keeps from product to product.
@@ -227,7 +231,7 @@ struct Region {
   std::size_t row, rows, column, columns;
 };
 
-template <class T, class Epilogue>
+template <class T>
 class Product {
   using V = Batch<T>;
   static constexpr std::size_t w = V::size;
@@ -236,7 +240,7 @@ class Product {
  public:
   /// ones: a is a single 1, which stands for a row of k ones (m = 1).
   Product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c,
-          const Epilogue& epilogue, bool ones = false)
+          Finish<T> epilogue, bool ones = false)
       : m_(m),
         n_(n),
         k_(k),
@@ -540,13 +544,13 @@ class Product {
   const T *a_, *b_;
   T* c_;
   bool ta_, tb_, add_, thin_rows_, thin_columns_, ones_;
-  const Epilogue& epilogue_;
+  Finish<T> epilogue_;
 };
 
-template <class T, class Epilogue>
-thread_local Workspace Product<T, Epilogue>::own_;
-template <class T, class Epilogue>
-thread_local Workspace Product<T, Epilogue>::shared_;
+template <class T>
+thread_local Workspace Product<T>::own_;
+template <class T>
+thread_local Workspace Product<T>::shared_;
 
 // k = 1: a column by a row, whose vectors are stored alike transposed or not. c = β·c + aᵢ·bⱼ
 template <class T>
@@ -577,10 +581,10 @@ void outer(std::size_t m, std::size_t n, const T* a, const T* b, T beta, T* c) {
   }
 }
 
-/// gemm with an epilogue.
-template <class T, class Epilogue = NoEpilogue>
+/// gemm by these products.
+template <class T>
 void product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c,
-             const Epilogue& epilogue = {}) {
+             Finish<T> epilogue) {
   if (m == 0 || n == 0) return;
   // A handful of multiplications
   if (m * n * k <= 32) {
@@ -597,7 +601,7 @@ void product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, cons
     outer(m, n, a, b, beta, c);
     return epilogue(c, n, 0, m, 0, n);
   }
-  Product<T, Epilogue>(ta, tb, m, n, k, a, b, beta, c, epilogue).run();
+  Product<T>(ta, tb, m, n, k, a, b, beta, c, epilogue).run();
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "support/check.hpp"
 
 using handgrad::detail::elementary_log;
+using handgrad::detail::elementary_pow;
 using handgrad::detail::elementary_sin_cos;
 
 namespace {
@@ -64,4 +65,36 @@ BOOST_AUTO_TEST_CASE(sin_and_cos_are_within_0_7_ulp, *boost::unit_test::enable_i
   BOOST_TEST(worst_near_zero <= 1);
   BOOST_TEST(elementary_sin_cos(0).sin == 0);
   BOOST_TEST(elementary_sin_cos(0).cos == 1);
+}
+
+BOOST_AUTO_TEST_CASE(large_angles_are_within_an_ulp_of_1, *boost::unit_test::enable_if<(LDBL_MANT_DIG >= 64)>()) {
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 100'000; ++i) {
+    const double theta = (static_cast<double>(random() >> 11) * 0x1p-52 - 1) * 1e6;
+    const auto [s, c] = elementary_sin_cos(theta);
+    BOOST_REQUIRE_SMALL(static_cast<double>(std::sin(static_cast<long double>(theta)) - s), 0x1p-52);
+    BOOST_REQUIRE_SMALL(static_cast<double>(std::cos(static_cast<long double>(theta)) - c), 0x1p-52);
+  }
+}
+
+// Adam's βᵗ, a schedule's γᵗ, a norm's powers.
+BOOST_AUTO_TEST_CASE(powers_are_within_1_1_ulp, *boost::unit_test::enable_if<(LDBL_MANT_DIG >= 64)>()) {
+  std::mt19937_64 random(4);
+  double worst = 0;
+  const auto check = [&](double x, double y) {
+    worst = std::max(worst,
+                     error(elementary_pow(x, y), std::pow(static_cast<long double>(x), static_cast<long double>(y))));
+  };
+  for (int t = 1; t < 20'000; ++t)
+    for (const double beta : {0.9, 0.95, 0.99, 0.999, 0.9999})
+      if (t * -std::log(beta) < 100) check(beta, t);
+  for (int i = 0; i < 100'000; ++i) {
+    const double u = static_cast<double>(random() >> 11) * 0x1p-53, v = static_cast<double>(random() >> 11) * 0x1p-53;
+    check(20 * u + 0.01, 20 * v - 10);
+    check(1e4, -v);
+  }
+  BOOST_TEST(worst <= 1.1);
+  BOOST_TEST(elementary_pow(0, 3) == 0);
+  BOOST_TEST(elementary_pow(0, 0) == 1);
+  BOOST_TEST(elementary_pow(1, 1e6) == 1);
 }

@@ -63,7 +63,11 @@ class Pool {
   }
   int workers() const { return static_cast<int>(workers_.size()); }
 
+  /// Is no help to be had from the workers for a while?
+  bool held_up() const { return Clock::now() < alone_until_; }
+
   void run(std::uint32_t n, void (*part)(void*, std::size_t), void* context) {
+    const auto begin = Clock::now();
     part_ = part;
     context_ = context;
     done_ = 0;
@@ -72,30 +76,49 @@ class Pool {
     ++job_;
     ticket_.store(std::uint64_t{job_} << 32 | n << 16, std::memory_order_release);
     announce();
-    take_parts(job_);
+    const std::uint32_t own = take_parts(job_);
+    const auto finished = Clock::now();
     for (int spins = 0; done_.load(std::memory_order_acquire) != n; ++spins)
       spins < 4000 ? pause() : std::this_thread::yield();
+    judge(own, finished - begin, Clock::now() - finished);
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  // A worker whose processor does something else is taken off it in the middle of a part, for milliseconds, and all
+  // wait. Who has waited for much longer than a part takes computes alone for a while, and twice as long each time that
+  // it happens again at once: then a busy processor costs little more than having one less.
+  void judge(std::uint32_t own_parts, Clock::duration working, Clock::duration waiting) {
+    using std::chrono::microseconds;
+    if (own_parts == 0) return;
+    if (waiting > 2 * working / own_parts + microseconds(100)) {
+      alone_until_ = Clock::now() + alone_for_;
+      alone_for_ = std::min<Clock::duration>(2 * alone_for_, microseconds(500'000));
+    } else {
+      alone_for_ = std::max<Clock::duration>(alone_for_ - alone_for_ / 16, microseconds(10'000));
+    }
+  }
+
   void announce() {
     signal_.fetch_add(1);
     signal_.notify_all();
   }
 
-  void take_parts(std::uint32_t job) {
+  std::uint32_t take_parts(std::uint32_t job) {
+    std::uint32_t taken = 0;
     for (std::uint64_t ticket = ticket_.load(std::memory_order_acquire);;) {
       const std::uint32_t n = ticket >> 16 & 0xffff, next = ticket & 0xffff;
-      if (ticket >> 32 != job || next == n) return;
+      if (ticket >> 32 != job || next == n) return taken;
       if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
       part_(context_, next);
+      ++taken;
       done_.fetch_add(1, std::memory_order_release);
       ticket = ticket_.load(std::memory_order_acquire);
     }
   }
 
   void work() {
-    using Clock = std::chrono::steady_clock;
     std::uint32_t seen = 0;
     while (!stop_) {
       take_parts(static_cast<std::uint32_t>(ticket_.load(std::memory_order_acquire) >> 32));
@@ -113,6 +136,8 @@ class Pool {
   std::atomic<std::uint64_t> ticket_{0};
   std::atomic<std::uint32_t> done_{0};
   std::uint32_t job_ = 0;
+  Clock::time_point alone_until_{};
+  Clock::duration alone_for_ = std::chrono::milliseconds(10);
   void (*part_)(void*, std::size_t) = nullptr;
   void* context_ = nullptr;
 };
@@ -148,7 +173,7 @@ void run_parts(std::size_t n, void (*part)(void*, std::size_t), void* context) {
         shared.pool.reset();
         shared.pool = std::make_unique<Pool>(workers);
       }
-      return shared.pool->run(static_cast<std::uint32_t>(n), part, context);
+      if (!shared.pool->held_up()) return shared.pool->run(static_cast<std::uint32_t>(n), part, context);
     }
   }
   for (std::size_t i = 0; i < n; ++i) part(context, i);

@@ -6,12 +6,20 @@
 #include <initializer_list>
 #include <limits>
 
+#include "kernels/formulas/elementary.hpp"
+
 namespace handgrad::detail {
 
 // x = 2ᵉ·m with √½ < m ≤ √2, and log m = 2·artanh s = 2(s + s³/3 + s⁵/5 + …) for s = (m−1)/(m+1), |s| < 0.172.
 // s is kept in two numbers: then what the series is rounded by does not matter.
-double elementary_log(double x) {
-  if (x == 0) return -std::numeric_limits<double>::infinity();
+namespace {
+
+/// log x = high + low, |low| ≤ ½ ulp high.
+struct Sum {
+  double high, low;
+};
+
+Sum log_parts(double x) {
   const std::uint64_t bits = std::bit_cast<std::uint64_t>(x), sqrt_half = 0x3fe6a09e667f3bcdu;
   const std::int64_t e = static_cast<std::int64_t>(bits - sqrt_half) >> 52;
   const double m = std::bit_cast<double>(bits - (static_cast<std::uint64_t>(e) << 52));
@@ -24,7 +32,27 @@ double elementary_log(double x) {
   constexpr double log2_high = 0x1.62e42fefa3800p-1, log2_low = 0x1.ef35793c76730p-45;
   const double n = static_cast<double>(e), a = n * log2_high, b = 2 * s;
   const double sum = a + b, b_part = sum - a, lost = (a - (sum - b_part)) + (b - b_part);
-  return sum + (lost + (2 * s_low + std::fma(b * z, series, n * log2_low)));
+  const double rest = lost + (2 * s_low + std::fma(b * z, series, n * log2_low)), high = sum + rest;
+  return {high, rest - (high - sum)};
+}
+
+}  // namespace
+
+double elementary_log(double x) {
+  if (x == 0) return -std::numeric_limits<double>::infinity();
+  return log_parts(x).high;
+}
+
+double elementary_exp(double x) { return elementary::exp(x); }
+double elementary_log1p(double x) { return elementary::log1p(x); }
+
+// e^(y·log x), where what y·log x is rounded by is kept: e^(p + low) = eᵖ + eᵖ·low.
+double elementary_pow(double x, double y) {
+  if (y == 0) return 1;
+  if (x == 0) return y > 0 ? 0 : std::numeric_limits<double>::infinity();
+  const Sum log = log_parts(x);
+  const double p = y * log.high, low = std::fma(y, log.high, -p) + y * log.low, e = elementary::exp(p);
+  return std::fma(e, low, e);
 }
 
 // θ = n·π/2 + r with |r| ≤ π/4; n·π/2 is subtracted in two steps, the first of which is exact, and what the second

@@ -5,6 +5,7 @@
 #include <numbers>
 #include <set>
 
+#include "handgrad/base/elementary.hpp"
 #include "handgrad/base/errors.hpp"
 #include "handgrad/data/numpy_random.hpp"
 
@@ -122,8 +123,8 @@ Samples<T> make_moons(const MakeMoonsOptions& options) {
     const double t = count == 1       ? 0
                      : k + 1 == count ? pi
                                       : static_cast<double>(k) * (pi / static_cast<double>(count - 1));
-    x.at(i, 0) = is_inner ? 1 - std::cos(t) : std::cos(t);
-    x.at(i, 1) = is_inner ? 1 - std::sin(t) - 0.5 : std::sin(t);
+    x.at(i, 0) = is_inner ? 1 - detail::elementary_cos(t) : detail::elementary_cos(t);
+    x.at(i, 1) = is_inner ? 1 - detail::elementary_sin(t) - 0.5 : detail::elementary_sin(t);
     y.at(i, 0) = is_inner;
   }
   if (options.shuffle) shuffle_rows(x, y, random);
@@ -205,8 +206,8 @@ Samples<T> make_spirals(const MakeSpiralsOptions& options) {
     const auto arm = static_cast<double>(i % options.n_classes);
     const double r = static_cast<double>(i + 1) / static_cast<double>(options.n_samples);
     const double angle = 2 * pi * (options.turns * r + arm / static_cast<double>(options.n_classes));
-    x.at(i, 0) = random.normal(r * std::cos(angle), options.noise);
-    x.at(i, 1) = random.normal(r * std::sin(angle), options.noise);
+    x.at(i, 0) = random.normal(r * detail::elementary_cos(angle), options.noise);
+    x.at(i, 1) = random.normal(r * detail::elementary_sin(angle), options.noise);
     y.at(i, 0) = arm;
   }
   shuffle_rows(x, y, random);
@@ -231,7 +232,7 @@ Samples<T> make_gabor(std::size_t n_samples, double sigma, double w1, double w2,
   auto y = randn<T>({n_samples, 1}, generator);
   for (std::size_t i = 0; i < n_samples; ++i) {
     const double h = w1 + 0.06 * w2 * static_cast<double>(x.data()[i]);
-    const double truth = std::sin(h) * std::exp(-h * h / 32);
+    const double truth = detail::elementary_sin(h) * detail::elementary_exp(-h * h / 32);
     y.data()[i] = static_cast<T>(truth + sigma * static_cast<double>(y.data()[i]));
   }
   return {x, y};

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "handgrad/base/backend.hpp"
+#include "handgrad/base/elementary.hpp"
 #include "handgrad/base/format.hpp"
 #include "handgrad/base/views.hpp"
 #include "handgrad/fusion/access.hpp"
@@ -49,8 +50,10 @@ PositionalEncoding<T>::PositionalEncoding(std::size_t d_model, PositionalEncodin
   for (std::size_t t = 0; t < options.max_len; ++t)
     for (std::size_t j = 0; j < d_model; ++j) {
       const double features = static_cast<double>(d_model),
-                   angle = static_cast<double>(t) * std::pow(1e4, -static_cast<double>(j / 2 * 2) / features);
-      table.data()[t * d_model + j] = static_cast<T>(j % 2 == 0 ? std::sin(angle) : std::cos(angle));
+                   angle =
+                       static_cast<double>(t) * detail::elementary_pow(1e4, -static_cast<double>(j / 2 * 2) / features);
+      table.data()[t * d_model + j] =
+          static_cast<T>(j % 2 == 0 ? detail::elementary_sin(angle) : detail::elementary_cos(angle));
     }
   pe = this->register_buffer("pe", std::move(table));
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "handgrad/base/elementary.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "kernels/formulas/optimizers.hpp"
 
@@ -27,8 +28,8 @@ formulas::Adam rule_of(const Options& o, bool decoupled, std::int64_t step) {
           o.eps,
           o.weight_decay,
           decoupled,
-          1 - std::pow(o.betas[0], t),
-          std::sqrt(1 - std::pow(o.betas[1], t))};
+          1 - detail::elementary_pow(o.betas[0], t),
+          std::sqrt(1 - detail::elementary_pow(o.betas[1], t))};
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "handgrad/base/elementary.hpp"
 #include "handgrad/trace/derivation.hpp"
 #include "kernels/formulas/optimizers.hpp"
 
@@ -23,7 +24,7 @@ NAdam<T>::NAdam(std::vector<ParameterGroup<T, NAdamOptions>> groups)
 
 // µₜ = β₁·(1 − ½·0.96^(t·ψ))
 static double momentum_at(const NAdamOptions& o, std::int64_t step) {
-  return o.betas[0] * (1 - 0.5 * std::pow(0.96, static_cast<double>(step) * o.momentum_decay));
+  return o.betas[0] * (1 - 0.5 * detail::elementary_pow(0.96, static_cast<double>(step) * o.momentum_decay));
 }
 
 template <class T>
@@ -47,7 +48,7 @@ formulas::UpdateRule NAdam<T>::rule(std::size_t group, std::int64_t step) const 
                          o.decoupled_weight_decay,
                          o.lr * (1 - momentum_at(o, step)) / (1 - product),
                          o.lr * next / (1 - product * next),
-                         1 - std::pow(o.betas[1], static_cast<double>(step))};
+                         1 - detail::elementary_pow(o.betas[1], static_cast<double>(step))};
 }
 
 template <class T>

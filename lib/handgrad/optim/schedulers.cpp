@@ -5,6 +5,7 @@
 #include <limits>
 #include <numbers>
 
+#include "handgrad/base/elementary.hpp"
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/format.hpp"
 
@@ -78,7 +79,7 @@ StepLR::StepLR(LearningRates& optimizer, std::int64_t step_size, double gamma)
   start();
 }
 double StepLR::rate(double initial, std::int64_t epoch) const {
-  return initial * std::pow(gamma_, static_cast<double>(epoch / step_size_));
+  return initial * detail::elementary_pow(gamma_, static_cast<double>(epoch / step_size_));
 }
 
 double StepLR::next(double lr, double, std::int64_t epoch) const {
@@ -89,7 +90,7 @@ ExponentialLR::ExponentialLR(LearningRates& optimizer, double gamma) : EpochSche
   start();
 }
 double ExponentialLR::rate(double initial, std::int64_t epoch) const {
-  return initial * std::pow(gamma_, static_cast<double>(epoch));
+  return initial * detail::elementary_pow(gamma_, static_cast<double>(epoch));
 }
 
 double ExponentialLR::next(double lr, double, std::int64_t epoch) const { return epoch == 0 ? lr : lr * gamma_; }
@@ -101,15 +102,16 @@ CosineAnnealingLR::CosineAnnealingLR(LearningRates& optimizer, std::int64_t T_ma
 }
 double CosineAnnealingLR::rate(double initial, std::int64_t epoch) const {
   const double angle = std::numbers::pi * static_cast<double>(epoch) / static_cast<double>(T_max_);
-  return eta_min_ + (initial - eta_min_) * (1 + std::cos(angle)) / 2;
+  return eta_min_ + (initial - eta_min_) * (1 + detail::elementary_cos(angle)) / 2;
 }
 // The part above η_min grows as 1 + cos does; where that was 0, it begins anew.
 double CosineAnnealingLR::next(double lr, double initial, std::int64_t epoch) const {
   if (epoch == 0) return lr;
   const double step = std::numbers::pi / static_cast<double>(T_max_);
-  if ((epoch - 1 - T_max_) % (2 * T_max_) == 0) return lr + (initial - eta_min_) * (1 - std::cos(step)) / 2;
-  const double now = 1 + std::cos(step * static_cast<double>(epoch)),
-               before = 1 + std::cos(step * static_cast<double>(epoch - 1));
+  if ((epoch - 1 - T_max_) % (2 * T_max_) == 0)
+    return lr + (initial - eta_min_) * (1 - detail::elementary_cos(step)) / 2;
+  const double now = 1 + detail::elementary_cos(step * static_cast<double>(epoch)),
+               before = 1 + detail::elementary_cos(step * static_cast<double>(epoch - 1));
   return now / before * (lr - eta_min_) + eta_min_;
 }
 
@@ -126,7 +128,7 @@ double CosineAnnealingWarmRestarts::rate(double initial, std::int64_t epoch) con
   if (options_.T_mult == 1) done %= period;
   for (; done >= period; period *= options_.T_mult) done -= period;
   const double angle = std::numbers::pi * static_cast<double>(done) / static_cast<double>(period);
-  return options_.eta_min + (initial - options_.eta_min) * (1 + std::cos(angle)) / 2;
+  return options_.eta_min + (initial - options_.eta_min) * (1 + detail::elementary_cos(angle)) / 2;
 }
 
 OneCycleLR::OneCycleLR(LearningRates& optimizer, std::vector<double> max_lr, OneCycleLROptions options)
@@ -148,7 +150,7 @@ double OneCycleLR::at(std::int64_t step, double start, double top, double end) c
   const auto between = [&](double from, double to, double begin, double until) {
     const double part = until == begin ? 1 : (s - begin) / (until - begin);
     if (options_.anneal_strategy == OneCycleLROptions::Anneal::Linear) return (to - from) * part + from;
-    return to + (from - to) / 2 * (1 + std::cos(std::numbers::pi * part));
+    return to + (from - to) / 2 * (1 + detail::elementary_cos(std::numbers::pi * part));
   };
   if (s <= up) return between(start, top, 0, up);
   if (!options_.three_phase) return between(top, end, up, last);

@@ -2,7 +2,9 @@
 #include <cmath>
 #include <numbers>
 
+#include "handgrad/base/elementary.hpp"
 #include "handgrad/tuning/study.hpp"
+#include "kernels/formulas/elementary.hpp"
 
 namespace handgrad {
 
@@ -18,9 +20,9 @@ struct Scale {
         high(to(d.high + (whole ? 0.5 : 0))),
         smallest(d.low),
         largest(d.high) {}
-  double to(double value) const { return log ? std::log(value) : value; }
+  double to(double value) const { return log ? elementary::log(value) : value; }
   double from(double x) const {
-    const double value = log ? std::exp(x) : x;
+    const double value = log ? elementary::exp(x) : x;
     return std::clamp(whole ? std::round(value) : value, smallest, largest);
   }
   bool log, whole;
@@ -85,8 +87,8 @@ class NumericDensity {
     const std::size_t i = draw(weights_, random());
     // µ lies in the range and σ is not larger than it, so that at least a third of all draws are inside.
     for (;;) {
-      const double r = std::sqrt(-2 * std::log1p(-random())),
-                   x = mu_[i] + sigma_[i] * r * std::cos(2 * std::numbers::pi * random());
+      const double r = std::sqrt(-2 * elementary::log1p(-random())),
+                   x = mu_[i] + sigma_[i] * r * detail::elementary_cos(2 * std::numbers::pi * random());
       if (x >= scale_.low && x <= scale_.high) return scale_.from(x);
     }
   }
@@ -99,10 +101,10 @@ class NumericDensity {
       const double z = standard(scale_.to(value));
       const double here = scale_.whole
                               ? normal_between(standard(scale_.to(value - 0.5)), standard(scale_.to(value + 0.5)))
-                              : std::exp(-z * z / 2) / (sigma_[i] * std::sqrt(2 * std::numbers::pi));
+                              : elementary::exp(-z * z / 2) / (sigma_[i] * std::sqrt(2 * std::numbers::pi));
       p += weights_[i] * here / inside;
     }
-    return std::log(p);
+    return elementary::log(p);
   }
 
  private:
@@ -125,7 +127,7 @@ class CategoricalDensity {
     for (double& p : p_) p += weights.back() / c;
   }
   double sample(const Sampler::Random& random) const { return static_cast<double>(draw(p_, random())); }
-  double log_density(double choice) const { return std::log(p_[static_cast<std::size_t>(choice)]); }
+  double log_density(double choice) const { return elementary::log(p_[static_cast<std::size_t>(choice)]); }
 
  private:
   std::vector<double> p_;
