@@ -120,7 +120,7 @@ struct Added {
 struct Larger {  // a NaN is passed by: e^(NaN − m) says it
   template <class T>
   Batch<T> operator()(Batch<T> a, Batch<T> b) const {
-    return xsimd::select(a < b, b, a);
+    return select(a < b, b, a);
   }
   template <class T>
   T operator()(T a, T b) const {

@@ -12,8 +12,8 @@ namespace {
 
 template <class T>
 class PackedFactor {
-  using V = Vector<T>;
-  static constexpr std::size_t w = V::width;
+  using V = Batch<T>;
+  static constexpr std::size_t w = V::size;
 
  public:
   /// Room for W, and for the rows of one product at a time.
@@ -36,7 +36,7 @@ class PackedFactor {
   /// y (rows×n) = x·op(W). After x there are `more` rows that may be read.
   void operator()(std::size_t rows, std::size_t more, const T* x, T* y, T* row_room) const {
     if (!packs_) return gemm(false, transposed_, rows, n_, k_, x, W_, T(0), y);
-    const std::size_t panels = (rows + V::rows - 1) / V::rows;
+    const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
     for (std::size_t l = 0; l < k_; l += block_terms) {
       const std::size_t terms = std::min(block_terms, k_ - l);
       for (std::size_t panel = 0; panel < panels; ++panel) {
@@ -71,9 +71,9 @@ class PackedFactor {
             V::load(W_ + (l + t) * n_ + j + v * w, there).store(to + t * step + v * w);
           continue;
         }
-        for (std::size_t t = 0; t < terms; t += V::quad) {
-          V c[V::quad];
-          const std::size_t count = std::min(V::quad, terms - t);
+        for (std::size_t t = 0; t < terms; t += Tiling<T>::quad) {
+          V c[Tiling<T>::quad];
+          const std::size_t count = std::min(Tiling<T>::quad, terms - t);
           load_columns(W_ + (j + v * w) * k_ + l + t, k_, there, count, c);
           for (std::size_t q = 0; q < count; ++q) c[q].store(to + (t + q) * step + v * w);
         }
@@ -87,9 +87,9 @@ class PackedFactor {
     for (std::size_t part = 0; part < height; part += w) {
       const bool overrun = height <= w;
       const std::size_t n = std::min(w, height - part), readable = overrun ? std::min(w, there) : n;
-      for (std::size_t t = 0; t < terms; t += V::quad) {
-        V c[V::quad];
-        const std::size_t count = std::min(V::quad, terms - t);
+      for (std::size_t t = 0; t < terms; t += Tiling<T>::quad) {
+        V c[Tiling<T>::quad];
+        const std::size_t count = std::min(Tiling<T>::quad, terms - t);
         load_columns(x + part * k_ + t, k_, readable, count, c);
         for (std::size_t q = 0; q < count; ++q) {
           T* out = to + (t + q) * height + part;

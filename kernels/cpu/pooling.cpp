@@ -58,9 +58,9 @@ void max_of_two_by_two(const PoolingShape& s, const T* in, std::size_t left, T* 
       const bool whole = (2 * i + 1) * s.columns.in + w + B::size <= left;
       const B a = whole ? load(above + w) : load_part(above + w, width - w),
               c = whole ? load(below + w) : load_part(below + w, width - w);
-      const auto lower = (c > a) | !(c == c);  // NaN: xsimd's != is false for it
-      xsimd::select(lower, c, a).store_unaligned(m + w);
-      xsimd::select(lower, B(T(2)), B(T(0))).store_unaligned(p + w);
+      const auto lower = (c > a) | (c != c);  // or NaN
+      select(lower, c, a).store_unaligned(m + w);
+      select(lower, B(T(2)), B(T(0))).store_unaligned(p + w);
     }
   }
   for (std::size_t q = 0; q < s.out_plane(); ++q) {
@@ -86,7 +86,7 @@ void spread_two_by_two(const PoolingShape& s, const T* dy, const T* at, T* room,
     const T *d = delta + i / 2 * width, *p = place + i / 2 * width;
     const B which(i % 2 ? T(2) : T(0));
     for (std::size_t w = 0; w < width; w += B::size) {
-      const B value = xsimd::select(load(p + w) == which, load(d + w), B(T(0)));
+      const B value = select(load(p + w) == which, load(d + w), B(T(0)));
       if (i * s.columns.in + w + B::size <= s.in_plane())
         value.store_unaligned(to + w);  // what runs over is written again by the next row
       else

@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(large_angles_are_within_an_ulp_of_1, *boost::unit_test::ena
 }
 
 // Adam's βᵗ, a schedule's γᵗ, a norm's powers.
-BOOST_AUTO_TEST_CASE(powers_are_within_1_1_ulp, *boost::unit_test::enable_if<(LDBL_MANT_DIG >= 64)>()) {
+BOOST_AUTO_TEST_CASE(powers_are_within_1_5_ulp, *boost::unit_test::enable_if<(LDBL_MANT_DIG >= 64)>()) {
   std::mt19937_64 random(4);
   double worst = 0;
   const auto check = [&](double x, double y) {
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(powers_are_within_1_1_ulp, *boost::unit_test::enable_if<(LD
     check(20 * u + 0.01, 20 * v - 10);
     check(1e4, -v);
   }
-  BOOST_TEST(worst <= 1.1);
+  BOOST_TEST(worst <= 1.5);
   BOOST_TEST(elementary_pow(0, 3) == 0);
   BOOST_TEST(elementary_pow(0, 0) == 1);
   BOOST_TEST(elementary_pow(1, 1e6) == 1);

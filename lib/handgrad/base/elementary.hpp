@@ -11,7 +11,7 @@ double elementary_log(double x);
 double elementary_exp(double x);
 double elementary_log1p(double x);
 
-/// xʸ for x ≥ 0, within 1.1 of a unit in the last place while |y·log x| < 100.
+/// xʸ for x ≥ 0, within 1.5 units in the last place while |y·log x| < 100.
 double elementary_pow(double x, double y);
 
 /// sin θ and cos θ; for 0 ≤ θ ≤ 2π within 0.7 of a unit in the last place; near the zeros of sin and cos, where it is
