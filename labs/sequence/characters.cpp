@@ -4,8 +4,8 @@
 #include <cmath>
 #include <iomanip>
 #include <iostream>
-#include <map>
 
+#include "common/made_text.hpp"
 #include "common/plot.hpp"
 #include "handgrad/io/files.hpp"
 #include "sequence/parts.hpp"
@@ -15,46 +15,6 @@ using namespace handgrad::labs;
 using hg::Tensor;
 
 namespace {
-
-/// Words that may stand in one place, each as likely as the others. None begins with another of its place, so that a
-/// reader always knows which choices were made, and the text has exactly their entropy.
-using Choice = std::vector<std::string>;
-const std::vector<Choice> sentence{{"the ", "a "},
-                                   {"small ", "old ", "quiet ", "bright "},
-                                   {"cat", "dog", "bird", "fox"},
-                                   {" sees ", " follows ", " hears ", " likes "},
-                                   {"the ", "a "},
-                                   {"river", "house", "moon", "garden"},
-                                   {".\n", " at night.\n", " in spring.\n", " again.\n"}};
-
-struct Text {
-  std::string text;
-  double entropy = 0;  // nats a character; 0: unknown
-};
-
-Text made_text(std::size_t length, std::uint64_t seed) {
-  hg::Generator generator(seed);
-  Text made;
-  std::size_t sentences = 0;
-  for (; made.text.size() < length; ++sentences)
-    for (const Choice& choice : sentence) made.text += choice[generator.random() % choice.size()];
-  double of_sentence = 0;
-  for (const Choice& choice : sentence) of_sentence += std::log(double(choice.size()));
-  made.entropy = of_sentence * double(sentences) / double(made.text.size());
-  return made;
-}
-
-/// Characters as numbers 0 … C−1.
-struct Alphabet {
-  std::string letters;
-  std::map<char, std::size_t> number;
-  explicit Alphabet(const std::string& text) {
-    for (const char letter : text)
-      if (number.emplace(letter, 0).second) letters += letter;
-    std::sort(letters.begin(), letters.end());
-    for (std::size_t i = 0; i < letters.size(); ++i) number[letters[i]] = i;
-  }
-};
 
 class Model {
  public:
@@ -117,12 +77,6 @@ class Model {
   hg::Sequential<float> net_;
   hg::Device device_;
 };
-
-std::string indented(const std::string& text) {
-  std::string out = "    | ";
-  for (const char letter : text) out += letter == '\n' ? "\n    | " : std::string(1, letter);
-  return out + '\n';
-}
 
 }  // namespace
 
