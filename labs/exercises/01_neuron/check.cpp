@@ -13,7 +13,9 @@ EXERCISE(neuron, {"neuron", "neuron_dw"}) {
     for (int i = 0; i < x.size(); ++i) sum += weights(i) * x(i);
     return sum;
   };
-  check.value("y", tensor(neuron(w, b, x)), tensor(y(w)));
+  check.value("y", tensor(neuron(w, b, x)), tensor(y(w)),
+              {{tensor(y(w) - b), Cause::BiasMissing, "the bias is missing", "it is Σᵢ wᵢxᵢ alone",
+                "y = Σᵢ wᵢxᵢ + b: b is added once"}});
   Vector ones(7, 1);
   check.gradient({"dw",
                   tensor(neuron_dw(delta, x)),

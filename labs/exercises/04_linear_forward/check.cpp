@@ -11,7 +11,7 @@ EXERCISE(linear_forward, {"linear_forward"}) {
   for (int n = 0; n < 5; ++n)
     for (int o = 0; o < 7; ++o) last(n, o) = x(n, 2) * W(o, 2);
   check.value("y", tensor(forward(x, W, b)), tensor(linear(x, W, b)),
-              {{tensor(linear(x, W, Vector(7))), Cause::Other, "the bias is missing", "this is x·Wᵀ alone",
+              {{tensor(linear(x, W, Vector(7))), Cause::BiasMissing, "the bias is missing", "this is x·Wᵀ alone",
                 "bₒ is added once to each yₙₒ"},
                {tensor(last), Cause::Other, "the sum over i is missing", "only the last term is there",
                 "+= in the loop over i"}});

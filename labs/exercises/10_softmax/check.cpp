@@ -33,7 +33,7 @@ EXERCISE(softmax, {"softmax", "softmax_backward"}) {
                   tensor(z),
                   [&](const Tensor<double>& value) { return projected(right(matrix(value)), delta); },
                   {tensor(z), tensor(y), tensor(delta), {}, {}, 5},
-                  {{tensor(diagonal), Cause::Other, "only the diagonal of the Jacobian is there",
+                  {{tensor(diagonal), Cause::JacobianPart, "only the diagonal of the Jacobian is there",
                     "it is δ∘y(1−y): the sigmoid's derivative, for which every output had an input of its own",
                     "yᵢ changes with every zⱼ: the sum over j"}}});
 }

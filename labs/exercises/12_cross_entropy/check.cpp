@@ -39,6 +39,6 @@ EXERCISE(cross_entropy, {"cross_entropy", "cross_entropy_delta"}) {
                   tensor(z),
                   [&](const Tensor<double>& value) { return tensor(right(matrix(value), y)); },
                   step,
-                  {{tensor(no_target), Cause::Other, "the right class is missing", "this is p/N alone",
+                  {{tensor(no_target), Cause::TermMissing, "the right class is missing", "this is p/N alone",
                     "1 is taken off p where i = yₙ"}}});
 }

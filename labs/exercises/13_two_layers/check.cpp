@@ -30,7 +30,7 @@ EXERCISE(two_layers, {"two_layers_backward"}) {
   backward(x, h, p, y, W2, delta2, dW2, db2, delta1, dW1, db1);
 
   // What arrives at each step, when all is right above it.
-  Matrix dp(N, C), right2(N, C), dh(N, H), right1(N, H), through_transpose(N, H);
+  Matrix dp(N, C), right2(N, C), dh(N, H), right1(N, H), through_transpose(N, H), no_weight(N, H);
   for (int n = 0; n < N; ++n)
     for (int c = 0; c < C; ++c) {
       dp(n, c) = p(n, c) - y(n, c);
@@ -42,6 +42,7 @@ EXERCISE(two_layers, {"two_layers_backward"}) {
     for (int j = 0; j < H; ++j) {
       right1(n, j) = dh(n, j) * h(n, j) * (1 - h(n, j));
       through_transpose(n, j) *= h(n, j) * (1 - h(n, j));
+      no_weight(n, j) = right2(n, j) * h(n, j) * (1 - h(n, j));
     }
   const GradientStep top{tensor(z2), tensor(p), tensor(dp), {}, {}, 7},
       hidden{tensor(z1), tensor(h), tensor(dh), {}, {}, 7};
@@ -61,7 +62,9 @@ EXERCISE(two_layers, {"two_layers_backward"}) {
        [&](const T& v) { return from_z1(matrix(v)); },
        hidden,
        {{tensor(through_transpose), Cause::Transposed, "the weight through which δ2 comes down is transposed",
-         "it is (δ2·W2ᵀ)∘h(1−h)", "δ1 = (δ2·W2)∘h(1−h): Σ over c of δ2(n, c)·W2(c, j)"}}});
+         "it is (δ2·W2ᵀ)∘h(1−h)", "δ1 = (δ2·W2)∘h(1−h): Σ over c of δ2(n, c)·W2(c, j)"},
+        {tensor(no_weight), Cause::WeightMissing, "the weights between the layers are left out of the chain",
+         "it is δ2∘h(1−h)", "δ1 = (δ2·W2)∘h(1−h): Σ over c of δ2(n, c)·W2(c, j)"}}});
   check.gradient(
       {"db1", tensor(db1), tensor(b1), [&](const T& v) { return from_z1(linear(x, W1, vector(v))); }, first});
   check.gradient(

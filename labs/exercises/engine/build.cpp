@@ -153,7 +153,8 @@ bool mentions(const std::string& text, const std::string& function) {
 std::string at_a_glance(const Exercise& exercise, const std::string& text) {
   if (std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isspace(c); }))
     return "the file is empty; `reset` puts it back as it was\n";
-  if (text == exercise.text("exercise.cpp")) return "not begun yet: write what belongs between TODO and END\n";
+  if (!exercise.has_fault() && text == exercise.text("exercise.cpp"))
+    return "not begun yet: write what belongs between TODO and END\n";
   for (const std::string& function : check_of(exercise.name).functions)
     if (!mentions(text, function))
       return "there is no function " + function + " in it; `reset` shows the one that is expected\n";

@@ -12,6 +12,8 @@ struct Exercise {
   std::string title;   // the README's first line
   std::string source;  // the folder's path among the sources
 
+  /// Is it one of those (f1_fault_residual) whose file comes filled in, with a fault to be found?
+  bool has_fault() const { return folder[0] == 'f'; }
   /// A file of the folder. Throws IoError.
   std::string text(const std::string& file) const;
   /// The learner's file with the solution between the fences.

@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include "handgrad/check/attention.hpp"
 #include "handgrad/check/failure.hpp"
 #include "handgrad/check/sequence.hpp"
@@ -32,6 +34,8 @@ class Catalogue : Failure {
     attention();
     for (const KnownMistake& mistake : t_.mistakes)
       if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
+    if (findings_.empty()) sign_and_more();
+    if (findings_.empty()) bounds();
     return choose();
   }
 
@@ -64,6 +68,85 @@ class Catalogue : Failure {
     }
   }
 
+  /// Two repairs at once, of which one is the sign.
+  void sign_and_more() {
+    const double N = static_cast<double>(step_.batch), M = static_cast<double>(step_.x.numel());
+    const std::string sign = "the sign of the " + subject_ + " is wrong, and it is ";
+    const std::string where = "one after the other: the sign first, p − y, then the constant";
+    scaled(-2, Cause::Sign, sign + "twice what it should be", where);
+    scaled(-0.5, Cause::Sign, sign + "half of what it should be", where);
+    std::vector<std::pair<double, std::string>> counts{{N, "rows of the batch"}};
+    if (step_.target.defined() && M != N) counts.push_back({M, "elements"}), counts.push_back({M / N, "columns"});
+    for (const auto& [count, of] : counts) {
+      if (count < 3) continue;
+      const std::string number = formatted("%.0f, the number of ", count) + of;
+      scaled(-count, Cause::Sign, sign + "not averaged: too large by " + number, where);
+      scaled(-1 / count, Cause::Sign, sign + "divided once too often, by " + number, where);
+    }
+  }
+
+  // Which entries differ ----------------------------------------------------------------------------------------------
+
+  bool differs(std::size_t i) const {
+    const double a = a_.elements[i], n = n_.elements[i];
+    return !std::isnan(n) && std::abs(a - n) > std::max(tolerance_ * (std::abs(a) + std::abs(n)), 1e-9 * largest(n_));
+  }
+  /// Those that differ, if they are exactly one row or one column (of what is not 0 anyway): "row 0".
+  std::string one_line(const std::vector<std::size_t>& which) const {
+    const bool flat = n_.rows == 1;
+    const auto all_in = [&](bool row) {
+      const std::size_t line = row ? which[0] / n_.columns : which[0] % n_.columns;
+      for (std::size_t i = 0; i < n_.elements.size(); ++i) {
+        const bool in = (row ? i / n_.columns : i % n_.columns) == line;
+        if (in != differs(i) && !(in && std::abs(n_.elements[i]) <= 1e-9 * largest(n_))) return std::string();
+      }
+      return (flat ? "entry " : row ? "row " : "column ") + std::to_string(line);
+    };
+    if (which.empty()) return "";
+    if (!flat)
+      if (const std::string row = all_in(true); !row.empty()) return row;
+    return all_in(false);
+  }
+  std::vector<std::size_t> differing() const {
+    std::vector<std::size_t> which;
+    for (std::size_t i = 0; i < n_.elements.size() && i < a_.elements.size(); ++i)
+      if (differs(i)) which.push_back(i);
+    return which;
+  }
+  std::string count_of(const std::vector<std::size_t>& which) const {
+    const std::string line = one_line(which);
+    return formatted("%zu of %zu entries differ, the rest agree", which.size(), n_.elements.size()) +
+           (line.empty() ? "" : "; those of " + line);
+  }
+
+  /// Zeros in one row or column, and the rest right: a loop that starts at 1, or ends too early.
+  void bounds() {
+    const std::vector<std::size_t> which = differing();
+    if (n_.elements.size() < 3 || which.size() == n_.elements.size() || one_line(which).empty()) return;
+    for (std::size_t i : which)
+      if (a_.elements[i] != 0) return;
+    find(Cause::NotWritten, "the " + subject_ + " is never written in " + one_line(which) + ": it holds zeros there",
+         count_of(which), "the bounds of the loops: from 0, and below the size");
+  }
+  /// Of a sum over the examples, or over the neurons, the first or the last term is missing.
+  void left_out(const Stage& stage, Role role, const Grid& g) {
+    const bool columns = role == Role::Input;
+    if ((columns && !stage.dense()) || g.rows < 2 || g.columns < (columns ? 2u : 1u)) return;
+    const std::size_t size = columns ? g.columns : g.rows;
+    for (const std::size_t out : {std::size_t{0}, size - 1}) {
+      Grid less = g;
+      for (std::size_t i = 0; i < g.rows; ++i)
+        for (std::size_t j = 0; j < g.columns; ++j)
+          if ((columns ? j : i) == out) less(i, j) = 0;
+      const Grid wrong = assemble(stage, role, less), right = assemble(stage, role, g);
+      if (!equal(wrong, right) && equal(wrong, a_))
+        find(Cause::TermMissing,
+             formatted("the sum of the %s leaves out %s %zu", subject_.c_str(), columns ? "neuron" : "example", out),
+             "without that term one gets exactly your " + subject_ + "; with it, " + error_text(right),
+             std::string("the bounds of the loop over ") + (columns ? "o" : "n") + ": from 0, and below the size");
+    }
+  }
+
   void transposition() {
     if (a_.rows < 2 || a_.columns < 2) return;
     Grid t(a_.rows, a_.columns);  // the elements as those of the transpose
@@ -83,6 +166,19 @@ class Catalogue : Failure {
     if (g.columns != n_.elements.size() || g.rows < 2) return;
     const Grid sum = column_sums(g);
     if (!error(sum)) return;
+    double total = 0;
+    for (double s : sum.elements) total += s;
+    for (const auto& [count, what] :
+         {std::pair(static_cast<double>(g.rows * g.columns), "the mean"),
+          std::pair(static_cast<double>(g.rows), "the sum of all over N"),
+          std::pair(static_cast<double>(g.columns), "the sum of all over the neurons"), std::pair(1.0, "the sum")})
+      if (Grid same(1, g.columns); g.columns > 1) {
+        std::fill(same.elements.begin(), same.elements.end(), total / count);
+        if (equal(same, a_))
+          find(Cause::BiasAveraged, "the " + subject_ + " is taken over all of δ: every neuron gets the same",
+               std::string("it is ") + what + " of δ; the sums of its columns have " + error_text(sum),
+               "dbₒ = Σₙ δₙₒ: over the examples n alone, for each neuron o");
+      }
     for (std::size_t i = 0; i < g.rows; ++i) {
       Grid row(1, g.columns);
       for (std::size_t j = 0; j < g.columns; ++j) row(0, j) = g(i, j);
@@ -113,9 +209,24 @@ class Catalogue : Failure {
                  (guess.cause == Cause::DerivativeMissing ? "" : "; φ′ = " + stage.function->derivative));
       }
       if (*role == Role::Bias) unsummed(g);
+      left_out(stage, *role, g);
       const auto through_transpose = [&](const Stage& above, const Grid& g_above) {
         return above.W.rows == above.W.columns ? product(g_above, transposed(above.W)) : Grid();
       };
+      const Grid* next = i + 1 < chain_.size() ? &chain_[i + 1].W : nullptr;
+      const bool last = *role == Role::Input && stage.dense();
+      if ((last && stage.W.rows == stage.W.columns) || (!last && next && next->rows == next->columns)) {
+        const Grid wrong =
+            last ? g
+                 : assemble(stage, *role,
+                            stage.function->backward(stage.z, stage.y,
+                                                     chain_[i + 1].function->backward(chain_[i + 1].z, chain_[i + 1].y,
+                                                                                      chain_[i + 1].delta)));
+        if (equal(wrong, a_))
+          find(Cause::WeightMissing, "a weight matrix is left out of the chain",
+               "with δ for δ·W one gets exactly your " + subject_ + "; with δ·W it has " + error_text(right),
+               "y = x·Wᵀ + b, so dx = δ·W");
+      }
       if (*role == Role::Input && stage.dense()) {
         if (const Grid wrong = through_transpose(stage, g); !wrong.empty() && equal(wrong, a_))
           find(Cause::Transposed, "the weight in the " + subject_ + " is transposed",
@@ -221,6 +332,15 @@ class Catalogue : Failure {
                where);
       };
       extra(f.backward(x, p, n_), "the derivative of " + f.name + " is on top of δ, which has it already");
+      if (f.name == "σ") {
+        Grid repaired = a_;
+        for (std::size_t i = 0; i < p.elements.size() && i < a_.elements.size(); ++i)
+          repaired.elements[i] *= p.elements[i] * (1 - p.elements[i]);
+        if (a_.elements.size() == p.elements.size())
+          consider(repaired, Cause::DerivativeMissing,
+                   "this is ∂L/∂p: the σ′ = p(1−p) that leads on to the logits is missing",
+                   "multiplying your " + subject_ + " by p(1−p) gives", "∂L/∂z = ∂L/∂p · p(1−p), which comes to p − y");
+      }
       extra(f.backward(x, x, n_),
             "δ has the derivative of " + f.name + " in it, and " + f.name + "'s own backward multiplies again");
       if (!f.elementwise) {  // of the Jacobian the diagonal alone
@@ -234,7 +354,10 @@ class Catalogue : Failure {
   /// In a loss on logits: z − y for φ(z) − y.
   void logits() {
     const Grid x(step_.x), y(step_.target);
-    if (!step_.target.defined() || y.elements.size() != x.elements.size()) return;
+    if (!step_.target.defined() || a_.elements.size() != x.elements.size()) return;
+    right_class_alone();
+    target_missing(x);
+    if (y.elements.size() != x.elements.size()) return;
     const double N = static_cast<double>(std::max<std::size_t>(step_.batch, 1)),
                  M = static_cast<double>(x.elements.size());
     for (const Function& f : functions()) {
@@ -250,6 +373,42 @@ class Catalogue : Failure {
           find(Cause::WrongVariable, "the logits are taken for probabilities: z − y",
                "with p = " + f.name + "(z), p − y gives " + error_text(right),
                "∂L/∂z = p − y with p = " + f.name + "(z)");
+      }
+    }
+  }
+
+  /// Cross-entropy: a δ for the right class and none for the others.
+  void right_class_alone() {
+    if (n_.columns < 2 || n_.rows < 2 || differing().size() != n_.rows * (n_.columns - 1)) return;
+    for (std::size_t i = 0; i < n_.rows; ++i) {
+      std::size_t kept = 0;
+      for (std::size_t j = 0; j < n_.columns; ++j) {
+        if (a_(i, j) == 0) continue;
+        if (differs(i * n_.columns + j) || n_(i, j) > 0) return;  // p − 1 < 0 for the right class
+        ++kept;
+      }
+      if (kept != 1) return;
+    }
+    find(Cause::TermMissing, "only the right class has a δ: those of the others are missing",
+         formatted("one entry of each of the %zu rows is right, the others are 0", n_.rows),
+         "all logits are in log Σ e^z: δ = p − y for every class");
+  }
+  /// p alone, where p − y belongs.
+  void target_missing(const Grid& x) {
+    const double N = static_cast<double>(std::max<std::size_t>(step_.batch, 1));
+    for (const Function& f : functions()) {
+      if (f.name != "σ" && f.name != "softmax") continue;
+      for (const double share : {1.0, 1 / N, 1 / static_cast<double>(x.elements.size())}) {
+        const Grid wrong = multiplied(f.value(x), share);
+        Grid target = wrong;  // p − n/share is a target if its entries are 0 or 1
+        bool is_target = true;
+        for (std::size_t i = 0; i < wrong.elements.size(); ++i) {
+          target.elements[i] = (wrong.elements[i] - n_.elements[i]) / share;
+          is_target = is_target && target.elements[i] > -1e-6 && target.elements[i] < 1 + 1e-6;
+        }
+        if (is_target && equal(wrong, a_) && !error(wrong))
+          find(Cause::TermMissing, "the target is missing: this is p, not p − y",
+               "p = " + f.name + "(z) gives exactly your " + subject_, "δ = p − y: 1 is taken off the right class");
       }
     }
   }
@@ -411,10 +570,26 @@ class Catalogue : Failure {
     for (std::size_t i = 0; i < n_.elements.size() && i < a_.elements.size(); ++i)
       if (!std::isnan(n_.elements[i])) rest += std::pow(a_.elements[i] - c * n_.elements[i], 2);
     const double residual = std::sqrt(rest / nn);
-    return residual < 1e-6
-               ? formatted("it is %.6g times what it should be", c)
-               : formatted("it is not a multiple of what it should be: %.3g times it leaves %.2g of it over", c,
-                           residual);
+    if (residual < 1e-6) return formatted("it is %.6g times what it should be", c) + made_of(c);
+    const std::vector<std::size_t> which = differing();
+    if (which.size() < n_.elements.size()) return count_of(which);
+    return formatted("all %zu entries differ, and not by one factor", n_.elements.size());
+  }
+  /// " (= −1 · C/2)": a constant as what a loss or a layer has at hand, if it is that.
+  std::string made_of(double c) const {
+    std::vector<std::pair<double, std::string>> counts{{static_cast<double>(step_.batch), "N"}};
+    if (n_.rows > 1) counts.push_back({static_cast<double>(n_.columns), "C"});
+    const std::string sign = c < 0 ? "−1 · " : "";
+    for (const auto& [count, name] : counts)
+      for (const auto& [factor, above, below] :
+           {std::tuple(1.0, "", ""), std::tuple(2.0, "2", ""), std::tuple(0.5, "", "/2")}) {
+        if (count < 2) continue;
+        const double k = std::abs(c);
+        if (std::abs(k - factor * count) <= 1e-7 * k) return " (= " + sign + above + name + below + ")";
+        if (std::abs(k - factor / count) <= 1e-7 * k)
+          return " (= " + sign + (factor == 2 ? "2/" + name : factor == 1 ? "1/" + name : "1/(2" + name + ")") + ")";
+      }
+    return "";
   }
 
   std::vector<Diagnosis> findings_;

@@ -122,9 +122,17 @@ std::string to_string(Cause cause) {
     case Cause::RowsOverwritten:
       return "rows overwritten instead of added to";
     case Cause::WrongAxis:
-      return "mean over the wrong axis";
+      return "over the wrong axis";
     case Cause::TermMissing:
-      return "a term of the norm missing";
+      return "a term missing";
+    case Cause::WrongDerivative:
+      return "the wrong derivative";
+    case Cause::JacobianPart:
+      return "a part of the Jacobian missing";
+    case Cause::WeightMissing:
+      return "a weight left out";
+    case Cause::BiasMissing:
+      return "the bias missing";
     case Cause::StateGradientDropped:
       return "cut between two steps";
     case Cause::LastStepOnly:

@@ -44,7 +44,11 @@ enum class Cause {
   BranchMissing,      // dx without the δ of a skip connection
   RowsOverwritten,    // = where += belongs, for an index that comes twice
   WrongAxis,          // a norm's mean taken over more, or the other axis
-  TermMissing,        // a term of a norm's derivative left out
+  TermMissing,        // a term of a sum or of a derivative left out
+  WrongDerivative,    // σ′ for tanh′, the function for its derivative
+  JacobianPart,       // of softmax's Jacobian the diagonal alone, or all but the diagonal
+  WeightMissing,      // a weight matrix left out of the chain
+  BiasMissing,        // a forward without its bias
   // Of sequences.
   StateGradientDropped,  // ∂h_t/∂h_{t−1} left out: backpropagation through time ends at one step
   LastStepOnly,          // the last step's part alone

@@ -70,7 +70,7 @@ class Guards : Failure {
                  "every difference of the forward is 0, the backward says otherwise", "the values that go in");
     if (zero(a_.elements))
       return say(Cause::ZeroGradient, "the " + subject_ + " is zero everywhere",
-                 formatted("it should go up to %.3g", largest(n_)), "is it computed at all?");
+                 formatted("it should go up to %.3g", largest(n_)), "is it computed at all? A division of whole numbers, 1/2, gives 0");
     if (compared == 0 || (compared < 3 && n_.elements.size() >= 10))
       return say(Cause::TooFew, "too few entries could be compared to say what is wrong",
                  formatted("%zu of %zu", compared, n_.elements.size()), "another x, away from the kinks");

@@ -130,6 +130,19 @@ const std::vector<Function>& functions() {
         elementwise("Softsign", "1/(1 + |z|)²", f::Softsign{}),
         elementwise("Mish", "t + z(1 − t²)σ(z)", f::Mish{})};
     all[0].wrong.clear();
+    const auto of_y = [](double (*f)(double)) { return [f](const Grid&, const Grid& y) { return each(y, f); }; };
+    const auto y_alone = of_y([](double y) { return y; }), rest_alone = of_y([](double y) { return 1 - y; });
+    constexpr Cause wrong = Cause::WrongDerivative;
+    all[1].wrong.push_back({"1 − y², which is tanh′", of_y([](double y) { return 1 - y * y; }),
+                            "the derivative of tanh stands where that of σ belongs: y(1−y)", wrong});
+    all[1].wrong.push_back({"δ∘y", y_alone, "half of σ′ = y(1−y) is missing: the factor 1 − y", wrong});
+    all[1].wrong.push_back({"δ∘(1 − y)", rest_alone, "half of σ′ = y(1−y) is missing: the factor y", wrong});
+    all[2].wrong.push_back({"y(1−y), which is σ′", of_y([](double y) { return y * (1 - y); }),
+                            "the derivative of σ stands where that of tanh belongs: 1 − y²", wrong});
+    all[2].wrong.push_back({"δ∘y", y_alone, "tanh itself stands where its derivative belongs: 1 − y²", wrong});
+    all[2].wrong.push_back({"δ∘(1 − y)", rest_alone, "tanh′ = 1 − y²: the square is missing", wrong});
+    all[3].wrong.push_back(
+        {"δ∘ReLU(z)", y_alone, "ReLU itself stands where its derivative belongs: the mask [z > 0]", wrong});
     Function rows;
     rows.name = "softmax";
     rows.derivative = "the Jacobian y(δ − Σδy)";
@@ -224,6 +237,28 @@ Grid assemble(const Stage& stage, Role role, const Grid& g) {
   return stage.weight_is_transposed ? transposed(dW) : dW;
 }
 
+namespace {
+
+/// Of dzᵢ = yᵢ(δᵢ − Σⱼ δⱼyⱼ) a part.
+void softmax_guesses(const Stage& stage, std::vector<Guess>& guesses) {
+  const Grid &y = stage.y, &delta = stage.delta;
+  const Grid slope = each(y, [](double v) { return v * (1 - v); }), first = times(delta, y);
+  Grid second = softmax_backward(y, delta);
+  for (std::size_t i = 0; i < second.elements.size(); ++i) second.elements[i] -= first.elements[i];
+  guesses.push_back({Cause::JacobianPart, times(delta, slope), "only the diagonal of softmax's Jacobian is there",
+                     "δ∘y(1−y), as if every output had an input of its own,"});
+  guesses.push_back({Cause::JacobianPart, first, "the sum in softmax's derivative is missing: − y·Σδy", "δ∘y alone"});
+  guesses.push_back(
+      {Cause::JacobianPart, second, "the diagonal of softmax's Jacobian is missing: + δ∘y", "−y·Σδy alone"});
+  guesses.push_back({Cause::UpstreamIgnored, slope, "the δ that comes from above is ignored, and all but the diagonal",
+                     "y(1−y) alone"});
+  guesses.push_back({Cause::WrongAxis, transposed(softmax_backward(transposed(y), transposed(delta))),
+                     "the sum in softmax's derivative runs over the wrong dimension: over the examples",
+                     "a sum over the column"});
+}
+
+}  // namespace
+
 std::vector<Guess> wrong_guesses(const Stage& stage) {
   const Function& f = *stage.function;
   Grid ones = stage.delta;
@@ -245,9 +280,12 @@ std::vector<Guess> wrong_guesses(const Stage& stage) {
                      "the derivative of " + f.name + " is there twice: " + f.derivative,
                      f.derivative + " applied twice"});
   for (const Function::Wrong& wrong : f.wrong)
-    guesses.push_back({Cause::WrongVariable, times(stage.delta, wrong.derivative(stage.z, stage.y)),
-                       "the derivative of " + f.name + " is taken of the wrong variable; it is " + f.derivative,
+    guesses.push_back({wrong.cause, times(stage.delta, wrong.derivative(stage.z, stage.y)),
+                       wrong.what.empty()
+                           ? "the derivative of " + f.name + " is taken of the wrong variable; it is " + f.derivative
+                           : wrong.what,
                        wrong.formula});
+  if (f.name == "softmax") softmax_guesses(stage, guesses);
   return guesses;
 }
 

@@ -38,6 +38,8 @@ struct Function {
   struct Wrong {
     std::string formula;
     std::function<Grid(const Grid& z, const Grid& y)> derivative;
+    std::string what = {};  // where it is no question of the variable
+    Cause cause = Cause::WrongVariable;
   };
   std::vector<Wrong> wrong = {};
 };
