@@ -11,13 +11,13 @@ struct ConvolutionShape {
   std::size_t batch, channels, filters, groups;
   formulas::Axis rows, columns;
 
-  std::size_t group_channels() const { return channels / groups; }
-  std::size_t group_filters() const { return filters / groups; }
-  std::size_t in_plane() const { return rows.in * columns.in; }
-  std::size_t out_plane() const { return rows.out * columns.out; }
-  std::size_t taps() const { return rows.kernel * columns.kernel; }
+  constexpr std::size_t group_channels() const { return channels / groups; }
+  constexpr std::size_t group_filters() const { return filters / groups; }
+  constexpr std::size_t in_plane() const { return rows.in * columns.in; }
+  constexpr std::size_t out_plane() const { return rows.out * columns.out; }
+  constexpr std::size_t taps() const { return rows.kernel * columns.kernel; }
   /// Weights of one filter: the terms of one output.
-  std::size_t terms() const { return group_channels() * taps(); }
+  constexpr std::size_t terms() const { return group_channels() * taps(); }
 };
 
 /// With h = i·s + u·d − p and w = j·s + v·d − p (formulas/windows.hpp); what lies outside of x is 0.

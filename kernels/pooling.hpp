@@ -10,8 +10,8 @@ struct PoolingShape {
   std::size_t planes;
   formulas::Axis rows, columns;
 
-  std::size_t in_plane() const { return rows.in * columns.in; }
-  std::size_t out_plane() const { return rows.out * columns.out; }
+  constexpr std::size_t in_plane() const { return rows.in * columns.in; }
+  constexpr std::size_t out_plane() const { return rows.out * columns.out; }
 };
 
 template <class T>
