@@ -13,6 +13,8 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
+/// Below the least normal number the last digit does not shrink with the value.
+constexpr double least_digit = 4 * std::numeric_limits<double>::denorm_min();
 
 }  // namespace
 
@@ -186,7 +188,8 @@ class TermNoise {
       // One that does not move here though it does far away may have lost more than its own digits.
       const double size = still ? far_[i] : std::max({std::abs(d.above[i]), std::abs(d.below[i]), std::abs(here_[i])});
       if (!still) far_[i] = std::max(far_[i], std::abs(here_[i]));
-      sum += std::max(epsilon * size, measured_.empty() ? 0.0 : 2 * measured_[i]);  // measured: a mean of squares
+      sum += std::max(
+          {epsilon * size, least_digit, measured_.empty() ? 0.0 : 2 * measured_[i]});  // measured: a mean of squares
     }
     return moves ? sum : unmoved;  // where nothing moves (a saturated network), any term may hide what does
   }
