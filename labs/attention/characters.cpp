@@ -92,11 +92,11 @@ void maps(Lab& lab, Model& model, const Alphabet& alphabet, const std::vector<st
     for (std::size_t h = 0; h < heads; ++h) {
       const Tensor<double> of_head = P.rows(h * length, (h + 1) * length);
       const std::string name = "layer " + std::to_string(l + 1) + ", head " + std::to_string(h + 1);
-      std::vector<double> z(length * length);  // row 0 above
+      std::vector<double> z(length * length);
       double back = 0;
       for (std::size_t i = 0; i < length; ++i)
         for (std::size_t j = 0; j < length; ++j) {
-          z[(length - 1 - i) * length + j] = of_head.item(i, j);
+          z[i * length + j] = of_head.item(i, j);
           back += of_head.item(i, j) * static_cast<double>(i - std::min(i, j)) / static_cast<double>(length);
         }
       plots.emplace_back(name, "looks at", "position");
