@@ -37,8 +37,8 @@ struct ElmanCell {
     return {{h}, h, h};
   }
   template <class V>
-  HANDGRAD_HOST_DEVICE static CellGradient<V, 1> backward(const V* gates, V, V, V, V dh, V dc) {
-    const V dp = dh * F{}.derivative(gates[0], gates[0]);
+  HANDGRAD_HOST_DEVICE static CellGradient<V, 1> backward(const V* gate, V, V, V, V dh, V dc) {
+    const V dp = dh * F{}.derivative(gate[0], gate[0]);
     return {{dp}, dp, dh, dc};
   }
 };
@@ -60,8 +60,8 @@ struct LSTMCell {
     return {{i, f, g, o}, c, o * Tanh{}.value(c)};
   }
   template <class V>
-  HANDGRAD_HOST_DEVICE static CellGradient<V, 4> backward(const V* gates, V c, V c_before, V, V dh, V dc_after) {
-    const V i = gates[0], f = gates[1], g = gates[2], o = gates[3], one = constant<V>(1), t = Tanh{}.value(c);
+  HANDGRAD_HOST_DEVICE static CellGradient<V, 4> backward(const V* gate, V c, V c_before, V, V dh, V dc_after) {
+    const V i = gate[0], f = gate[1], g = gate[2], o = gate[3], one = constant<V>(1), t = Tanh{}.value(c);
     const V dc = dc_after + dh * o * (one - t * t);
     const V dp_o = dh * t * o * (one - o);
     return {{dc * g * i * (one - i), dc * c_before * f * (one - f), dc * i * (one - g * g), dp_o}, dp_o, dh, dc * f};
@@ -82,8 +82,8 @@ struct GRUCell {
     return {{r, z, n}, q[2], (constant<V>(1) - z) * n + z * h_before};
   }
   template <class V>
-  HANDGRAD_HOST_DEVICE static CellGradient<V, 3> backward(const V* gates, V q, V, V h_before, V dh, V dc) {
-    const V r = gates[0], z = gates[1], n = gates[2], one = constant<V>(1);
+  HANDGRAD_HOST_DEVICE static CellGradient<V, 3> backward(const V* gate, V q, V, V h_before, V dh, V dc) {
+    const V r = gate[0], z = gate[1], n = gate[2], one = constant<V>(1);
     const V dp = dh * (one - z) * (one - n * n);
     return {{dp * q * r * (one - r), dh * (h_before - n) * z * (one - z), dp}, dp * r, dh * z, dc};
   }
