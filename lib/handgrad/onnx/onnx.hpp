@@ -20,6 +20,8 @@ struct OnnxOptions {
 ///
 ///     write_onnx("net.onnx", net, {1, 784});      // input `x`, output `y`, any number of rows
 ///
+/// A key_padding_mask belongs to a batch, not to the network: it is not written.
+///
 /// `example` is the shape of an input. The input is int64 where the network takes indices. Throws ValueError naming a
 /// layer that cannot be written, ShapeError where the network does not take the shape, IoError.
 template <class T>
