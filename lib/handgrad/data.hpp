@@ -1,5 +1,5 @@
 #pragma once
-/// Data: read, made, split, scaled, loaded in batches.
+/// Reading, generating, splitting, scaling and batching data.
 #include "handgrad/data/csv.hpp"
 #include "handgrad/data/dataset.hpp"
 #include "handgrad/data/distributed_sampler.hpp"

@@ -1,5 +1,5 @@
 #pragma once
-/// Training on several ranks: threads here, processes with MPI.
+/// Training on several ranks: threads of one process here, processes with MPI.
 #include "handgrad/distributed/communicator.hpp"
 #include "handgrad/distributed/data_parallel.hpp"
 #include "handgrad/distributed/in_process.hpp"

@@ -1,5 +1,5 @@
 #pragma once
-/// Weights and arrays in files.
+/// Reading and writing weights and arrays.
 #include "handgrad/io/npy.hpp"
 #include "handgrad/io/npz.hpp"
 #include "handgrad/io/safetensors.hpp"

@@ -1,4 +1,4 @@
 #pragma once
-/// What a step records.
+/// Recording a training step.
 #include "handgrad/trace/derivation.hpp"
 #include "handgrad/trace/recorder.hpp"

@@ -11,7 +11,7 @@ namespace {
 
 bool close(double a, double b) { return std::abs(a - b) <= 1e-10 * (1e-3 + std::abs(b)); }
 
-/// x·Wᵀ + b, b empty for none.
+/// x·Wᵀ + b; an empty b means no bias.
 Grid linear(const Grid& x, const Grid& W, const Grid& b) {
   Grid y = product(x, transposed(W));
   if (!b.empty())
@@ -20,7 +20,7 @@ Grid linear(const Grid& x, const Grid& W, const Grid& b) {
   return y;
 }
 
-/// Columns first … first + n − 1, and rows.
+/// The n columns from `first`, and likewise rows.
 Grid columns_of(const Grid& a, std::size_t first, std::size_t n) {
   Grid part(a.rows, n);
   for (std::size_t i = 0; i < a.rows; ++i)
@@ -46,7 +46,7 @@ struct Pair {
   Grid W, b;
 };
 
-/// Weights with the bias that follows each; nothing where it is something else.
+/// The weights, each with its bias; empty if any parameter fits neither.
 std::vector<Pair> pairs_of(const GradientStep& step) {
   std::vector<Pair> pairs;
   for (const auto& [name, value] : step.parameters) {
@@ -60,18 +60,18 @@ std::vector<Pair> pairs_of(const GradientStep& step) {
   return pairs;
 }
 
-/// What a backward does wrong.
+/// What a faulty backward does.
 struct Variant {
   std::array<double, 2> power{1, 1};  // of τ in dQ and in dK
   enum Softmax { Right, NoSum, Diagonal } softmax = Right;
-  bool unmasked = false;                       // P computed again without M
-  std::array<bool, 3> used{true, true, true};  // of the uses of x, in dx
-  int head = -1;                               // the only head whose dx counts
+  bool unmasked = false;                       // P recomputed without M
+  std::array<bool, 3> used{true, true, true};  // which uses of x count in dx
+  int head = -1;                               // the only head that counts in dx, or −1
 };
 
 class Attention {
  public:
-  /// Throws nothing; `found()` says whether the step is one.
+  /// Never throws; `found()` says whether the step is attention.
   explicit Attention(const GradientStep& step) {
     if (!step.x.defined() || !step.y.defined() || !step.dy.defined() || step.x.rank() < 2 || step.x.rank() > 3) return;
     if (step.x.numel() > 20'000 || step.y.rank() != step.x.rank()) return;
@@ -148,7 +148,7 @@ class Attention {
     return g;
   }
 
-  /// The part of the gradients that belongs to a tensor of these values.
+  /// The part of the gradients that belongs to the tensor with these values.
   Grid of(const Gradients& g, const std::vector<double>& tensor, bool is_input) const {
     if (is_input) return g.dx;
     if (tensor == out_.W.elements) return g.dW_out;
@@ -230,7 +230,7 @@ class Attention {
     }
   }
 
-  /// Which layout, heads and mask give y. The end of each sequence is sought by itself.
+  /// Finds the layout, heads and mask that give y; each sequence's end is sought separately.
   void search(const Shape& shape) {
     for (const bool batch_first : {true, false}) {
       batch_first_ = batch_first;

@@ -1,6 +1,6 @@
 #pragma once
-// Inside check/: recognises attention, and linear heads side by side, by their values, and rebuilds their gradients
-// with and without the mistakes of the catalogue.
+// Inside check/: recognises attention and parallel linear heads by their values, and rebuilds their gradients with and
+// without the catalogue's mistakes.
 #include <string>
 #include <vector>
 
@@ -8,20 +8,20 @@
 
 namespace handgrad::detail {
 
-/// The gradient of one tensor, rightly and wrongly.
+/// The gradient of one tensor, right and with each mistake.
 struct BranchGuess {
   Cause cause = Cause::None;
   Grid right, wrong;
   std::string what, formula, derivative;
 };
 
-/// Of the tensor with these values, the input or a parameter, if the step is self-attention: y = softmax(τ·Q·Kᵀ + M)·V,
-/// or that times a last weight, in any number of heads, for one sequence (T×E) or several, (N, T, E) or (T, N, E); Q, K
-/// and V from x by weights of their own or by one above the other, with biases or without; M causal or hiding the ends
-/// of sequences.
+/// For the tensor with these values (the input or a parameter), if the step is self-attention: y = softmax(τ·Q·Kᵀ +
+/// M)·V, optionally times an output weight, with any number of heads, for one sequence (T×E) or a batch, (N, T, E) or
+/// (T, N, E). Q, K and V come from x through separate or stacked weights, with or without biases; M is causal or hides
+/// padding.
 std::vector<BranchGuess> attention_guesses(const GradientStep& step, const std::vector<double>& tensor, bool is_input);
 
-/// Of the input, if the step is several Linear heads side by side: y = [x·W₁ᵀ + b₁, x·W₂ᵀ + b₂, …].
+/// For the input, if the step is several Linear heads side by side: y = [x·W₁ᵀ + b₁, x·W₂ᵀ + b₂, …].
 std::vector<BranchGuess> head_guesses(const GradientStep& step);
 
 }  // namespace handgrad::detail

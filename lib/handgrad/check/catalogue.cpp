@@ -8,7 +8,7 @@ namespace handgrad::detail {
 
 namespace {
 
-/// The mistakes that learners make, each with its repair.
+/// The mistakes learners make, each with its repair.
 class Catalogue : Failure {
  public:
   using Failure::Failure;
@@ -68,7 +68,7 @@ class Catalogue : Failure {
     }
   }
 
-  /// Two repairs at once, of which one is the sign.
+  /// Two mistakes at once, one of them the sign.
   void sign_and_more() {
     const double N = static_cast<double>(step_.batch), M = static_cast<double>(step_.x.numel());
     const std::string sign = "the sign of the " + subject_ + " is wrong, and it is ";
@@ -91,7 +91,7 @@ class Catalogue : Failure {
     const double a = a_.elements[i], n = n_.elements[i];
     return !std::isnan(n) && std::abs(a - n) > std::max(tolerance_ * (std::abs(a) + std::abs(n)), 1e-9 * largest(n_));
   }
-  /// Those that differ, if they are exactly one row or one column (of what is not 0 anyway): "row 0".
+  /// "row 0", if exactly one row or column differs (not counting entries that are 0 anyway).
   std::string one_line(const std::vector<std::size_t>& which) const {
     const bool flat = n_.rows == 1;
     const auto all_in = [&](bool row) {
@@ -119,7 +119,7 @@ class Catalogue : Failure {
            (line.empty() ? "" : "; those of " + line);
   }
 
-  /// Zeros in one row or column, and the rest right: a loop that starts at 1, or ends too early.
+  /// Zeros in one row or column, the rest right: a loop that starts at 1 or ends too early.
   void bounds() {
     const std::vector<std::size_t> which = differing();
     if (n_.elements.size() < 3 || which.size() == n_.elements.size() || one_line(which).empty()) return;
@@ -128,7 +128,7 @@ class Catalogue : Failure {
     find(Cause::NotWritten, "the " + subject_ + " is never written in " + one_line(which) + ": it holds zeros there",
          count_of(which), "the bounds of the loops: from 0, and below the size");
   }
-  /// Of a sum over the examples, or over the neurons, the first or the last term is missing.
+  /// A sum over examples or neurons lacks its first or last term.
   void left_out(const Stage& stage, Role role, const Grid& g) {
     const bool columns = role == Role::Input;
     if ((columns && !stage.dense()) || g.rows < 2 || g.columns < (columns ? 2u : 1u)) return;
@@ -156,7 +156,7 @@ class Catalogue : Failure {
              "the order of the product: dW = δᵀ·x (out×in)");
   }
 
-  /// Bias gradients that arrive as (N × out) are caught by their shape; here it is one row of δ.
+  /// Bias gradients of shape (N × out) are caught by their shape; here it is a single row of δ.
   void unsummed() {
     if (!step_.dy.defined() || step_.batch < 2) return;
     unsummed(Grid(step_.dy));
@@ -196,7 +196,7 @@ class Catalogue : Failure {
       if (!role) continue;
       const Grid g = stage.function->backward(stage.z, stage.y, stage.delta);
       const Grid right = assemble(stage, *role, g);
-      if (!error(right)) continue;  // not what this stage is
+      if (!error(right)) continue;  // another kind of stage
       const bool plain = !stage.dense();
       for (const Guess& guess : wrong_guesses(stage)) {
         if (!equal(assemble(stage, *role, guess.g), a_)) continue;
@@ -242,7 +242,7 @@ class Catalogue : Failure {
     }
   }
 
-  /// Any layer at all: the backward is linear in δ, so what it gives when it ignores δ are the differences of Σy.
+  /// For any layer: the backward is linear in δ, so if it ignores δ, it gives the derivative of Σy.
   void upstream() {
     if (!t_.probes.numeric_of_ones.defined() || !step_.dy.defined()) return;
     const Grid ones(t_.probes.numeric_of_ones), dy(step_.dy);
@@ -259,7 +259,7 @@ class Catalogue : Failure {
            "dz = δ ∘ φ′(z)");
   }
 
-  /// y = s∘x with s = 0 or k, and not by the sign of x: what a dropout with its mask does.
+  /// y = s∘x with each s 0 or k, whatever the sign of x: dropout with its mask.
   struct Drop {
     Grid s;
     double k = 0;
@@ -302,7 +302,7 @@ class Catalogue : Failure {
            formatted("multiplying your %s by %.4g gives ", subject_.c_str(), drop->k) + error_text(right), where);
   }
 
-  /// In a loss: (N) against (N, 1), which broadcasting makes N×N.
+  /// Losses: (N) against (N, 1), which broadcasts to N×N.
   void pairing() {
     const GradientProbes& p = t_.probes;
     if (p.numeric_by_rows.defined()) {
@@ -318,7 +318,7 @@ class Catalogue : Failure {
     }
   }
 
-  /// In a loss: the derivative of the activation before it, which δ = p − y has in it already.
+  /// Losses: the derivative of the preceding activation, which δ = p − y already contains.
   void extra_derivative() {
     const Grid x(step_.x);
     if (!step_.target.defined() || x.elements.size() != n_.elements.size()) return;
@@ -343,7 +343,7 @@ class Catalogue : Failure {
       }
       extra(f.backward(x, x, n_),
             "δ has the derivative of " + f.name + " in it, and " + f.name + "'s own backward multiplies again");
-      if (!f.elementwise) {  // of the Jacobian the diagonal alone
+      if (!f.elementwise) {  // only the diagonal of the Jacobian
         Grid diagonal = n_;
         for (std::size_t i = 0; i < p.elements.size(); ++i) diagonal.elements[i] *= p.elements[i] * (1 - p.elements[i]);
         extra(diagonal, "p(1−p) is on top of δ = p − y, which has the derivative of " + f.name + " already");
@@ -351,7 +351,7 @@ class Catalogue : Failure {
     }
   }
 
-  /// In a loss on logits: z − y for φ(z) − y.
+  /// Losses on logits: z − y instead of φ(z) − y.
   void logits() {
     const Grid x(step_.x), y(step_.target);
     if (!step_.target.defined() || a_.elements.size() != x.elements.size()) return;
@@ -377,7 +377,7 @@ class Catalogue : Failure {
     }
   }
 
-  /// Cross-entropy: a δ for the right class and none for the others.
+  /// Cross-entropy: δ only for the right class.
   void right_class_alone() {
     if (n_.columns < 2 || n_.rows < 2 || differing().size() != n_.rows * (n_.columns - 1)) return;
     for (std::size_t i = 0; i < n_.rows; ++i) {
@@ -393,7 +393,7 @@ class Catalogue : Failure {
          formatted("one entry of each of the %zu rows is right, the others are 0", n_.rows),
          "all logits are in log Σ e^z: δ = p − y for every class");
   }
-  /// p alone, where p − y belongs.
+  /// p instead of p − y.
   void target_missing(const Grid& x) {
     const double N = static_cast<double>(std::max<std::size_t>(step_.batch, 1));
     for (const Function& f : functions()) {
@@ -413,11 +413,11 @@ class Catalogue : Failure {
     }
   }
 
-  /// n − a = c·w: one free number, so it takes a few entries to say so.
+  /// n − a = c·w: c is free, so it takes several entries to be sure.
   void weight_decay() {
     if (is_input() || step_.target.defined() || a_.elements.size() < 3) return;
     const Grid w(t_.value);
-    if (w.elements.size() != a_.elements.size()) return;  // it is no tensor's gradient but a value
+    if (w.elements.size() != a_.elements.size()) return;  // a value's gradient, not a tensor's
     double above = 0, below = 0;
     for (std::size_t i = 0; i < w.elements.size(); ++i) {
       if (std::isnan(n_.elements[i])) return;
@@ -467,7 +467,7 @@ class Catalogue : Failure {
          "dE[k] = Σₜ δₜ over all t with xₜ = k: +=, not =");
   }
 
-  /// y = γ∘x̂ + β with x̂ normalised over a row or over the batch.
+  /// y = γ∘x̂ + β with x̂ normalised over rows or over the batch.
   void norms() {
     if (!is_input() || !step_.y.defined() || !step_.dy.defined()) return;
     for (const NormGuess& guess : norm_guesses(step_)) {
@@ -478,7 +478,7 @@ class Catalogue : Failure {
     }
   }
 
-  /// The check's first forward has one row more than the one that is judged.
+  /// The check's first forward has one row more than the one under test.
   void earlier_batch() {
     const double N = static_cast<double>(step_.batch);
     if (N > 1)
@@ -487,7 +487,6 @@ class Catalogue : Failure {
              "what is kept of a batch must be of the last forward");
   }
 
-  /// A recurrent layer.
   void sequences() {
     for (const SequenceGuess& guess : sequence_guesses(step_, t_.value)) {
       if (!error(guess.right) || !equal(guess.wrong, a_)) continue;
@@ -496,7 +495,6 @@ class Catalogue : Failure {
     }
   }
 
-  /// A convolution, or a pooling.
   void windows() {
     if (!is_input() && t_.shape.rank() < 3) return;
     for (const NormGuess& guess : window_guesses(step_, is_input())) {
@@ -507,9 +505,8 @@ class Catalogue : Failure {
     }
   }
 
-  /// Attention, and heads side by side.
   void attention() {
-    // A bias of the keys has no gradient: it adds the same to all scores of a row.
+    // A key bias has no gradient: it adds the same to all scores of a row.
     const auto nothing = [&](const Grid& g) { return largest(g) <= 1e-9 * largest(a_); };
     const auto name = [&](const std::vector<BranchGuess>& guesses) {
       for (const BranchGuess& guess : guesses) {
@@ -575,7 +572,7 @@ class Catalogue : Failure {
     if (which.size() < n_.elements.size()) return count_of(which);
     return formatted("all %zu entries differ, and not by one factor", n_.elements.size());
   }
-  /// " (= −1 · C/2)": a constant as what a loss or a layer has at hand, if it is that.
+  /// " (= −1 · C/2)": a constant expressed in the sizes of the loss or layer, if it can be.
   std::string made_of(double c) const {
     std::vector<std::pair<double, std::string>> counts{{static_cast<double>(step_.batch), "N"}};
     if (n_.rows > 1) counts.push_back({static_cast<double>(n_.columns), "C"});

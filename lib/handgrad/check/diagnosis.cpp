@@ -13,7 +13,7 @@ using detail::zero;
 namespace {
 
 Diagnosis inconclusive(const GradientReport& report) {
-  for (const GradientReport& part : report.parts)  // nearest to the fault
+  for (const GradientReport& part : report.parts)  // the nearest to the fault
     for (const TensorReport& t : part.tensors)
       if (t.found.named()) return inconclusive(part);
   for (const TensorReport& t : report.tensors) {
@@ -33,7 +33,7 @@ Diagnosis inconclusive(const GradientReport& report) {
   return {};
 }
 
-/// In forward order, the first part whose output is not finite.
+/// The first part, in forward order, whose output is not finite.
 const GradientReport* first_not_finite(const GradientReport& report) {
   for (std::size_t i = report.parts.size(); i-- > 0;) {
     const GradientReport& part = report.parts[i];

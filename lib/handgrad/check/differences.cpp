@@ -13,7 +13,7 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
-/// Below the least normal number the last digit does not shrink with the value.
+/// Below the smallest normal number the last digit no longer shrinks with the value.
 constexpr double least_digit = 4 * std::numeric_limits<double>::denorm_min();
 
 }  // namespace
@@ -82,7 +82,7 @@ Differencer::Place Differencer::at(const Line& line, double shift) {
   try {
     place.terms = terms_(place.sides);
     place.exists = all_finite(place.terms) && place.terms.size() == here_.size();
-  } catch (const std::exception&) {  // what is refused lies outside the domain
+  } catch (const std::exception&) {  // outside the domain
   }
   put(0);
   return place;
@@ -115,7 +115,7 @@ Difference Differencer::central(const Line& line, double h) {
   d.outside_below = !below.exists;
   d.kink = above.exists && below.exists && above.sides != below.sides;
   if (!d.usable()) return d;
-  // Over what the machine made of ±h, not over what was asked for.
+  // Divide by the step actually taken after rounding, not the one requested.
   const double x = original_[line.index], width = line.signs ? 2 * h : (x + h) - (x - h);
   d.by_term.resize(here_.size());
   double sum = 0;
@@ -167,12 +167,12 @@ double Differencer::quick(const Line& line, double h) {
 
 namespace {
 
-/// How far off a sum of the terms that depend on what is moved may be: their last digits, or what was measured.
+/// The possible error in the sum of the terms that depend on the moved entry: their last digits, or the measured noise.
 class TermNoise {
  public:
   TermNoise(const Values& here, const Values& measured) : here_(here), measured_(measured), far_(here.size(), -1) {}
 
-  /// Small steps drown in a term's last digit: what depends on the entry shows in larger ones.
+  /// Small steps are lost in a term's last digit; larger ones show whether it depends on the entry.
   void look_far(const Values& moved) {
     for (std::size_t i = 0; i < moved.size(); ++i)
       if (moved[i] != here_[i]) far_[i] = std::max({far_[i], std::abs(moved[i]), std::abs(here_[i])});
@@ -185,29 +185,29 @@ class TermNoise {
       unmoved += epsilon * std::abs(here_[i]);
       if (still && far_[i] < 0) continue;
       moves = true;
-      // One that does not move here though it does far away may have lost more than its own digits.
+      // A term that moves only under larger steps may have lost more than its own digits.
       const double size = still ? far_[i] : std::max({std::abs(d.above[i]), std::abs(d.below[i]), std::abs(here_[i])});
       if (!still) far_[i] = std::max(far_[i], std::abs(here_[i]));
       sum += std::max(
-          {epsilon * size, least_digit, measured_.empty() ? 0.0 : 2 * measured_[i]});  // measured: a mean of squares
+          {epsilon * size, least_digit, measured_.empty() ? 0.0 : 2 * measured_[i]});  // measured is a root mean square
     }
-    return moves ? sum : unmoved;  // where nothing moves (a saturated network), any term may hide what does
+    return moves ? sum : unmoved;  // if nothing moves (a saturated network), any term may hide a dependence
   }
 
  private:
   const Values& here_;
   const Values& measured_;
-  Values far_;  // the largest value that was seen; −1 where a term has not been seen to depend
+  Values far_;  // the largest value seen; −1 for a term not seen to depend on the entry
 };
 
-/// What one step of the sweep said.
+/// The result of one step of the sweep.
 struct Level {
   double h = 0, value = 0, noise = 0;
-  double moved = 0;  // since the step before
+  double moved = 0;  // since the previous step
 };
 constexpr double safety = 4;
 
-/// The level with the least uncertainty among those that agree with all below them. Are all of them?
+/// Picks the least uncertain level among those that agree with all below them; returns whether all do.
 bool settle(const std::vector<Level>& levels, double scatter, Estimate& best) {
   double low = -infinity, high = infinity;
   best.uncertainty = infinity;
@@ -221,7 +221,7 @@ bool settle(const std::vector<Level>& levels, double scatter, Estimate& best) {
   return true;
 }
 
-/// D(h) = S′ + c·h² + …, so (16·D(h) − D(4h))/15 is free of the h²; term by term.
+/// D(h) = S′ + c·h² + …, so (16·D(h) − D(4h))/15 cancels h²; term by term.
 Values extrapolated(const Difference& near, const Difference& far) {
   Values by_term = near.by_term;
   if (far.usable())
@@ -237,7 +237,7 @@ double distance(const Values& a, const Values& b) {
 
 }  // namespace
 
-/// |S(h) + S(−h) − 2S(0)|, term by term: nothing where S is linear.
+/// |S(h) + S(−h) − 2S(0)|, term by term: 0 where S is linear.
 double Differencer::bend(const Difference& d) const {
   double sum = 0;
   for (std::size_t i = 0; i < here_.size(); ++i) sum += std::abs((d.above[i] - here_[i]) + (d.below[i] - here_[i]));
@@ -258,7 +258,7 @@ Estimate Differencer::estimate(const Line& line, const Values& term_noise,
     for (; !d.usable() && h > smallest; d = central(line, h)) h = std::max(smallest, h / 64);
     if (d.usable()) {
       scale = h;
-      d = central(line, h = std::max(smallest, h * 0x1p-18));  // well away from what was in the way
+      d = central(line, h = std::max(smallest, h * 0x1p-18));  // well away from the obstacle
     } else {
       h = first;
     }
@@ -292,9 +292,9 @@ Estimate Differencer::estimate(const Line& line, const Values& term_noise,
     level.h = h;
     level.value = next.usable() ? d.value + (d.value - next.value) / 15 : d.value;
     level.noise = (one_sided ? 4 : 1) * noise_of(d);
-    // Term by term: what curvature does to one must not hide behind what it does to another.
+    // Term by term: the curvature of one must not cancel that of another.
     level.moved = distance(by_term, before.empty() ? d.by_term : before);
-    // At the smallest steps it is rounding that moves the value, however small the terms made it look.
+    // At the smallest steps it is rounding that moves the value, however small the terms suggest it is.
     if (k < noisy_levels) scatter = std::max(scatter, level.moved * h / 4);
     levels.push_back(level);
     const double rounding = safety * std::max(level.noise, scatter) / h;

@@ -1,5 +1,5 @@
 #pragma once
-// Inside check/: one tensor that fails, and what the guards and the catalogue ask about it.
+// Inside check/: one failing tensor, and what the guards and the catalogue ask about it.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -23,14 +23,13 @@ std::string formatted(const char* format, A... values) {
 bool finite(const Tensor<double>& tensor);
 bool zero(const std::vector<double>& elements);
 
-/// How far a repaired gradient is from the differences: the worst relative error, leaving out what lies within the
-/// rounding of the whole tensor, or within what the differences are uncertain by. Nothing where they cannot be
-/// compared.
+/// The worst relative error of a repaired gradient against the differences, leaving out entries within the tensor's
+/// rounding or the differences' uncertainty. Empty if the two cannot be compared.
 std::optional<double> error_of(const Grid& repaired, const Grid& numeric, const Grid& uncertainty = {});
 
-/// What is no formula's fault: it is said first, and then no formula is blamed.
+/// Faults that are not a formula's; they come first, and then no formula is blamed.
 std::optional<Diagnosis> not_a_formula(const GradientReport& report, const TensorReport& tensor);
-/// The cause whose repair makes the gradient pass, if there is exactly one.
+/// The cause whose repair makes the gradient pass, if exactly one does.
 Diagnosis from_catalogue(const GradientReport& report, const TensorReport& tensor);
 
 class Failure {
@@ -51,7 +50,7 @@ class Failure {
   bool is_input() const {
     return step_.x.defined() && t_.value.shape() == step_.x.shape() && t_.value.to_vector() == step_.x.to_vector();
   }
-  /// Is the right gradient the sum of the rows of what comes from above?
+  /// Whether the right gradient is the sum of the rows of the upstream gradient.
   bool is_bias() const {
     if (t_.shape.rank() > 1 || is_input()) return false;
     if (step_.dy.defined() && error(column_sums(rows_like(Grid(step_.dy))))) return true;
@@ -59,12 +58,12 @@ class Failure {
       if (role_in(chain_[i], i) == Role::Bias) return true;
     return false;
   }
-  /// A neuron's δ (N) has a row for each example, too.
+  /// A neuron's δ (N) counts as one row per example.
   Grid rows_like(Grid g) const {
     if (g.rows == 1 && n_.elements.size() == 1) std::swap(g.rows, g.columns);
     return g;
   }
-  /// Is another gradient wrong by the same constant?
+  /// Whether another gradient is wrong by the same constant.
   bool others_too(double c) const {
     return std::any_of(report_.tensors.begin(), report_.tensors.end(), [&](const TensorReport& other) {
       if (&other == &t_ || other.analytic.numel() != other.numeric.numel()) return false;
@@ -86,19 +85,19 @@ class Failure {
     return top;
   }
 
-  /// The error of a repaired gradient, if it passes.
+  /// The error of a repaired gradient if it passes.
   std::optional<double> error(const Grid& repaired) const {
     const std::optional<double> e = error_of(repaired, n_, u_);
     return e && *e <= tolerance_ ? e : std::nullopt;
   }
-  /// How well it passes, against the largest entry.
+  /// The error relative to the largest entry, as text.
   std::string error_text(const Grid& repaired) const {
     double worst = 0;
     for (std::size_t i = 0; i < n_.elements.size(); ++i)
       if (!std::isnan(n_.elements[i])) worst = std::max(worst, std::abs(repaired.elements[i] - n_.elements[i]));
     return formatted("error %.0e", worst / largest(n_));
   }
-  /// Two computed gradients agree, as well as this check can tell.
+  /// Whether two computed gradients agree within the accuracy of this check.
   bool equal(const Grid& left, const Grid& right) const {
     const std::optional<double> e = error_of(left, right);
     return e && *e <= tolerance_;
@@ -112,7 +111,7 @@ class Failure {
   const GradientReport& report_;
   const TensorReport& t_;
   const GradientStep& step_;
-  Grid a_, n_, u_;  // the gradient as it came, by differences, and what these are uncertain by
+  Grid a_, n_, u_;  // the computed gradient, the numeric one, and its uncertainty
   double tolerance_;
   std::string subject_, place_;
   std::vector<Stage> chain_;

@@ -22,7 +22,7 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-/// Where S is smooth, the slopes to the left and to the right differ by h·S″: an eighth of it for an eighth of h.
+/// Where S is smooth, the left and right slopes differ by h·S″, so by an eighth for an eighth of h.
 void look_for_kink(const Variable& variable, std::size_t index, GradientProbes& probes) {
   detail::Differencer S(variable.value, variable.terms);
   const detail::Estimate estimate = S.estimate({index}, {});
@@ -37,7 +37,7 @@ void look_for_kink(const Variable& variable, std::size_t index, GradientProbes& 
                 std::abs(jump) > 1000 * estimate.uncertainty && std::abs(8 * nearer - jump) > 0.3 * std::abs(jump);
 }
 
-/// By differences, of the entries that were compared (a few hundred at most).
+/// The numeric gradient, at the compared entries (a few hundred at most).
 Tensor<double> numeric_gradient(const Variable& variable, const Terms& terms, const TensorReport& tensor,
                                 const GradcheckOptions& options) {
   detail::Differencer S(variable.value, terms);
@@ -49,8 +49,7 @@ Tensor<double> numeric_gradient(const Variable& variable, const Terms& terms, co
   return Tensor<double>(variable.value.shape(), numeric);
 }
 
-/// The values that went in first, before the check began to look (other_batch), go in again: is the gradient what the
-/// differences say there, and not here?
+/// Whether the gradient is that of an earlier x (other_batch): it agrees with the differences there and not here.
 bool of_first_x(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options) {
   if (!variable.again || !variable.input.defined() || variable.input.numel() < 2) return false;
   Tensor<double> input = variable.input;
@@ -62,7 +61,7 @@ bool of_first_x(const Variable& variable, const TensorReport& tensor, const Grad
   try {
     analytic = variable.again();
     differences = numeric_gradient(variable, variable.terms, tensor, options).to_vector();
-  } catch (const std::exception&) {  // it cannot go in there
+  } catch (const std::exception&) {  // the earlier x does not fit here
   }
   input.copy_from(Tensor<double>(input.shape(), here));
   if (analytic.size() != numeric.size()) return false;
@@ -76,7 +75,7 @@ bool of_first_x(const Variable& variable, const TensorReport& tensor, const Grad
   return change > 1e-3 * largest && gap <= 1e-6 * largest;
 }
 
-/// What the diagnosis wants to know about the first tensor that fails. `of_ones` evaluates S with δ = 1.
+/// What the diagnosis needs to know about the first failing tensor. `of_ones` evaluates S with δ = 1.
 GradientProbes probe(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options,
                      const Terms& of_ones) {
   GradientProbes probes;
@@ -108,8 +107,8 @@ Values projected(const Tensor<double>& y, const Values& R) {
   return terms;
 }
 
-/// Something else goes through first: what is kept of a first forward, or of its size, shows. What cannot take it says
-/// so, and then it has not been.
+/// Runs a forward on other values first, to expose what is kept of a first forward or of its size. Batches that the
+/// layer refuses are skipped.
 void go_first(const std::function<void(bool rows)>& forward) {
   for (const bool rows : {false, true}) {
     try {
@@ -127,7 +126,7 @@ std::vector<NamedTensor<double>> values_of(const Layer<double>& layer) {
 
 std::size_t rows_of(const Tensor<double>& x) { return x.rank() < 2 ? 1 : x.shape().rows(); }
 
-/// The layers of a Sequential, each checked on its own from the last to the first; any other layer as it is.
+/// Checks the layers of a Sequential one by one, from last to first; any other layer as a whole.
 void check_parts(Layer<double>& layer, const Tensor<double>& x, const std::string& place,
                  const GradcheckOptions& options, std::vector<GradientReport>& parts) {
   const auto* sequential = dynamic_cast<const Sequential<double>*>(&layer);
@@ -144,7 +143,7 @@ void check_parts(Layer<double>& layer, const Tensor<double>& x, const std::strin
                 parts);
 }
 
-/// Rows 1, 2, …, 0.
+/// The rows in the order 1, 2, …, 0.
 Tensor<double> rotated(const Tensor<double>& y) {
   Values elements = y.to_vector();
   std::rotate(elements.begin(), elements.begin() + static_cast<std::ptrdiff_t>(elements.size() / y.size(0)),
@@ -152,8 +151,8 @@ Tensor<double> rotated(const Tensor<double>& y) {
   return Tensor<double>(y.shape(), elements);
 }
 
-/// Does the loss take each prediction with its own target? Compares it with what it gives row by row, and with what it
-/// gives when every row of the predictions meets every row of the targets.
+/// Whether the loss pairs each prediction with its own target: compares it with its value row by row, and over all
+/// pairs of predictions and targets.
 void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<double>& y,
                    const GradcheckOptions& options, const Variable& variable, TensorReport& tensor) {
   GradientProbes& probes = tensor.probes;
@@ -192,7 +191,7 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
   const detail::Restore restore(layer);
   const double tolerance = options.tolerance.value_or(1e-7);
   const bool with_input = options.input && restore.differentiable_input();
-  const Tensor<double> own = x.clone();  // to be moved about
+  const Tensor<double> own = x.clone();  // a copy to perturb
   go_first([&](bool rows) { layer.forward(detail::other_batch(own, rows || !with_input)); });
   const Tensor<double> y = layer.forward(own).clone();
   if (const auto found = detail::compare_forwards(y, layer.forward(own))) {
@@ -206,7 +205,7 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
   const Tensor<double> delta = R.to(own.device());
   const Values weights = R.to_vector(), ones(weights.size(), 1.0);
 
-  // What comes out beside y takes part in S, each with an R of its own.
+  // Each output beside y enters S with its own R.
   std::vector<Tensor<double>> side_deltas;
   for (const SideTensor<double>& side : layer.side_outputs()) {
     Tensor<double> of_side = Tensor<double>::empty(side.value.shape());
@@ -268,7 +267,7 @@ GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& predict
     loss.forward(p, target);
     return backward();
   };
-  onto(0);  // once, so that there are buffers to fill
+  onto(0);  // once, so that the buffers exist
   Variable variable;
   variable.name = "prediction";
   variable.value = p;

@@ -15,7 +15,7 @@ Grid::Grid(const Tensor<double>& tensor) {
   elements = tensor.to_vector();
 }
 
-// What does not fit together gives an empty grid, which agrees with nothing: a step may have been described wrongly.
+// Mismatched sizes give an empty grid, which agrees with nothing: the step may have been described wrongly.
 Grid product(const Grid& a, const Grid& b) {
   if (a.columns != b.rows) return {};
   Grid c(a.rows, b.columns);
@@ -54,7 +54,7 @@ Grid each(const Grid& z, const std::function<double(double)>& f) {
   return y;
 }
 
-/// From a formula of kernels/formulas: the very derivatives that the layers use.
+/// From a formula of kernels/formulas, so that the derivatives are those the layers use.
 template <class F>
 Function elementwise(const std::string& name, const std::string& derivative, F f,
                      const std::string& at_y = "φ′(y) for φ′(z)", const std::string& with_z = "z in the place of y") {
@@ -68,7 +68,7 @@ Function elementwise(const std::string& name, const std::string& derivative, F f
   function.derivative = derivative;
   function.value = [f](const Grid& z) { return each(z, [f](double v) { return f.value(v); }); };
   function.backward = [slope](const Grid& z, const Grid& y, const Grid& delta) { return times(delta, slope(z, y)); };
-  // φ′ at y, as if y were z: f′(y) with f(y) beside it; and the formula in y fed with z.
+  // φ′ with y in place of z: f′(y) and f(y); and the formula in y applied to z.
   function.wrong.push_back({at_y, [f, slope](const Grid&, const Grid& y) {
                               return slope(y, each(y, [f](double v) { return f.value(v); }));
                             }});
@@ -157,7 +157,7 @@ const std::vector<Function>& functions() {
 
 namespace {
 
-/// Weights with the bias that follows each.
+/// The weights, each with its bias.
 struct Pair {
   Grid W, b;
 };
@@ -239,7 +239,7 @@ Grid assemble(const Stage& stage, Role role, const Grid& g) {
 
 namespace {
 
-/// Of dzᵢ = yᵢ(δᵢ − Σⱼ δⱼyⱼ) a part.
+/// Parts of dzᵢ = yᵢ(δᵢ − Σⱼ δⱼyⱼ).
 void softmax_guesses(const Stage& stage, std::vector<Guess>& guesses) {
   const Grid &y = stage.y, &delta = stage.delta;
   const Grid slope = each(y, [](double v) { return v * (1 - v); }), first = times(delta, y);
@@ -291,7 +291,7 @@ std::vector<Guess> wrong_guesses(const Stage& stage) {
 
 namespace {
 
-/// x̂ = (x − µ)·s by rows, or x·s, and its backward s·(g − mean(g) − x̂·mean(g∘x̂)), whose means may be taken wrongly.
+/// x̂ = (x − µ)·s by rows, or x·s, and its backward s·(g − mean(g) − x̂·mean(g∘x̂)), with right or wrong means.
 class Norm {
  public:
   Norm(const Grid& x, const Grid& x_hat, const Grid& g, bool centred) : x_hat_(x_hat), g_(g), s_(x.rows) {
@@ -340,13 +340,13 @@ class Norm {
 
 namespace {
 
-/// How a tensor's elements may have been normalised: each row of `place`, which holds their numbers, for itself. γ and
-/// β of element k are number channel(k) = k/inner mod channels.
+/// A way to normalise a tensor: each row of `place` lists the elements normalised together. Element k uses γ and β of
+/// channel(k) = k/inner mod channels.
 struct Layout {
   Grid place;
   std::size_t channels = 1, inner = 1;
   bool centred = true;
-  std::string over;  // what was normalised together
+  std::string over;  // what is normalised together
   std::size_t channel(std::size_t k) const { return k / inner % channels; }
   Grid gather(const Grid& from) const {
     Grid to = place;
@@ -360,8 +360,8 @@ struct Layout {
   }
 };
 
-/// Rows (LayerNorm; RMSNorm without a mean), columns (BatchNorm), channels of (N, C, …) (BatchNorm2d), and groups of
-/// channels of an example (GroupNorm).
+/// Rows (LayerNorm; RMSNorm without a mean), columns (BatchNorm), channels of (N, C, …) (BatchNorm2d), and each
+/// example's groups of channels (GroupNorm).
 std::vector<Layout> layouts(const Shape& shape, const Grid& x) {
   std::vector<Layout> all;
   Grid rows = x;

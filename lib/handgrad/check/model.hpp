@@ -1,6 +1,6 @@
 #pragma once
-// Inside check/: recognises, by its values alone, what a step computes, and rebuilds its gradients with and without
-// the mistakes of the catalogue.
+// Inside check/: recognises by its values what a step computes, and rebuilds its gradients with and without the
+// catalogue's mistakes.
 #include <functional>
 #include <optional>
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace handgrad::detail {
 
-/// A matrix's view of a tensor: rows × columns. A vector is one row.
+/// A tensor seen as a matrix, rows × columns. A vector is one row.
 struct Grid {
   std::size_t rows = 0, columns = 0;
   std::vector<double> elements;
@@ -27,58 +27,57 @@ Grid transposed(const Grid& a);
 Grid times(const Grid& a, const Grid& b);  // element by element
 Grid column_sums(const Grid& a);
 
-/// A function of the catalogue, y = φ(z), and what its backward makes of δ.
+/// A function of the catalogue, y = φ(z), and its backward.
 struct Function {
   std::string name;        // "tanh"
   std::string derivative;  // "1 − y²"
   std::function<Grid(const Grid& z)> value;
   std::function<Grid(const Grid& z, const Grid& y, const Grid& delta)> backward;
   bool elementwise = true;
-  /// With its derivative taken at the wrong tensor: what was used ("1 − z²"), and φ′ then.
+  /// The derivative taken at the wrong tensor: which one ("1 − z²"), and the resulting φ′.
   struct Wrong {
     std::string formula;
     std::function<Grid(const Grid& z, const Grid& y)> derivative;
-    std::string what = {};  // where it is no question of the variable
+    std::string what = {};  // if the variable is not the mistake
     Cause cause = Cause::WrongVariable;
   };
   std::vector<Wrong> wrong = {};
 };
 const std::vector<Function>& functions();
 
-/// y = φ(z), z = x·Wᵀ + b; or, without a weight, z = x.
+/// y = φ(z) with z = x·Wᵀ + b, or z = x without a weight.
 struct Stage {
   Grid x, W, b, z, y;
   const Function* function = nullptr;
   bool weight_is_transposed = false;  // z = x·W + b
-  Grid delta;                         // ∂S/∂y, as it ought to arrive
+  Grid delta;                         // the correct ∂S/∂y
   bool dense() const { return !W.empty(); }
 };
 
-/// The step as a chain of stages, the first first; empty where it cannot be recognised.
+/// The step as a chain of stages in forward order; empty if not recognised.
 std::vector<Stage> recognise(const GradientStep& step);
 
-/// What a stage's backward makes of g = ∂S/∂z.
+/// What a stage's backward computes from g = ∂S/∂z.
 enum class Role { Input, Weight, Bias };
 Grid assemble(const Stage& stage, Role role, const Grid& g);
 
-/// g, rightly or wrongly.
 struct Guess {
   Cause cause = Cause::None;
   Grid g;
   std::string what, formula;
 };
-/// The mistakes that one can make in a stage's g = δ∘φ′(z).
+/// Possible mistakes in a stage's g = δ∘φ′(z).
 std::vector<Guess> wrong_guesses(const Stage& stage);
 
-/// The gradient through a normalisation or a window, rightly and wrongly.
+/// The gradient through a normalisation or a window, right and with each mistake.
 struct NormGuess {
   Cause cause = Cause::None;
   Grid right, wrong;
   std::string what, formula, derivative;
 };
-/// None unless the step is a normalisation.
+/// Empty unless the step is a normalisation.
 std::vector<NormGuess> norm_guesses(const GradientStep& step);
-/// None unless the step is a convolution or a pooling (windows.cpp). Of its input, or of its weight.
+/// Empty unless the step is a convolution or a pooling (windows.cpp). Of its input or of its weight.
 std::vector<NormGuess> window_guesses(const GradientStep& step, bool of_input);
 
 }  // namespace handgrad::detail

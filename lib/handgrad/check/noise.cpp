@@ -15,9 +15,9 @@ namespace {
 
 constexpr std::size_t places = 9, order = 6;
 constexpr std::array<double, order + 1> binomials{1, -6, 15, -20, 15, -6, 1};
-constexpr double sum_of_squares = 924;  // what the variance of one value is multiplied by
+constexpr double sum_of_squares = 924;  // the factor on the variance of one value
 
-/// Puts a tensor back when it goes.
+/// Restores a tensor on destruction.
 class Keep {
  public:
   explicit Keep(const Tensor<double>& tensor) : tensor_(tensor), original_(tensor.to_vector()) {}
@@ -31,9 +31,8 @@ class Keep {
   Values original_;
 };
 
-/// The steps of one line, each towards a near one among the other entries of the tensor: what lies between values that
-/// the function takes, it takes as well. Powers of two above the last digits, so that the places are in equal
-/// distances.
+/// Steps along one line, each towards a nearby value in the tensor: the function is defined at these values, so likely
+/// also in between. Multiples of the last digit of x, so that the points are evenly spaced.
 Values steps_of(const Values& x, double share, Generator& generator) {
   Values steps(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -57,7 +56,7 @@ bool usable(const Evaluation& e, const Evaluation& first, bool over_kinks) {
   return std::all_of(e.gradients.begin(), e.gradients.end(), all_finite);
 }
 
-/// The evaluations along one line; empty where one is of no use.
+/// The evaluations along one line; empty if the line is of no use.
 std::vector<Evaluation> along(std::deque<Keep>& tensors, const std::vector<Values>& steps,
                               const std::function<Evaluation()>& evaluate, bool over_kinks) {
   std::vector<Evaluation> evaluations;

@@ -13,7 +13,7 @@ namespace handgrad {
 
 namespace {
 
-/// All gradients of a network as one vector, and where each begins.
+/// All gradients of a network as one vector, with the offset of each.
 struct Gradients {
   std::vector<double> all;
   std::vector<std::pair<std::string, std::size_t>> names;
@@ -64,7 +64,7 @@ RankReport check_ranks(const std::function<std::shared_ptr<Layer<T>>(Communicato
   std::vector<std::size_t> from{0};  // shares as 1 : 2 : 3 …
   for (std::size_t r = 0; r < k; ++r) from.push_back(N * (r + 1) * (r + 2) / 2 / parts);
 
-  // Backwards as they are on one rank alone: of all rows, r, and of each rank's rows, gᵣ with the weight nᵣ.
+  // Single-rank backwards: r of all rows, and gᵣ of each rank's rows with weight nᵣ.
   std::vector<double> weights;
   bool mean = true;
   const auto alone = [&](std::size_t first, std::size_t last) {
@@ -113,7 +113,7 @@ RankReport check_ranks(const std::function<std::shared_ptr<Layer<T>>(Communicato
     }
   if (report.worst <= options.tolerance) return report;
 
-  // What do they fit instead? On all ranks, and up to rounding.
+  // Which formula do they fit instead, on all ranks and up to rounding?
   const auto fits = [&](const std::vector<double>& formula) {
     return std::all_of(actual.begin(), actual.end(),
                        [&](const Gradients& a) { return distance(a.all, formula) <= options.tolerance; });

@@ -11,7 +11,7 @@
 
 namespace handgrad {
 
-/// What several ranks made of the gradient that one rank with all the rows has.
+/// What the ranks computed in place of the gradient of all rows.
 enum class RankCause {
   None,             ///< the same
   NotSummed,        ///< each rank has the gradient of its own rows
@@ -40,20 +40,20 @@ struct RankCheckOptions {
   double tolerance = 1e-12;  ///< for float 1e-5
 };
 
-/// One rank's part of a training: makes of the batch (x, y), the rank's rows, the gradients in `net`, as they are
-/// before the optimizer's step.
+/// One rank's part of a training step: computes from its rows (x, y) the gradients in `net`, as they are before the
+/// optimizer's step.
 template <class T>
 using RankStep =
     std::function<void(Layer<T>& net, Loss<T>& loss, Communicator& ranks, const Tensor<T>& x, const Tensor<T>& y)>;
 
-/// Holds the gradients that several ranks, threads here, have after `step` against those of one rank on all the rows,
-/// tensor by tensor, and says what is wrong by what they fit instead. Ranks get different numbers of rows, for with
-/// equal ones the mean of means is right. `make_net` is called in each rank with its communicator and the same random
-/// numbers. Without a `step`, it is DataParallel's.
+/// Compares, tensor by tensor, the gradients that several ranks (threads here) have after `step` with those of one rank
+/// on all rows, and names the formula that wrong ones fit. Ranks get different numbers of rows, since with equal
+/// numbers the mean of means is right. `make_net` is called on each rank with its communicator and the same random
+/// numbers. The default `step` is DataParallel's.
 ///
 ///     BOOST_TEST(check_ranks<double>(make_net, make_loss, x, y).passed());
 ///
-/// Throws ValueError for fewer rows than tell the ranks apart: k(k+1)/2.
+/// Throws ValueError for fewer than k(k+1)/2 rows, too few to tell k ranks apart.
 template <class T>
 RankReport check_ranks(const std::function<std::shared_ptr<Layer<T>>(Communicator&)>& make_net,
                        const std::function<std::unique_ptr<Loss<T>>()>& make_loss, const Tensor<T>& x,

@@ -15,25 +15,25 @@ enum class Cell { Tanh, ReLU, LSTM, GRU };
 
 double sigmoid(double z) { return z < 0 ? std::exp(z) / (1 + std::exp(z)) : 1 / (1 + std::exp(-z)); }
 
-/// What a backward does wrongly, at one of the gates or at all (−1). Swapped: two gates' blocks.
+/// A fault of the backward, at one of the gates or in general (−1). Swapped: two gates' blocks.
 struct Fault {
   enum Kind {
     None,
-    Cut,            // nothing comes from the step after
+    Cut,            // no gradient from the next step
     CutH,           // … no dh
     CutC,           // … no dc
-    LastStep,       // the last step alone
-    Overwritten,    // = for += in the loop over the steps
-    NewState,       // dU with h_t for h_{t−1}
-    NewCell,        // the forget gate with c_t for c_{t−1}
-    Missing,        // φ′ left out
-    AtSum,          // φ′ of the wrong variable: its formula with a for y
-    AtOutput,       // … φ′(y) for φ′(a)
-    OtherFunction,  // tanh's for σ's, and the other way round
-    CellMissing,    // tanh′(c) left out
+    LastStep,       // only the last step
+    Overwritten,    // = instead of += in the loop over steps
+    NewState,       // dU with h_t instead of h_{t−1}
+    NewCell,        // the forget gate with c_t instead of c_{t−1}
+    Missing,        // φ′ omitted
+    AtSum,          // φ′ of the wrong variable: its formula in y applied to a
+    AtOutput,       // … φ′(y) instead of φ′(a)
+    OtherFunction,  // tanh's instead of σ's, or the reverse
+    CellMissing,    // tanh′(c) omitted
     CellAtC,        // … 1 − c²
     Swapped,
-    Complement  // z for 1 − z
+    Complement  // z instead of 1 − z
   } kind = None;
   int gate = -1, other = -1;
   bool at(int g) const { return gate < 0 || gate == g; }
@@ -43,18 +43,18 @@ struct Gradients {
   Values W, U, b, d, x, h0, c0;
 };
 
-/// The layer as the library has it: p = W·x + b, q = U·h₋ + d, gates in PyTorch's order.
+/// The layer in the library's form: p = W·x + b, q = U·h₋ + d, gates in PyTorch's order.
 struct Sequence {
   Cell cell = Cell::Tanh;
   std::size_t steps = 0, batch = 0, inputs = 0, units = 0;
   bool batch_first = false, last_alone = false;
   Values W, U, b, d, x, h0, c0, dy, dh_n, dc_n;
-  // Of all steps: the sums, the activated gates; states with those at first in front.
+  // For all steps: sums, activated gates, and states, preceded by the initial states.
   Values p, q, gates, h, c;
 
   std::size_t gate_count() const { return cell == Cell::LSTM ? 4 : cell == Cell::GRU ? 3 : 1; }
   std::size_t row(std::size_t t, std::size_t n) const { return batch_first ? n * steps + t : t * batch + n; }
-  /// Is gate g a σ?
+  /// Whether gate g is a σ.
   bool squashes(std::size_t g) const { return (cell == Cell::LSTM && g != 2) || (cell == Cell::GRU && g != 2); }
   double phi(std::size_t g, double a) const {
     return squashes(g) ? sigmoid(a) : cell == Cell::ReLU ? std::max(a, 0.0) : std::tanh(a);
@@ -193,7 +193,7 @@ bool same(const Values& a, const Values& b) {
   return a.size() == b.size() && gap <= 1e-9 * scale;
 }
 
-/// y of a sequence that has gone forward.
+/// y after the forward.
 Values output(const Sequence& s) {
   Values y(s.last_alone ? s.batch * s.units : s.steps * s.batch * s.units);
   for (std::size_t t = s.last_alone ? s.steps - 1 : 0; t < s.steps; ++t)
@@ -209,7 +209,7 @@ Values values_of(const std::vector<NamedTensor<double>>& list, const std::string
   return {};
 }
 
-/// The step as a recurrent layer, if one of its readings gives y.
+/// The step as a recurrent layer, if some reading of its tensors gives y.
 std::optional<Sequence> recognise_sequence(const GradientStep& step) {
   const std::size_t rank = step.x.defined() ? step.x.rank() : 0;
   if ((rank != 2 && rank != 3) || !step.y.defined() || !step.dy.defined() || step.y.rank() == 0) return {};
@@ -239,7 +239,7 @@ std::optional<Sequence> recognise_sequence(const GradientStep& step) {
         if (W.size(0) != s.gate_count() * s.units) continue;
         if ((!s.h0.empty() && s.h0.size() != s.batch * s.units) || (!s.c0.empty() && s.c0.size() != s.h0.size()))
           continue;
-        for (const bool turned : {false, true}) {  // which of two biases is which
+        for (const bool turned : {false, true}) {  // the order of the two biases
           if (turned && vectors.size() < 2) continue;
           if (std::any_of(vectors.begin(), vectors.end(), [&](const auto* v) { return v->numel() != W.size(0); }))
             continue;

@@ -22,7 +22,7 @@ double largest(const Values& values) {
   return top;
 }
 
-/// Equal up to the rounding of the whole; the gap otherwise.
+/// The largest gap, unless the two agree up to rounding of the whole.
 std::optional<double> gap_of(const Values& got, const Values& expected) {
   const double scale = std::max(largest(got), largest(expected));
   double gap = 0;
@@ -118,7 +118,7 @@ std::function<const Noise&()> lazy_noise(std::vector<Tensor<double>> tensors, st
 
 namespace {
 
-/// The gradients of a step, dx first and then the parameters', and what can be asked of them.
+/// The gradients of a step, dx first and then the parameters', and tests of the backward.
 class Gradients {
  public:
   Gradients(Layer<double>& layer, const Tensor<double>& x, bool with_input, const GradcheckOptions& options,
@@ -142,7 +142,7 @@ class Gradients {
     noise_ = lazy_noise(
         tensors, [this_ = *this]() mutable { return this_.evaluate(); }, options_.seed + 2);
     step_.forward();
-    run(step_.delta().clone());  // once, so that there are buffers to fill
+    run(step_.delta().clone());  // once, so that the buffers exist
     const std::vector<Values> first = fresh(nan, [](Tensor<double>) {});
     for (const Values& gradient : first)
       if (all_finite(gradient)) largest_ = std::max(largest_, largest(gradient));
@@ -157,7 +157,7 @@ class Gradients {
     arguments(x_before, variables);
     std::size_t weights = 0;
     for (auto& [name, parameter] : parameters_) weights += parameter.numel();
-    // What a forward costs, roughly: of a large layer fewer entries are compared.
+    // The rough cost of a forward: in a large layer fewer entries are compared.
     const std::size_t rows = x_.rank() < 2 ? 1 : x_.shape().rows(), work = weights * rows;
     for (Variable& v : variables) {
       v.noise = noise_;
@@ -170,7 +170,7 @@ class Gradients {
   }
 
  private:
-  /// The last forward's, with δ, and the side outputs' δ changed by `change`.
+  /// The last forward's backward, with δ and the side outputs' δ altered by `change`.
   template <class Change>
   std::vector<Values> run(const Tensor<double>& delta, Change&& change) {
     std::vector<SideTensor<double>> outputs = layer_.side_outputs();
@@ -186,7 +186,7 @@ class Gradients {
     return run(delta, [](Tensor<double>) {});
   }
 
-  /// Onto buffers that hold `content` and are to be overwritten, with δ changed by `change`.
+  /// The same onto buffers holding `content`, which must be overwritten.
   template <class Change>
   std::vector<Values> fresh(double content, Change&& change) {
     fill_buffers(layer_, content);
@@ -202,7 +202,7 @@ class Gradients {
     return run(delta, change);
   }
 
-  /// A gradient that is nothing but rounding (of a bias before a BatchNorm) is nobody's fault.
+  /// A gradient that is pure rounding (of a bias before BatchNorm) counts as no fault.
   std::optional<double> gap_above_noise(const Values& got, const Values& expected, std::size_t place) {
     const std::optional<double> gap = gap_of(got, expected);
     if (!gap) return {};
@@ -224,7 +224,7 @@ class Gradients {
     }
     step_.forward();
     const std::vector<Values> once = run(step_.delta().clone());
-    const std::vector<Values> twice = run(step_.delta().clone());  // with no forward in between
+    const std::vector<Values> twice = run(step_.delta().clone());  // without a forward in between
     const auto sum = [](Values a, double times, const Values& b) {
       for (std::size_t i = 0; i < a.size(); ++i) a[i] += times * b[i];
       return a;
@@ -260,10 +260,10 @@ class Gradients {
     return variables;
   }
 
-  /// A backward is linear in δ (and a constant, for whoever adds a penalty's gradient there): with δ′ another δ,
-  /// g(δ′ − 1000·δ) = g(δ′) − 1000·g(δ) + 1000·g(0).
+  /// A backward is affine in δ (the constant allows for a penalty's gradient): for another δ′, g(δ′ − 1000·δ) = g(δ′) −
+  /// 1000·g(δ) + 1000·g(0).
   void linearity(const std::vector<Values>& of_delta, std::vector<Variable>& variables) {
-    const auto other = [](const Tensor<double>& delta) {  // from the outside in, so that it has the size of δ
+    const auto other = [](const Tensor<double>& delta) {  // δ from both ends inwards, so of the size of δ
       Values elements = delta.to_vector();
       std::reverse(elements.begin(), elements.end());
       return elements;
@@ -291,7 +291,7 @@ class Gradients {
     }
   }
 
-  /// S = ½Σy² has δ = y, and whoever writes `layer.backward(y)` hands in the layer's own buffer.
+  /// S = ½Σy² has δ = y, and `layer.backward(y)` passes in the layer's own buffer.
   void own_output(std::vector<Variable>& variables) {
     const auto with = [&](bool own) {
       fill_buffers(layer_, 0);

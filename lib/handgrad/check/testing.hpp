@@ -6,8 +6,8 @@
 ///       HANDGRAD_CHECK_GRADIENTS(layer, handgrad::randn<double>({5, 3}));
 ///     }
 ///
-/// Takes what check_gradients takes: (layer, x), (loss, p, y) or (network, loss, x, y), and options. Anything but a
-/// pass fails the case and prints the report.
+/// Takes the arguments of check_gradients: (layer, x), (loss, p, y) or (network, loss, x, y), and options. Anything but
+/// a pass fails the case and prints the report.
 #include "handgrad/check/gradcheck.hpp"
 
 #define HANDGRAD_CHECK_GRADIENTS(...)                                      \

@@ -16,13 +16,13 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
-/// Differences that leave more than that share of an entry open say nothing about it.
+/// Differences that leave a larger share of an entry open say nothing about it.
 constexpr double coarsest = 1e-3;
-/// Of a backward's rounding, measured at a few places, this multiple is granted.
+/// The allowance for a backward's rounding, as a multiple of that measured at a few points.
 constexpr double patience = 32;
-/// So many entries refuted by a whole sweep, the others follow its best step.
+/// After this many entries refuted by a whole sweep, the others use its best step.
 constexpr std::size_t whole_sweeps = 3;
-/// Of a large tensor that fails, so many entries are looked at.
+/// The number of entries examined in a large tensor that fails.
 constexpr std::size_t most_entries = 2000;
 
 class Checker {
@@ -72,19 +72,19 @@ class Checker {
 
   static double relative(double gap, double a, double n) { return gap == 0 ? 0 : gap / (std::abs(a) + std::abs(n)); }
 
-  /// What the backward's own rounding may make of an entry: measured; of a gradient that cannot be computed again, the
-  /// last digits of its largest entry.
+  /// The backward's own rounding at an entry: measured, or, if the gradient cannot be recomputed, the last digits of
+  /// its largest entry.
   double analytic_noise(std::size_t i) const {
     const double digits = 4 * epsilon * std::abs(variable_.analytic[i]);
     if (!measured_) return digits;
     if (!measured_->known) return 64 * epsilon * std::max(largest_, variable_.largest);
     if (variable_.place >= measured_->gradients.size()) return 4 * epsilon * largest_;
     const Values& noise = measured_->gradients[variable_.place];
-    // A gradient that is nothing but rounding: of a bias before a BatchNorm.
+    // A gradient that is pure rounding, as of a bias before BatchNorm.
     if (largest_ <= 1e3 * *std::max_element(noise.begin(), noise.end())) return 2 * largest_;
     return std::max(digits, patience * noise[i]);
   }
-  /// They are of two sizes, and both within the last digits of the step's largest gradient.
+  /// Whether both are of similar size and within the last digits of the step's largest gradient.
   bool both_rounding(double a, double n) const {
     const double larger = std::max(std::abs(a), std::abs(n)), smaller = std::min(std::abs(a), std::abs(n));
     return smaller <= 0.25 * larger && larger <= 64 * epsilon * std::max(largest_, variable_.largest);
@@ -112,7 +112,7 @@ class Checker {
     sweep(i);
   }
 
-  /// The step that was best for other entries.
+  /// Uses the best step of other entries.
   bool follow(std::size_t i) {
     const double n = S_.quick({i}, std::min(best_.step, S_.step({i}, 0x1p-12))),
                  doubt = best_.uncertainty + analytic_noise(i);
@@ -131,7 +131,7 @@ class Checker {
     Estimate e = S_.estimate({i}, term_noise(), enough);
     const auto gap = [&] { return std::abs(a - e.value); };
     const auto doubt = [&] { return e.uncertainty + analytic_noise(i); };
-    if (e.usable() && gap() > doubt() && !measured_ && variable_.noise) {  // then the noise had better be known
+    if (e.usable() && gap() > doubt() && !measured_ && variable_.noise) {  // the noise must be measured first
       measured_ = &variable_.noise();
       e = S_.estimate({i}, term_noise(), enough);
     }
@@ -167,8 +167,8 @@ class Checker {
     if (report_.worst.size() > 5) report_.worst.pop_back();
   }
 
-  /// All entries at once, each by the same step up or down: the derivative along such a line is about as large as the
-  /// gradient is long.
+  /// Moves all entries at once, each by the same step up or down: the derivative along such a line is about the
+  /// gradient's norm.
   bool along_directions() {
     const std::size_t n = variable_.analytic.size();
     const double length = std::sqrt(

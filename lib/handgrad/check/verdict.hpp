@@ -1,5 +1,5 @@
 #pragma once
-// Inside check/: one gradient beside the differences, and the verdict.
+// Inside check/: compares a gradient with differences and gives the verdict.
 #include <string>
 
 #include "handgrad/check/gradcheck.hpp"
@@ -7,31 +7,30 @@
 
 namespace handgrad::detail {
 
-/// One tensor to differentiate by, and its gradient as the backward computed it.
+/// A tensor to differentiate by, and its gradient from the backward.
 struct Variable {
   std::string name;
   Tensor<double> value;  // shares its elements with whatever `terms` evaluates
   Values analytic;
   Terms terms;
   bool accumulates = true, repeats = true;
-  /// What the backward gives onto zeros; only where its result onto NaN is not finite.
+  /// The backward's result onto zeros; set only if its result onto NaN is not finite.
   Values unpoisoned = {};
-  /// What was seen of the backward besides its numbers (not linear in δ, say).
+  /// Faults of the backward beside its numbers (not linear in δ, say).
   Diagnosis found = {};
-  /// The gradient that the backward computes where the tensors are now.
+  /// Recomputes the gradient at the tensors' current values.
   std::function<Values()> again = {};
-  /// What goes into the forward, x or a prediction, shared likewise; undefined where that cannot be moved.
+  /// The forward's input, x or a prediction, with shared elements; undefined if it cannot be moved.
   Tensor<double> input = {};
-  /// Measured when first asked for; this gradient's is the one at `place`, if there is one.
+  /// The noise, measured on first use; this gradient's is at `place`, if any.
   std::function<const Noise&()> noise = {};
   std::size_t place = 0;
-  /// The largest entry of all the step's gradients: where the noise is not known, its last digits stand for it.
+  /// The largest entry of all the step's gradients; its last digits stand in for unknown noise.
   double largest = 0;
-  /// Of a tensor larger than that, this many entries are compared.
+  /// The number of entries compared in a larger tensor.
   std::size_t samples = 0;
 };
 
-/// Compares, and judges.
 TensorReport check_variable(const Variable& variable, const GradcheckOptions& options, double tolerance);
 
 }  // namespace handgrad::detail

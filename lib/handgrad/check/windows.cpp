@@ -1,5 +1,5 @@
-// Convolutions and pooling, recognised by their values: which stride, padding and dilation give y from x; and their
-// gradients, rightly and wrongly.
+// Convolutions and pooling, recognised by the stride, padding and dilation that give y from x, and their gradients,
+// right and with each mistake.
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -15,14 +15,14 @@ namespace {
 struct Steps {
   std::size_t in = 1, out = 1, kernel = 1;
   long stride = 1, padding = 0, dilation = 1;
-  /// That input, or −1 for what lies outside.
+  /// The input's index, or −1 outside.
   long at(std::size_t i, std::size_t u) const {
     const long h = static_cast<long>(i) * stride + static_cast<long>(u) * dilation - padding;
     return h >= 0 && h < static_cast<long>(in) ? h : -1;
   }
 };
 
-/// All ways in which a kernel makes `out` of `in`.
+/// All ways in which a kernel turns size `in` into `out`.
 std::vector<Steps> ways(std::size_t in, std::size_t out, std::size_t kernel, long most_dilation) {
   std::vector<Steps> found;
   for (long stride = 1; stride <= 4; ++stride)
@@ -57,7 +57,7 @@ struct Convolved {
   std::size_t weight(std::size_t o, std::size_t c, std::size_t u, std::size_t v) const {
     return ((o * group_channels + c) * rows.kernel + u) * columns.kernel + v;
   }
-  /// f(place in y, place in x, place in W) for each product that the steps `r` and `q` make.
+  /// Calls f(place in y, place in x, place in W) for each product under the steps `r` and `q`.
   template <class F>
   void each(const Steps& r, const Steps& q, F f) const {
     for (std::size_t n = 0; n < y.n; ++n)
@@ -86,7 +86,7 @@ struct Convolved {
       if (!near(ys.elements[k], sum[k] + (b.empty() ? 0 : b.elements[k / plane % y.channels]))) return false;
     return true;
   }
-  /// The weight turned by 180°.
+  /// The place in the weight rotated by 180°.
   std::size_t turned(std::size_t at_w) const {
     const std::size_t taps = rows.kernel * columns.kernel;
     return at_w / taps * taps + (taps - 1 - at_w % taps);
@@ -99,13 +99,13 @@ struct Convolved {
     });
     return dx;
   }
-  /// With = for += where windows overlap: the last window keeps its own.
+  /// With = instead of += where windows overlap: the last window wins.
   Grid of_input_overwritten() const {
     Grid dx = xs;
     dx.elements.assign(xs.elements.size(), 0);
     std::vector<std::size_t> last(xs.elements.size(), std::numeric_limits<std::size_t>::max());
     const std::size_t plane = y.height * y.width;
-    // window by window: for each the sum over the filters
+    // window by window, each summed over the filters
     std::vector<std::pair<std::size_t, std::pair<std::size_t, double>>> parts;
     each(rows, columns, [&](std::size_t at_y, std::size_t at_x, std::size_t at_w) {
       parts.push_back({at_y % plane, {at_x, dys.elements[at_y] * W.elements[at_w]}});
@@ -163,7 +163,7 @@ struct Pooled {
   Steps rows, columns;
   bool is_max = true;
 
-  /// f(place in y, place in x) for a window's elements, window by window
+  /// Calls f(place in y, place in x) for the elements of each window in turn.
   template <class F>
   void each(F f) const {
     for (std::size_t plane = 0; plane < y.n * y.channels; ++plane)

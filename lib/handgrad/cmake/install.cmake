@@ -1,16 +1,16 @@
-# `cmake --install` gives the library, its headers and the package that find_package(handgrad CONFIG) reads.
+# `cmake --install` installs the library, its headers and the package for find_package(handgrad CONFIG).
 include(CMakePackageConfigHelpers)
 
 set(handgrad_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/handgrad)
 
-# Components are packages (packaging/cpack.cmake): what a program needs to run, and what it needs to be built.
+# Components are packages (packaging/cpack.cmake): runtime and development.
 install(TARGETS handgrad EXPORT handgrad
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT lib NAMELINK_COMPONENT dev
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT lib)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/handgrad DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev
   FILES_MATCHING PATTERN "*.hpp" PATTERN cmake EXCLUDE
-  PATTERN base/backend.hpp EXCLUDE PATTERN base/views.hpp EXCLUDE)  # which need kernels/
+  PATTERN base/backend.hpp EXCLUDE PATTERN base/views.hpp EXCLUDE)  # these need kernels/
 install(EXPORT handgrad NAMESPACE handgrad:: FILE handgradTargets.cmake DESTINATION ${handgrad_package_dir}
   COMPONENT dev)
 if(TARGET handgrad_mpi)
@@ -22,7 +22,7 @@ if(TARGET handgrad_mpi)
     COMPONENT mpi)
 endif()
 
-# Components that a program asks for: find_package(handgrad COMPONENTS onnx).
+# Components that a program requests: find_package(handgrad COMPONENTS onnx).
 if(TARGET handgrad_onnx)
   install(TARGETS handgrad_onnx EXPORT handgrad_onnx
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev
@@ -41,8 +41,8 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/handgradConfigVersion.cma
 install(FILES ${PROJECT_BINARY_DIR}/handgradConfig.cmake ${PROJECT_BINARY_DIR}/handgradConfigVersion.cmake
   DESTINATION ${handgrad_package_dir} COMPONENT dev)
 
-# For pkg-config; found from where the file lies, so that the folder can be moved. A static library leaves its own
-# libraries to whoever links it.
+# For pkg-config; paths are relative to the file, so that the folder can be moved. A static library's own dependencies
+# must be linked by its users.
 file(RELATIVE_PATH handgrad_prefix_from_pc /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" handgrad_prefix_from_pc "${handgrad_prefix_from_pc}")
 set(handgrad_pc_libs "")

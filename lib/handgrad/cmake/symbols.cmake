@@ -1,12 +1,12 @@
-# What libhandgrad.so shows: everything in the namespace handgrad (functions, vtables, type information, statics of inline
-# functions) but the namespaces that no installed header declares. A version script says it, by the names that the
-# compiler makes of them (Itanium C++ ABI), where a template's result or arguments cannot be mistaken for its name:
+# What libhandgrad.so exports: everything in namespace handgrad (functions, vtables, type information, statics of inline
+# functions) except namespaces that no installed header declares. A version script lists the mangled names (Itanium C++
+# ABI), where a template's result or arguments cannot be mistaken for its name:
 #   _ZN8handgrad6randnIfEE…   handgrad::randn<float>(…)        _ZTVN8handgrad5LayerIfEE   vtable for handgrad::Layer<float>
 
-# handgrad_version_script(FILE HIDDEN…): writes it to FILE; HIDDEN are namespaces in handgrad.
+# handgrad_version_script(FILE HIDDEN…): writes it to FILE, hiding the namespaces HIDDEN of handgrad.
 function(handgrad_version_script file)
-  # The linker lets a pattern that shows win over one that hides, so the hidden ones are left out of what is shown:
-  # without `kernels`, 7 characters long, what comes after `_ZN8handgrad` is no 7, or a 7 and no k, or 7k and no e, …
+  # The linker prefers a pattern that exports over one that hides, so the hidden names are excluded from the exported
+  # ones: without `kernels`, 7 characters long, what follows `_ZN8handgrad` is not 7, or 7 and not k, or 7k and not e, …
   set(suffixes "")
   set(firsts "")
   foreach(namespace IN LISTS ARGN)
@@ -29,8 +29,8 @@ function(handgrad_version_script file)
   list(APPEND suffixes "[!${firsts}]*")
 
   set(shown "")
-  # Functions and variables, plain, const, and with a & or && behind them; then what the compiler makes beside them:
-  # type information, vtables, their thunks, and statics of inline functions with their guards.
+  # Functions and variables, plain, const, and &- or &&-qualified; then what the compiler adds: type information,
+  # vtables, their thunks, and statics of inline functions with their guards.
   foreach(prefix _ZN _ZNK _ZNR _ZNO _ZNKR _ZNKO _ZTIN _ZTSN _ZTVN _ZTTN _ZTCN _ZThn*_N _ZTv0_n*_N _ZGVN _ZZN _ZZNK _ZGVZN _ZGVZNK)
     foreach(suffix IN LISTS suffixes)
       string(APPEND shown "    ${prefix}8handgrad${suffix};\n")
@@ -39,7 +39,7 @@ function(handgrad_version_script file)
   file(CONFIGURE OUTPUT ${file} CONTENT "{\n  global:\n@shown@  local:\n    *;\n};\n" @ONLY)
 endfunction()
 
-# handgrad_limit_symbols(TARGET): of a shared library; elsewhere than with a linker for ELF it stays as it is.
+# handgrad_limit_symbols(TARGET): limits a shared library's exports; does nothing without an ELF linker.
 include(CheckCXXSourceCompiles)
 function(handgrad_limit_symbols target)
   set(script ${PROJECT_BINARY_DIR}/handgrad.map)

@@ -13,7 +13,7 @@ namespace {
 
 struct Record {
   std::vector<std::string> fields;
-  std::size_t line = 0;  // on which it begins
+  std::size_t line = 0;  // its first line
 };
 
 std::string at(const std::string& path, std::size_t line) { return path + ", line " + std::to_string(line); }
@@ -22,12 +22,12 @@ bool contains(const std::vector<std::string>& list, const std::string& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-/// Cuts a file's text into records, one after the other.
+/// Splits a file's text into records.
 class Records {
  public:
   Records(const std::string& path, std::string_view text, const CsvOptions& options)
       : path_(path), text_(text), options_(options) {
-    if (text_.substr(0, 3) == "\xEF\xBB\xBF") text_.remove_prefix(3);  // UTF-8's mark
+    if (text_.substr(0, 3) == "\xEF\xBB\xBF") text_.remove_prefix(3);  // UTF-8 byte order mark
   }
 
   /// False at the end of the file.
@@ -43,7 +43,7 @@ class Records {
     return true;
   }
 
-  /// The line of the first place where a space followed another and both were taken as delimiters; 0 without one.
+  /// The line where one space first followed another and both were taken as delimiters; 0 if none.
   std::size_t spaces_in_a_row() const { return spaces_in_a_row_; }
 
  private:
@@ -68,7 +68,7 @@ class Records {
     if (!skip(options_.delimiter)) return false;
     if (options_.merge_delimiters) {
       skip_delimiters();
-      return !at_line_end();  // what ends a line is no field
+      return !at_line_end();  // a line end starts no field
     }
     if (options_.delimiter == ' ' && at_delimiter() && spaces_in_a_row_ == 0) spaces_in_a_row_ = line_;
     return true;
@@ -147,14 +147,14 @@ void check_columns(const std::string& path, const CsvOptions& options, const std
   }
 }
 
-/// What to add to an error when the reason may be that columns are aligned.
+/// What to add to an error that aligned columns may explain.
 std::string hint(const Records& records) {
   return records.spaces_in_a_row() == 0 ? ""
                                         : "; spaces in a row delimit empty cells (merge_delimiters = true takes a run "
                                           "of them as one delimiter)";
 }
 
-/// The cells as numbers; false when one is none and the column need not be numeric.
+/// Converts the cells to numbers; false if one is not a number and the column need not be numeric.
 bool to_numbers(const std::vector<std::string>& cells, const std::string& name, bool must, const CsvOptions& options,
                 const std::string& path, const std::vector<std::size_t>& lines, std::vector<double>& numbers) {
   numbers.reserve(cells.size());
@@ -170,7 +170,7 @@ bool to_numbers(const std::vector<std::string>& cells, const std::string& name, 
   return true;
 }
 
-/// A sentence on the first value with a space around it, if there is one.
+/// Remarks on the first value with a space around it, if any.
 void remark_spaces(Table& table, const std::string& name) {
   const auto& cells = table.text(name);
   for (std::size_t row = 0; row < cells.size(); ++row) {
@@ -181,7 +181,7 @@ void remark_spaces(Table& table, const std::string& name) {
   }
 }
 
-/// A sentence on a column whose every cell would be a number if a comma were the decimal sign.
+/// Remarks on a column that would be numeric with a comma as the decimal sign.
 void remark_decimal_comma(Table& table, const std::string& name, const CsvOptions& options) {
   if (options.decimal == ',' || options.delimiter == ',') return;
   const auto& cells = table.text(name);

@@ -19,18 +19,18 @@ struct CsvOptions {
   std::vector<std::string> numeric = {};    ///< columns whose every cell must be a number or missing
 };
 
-/// Reads a table in RFC 4180's format: fields may be quoted ("…", with "" for a quote) and then hold delimiters and
-/// line ends. Lines end in LF, CR LF or CR. A column is numeric when each of its cells is a number (spaces around it
-/// allowed) or missing, else text; a number too small for double is 0, one too large ±inf, as in C. Empty lines are
-/// skipped. Spaces belong to the value unless `trim` is asked for.
+/// Reads an RFC 4180 table: fields may be quoted ("…", with "" for a quote) and then contain delimiters and line ends.
+/// Lines end in LF, CR LF or CR. A column is numeric if every cell is a number (spaces around it allowed) or missing,
+/// otherwise text; a number too small for double is 0, one too large ±inf, as in C. Empty lines are skipped. Spaces
+/// belong to the value unless `trim` is set.
 ///
-/// `remarks` says where a file looks as if it meant something else: values that begin or end with a space, a text
-/// column whose cells are numbers with a decimal comma, spaces in a row as delimiters.
+/// `remarks` notes where a file may mean something else: values with a space at either end, a text column of numbers
+/// with a decimal comma, runs of spaces as delimiters.
 ///
-/// Throws IoError when the file cannot be read, and ParseError naming file, line and column for a row with too few or
-/// too many fields, a quote that is never closed or is followed by more than a delimiter, two columns of one name, a
-/// NUL byte, a cell of a `numeric` column that is no number, or no rows; ValueError for options that contradict the
-/// file or each other.
+/// Throws IoError if the file cannot be read; ParseError naming file, line and column for a row with too few or too
+/// many fields, a quote never closed or followed by anything but a delimiter, a repeated column name, a NUL byte, a
+/// cell of a `numeric` column that is not a number, or no rows; ValueError for options that contradict the file or each
+/// other.
 Table read_csv(const std::string& path, const CsvOptions& options = {});
 
 }  // namespace handgrad

@@ -33,7 +33,7 @@ std::vector<std::size_t> DistributedSampler::indices() const {
     std::iota(all.begin(), all.end(), std::size_t{0});
   }
   std::vector<std::size_t> mine(size_);
-  for (std::size_t i = 0; i < size_; ++i) mine[i] = all[(rank_ + i * replicas_) % examples_];  // the first ones again
+  for (std::size_t i = 0; i < size_; ++i) mine[i] = all[(rank_ + i * replicas_) % examples_];  // wraps around
   return mine;
 }
 

@@ -13,9 +13,9 @@ struct DistributedSamplerOptions {
                            ///< validation (PyTorch's always pads, and counts some examples twice)
 };
 
-/// Which examples a rank has in an epoch, as torch.utils.data.DistributedSampler: of the n examples in the order of
-/// `shuffle`, drawn by a generator seeded with seed + epoch, rank r of k has the r-th, the (r+k)-th, … So the b-th
-/// batches of all ranks together are the b-th batch of k times the rows on one rank.
+/// A rank's examples in an epoch, as torch.utils.data.DistributedSampler: of the n examples, permuted if `shuffle` by a
+/// generator seeded with seed + epoch, rank r of k takes the r-th, the (r+k)-th, … So the b-th batches of all ranks
+/// together are the b-th batch of k times the rows on one rank.
 ///
 ///     DistributedSampler mine(data.size(), world.size(), world.rank());
 ///     DataLoader loader(data, {.batch_size = 32, .sampler = &mine});
@@ -24,15 +24,15 @@ struct DistributedSamplerOptions {
 ///       for (auto& [x, y] : loader) …
 class DistributedSampler {
  public:
-  /// Throws ValueError unless 0 ≤ rank < num_replicas and there is an example for this rank.
+  /// Throws ValueError unless 0 ≤ rank < num_replicas and this rank gets an example.
   DistributedSampler(std::size_t examples, int num_replicas, int rank, DistributedSamplerOptions options = {});
 
   void set_epoch(std::size_t epoch) { epoch_ = epoch; }
-  /// The number of this rank's examples.
+  /// The number of examples on this rank.
   std::size_t size() const { return size_; }
   std::vector<std::size_t> indices() const;
 
-  /// Of how many examples in all.
+  /// The number of examples on all ranks.
   std::size_t examples() const { return examples_; }
   const DistributedSamplerOptions& options() const { return options_; }
 

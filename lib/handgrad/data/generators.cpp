@@ -24,7 +24,7 @@ struct Matrix {
   double& at(std::size_t i, std::size_t j) { return elements[i * columns + j]; }
   double at(std::size_t i, std::size_t j) const { return elements[i * columns + j]; }
 
-  /// Row i is the former row order[i].
+  /// Permutes the rows: row i becomes the former row order[i].
   void take_rows(const std::vector<std::size_t>& order) {
     const Matrix from = *this;
     for (std::size_t i = 0; i < rows; ++i) {
@@ -53,8 +53,8 @@ void shuffle_rows(Matrix& x, Matrix& y, NumpyRandom& random) {
   y.take_rows(order);
 }
 
-/// The bits of `count` different numbers below 2^dimensions, the highest first: corners of a hypercube. How
-/// scikit-learn draws them depends on what share of the corners is wanted.
+/// The bits of `count` different numbers below 2^dimensions, highest first: corners of a hypercube. As in scikit-learn,
+/// the way of drawing depends on the share of corners wanted.
 Matrix hypercube_corners(std::size_t count, std::size_t dimensions, NumpyRandom& random) {
   require(dimensions <= 30, "make_classification", "at most 30 informative features");
   const std::size_t all = std::size_t{1} << dimensions;
@@ -157,7 +157,7 @@ Samples<T> make_classification(const MakeClassificationOptions& options) {
                                              static_cast<double>(options.n_clusters_per_class));
   std::size_t first = 0;
   for (std::size_t k = 0; k < clusters; ++k) {
-    const std::size_t last = first + sure + (k < n - sure * clusters);  // what is left over goes to the first clusters
+    const std::size_t last = first + sure + (k < n - sure * clusters);  // the first clusters share the remainder
     Matrix mix(informative, informative);
     for (double& entry : mix.elements) entry = 2 * random.rand() - 1;
     for (std::size_t i = first; i < last; ++i) {

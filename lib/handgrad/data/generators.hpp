@@ -10,8 +10,8 @@
 
 namespace handgrad {
 
-// Data made on the spot. Targets have the shape (N, 1), as the losses want them; a class is its number as a T.
-// Everything is drawn and computed in double and then rounded to T. All throw ValueError for options without a meaning.
+// Synthetic data. Targets have shape (N, 1), as the losses expect; a class is its number as a T. Everything is drawn
+// and computed in double, then rounded to T. All throw ValueError for meaningless options.
 
 template <class T = float>
 struct Samples {
@@ -19,7 +19,7 @@ struct Samples {
   Tensor<T> y;  ///< (N, 1)
 };
 
-// ---- scikit-learn's, the same numbers for the same random_state ----
+// ---- As scikit-learn: the same numbers for the same random_state ----
 
 struct MakeRegressionOptions {
   std::size_t n_samples = 100, n_features = 100, n_informative = 10;
@@ -59,14 +59,14 @@ struct MakeClassificationOptions {
 template <class T = float>
 Samples<T> make_classification(const MakeClassificationOptions& options = {});
 
-// ---- ours ----
+// ---- handgrad's own ----
 
 struct MakeSpiralsOptions {
   std::size_t n_samples = 300, n_classes = 3;
   double turns = 0.75, noise = 0.05;
   std::uint32_t random_state = 0;
 };
-/// Arms of a spiral, one a class: r·(cos φ, sin φ) with r in (0, 1] and φ = 2π(turns·r + class/n_classes), plus noise.
+/// One spiral arm per class: r·(cos φ, sin φ) with r in (0, 1] and φ = 2π(turns·r + class/n_classes), plus noise.
 template <class T = float>
 Samples<T> make_spirals(const MakeSpiralsOptions& options = {});
 
@@ -81,8 +81,8 @@ template <class T = float>
 Samples<T> make_gabor(std::size_t n_samples, double sigma, double w1 = 3, double w2 = 15,
                       Generator& generator = default_generator());
 
-/// Temperature, rainfall and humidity of five regions, and whether there will be more than 80 apples: the notebook's
-/// five rows, or repeated `times` times (its data set of 15 rows has them three times).
+/// Temperature, rainfall and humidity of five regions, and whether each yields more than 80 apples: the notebook's five
+/// rows, repeated `times` times (its data set of 15 rows has them three times).
 template <class T = float>
 Samples<T> apples(std::size_t times = 1);
 

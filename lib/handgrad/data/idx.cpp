@@ -14,7 +14,7 @@
 namespace handgrad {
 namespace {
 
-/// A file's bytes, unpacked when they begin as gzip does; zlib passes other files through unchanged.
+/// A file's bytes, unpacked if gzipped; zlib passes other files through unchanged.
 class Unpacked {
  public:
   explicit Unpacked(const std::string& path) : path_(path) {
@@ -23,7 +23,7 @@ class Unpacked {
     if (!file_) throw IoError(path + ": cannot be opened: " + std::generic_category().message(errno));
   }
 
-  /// `count` bytes, in blocks, so that no more memory is taken than there is data for.
+  /// `count` bytes, read in blocks so that memory grows only as data arrives.
   std::string read(std::size_t count, const char* what) {
     std::string bytes;
     while (bytes.size() < count) {

@@ -18,7 +18,7 @@ Shape with_rows(std::size_t rows, const Shape& example) {
   return shape;
 }
 
-/// The first `rows` rows of a buffer, without a new handle when these are all.
+/// The first `rows` rows of a buffer, without a new handle if that is all of it.
 template <class T>
 Batch<T> part(const Batch<T>& buffer, std::size_t rows) {
   if (rows == buffer.x.size(0)) return buffer;
@@ -27,7 +27,7 @@ Batch<T> part(const Batch<T>& buffer, std::size_t rows) {
 
 }  // namespace
 
-/// Where batches arrive on a GPU. Copies of a loader share it, and with it whose turn it is.
+/// The buffers for batches on a GPU and the turn between them; copies of a loader share both.
 template <class T>
 struct DataLoader<T>::Turns {
   struct Turn {
@@ -89,7 +89,7 @@ typename DataLoader<T>::Iterator DataLoader<T>::begin() {
 template <class T>
 void DataLoader<T>::load(std::size_t index) {
   if (index >= size()) {
-    // PyTorch's sampler ends an epoch with another permutation, of which it takes nothing.
+    // PyTorch's sampler draws one more, unused, permutation at the end of an epoch.
     if (options_.shuffle && options_.generator) randperm(dataset_->size(), *options_.generator);
     return;
   }
@@ -136,7 +136,7 @@ void DataLoader<T>::gather(std::size_t first, std::size_t last, const std::optio
   }
 }
 
-/// The examples one after the other, on the CPU.
+/// Gathers the examples one by one on the CPU.
 template <class T>
 void DataLoader<T>::write(std::size_t first, std::size_t last, T* x, T* y) const {
   const std::size_t x_size = dataset_->x_shape().numel(), y_size = dataset_->y_shape().numel();
@@ -147,7 +147,7 @@ void DataLoader<T>::write(std::size_t first, std::size_t last, T* x, T* y) const
 template <class T>
 void DataLoader<T>::send(std::size_t first, std::size_t last, const std::optional<Batch<T>>& view, Device device) {
   if (!turns_) turns_ = std::make_shared<Turns>();
-  // Whoever asks for a batch has given the GPU all that it is to do with the last one.
+  // Whoever asks for a batch has already queued all GPU work on the last one.
   if (auto& before = turns_->turns[turns_->now].staging) before->release();
   turns_->now = 1 - turns_->now;
   auto& [full, staging] = turns_->turns[turns_->now];

@@ -23,28 +23,27 @@ struct DataLoaderOptions {
   std::optional<Device> device = {};      ///< where the batches are wanted; by default where the data lies
 };
 
-/// Cuts a data set into batches, an epoch for each loop over it:
+/// Cuts a data set into batches; each loop over it is an epoch:
 ///
 ///     DataLoader loader(TensorDataset(x, y), {.batch_size = 128, .shuffle = true});
 ///     for (auto& [x, y] : loader) …
 ///
-/// The same seed gives the same batches as PyTorch's DataLoader. Each epoch draws 64 bits (there the workers' seed) and
-/// drops them; shuffled, the default generator draws 64 more, which seed a generator of its own for randperm. A
-/// generator that is given makes the permutation itself, and another one, unused, when the epoch is over.
+/// The same seed gives the same batches as PyTorch's DataLoader. Each epoch draws and drops 64 bits (there the workers'
+/// seed); shuffling draws 64 more from the default generator, to seed one for randperm. A generator passed in makes the
+/// permutation itself, and another one, unused, at the end of the epoch.
 ///
-/// Examples are gathered into a buffer of the loader's, so that nothing is allocated from batch to batch and whoever
-/// changes a batch does not change the data set: the next batch overwrites it, and whoever keeps one keeps a clone().
-/// (In order, with a data set that has views, that is a copy of one block: 1.4 % of the step of a small network on
-/// batches of 128×14, 2.6 % on 128×784.)
+/// Examples are gathered into a buffer that the next batch overwrites, so that nothing is allocated per batch and
+/// changing a batch does not change the data set; use clone() to keep one. (Views taken in order are copied as one
+/// block: 1.4 % of the step of a small network on batches of 128×14, 2.6 % on 128×784.)
 ///
-/// Data on a GPU is shuffled there: of all ways the fastest, for what fits. From the CPU to a GPU, batches go through
-/// two buffers in turn: the GPU still computes with one batch when the host asks for the next, which is gathered into
-/// pinned memory and copied meanwhile. (A loop that waits for each batch, by `item()`, has nothing of that.)
+/// Data that fits on a GPU is fastest there: it is shuffled on the device. From the CPU to a GPU, batches alternate
+/// between two buffers: while the GPU computes with one batch, the next is gathered into pinned memory and copied. (A
+/// loop that waits for each batch by `item()` gains nothing.)
 template <class T>
 class DataLoader {
  public:
-  /// Throws ValueError for batch_size 0, an empty data set, or one smaller than a batch when drop_last is set; and for
-  /// a sampler of another number of examples, or together with shuffle. The sampler outlives the loader.
+  /// Throws ValueError for batch_size 0, an empty data set, or one smaller than a batch with drop_last; and for a
+  /// sampler of another number of examples or combined with shuffle. The sampler must outlive the loader.
   DataLoader(std::shared_ptr<const Dataset<T>> dataset, DataLoaderOptions options);
   template <std::derived_from<Dataset<T>> D>
   DataLoader(D dataset, DataLoaderOptions options)
@@ -53,12 +52,12 @@ class DataLoader {
   /// The number of batches in an epoch.
   std::size_t size() const;
   std::size_t batch_size() const { return options_.batch_size; }
-  /// The rows of an epoch's last batch, which may have fewer than the others.
+  /// The rows of an epoch's last batch, which may be fewer.
   std::size_t last_batch_size() const;
-  /// The generator that was given, or null.
+  /// The generator passed in, or null.
   Generator* generator() const { return options_.generator; }
   DistributedSampler* sampler() const { return options_.sampler; }
-  /// In an epoch: those of the data set, or of the sampler.
+  /// The examples of an epoch: those of the data set, or of the sampler.
   std::size_t examples() const { return options_.sampler ? options_.sampler->size() : dataset_->size(); }
   const Dataset<T>& dataset() const { return *dataset_; }
 
@@ -85,7 +84,7 @@ class DataLoader {
     std::size_t index_ = 0;
   };
 
-  /// Begins an epoch. One at a time: a second loop inside the first would share its buffer and its order.
+  /// Begins an epoch. Loops must not be nested: they would share one buffer and order.
   Iterator begin();
   std::default_sentinel_t end() const { return std::default_sentinel; }
 
@@ -99,12 +98,12 @@ class DataLoader {
 
   std::shared_ptr<const Dataset<T>> dataset_;
   DataLoaderOptions options_;
-  std::vector<std::size_t> order_;  // empty: as they come
-  Tensor<double> order_there_;      // the same on the GPU where the data lies
-  Batch<T> gathered_;               // a full batch's room where the data lies
+  std::vector<std::size_t> order_;  // empty: in order
+  Tensor<double> order_there_;      // the same, on the data's GPU
+  Batch<T> gathered_;               // room for a full batch on the data's device
   Batch<T> moved_;                  // the same on another device, for data on a GPU
   std::shared_ptr<Turns> turns_;    // from the CPU to a GPU
-  Batch<T> batch_;                  // the current one: a part of these
+  Batch<T> batch_;                  // the current batch, a part of one of these
 };
 
 template <class D>

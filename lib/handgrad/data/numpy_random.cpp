@@ -38,7 +38,7 @@ double NumpyRandom::randn() {
 }
 
 std::uint64_t NumpyRandom::bounded(std::uint64_t max) {
-  if (max == 0) return 0;  // takes nothing from the stream, as NumPy has it
+  if (max == 0) return 0;  // draws nothing, as in NumPy
   const std::uint64_t mask = std::numeric_limits<std::uint64_t>::max() >> std::countl_zero(max);
   const bool wide = max > std::numeric_limits<std::uint32_t>::max();
   std::uint64_t value;

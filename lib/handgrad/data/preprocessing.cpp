@@ -17,7 +17,7 @@ void check_fitted(const char* what, bool fitted) {
   if (!fitted) throw StateError(std::string(what) + ": fit() comes first");
 }
 
-/// The elements on the CPU after the checks that all scalers share. `columns` is 0 before fit.
+/// The elements on the CPU, after the checks shared by all scalers. `columns` is 0 before fit.
 template <class T>
 Tensor<T> checked(const char* what, const Tensor<T>& x, std::size_t columns) {
   if (x.rank() != 2 || (columns != 0 && x.size(1) != columns)) {
@@ -47,7 +47,7 @@ Tensor<T> map_columns(const char* what, const Tensor<T>& x, std::size_t columns,
   return to.to(x.device());
 }
 
-/// Reads a member of a stored transformer; nlohmann's exceptions become a ParseError that says what is wrong.
+/// Reads a member of a stored transformer; turns nlohmann's exceptions into a ParseError.
 template <class F>
 auto parsed(const char* what, const std::string& text, F read) {
   try {
@@ -60,7 +60,7 @@ auto parsed(const char* what, const std::string& text, F read) {
 std::string dumped(const json& stored, int indent = -1) {
   try {
     return stored.dump(indent);
-  } catch (const json::exception& error) {  // JSON is UTF-8, a category need not be
+  } catch (const json::exception& error) {  // JSON must be UTF-8, a category need not
     throw ValueError(std::string("to_json: ") + error.what());
   }
 }
@@ -83,7 +83,7 @@ void StandardScaler::fit(const Tensor<T>& x) {
   for (std::size_t i = 0; i < rows * columns; ++i) mean_[i % columns] += static_cast<double>(element[i]);
   for (double& mean : mean_) mean /= n;
 
-  // Σ(x−μ)² − (Σ(x−μ))²/N: the second term takes back what rounding left in μ (Chan, Golub and LeVeque, 1983).
+  // Σ(x−μ)² − (Σ(x−μ))²/N: the second term corrects the rounding of μ (Chan, Golub and LeVeque, 1983).
   std::vector<double> rest(columns);
   for (std::size_t i = 0; i < rows * columns; ++i) {
     const double deviation = static_cast<double>(element[i]) - mean_[i % columns];

@@ -9,14 +9,13 @@
 
 namespace handgrad {
 
-// Each of these learns from the training data (`fit`) and is then applied to any data (`transform`): what it learnt
-// must not come from validation or test data. `to_json` stores what was learnt, `from_json` brings it back bit for bit
-// and throws ParseError for anything else. All throw StateError when they are used before `fit`, ShapeError when the
-// number of columns is not the one fitted, and ValueError for NaN or infinite elements and for no rows. Arithmetic is
-// in double.
+// Each of these learns from the training data (`fit`) and is then applied to any data (`transform`); never fit it to
+// validation or test data. `to_json` stores what was learnt; `from_json` restores it bit for bit and throws ParseError
+// for anything else. All throw StateError when used before `fit`, ShapeError if the number of columns differs from the
+// fitted one, and ValueError for NaN or infinite elements or no rows. Arithmetic is in double.
 
-/// Each column to mean 0 and variance 1: (x − μ)/σ, with the variance (1/N) Σ (x − μ)². A constant column is divided by
-/// 1: constant up to rounding, σ² ≤ N·ε·σ² + (N·μ·ε)², as scikit-learn decides it. Tensors have shape (N, D).
+/// Scales each column to mean 0 and variance 1: (x − μ)/σ, with the variance (1/N) Σ (x − μ)². A constant column is
+/// divided by 1; as in scikit-learn, constant means up to rounding, σ² ≤ N·ε·σ² + (N·μ·ε)². Tensors have shape (N, D).
 class StandardScaler {
  public:
   template <class T>
@@ -36,9 +35,9 @@ class StandardScaler {
   std::vector<double> mean_, scale_;
 };
 
-/// Each column from [min, max] of the fitted data to [low, high]: low + t·(high − low) with t = (x − min)/(max − min),
-/// exactly low for the least and exactly high for the greatest. A constant column is divided by 1. Values outside of
-/// what was fitted come out outside of [low, high].
+/// Scales each column from the fitted [min, max] to [low, high]: low + t·(high − low) with t = (x − min)/(max − min),
+/// exactly low at the minimum and high at the maximum. A constant column is divided by 1. Values outside the fitted
+/// range come out outside [low, high].
 class MinMaxScaler {
  public:
   /// Throws ValueError unless low < high.
@@ -61,12 +60,11 @@ class MinMaxScaler {
   std::vector<double> min_, max_;
 };
 
-/// Each text column becomes one column of 0 and 1 for each category, the distinct values of the fitted data in
-/// ascending order. A value that was not there when it was fitted gives zeros in all of its column's categories; an
-/// empty cell is a category like others.
+/// Turns each text column into one column of 0 and 1 per category, the distinct fitted values in ascending order. A
+/// value not seen in fitting gives zeros throughout; an empty cell is a category like any other.
 class OneHotEncoder {
  public:
-  /// Throws ValueError for a column that is numeric or not there.
+  /// Throws ValueError for a column that is numeric or missing.
   void fit(const Table& table, const std::vector<std::string>& columns);
   template <class T = float>
   Tensor<T> transform(const Table& table) const;
@@ -84,14 +82,14 @@ class OneHotEncoder {
   std::vector<std::vector<std::string>> categories_;
 };
 
-/// Which of a table's columns become which columns of a tensor, in this order.
+/// Which columns of a table become which columns of a tensor, in this order.
 struct ColumnTransformerOptions {
   std::vector<std::string> standard = {};  ///< through a StandardScaler
   std::vector<std::string> min_max = {};   ///< through a MinMaxScaler to [0, 1]
   std::vector<std::string> one_hot = {};   ///< through a OneHotEncoder
 };
 
-/// A table of mixed columns into one tensor of shape (rows, features).
+/// Turns a table of mixed columns into one tensor of shape (rows, features).
 class ColumnTransformer {
  public:
   explicit ColumnTransformer(ColumnTransformerOptions columns) : columns_(std::move(columns)) {}
@@ -110,9 +108,9 @@ class ColumnTransformer {
   OneHotEncoder one_hot_;
 };
 
-/// A weight for each class. "balanced": N / (K·N_c) for the N_c of N labels that are of class c, among K classes, so
-/// that every class has the same total weight. Throws ValueError for another mode, a label that `classes` lacks, a
-/// class without a label, or no labels.
+/// A weight for each class. "balanced": N / (K·N_c), where N_c of N labels are of class c, one of K, so that every
+/// class has the same total weight. Throws ValueError for another mode, a label not in `classes`, a class without a
+/// label, or no labels.
 std::vector<double> compute_class_weight(std::string_view mode, const std::vector<long>& classes,
                                          const std::vector<long>& y);
 

@@ -23,8 +23,8 @@ std::size_t rows_of(double size, std::size_t rows, const char* name, double (*ro
   return static_cast<std::size_t>(is_share ? round(size * static_cast<double>(rows)) : size);
 }
 
-/// Deals `draws` draws to classes in proportion to their counts: the floor of each share, then one more for each of
-/// the largest remainders, equal remainders drawn.
+/// Distributes `draws` draws over classes in proportion to their counts: the floor of each share, then one more for
+/// each of the largest remainders, with ties drawn at random.
 std::vector<std::size_t> deal(const std::vector<std::size_t>& counts, std::size_t draws, NumpyRandom& random) {
   const auto total = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::size_t{0}));
   std::vector<std::size_t> dealt(counts.size());

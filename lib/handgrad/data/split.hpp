@@ -11,7 +11,7 @@
 
 namespace handgrad {
 
-/// Which rows go where, in the order in which they are to be taken.
+/// The rows of each part, in order.
 struct SplitIndices {
   std::vector<std::size_t> train, test;
 };
@@ -30,13 +30,12 @@ struct TrainTestSplitOptions {
 /// `train_test_split` with this `random_state`.
 ///
 /// Stratified: the training rows are dealt to the classes by the largest remainder of n_train·N_c/N (ties drawn), the
-/// test rows likewise of what is left; then each class is permuted, its first rows train, the next ones test.
-/// Throws ValueError when a side would be empty, the sizes exceed the rows, `stratify` does not have one
-///   class per row, has a class with a single row, or more classes than one side has rows.
+/// test rows likewise from the rest; then each class is permuted, its first rows train, the next ones test. Throws
+/// ValueError if a side would be empty, the sizes exceed the rows, or `stratify` does not have one class per row, has a
+/// class with a single row, or more classes than one side has rows.
 SplitIndices train_test_split(std::size_t rows, const TrainTestSplitOptions& options = {});
 
-/// The rows of `x` that `indices` names, in that order, copied.
-/// Throws ShapeError when an index is no row of x.
+/// A copy of the rows of `x` listed in `indices`, in that order. Throws ShapeError if an index is not a row of x.
 template <class T>
 Tensor<T> take_rows(const Tensor<T>& x, std::span<const std::size_t> indices);
 
@@ -45,8 +44,8 @@ struct TrainTestSplit {
   Tensor<T> x_train, x_test, y_train, y_test;
 };
 
-/// The same on inputs and targets: auto [x_train, x_test, y_train, y_test] = train_test_split(x, y, {…});
-/// Throws ShapeError when x and y have different numbers of rows.
+/// The same on inputs and targets: auto [x_train, x_test, y_train, y_test] = train_test_split(x, y, {…}); throws
+/// ShapeError if x and y have different numbers of rows.
 template <class T>
 TrainTestSplit<T> train_test_split(const Tensor<T>& x, const Tensor<T>& y, const TrainTestSplitOptions& options = {});
 

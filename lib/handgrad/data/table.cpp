@@ -30,8 +30,8 @@ bool is_missing(const std::string& cell) { return cell.empty(); }
 
 namespace {
 
-/// Of a number that double cannot hold: is it too large rather than too small? By the exponent of its first digit that
-/// is not 0.
+/// Whether a number outside double's range is too large rather than too small, by the exponent of its first nonzero
+/// digit.
 bool too_large(std::string_view text) {
   const std::size_t e = text.find_first_of("eE"), point = std::min(text.find('.'), std::min(e, text.size()));
   const std::size_t digit = text.substr(0, e).find_first_of("123456789");

@@ -12,11 +12,11 @@
 
 namespace handgrad {
 
-/// Named columns of equal length, each of numbers or of text: what a CSV file holds before it becomes a tensor.
+/// Named columns of equal length, each of numbers or of text, as in a CSV file.
 ///
-/// A missing cell is NaN among numbers and "" among text. A table that was read from a file knows each row's line, and
-/// says it in errors, also after rows were taken or dropped. A column that is not there is a ValueError naming those
-/// that are.
+/// A missing cell is NaN in a numeric column, "" in a text one. A table read from a file knows each row's line and
+/// reports it in errors, even after rows were taken or dropped. An unknown column is a ValueError that lists the known
+/// ones.
 class Table {
  public:
   using Numbers = std::vector<double>;
@@ -24,7 +24,7 @@ class Table {
 
   Table() = default;
 
-  /// Throws ValueError for a name that is taken, ShapeError for another length than the other columns'.
+  /// Throws ValueError for a name already taken, ShapeError for a length other than the other columns'.
   void add(const std::string& name, Numbers numbers);
   void add(const std::string& name, Text text);
 
@@ -34,38 +34,38 @@ class Table {
   bool has(const std::string& name) const;
   bool is_numeric(const std::string& name) const;
 
-  /// Throws ValueError when the column is text: the message names the first cell that is no number.
+  /// Throws ValueError if the column is text, naming the first cell that is not a number.
   const Numbers& numbers(const std::string& name) const;
-  /// Throws ValueError when the column is numeric.
+  /// Throws ValueError if the column is numeric.
   const Text& text(const std::string& name) const;
 
-  /// The rows that `rows` names, in that order. Throws ShapeError for one that is not there.
+  /// The rows listed in `rows`, in that order. Throws ShapeError for a row that does not exist.
   Table take(std::span<const std::size_t> rows) const;
   /// The rows without a missing cell.
   Table drop_missing() const;
-  /// All columns but these.
+  /// All columns except these.
   Table drop(const std::vector<std::string>& names) const;
 
-  /// Puts `to` for `from` in a text column, and returns how often. Throws ValueError when no cell is `from`, and lists
-  /// what there is: a value that never occurs is nearly always misspelt, or has a space around it.
+  /// Replaces `from` by `to` in a text column and returns how often. Throws ValueError if no cell is `from`, listing
+  /// the existing values: one that never occurs is nearly always misspelt or has a space around it.
   std::size_t replace(const std::string& name, const std::string& from, const std::string& to);
-  /// 1 where a text column's cell is `value`, else 0. Throws ValueError when no cell is, as `replace` does.
+  /// 1 where a text column's cell is `value`, else 0. Throws ValueError if no cell is, as `replace` does.
   std::vector<long> indicator(const std::string& name, const std::string& value) const;
   /// The distinct values of a text column, ascending.
   std::vector<std::string> unique(const std::string& name) const;
 
-  /// Numeric columns side by side: shape (rows, names). Throws ParseError for a cell that is missing or infinite,
-  /// naming file, line and column, and ValueError for a text column.
+  /// Numeric columns side by side, of shape (rows, names). Throws ParseError for a missing or infinite cell, naming
+  /// file, line and column, and ValueError for a text column.
   template <class T = float>
   Tensor<T> tensor(const std::vector<std::string>& names) const;
 
-  /// Where a cell came from: `adult.data, line 17, column "age"`; without a file `row 16, column "age"`.
+  /// The origin of a cell: `adult.data, line 17, column "age"`; without a file `row 16, column "age"`.
   std::string where(std::size_t row, const std::string& name) const;
 
-  /// Set by readers: the file, and the line in it on which each row began.
+  /// Set by readers: the file, and the line on which each row began.
   void set_origin(std::string file, std::vector<std::size_t> lines);
 
-  /// What a reader noticed and left as it was, such as spaces around values; a sentence each.
+  /// What a reader noticed but left unchanged, such as spaces around values; one sentence each.
   std::vector<std::string> remarks;
 
  private:
@@ -85,9 +85,9 @@ class Table {
 };
 
 namespace detail {
-/// A whole cell as a number, spaces around it allowed; "nan" and "inf" are numbers; what is too small for double is
-/// ±0, what is too large ±inf, as strtod has it. With another decimal sign than a point, a point makes no number.
-/// Returns false when it is none.
+/// Parses a whole cell as a number, spaces around it allowed. "nan" and "inf" are numbers; a value too small for double
+/// is ±0, one too large ±inf, as in strtod. If `decimal` is not a point, a point is not accepted. Returns false if the
+/// cell is not a number.
 bool parse_number(std::string_view cell, double& number, char decimal = '.');
 }  // namespace detail
 

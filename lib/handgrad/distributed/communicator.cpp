@@ -49,7 +49,7 @@ double all_reduce(Communicator& communicator, double mine) {
   return mine;
 }
 
-// The first lines in which two texts differ.
+// The first pair of lines in which two texts differ.
 static std::pair<std::string, std::string> first_difference(const std::string& a, const std::string& b) {
   std::istringstream as(a), bs(b);
   for (;;) {
@@ -63,7 +63,7 @@ static std::pair<std::string, std::string> first_difference(const std::string& a
 
 void require_same(Communicator& communicator, const std::string& where, const std::string& what,
                   const std::string& mine) {
-  // A hash first: so many ranks, so few words.
+  // Compare a hash first: with many ranks, texts would be long.
   std::uint64_t hash = 14695981039346656037u;  // FNV-1a
   for (const char c : mine) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
   std::uint64_t expected = hash;

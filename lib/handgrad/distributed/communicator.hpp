@@ -10,44 +10,44 @@
 
 namespace handgrad {
 
-/// Another rank is gone, or does something else than this one.
+/// Another rank is gone, or has called something else than this one.
 class RankError : public Error {
   using Error::Error;
 };
 
-/// What processes that train together say to each other. They are numbered, rank 0 to size()−1; each call below is made
-/// by all of them, in the same order and with the same sizes, and returns when this rank's part is done.
+/// Communication between ranks that train together, numbered 0 to size()−1. Every call below must be made by all ranks,
+/// in the same order and with the same sizes; it returns when this rank's part is done.
 ///
-/// In one process: distributed/in_process.hpp, ranks that are threads. Between processes: distributed/mpi.hpp.
+/// Ranks that are threads of one process: distributed/in_process.hpp. Processes: distributed/mpi.hpp.
 class Communicator {
  public:
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  /// x ← Σᵣ xᵣ, element by element; all ranks get the same bits. With deterministic() the sum is a chain in the order
-  /// of the ranks, x₀ + x₁ + …, so that a run repeated on as many ranks has the same bits, too.
+  /// x ← Σᵣ xᵣ, element by element; all ranks get the same bits. With deterministic(), x₀ + x₁ + … is added in the
+  /// order of the ranks, so that a repeated run on as many ranks also gives the same bits.
   virtual void all_reduce(std::span<float> x) = 0;
   virtual void all_reduce(std::span<double> x) = 0;
-  /// All ranks get what rank `root` has.
+  /// All ranks get the bytes of rank `root`.
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
   virtual void barrier() = 0;
 
-  /// The same of tensors. One that lies on a GPU goes through the host, unless the communicator knows better.
+  /// The same for tensors. On a GPU they go through the host unless overridden.
   template <class T>
   void all_reduce(Tensor<T>& x);
   template <class T>
   void broadcast(Tensor<T>& x, int root = 0);
 
-  /// Ends the others' waiting, with an error that tells the reason: for a rank that cannot go on.
+  /// Wakes waiting ranks with an error that gives the reason, for a rank that cannot go on.
   virtual void abort(const std::string& reason) noexcept = 0;
 
-  /// Whether sums have an order of their own rather than the engine's. By default up to 8 ranks.
+  /// Whether sums are in rank order rather than the engine's. Default: for up to 8 ranks.
   bool deterministic() const { return deterministic_.value_or(size() <= 8); }
   void set_deterministic(bool on) { deterministic_ = on; }
 
-  /// By how much this rank's loss counts in the loss of all, L = Σᵣ wᵣ·Lᵣ/Σᵣ wᵣ: how many rows it averages over. Set by
-  /// DataParallel for layers that sum over the ranks (SyncBatchNorm).
+  /// The weight wᵣ of this rank's loss in the total, L = Σᵣ wᵣ·Lᵣ/Σᵣ wᵣ: the number of rows it averages over. Set by
+  /// DataParallel for layers that sum over ranks (SyncBatchNorm).
   double loss_weight() const { return loss_weight_; }
   void set_loss_weight(double weight) { loss_weight_ = weight; }
 
@@ -56,17 +56,17 @@ class Communicator {
   double loss_weight_ = 1;
 };
 
-/// What rank 0 has.
+/// The text of rank `root`.
 std::string broadcast(Communicator& communicator, std::string text, int root = 0);
 /// Each rank's text, by rank.
 std::vector<std::string> all_gather(Communicator& communicator, const std::string& mine);
-/// The numbers of all ranks, those of rank 0 first.
+/// The numbers of all ranks, in rank order.
 std::vector<double> all_gather(Communicator& communicator, std::span<const double> mine);
 /// Σᵣ of one number.
 double all_reduce(Communicator& communicator, double mine);
 
-/// Throws ValueError, on all ranks, unless all have the same text: "WHERE: rank 1 has WHAT …, rank 0 …". Of a text of
-/// several lines, the first that differs is shown.
+/// Throws ValueError, on all ranks, unless all have the same text: "WHERE: rank 1 has WHAT …, rank 0 …", showing the
+/// first line that differs.
 void require_same(Communicator& communicator, const std::string& where, const std::string& what,
                   const std::string& mine);
 

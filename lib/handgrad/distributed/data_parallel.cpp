@@ -15,16 +15,16 @@ namespace handgrad {
 
 namespace {
 
-// Before the gradients, in the first bucket: numbers that the ranks add up along with them.
+// Numbers summed along with the gradients, at the start of the first bucket.
 enum Header : std::size_t {
   Rows,      // nᵣ
-  Averaged,  // does this rank's loss average?
-  Active,    // has it a batch?
-  Stop,      // does it want to stop?
+  Averaged,  // whether this rank's loss averages
+  Active,    // whether it has a batch
+  Stop,      // whether it wants to stop
   room = 16
 };
 
-// Each gradient begins at a multiple of so many elements, as one alone would.
+// Each gradient begins at a multiple of this many elements, aligned as if allocated alone.
 constexpr std::size_t aligned(std::size_t elements) { return (elements + 15) / 16 * 16; }
 
 template <class T>
@@ -43,7 +43,6 @@ std::string short_number(double number) {
   return text;
 }
 
-// The gradient's tensor, with nothing changed.
 template <class T>
 Tensor<T>& gradient(Parameter<T>& parameter) {
   const bool written = parameter.has_grad();
@@ -56,7 +55,7 @@ template <class T>
 void spread(Layer<T>& layer, std::uint32_t rank) {
   if (auto* dropout = dynamic_cast<Dropout<T>*>(&layer)) {
     auto state = dropout->state();
-    state.stream = (state.stream & 0xffff) | rank << 16;  // of a network's layers, fewer than 65536
+    state.stream = (state.stream & 0xffff) | rank << 16;  // assumes fewer than 65536 layers in a network
     dropout->set_state(state);
   }
   for (const auto& [name, child] : layer.children()) spread(*child, rank);
@@ -64,7 +63,7 @@ void spread(Layer<T>& layer, std::uint32_t rank) {
 
 }  // namespace
 
-/// The one thread that sums while the backward runs, bucket after bucket.
+/// The single thread that sums bucket after bucket while the backward runs.
 template <class T>
 struct DataParallel<T>::Worker {
   explicit Worker(DataParallel& parallel) : thread([this, &parallel] { work(parallel); }) {}
@@ -139,13 +138,13 @@ DataParallel<T>::DataParallel(Layer<T>& net, Communicator& communicator, DataPar
 
 template <class T>
 DataParallel<T>::~DataParallel() {
-  // Left by an error in the middle of a backward: the others are not to wait for what will not come.
+  // Left by an error during a backward: the others must not wait for what will not come.
   if (worker_ && !worker_->idle())
     communicator_.abort("rank " + std::to_string(communicator_.rank()) + " left a backward unfinished");
 }
 
-/// Gives the gradients their places in one arena, last layer first, and cuts it into buckets; nothing where they lie
-/// there already.
+/// Places the gradients in one arena, last layer first, and cuts it into buckets; does nothing if they are already
+/// there.
 template <class T>
 void DataParallel<T>::lay_out() {
   bool there = !rooms_.empty();
@@ -199,7 +198,8 @@ void DataParallel<T>::begin(const Layer<T>& root) {
     lay_out();
     if (summed_) {
       const bool kept = std::any_of(parameters_.begin(), parameters_.end(), [](const auto& p) { return p.has_grad(); });
-      // What the ranks have summed already, one of them carries on; with a mean all may, their shares add up to 1.
+      // Gradients the ranks have already summed are carried by one of them; with a mean all may, as their shares add up
+      // to 1.
       if (kept && !mean_ && !is_first())
         for (Parameter<T>& parameter : parameters_) parameter.zero_grad();
       summed_ = false;
@@ -236,7 +236,7 @@ void DataParallel<T>::ready(Parameter<T>& parameter) {
   next_ = (i + 1) % parameters_.size();
   for (Bucket& bucket : buckets_)
     if (bucket.first <= i && i < bucket.last) --bucket.pending;
-  // In the order of the arena, which is the same on all ranks.
+  // In arena order, which is the same on all ranks.
   while (launched_ < buckets_.size() && buckets_[launched_].pending == 0) launch(launched_++);
 }
 

@@ -12,40 +12,41 @@
 namespace handgrad {
 
 struct DataParallelOptions {
-  /// Gradients are summed in pieces of about this size, each while the layers below still work; a network that has less
-  /// is summed at once, after its backward.
+  /// Gradients are summed in pieces of about this size, each while the backward still runs on earlier layers; a smaller
+  /// network is summed at once, after its backward.
   std::size_t bucket_bytes = std::size_t{1} << 20;
 };
 
 /// Trains one network on several ranks, each with its own part of every batch:
 ///
 ///     Sequential net{Linear(784, 300), ReLU(), Linear(300, 10)};
-///     DataParallel parallel(net, mpi::world());           // the line more
+///     DataParallel parallel(net, mpi::world());           // the only new line
 ///     …
 ///     sgd.zero_grad();
 ///     net.backward(loss.backward());                      // the gradient of the loss over all ranks' rows
-///     sgd.step();                                         // so every rank makes the same step
+///     sgd.step();                                         // the same step on every rank
 ///
-/// At first all ranks take over rank 0's parameters and buffers. From then on each `net.backward` leaves in every
-/// parameter, on every rank, the gradient of the loss of all rows. With L = (1/N)·Σₙ ℓₙ over N = Σᵣ nᵣ rows, of which
-/// rank r has nᵣ and Lᵣ = (1/nᵣ)·Σ ℓₙ is its own loss,
+/// On construction all ranks take over rank 0's parameters and buffers. From then on each `net.backward` leaves in
+/// every parameter, on every rank, the gradient of the loss over all rows. With L = (1/N)·Σₙ ℓₙ over N = Σᵣ nᵣ rows,
+/// and Lᵣ = (1/nᵣ)·Σ ℓₙ the loss of rank r over its nᵣ rows,
 ///
 ///     L = Σᵣ (nᵣ/N)·Lᵣ      ⇒      ∂L/∂θ = Σᵣ (nᵣ/N)·∂Lᵣ/∂θ
 ///
-/// so each rank multiplies what its backward gave by nᵣ, the ranks sum, and the sum is divided by N, which is summed
-/// along with it. (The mean of the means, Σᵣ Lᵣ/k, would be another function when a last batch is uneven.) nᵣ is what
-/// the rank's loss says that it averages over (Loss::averaged_over); for Reduction::Sum nothing is divided. Without a
-/// loss of this library all ranks count alike, unless averaged_over(n) says otherwise.
+/// so each rank multiplies its gradient by nᵣ, the ranks sum these and N, and the sum is divided by N. (The mean of the
+/// means, Σᵣ Lᵣ/k, is a different function if a last batch is uneven.) nᵣ is the number of rows that the rank's loss
+/// averages over (Loss::averaged_over); with Reduction::Sum nothing is divided. Without a loss of this library all
+/// ranks count equally, unless averaged_over(n) says otherwise.
 ///
-/// Gradients lie in one arena in the order of the backward, so that what is sent is an address and a length.
-/// `net.backward` returns when all sums are done: clipping and optimizer.step() come after it as ever. What the ranks
-/// sum is linear in the gradients and nᵣ/N adds up to 1, so several backwards accumulate as they do on one rank.
+/// Gradients lie in one arena in backward order, so that a message is an address and a length. `net.backward` returns
+/// when all sums are done, so clipping and optimizer.step() follow as usual. The sum is linear in the gradients and the
+/// nᵣ/N add up to 1, so several backwards accumulate as on one rank.
 ///
-/// Dropout layers draw from a stream of each rank's own. BatchNorm normalises by the rank's own rows; SyncBatchNorm by
-/// those of all. (Running statistics then differ from rank to rank: broadcast() makes them rank 0's.)
+/// Dropout layers draw from a separate stream on each rank. BatchNorm normalises by the rank's own rows, SyncBatchNorm
+/// by those of all. (BatchNorm's running statistics then differ between ranks; broadcast() makes them rank 0's.)
 ///
-/// Made and used in the thread that trains, one for a network; `net` and the communicator outlive it. All ranks do the
-/// same in the same order. Throws ValueError, on all ranks, when their networks differ in a name, a shape or a type.
+/// Create and use it in the training thread, one per network; `net` and the communicator must outlive it. All ranks
+/// must do the same in the same order. Throws ValueError, on all ranks, if their networks differ in a name, a shape or
+/// a type.
 template <class T>
 class DataParallel final : private GradientListener<T> {
  public:
@@ -55,8 +56,8 @@ class DataParallel final : private GradientListener<T> {
   Communicator& communicator() const { return communicator_; }
   bool is_first() const { return communicator_.rank() == 0; }
 
-  /// While the result lives, a backward accumulates on its own rank only. The next one outside of it sums all that came
-  /// together, each rank's by the rows that it saw:
+  /// While the result lives, backwards accumulate on their own rank only. The next one after it sums everything
+  /// accumulated, weighting each rank by the rows that it saw:
   ///
   ///     { auto alone = parallel.no_sync(); net.forward(a); net.backward(…); }
   ///     net.forward(b); net.backward(…);
@@ -73,33 +74,33 @@ class DataParallel final : private GradientListener<T> {
   };
   [[nodiscard]] NoSync no_sync() { return NoSync(*this); }
 
-  /// This rank's rows of a batch that every rank has: the r-th of k parts, as even as can be. No copy.
+  /// This rank's rows of a batch that every rank has: the r-th of k nearly equal parts, without a copy.
   Tensor<T> share(const Tensor<T>& batch) const {
     const auto k = static_cast<std::size_t>(communicator_.size()), r = static_cast<std::size_t>(communicator_.rank());
     return batch.rows(batch.size(0) * r / k, batch.size(0) * (r + 1) / k);
   }
 
-  /// The next backward's gradient is of a loss averaged over `count` rows: for a δ that no Loss made, or several did.
+  /// Says that the next backward's loss averages over `count` rows: for a δ not made by a Loss, or made by several.
   void averaged_over(double count) {
     count_ = count;
     mean_ = told_ = true;
   }
 
-  /// For ranks with different numbers of batches: called by each when it has no more, it takes part in the others' sums
-  /// with a gradient of nothing, calls `step` after each, so that its parameters keep up, and returns when all ranks
-  /// are here.
+  /// For ranks with different numbers of batches. Each calls it when it has no more: it takes part in the others' sums
+  /// with an empty gradient, calls `step` after each to keep its parameters in step, and returns once all ranks have
+  /// called it.
   ///
   ///     for (auto& [x, y] : loader) { …; sgd.step(); }
   ///     parallel.join([&] { sgd.step(); });
   void join(const std::function<void()>& step);
 
-  /// Parameters and buffers as rank 0 has them.
+  /// Copies rank 0's parameters and buffers to all ranks.
   void broadcast();
   void broadcast_buffers();
-  /// Gives Dropout layers this rank's stream, where they have rank 0's: after a checkpoint was loaded.
+  /// Gives Dropout layers this rank's stream, if they have rank 0's: after loading a checkpoint.
   void spread_random();
 
-  /// Asks all ranks to stop, along with the next sums; after them each sees `stop_requested()`, at the same step.
+  /// Asks all ranks to stop along with the next sums; after these all see `stop_requested()`, at the same step.
   void request_stop() { stop_ = true; }
   bool stop_requested() const { return stop_requested_; }
 
@@ -107,7 +108,7 @@ class DataParallel final : private GradientListener<T> {
   struct Bucket {
     std::size_t begin, end;   // in the arena
     std::size_t first, last;  // of parameters_
-    std::size_t pending;      // gradients still to come
+    std::size_t pending;      // gradients not yet ready
   };
   struct Worker;
 
@@ -131,15 +132,15 @@ class DataParallel final : private GradientListener<T> {
   std::vector<Bucket> buckets_;
   Tensor<T> arena_, host_;  // host_: the arena itself, or for one on a GPU what is sent of it
   std::unique_ptr<Worker> worker_;
-  std::size_t launched_ = 0;  // buckets of this backward
+  std::size_t launched_ = 0;  // buckets launched in this backward
 
-  std::optional<double> count_;  // the rows of the next backward's loss
+  std::optional<double> count_;  // rows of the next backward's loss
   bool mean_ = true;             // whether it averages over them
   bool told_ = false;            // by averaged_over()
-  double rows_ = 0;              // of the backwards since the ranks last summed
-  double divisor_ = 1;           // N, as the ranks have summed it
-  std::size_t next_ = 0;         // in parameters_, the one expected to be ready
-  bool mine_ = false;            // the backward that runs is the network's
+  double rows_ = 0;              // rows of the backwards since the last sum
+  double divisor_ = 1;           // N, as summed by the ranks
+  std::size_t next_ = 0;         // in parameters_, the next expected to be ready
+  bool mine_ = false;            // whether the running backward is the network's
   bool alone_ = false, summed_ = false, stop_ = false, stop_requested_ = false;
 };
 

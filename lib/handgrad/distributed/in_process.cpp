@@ -19,7 +19,7 @@ class Group {
   explicit Group(int size) : parts_(static_cast<std::size_t>(size)), left_(parts_.size()) {}
   int size() const { return static_cast<int>(parts_.size()); }
 
-  /// Puts down what this rank brings, and waits for the others: then `part` of each can be read.
+  /// Provides this rank's part and waits for the others; then each `part` can be read.
   struct Part {
     const char* what = "";
     void* data = nullptr;
@@ -34,7 +34,7 @@ class Group {
         throw RankError("rank " + std::to_string(rank) + " is at " + said(part) + ", rank " +
                         std::to_string(&other - parts_.data()) + " at " + said(other));
   }
-  /// Waits until all have done with the parts.
+  /// Waits until all have finished with the parts.
   void leave(int rank, const char* what) {
     std::unique_lock lock(mutex_);
     wait(rank, lock, what);
@@ -102,7 +102,7 @@ class Thread final : public Communicator {
   void abort(const std::string& reason) noexcept override { group_.end(reason); }
 
  private:
-  /// Each rank adds up a share of the elements, in the order of the ranks, and writes it to all.
+  /// Each rank adds up a share of the elements, in rank order, and writes it to all.
   template <class T>
   void sum(std::span<T> x) {
     group_.meet(rank_, {"all_reduce", x.data(), x.size()});

@@ -5,8 +5,8 @@
 
 namespace handgrad {
 
-/// Runs `work` on ranks that are threads of this process, and returns when all are done: for tests, for labs, and to
-/// see what a parallel program does before it is started with mpirun.
+/// Runs `work` on ranks that are threads of this process, and returns when all are done: for tests, labs, and trying
+/// out a parallel program without mpirun.
 ///
 ///     run_ranks(2, [&](Communicator& ranks) {
 ///       Sequential net{Linear(2, 4), Tanh(), Linear(4, 1)};
@@ -14,11 +14,11 @@ namespace handgrad {
 ///       …
 ///     });
 ///
-/// Each rank has a default generator of its own, a copy of the caller's, as processes with the same seed have. When a
-/// rank throws, the others' waiting ends with RankError, and what it threw comes out here with its rank in front. A
-/// rank that returns while others wait for it ends them in the same way.
+/// Each rank has its own default generator, a copy of the caller's, like processes with the same seed. If a rank
+/// throws, waiting ranks get a RankError, and its exception is rethrown here, prefixed with its rank. A rank that
+/// returns while others wait for it ends them in the same way.
 ///
-/// Nothing of a network may be shared between ranks. Throws ValueError for size < 1.
+/// Ranks must not share any part of a network. Throws ValueError for size < 1.
 void run_ranks(int size, const std::function<void(Communicator&)>& work);
 
 }  // namespace handgrad

@@ -31,7 +31,7 @@ MPI_Datatype type_of() {
   return sizeof(T) == sizeof(float) ? MPI_FLOAT : MPI_DOUBLE;
 }
 
-// MPI counts in int.
+// MPI counts are int.
 constexpr std::size_t most = std::size_t{1} << 28;
 
 class World final : public Communicator {
@@ -96,7 +96,7 @@ class World final : public Communicator {
   }
 
  private:
-  /// While it lives, this rank waits for the others.
+  /// While one lives, this rank waits for the others.
   struct Waiting {
     Waiting(World& world, const char* what) : world_(world) {
       const std::lock_guard lock(world_.mutex_);
@@ -127,7 +127,7 @@ class World final : public Communicator {
     }
   }
 
-  /// The elements of `parts`, one part of `count` after the other by rank, added in that order.
+  /// Adds the ranks' parts, of `count` elements each, in rank order.
   template <class T>
   static void chain(const T* parts, std::size_t count, int ranks, T* total) {
     std::copy(parts, parts + count, total);
@@ -137,7 +137,7 @@ class World final : public Communicator {
     }
   }
 
-  /// Few elements: everybody gets all of them, and adds.
+  /// For few elements: every rank gets all of them and adds.
   template <class T>
   void sum_all(std::span<T> x) {
     T* all = scratch<T>(x.size() * static_cast<std::size_t>(size_));
@@ -146,7 +146,7 @@ class World final : public Communicator {
     chain(all, x.size(), size_, x.data());
   }
 
-  /// Many: everybody adds up a share of them, which goes to all: 2·(k−1)/k of the elements are sent, as in a ring.
+  /// For many: every rank sums a share and sends it to all: 2·(k−1)/k of the elements are sent, as in a ring.
   template <class T>
   void sum_shares(std::span<T> x) {
     const auto ranks = static_cast<std::size_t>(size_);
@@ -176,7 +176,7 @@ class World final : public Communicator {
     return reinterpret_cast<T*>(scratch_.data());
   }
 
-  /// Tells the others that this rank is about to end, unless they are, too, within a second; and waits for them.
+  /// Tells the others that this rank is about to end, unless they end too within a second, and waits for them.
   void say_farewell() {
     MPI_Request all_here;
     MPI_Ibarrier(farewells_, &all_here);
@@ -198,7 +198,7 @@ class World final : public Communicator {
     }
   }
 
-  /// Looks now and then whether a rank has ended for which this one waits.
+  /// Checks now and then whether a rank that this one waits for has ended.
   void watch() {
     int gone = -1;
     Clock::time_point since;

@@ -1,19 +1,19 @@
 #pragma once
-/// The component `mpi` of the package: find_package(handgrad COMPONENTS mpi), target handgrad::mpi. Not in
+/// The component `mpi` of the package: find_package(handgrad COMPONENTS mpi), target handgrad::mpi. Not included by
 /// handgrad.hpp.
 #include "handgrad/distributed/communicator.hpp"
 
 namespace handgrad::mpi {
 
-/// The processes that mpirun, or Slurm's srun, started; one alone where nobody did. The first call initialises MPI,
-/// unless the program has; the end of the program finalises it.
+/// The processes started by mpirun or Slurm's srun; otherwise a single rank. The first call initialises MPI unless the
+/// program has; the end of the program finalises it.
 ///
-/// Collectives block, in the thread that calls them: DataParallel calls them in a thread of its own while the backward
-/// runs, since Open MPI's non-blocking ones get on only while somebody calls MPI.
+/// Collectives block the calling thread. DataParallel calls them in a separate thread during the backward, since Open
+/// MPI's non-blocking ones progress only inside MPI calls.
 ///
-/// A rank that is killed, or ends by an exception that nobody catches, is seen by mpirun, which ends the others. One
-/// that just returns while others wait for it in a sum says so as it ends, and the others end two seconds later, with
-/// its number. Throws RankError for an MPI without threads and for what MPI calls an error.
+/// If a rank is killed, or ends by an uncaught exception, mpirun ends the others. A rank that returns while others wait
+/// for it announces that as it ends, and the others end two seconds later, naming it. Throws RankError if MPI does not
+/// support threads, and for MPI errors.
 Communicator& world();
 
 }  // namespace handgrad::mpi

@@ -39,7 +39,7 @@ void SyncBatchNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
 template <class T>
 void SyncBatchNorm<T>::statistics_of_all(const Tensor<T>& x) {
   const std::size_t C = num_features_, N = x.size(0), line = 1 + 2 * C;
-  // A line for each rank, Nᵣ µᵣ Mᵣ: each fills in its own, and a sum with zeros brings them all to all.
+  // One line per rank, Nᵣ µᵣ Mᵣ: each fills in its own, and summing with zeros elsewhere gathers all.
   table_.assign(line * static_cast<std::size_t>(communicator_->size()), 0);
   double* own = table_.data() + line * static_cast<std::size_t>(communicator_->rank());
   double *means = own + 1, *squares = own + 1 + C;
@@ -106,7 +106,7 @@ void SyncBatchNorm<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const
   add(bias, a);
   add(weight, b);
 
-  // dx = γ·s·(δ − a − x̂·b), with the sums of all ranks: all take part, whether they want dx or not.
+  // dx = γ·s·(δ − a − x̂·b), with sums over all ranks: all must take part, whether they want dx or not.
   if (of_batch_) {
     const double weight_of_rank = communicator_->loss_weight();
     for (double& sum : sums_) sum *= weight_of_rank;

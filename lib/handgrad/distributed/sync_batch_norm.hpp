@@ -7,24 +7,24 @@ namespace handgrad {
 /// BatchNorm1d over the rows of all ranks, as torch.nn.SyncBatchNorm: x, y (Nᵣ×C) on rank r, N = Σᵣ Nᵣ, and with
 ///     µ = (1/N) Σᵣ Σₙ xₙ,  σ² = (1/N) Σᵣ Σₙ (xₙ − µ)²,  s = 1/√(σ² + eps),  x̂ = (x − µ)·s,  y = γ·x̂ + β
 ///
-/// Forward: each rank has Nᵣ, its own mean µᵣ and Mᵣ = Σₙ (xₙ − µᵣ)². One exchange of these gives
+/// Forward: each rank computes Nᵣ, its mean µᵣ and Mᵣ = Σₙ (xₙ − µᵣ)². One exchange of these gives
 ///     N·µ = Σᵣ Nᵣ·µᵣ,    N·σ² = Σᵣ (Mᵣ + Nᵣ·(µᵣ − µ)²)
-/// (which subtracts no large numbers, as Σx² − N·µ² does).
+/// (without subtracting large numbers, unlike Σx² − N·µ²).
 ///
-/// Derivation of the backward. Of L = Σᵣ wᵣ·Lᵣ/W (data_parallel.hpp: wᵣ the rows that rank r's loss averages over, W
-/// their sum) rank r holds δ = ∂Lᵣ/∂y, so ∂L/∂y = (wᵣ/W)·δ. BatchNorm's derivation, over all N rows, gives
+/// Derivation of the backward. For L = Σᵣ wᵣ·Lᵣ/W (data_parallel.hpp: wᵣ the rows that rank r's loss averages over, W
+/// their sum) rank r holds δ = ∂Lᵣ/∂y, so ∂L/∂y = (wᵣ/W)·δ. BatchNorm's derivation over all N rows gives
 ///     ∂L/∂x = γ·s·(∂L/∂y − A/N − x̂·B/N),    A = Σᵣ (wᵣ/W)·Σₙ δₙ,    B = Σᵣ (wᵣ/W)·Σₙ δₙ·x̂ₙ
-/// the two sums over all ranks: the second exchange. In the rank's own terms, dx = ∂Lᵣ/∂x = (W/wᵣ)·∂L/∂x:
+/// with both sums over all ranks: the second exchange. In the rank's own terms, dx = ∂Lᵣ/∂x = (W/wᵣ)·∂L/∂x:
 ///     dx = γ·s·(δ − a − x̂·b),    a = (1/(N·wᵣ))·Σᵣ wᵣ·Σₙ δₙ,    b = (1/(N·wᵣ))·Σᵣ wᵣ·Σₙ δₙ·x̂ₙ
-/// dβ = Σₙ δₙ and dγ = Σₙ δₙ·x̂ₙ are over the rank's own rows: DataParallel sums them with all other gradients.
+/// dβ = Σₙ δₙ and dγ = Σₙ δₙ·x̂ₙ are over the rank's own rows; DataParallel sums them with the other gradients.
 ///
-/// Names of parameters and buffers are BatchNorm1d's, and state_dicts are exchanged with it. Evaluation takes the
-/// running statistics, without any exchange. Every rank has the same, which needs no broadcast. Throws ShapeError as
-/// BatchNorm1d does, for fewer than 2 rows in all; DeviceError on a GPU, for which it is not written yet.
+/// Parameters and buffers have BatchNorm1d's names, and state_dicts are interchangeable with it. Evaluation uses the
+/// running statistics, which are the same on all ranks, without an exchange. Throws ShapeError as BatchNorm1d does, for
+/// fewer than 2 rows in all; DeviceError on a GPU, where it is not implemented.
 template <class T = float>
 class SyncBatchNorm : public Layer<T> {
  public:
-  /// The communicator outlives the layer.
+  /// The communicator must outlive the layer.
   SyncBatchNorm(std::size_t num_features, Communicator& communicator, BatchNormOptions options = {});
 
   std::size_t num_features() const { return num_features_; }

@@ -1,5 +1,5 @@
 #pragma once
-// The numbers in binary files: how they are stored, and how many a file may announce. For readers.
+// For readers of binary files: how numbers are stored, and how many a file may announce.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -54,7 +54,7 @@ void load_numbers(const char* from, std::size_t count, std::endian order, T* to)
   }
 }
 
-/// A stored type: how many bytes an element takes, and how elements become T.
+/// A stored type: the size of an element, and its conversion to T.
 template <class T>
 struct ElementType {
   std::size_t size;
@@ -64,7 +64,7 @@ struct ElementType {
 template <class V, class T>
 constexpr ElementType<T> element_type{sizeof(V), &load_numbers<V, T>};
 
-/// By NumPy's code without its byte order: f2, f4, f8, i1 … i8, u1 … u8, b1; nothing for another.
+/// The type with NumPy's code, without the byte order: f2, f4, f8, i1 … i8, u1 … u8, b1; null for any other.
 template <class T>
 std::optional<ElementType<T>> element_type_of(std::string_view code) {
   if (code == "f2") return element_type<Half, T>;
@@ -81,8 +81,8 @@ std::optional<ElementType<T>> element_type_of(std::string_view code) {
   return std::nullopt;
 }
 
-/// Are `bytes` bytes exactly the elements of an array of these sizes? No product can wrap: each factor is compared with
-/// what there is before it is multiplied.
+/// Whether `bytes` bytes are exactly the elements of an array of these sizes. No product can overflow: each factor is
+/// first compared with what is left.
 template <class Sizes>
 bool sizes_fit(const Sizes& sizes, std::size_t element_size, std::size_t bytes) {
   if (bytes % element_size != 0) return false;

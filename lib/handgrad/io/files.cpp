@@ -28,8 +28,8 @@ using File = std::unique_ptr<std::FILE, Close>;
 }
 
 void flush_to_disk(int file, const std::string& path) {
-  // A full disk or quota may show only here, and what was there before must not be replaced then. A pipe or a terminal
-  // knows no fsync, and does not need it.
+  // A full disk or quota may show only here, and then the old file must not be replaced. Pipes and terminals have no
+  // fsync and need none.
   if (::fsync(file) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS) fail(path, "cannot be written");
 }
 
@@ -41,7 +41,7 @@ void write_to(const fs::path& path, std::string_view content, const std::string&
   flush_to_disk(::fileno(file.get()), asked_for);
 }
 
-constexpr std::string_view unfinished = ".part-";  // then the number of the process that writes
+constexpr std::string_view unfinished = ".part-";  // followed by the id of the writing process
 
 }  // namespace
 
@@ -60,7 +60,7 @@ std::string read_file(const std::string& path) {
 void write_file(const std::string& path, std::string_view content) {
   std::error_code error;
   fs::path target = path;
-  if (fs::is_symlink(target, error)) {  // the link stays one
+  if (fs::is_symlink(target, error)) {  // the link itself is kept
     target = fs::canonical(target, error);
     if (error) fail(path, "is a link that leads nowhere", error.value());
   }
@@ -80,7 +80,7 @@ void write_file(const std::string& path, std::string_view content) {
 }
 
 void write_file_at(const std::string& path, std::size_t offset, std::string_view content) {
-  const int opened = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);  // "wb" would cut it off
+  const int opened = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);  // "wb" would truncate it
   if (opened < 0) fail(path, "cannot be opened for writing");
   File file(::fdopen(opened, "wb"));
   if (!file) fail(path, "cannot be opened for writing");
@@ -102,8 +102,8 @@ void remove_unfinished(const std::string& path) {
     pid_t process = 0;
     const char* last = name.data() + name.size();
     const auto [after, wrong] = std::from_chars(name.data() + begin.size(), last, process);
-    if (wrong != std::errc() || after != last || process <= 0) continue;  // somebody else's name
-    if (::kill(process, 0) == 0 || errno != ESRCH) continue;              // it still writes
+    if (wrong != std::errc() || after != last || process <= 0) continue;  // not one of our names
+    if (::kill(process, 0) == 0 || errno != ESRCH) continue;              // still being written
     std::error_code ignored;
     fs::remove(entry->path(), ignored);
   }

@@ -5,22 +5,20 @@
 
 namespace handgrad {
 
-/// The whole content of a file. Throws IoError naming the file when it is missing, no file, or cannot be read.
+/// The whole content of a file. Throws IoError naming the file if it is missing, not a file, or unreadable.
 std::string read_file(const std::string& path);
 
-/// Writes a file whole or not at all: into a new file beside it, flushed to the disk, which is then renamed. A program
-/// that is killed, or a full disk, leaves what was there before. Devices and pipes (`/dev/stdout`) are written
-/// directly. Throws IoError naming the file.
-///
-/// What a program that was killed while it wrote has left beside the file is removed with the next write.
+/// Writes a file atomically: into a new file beside it, flushed to the disk and then renamed, so that a killed program
+/// or a full disk leaves the old content. Devices and pipes (`/dev/stdout`) are written directly. Throws IoError naming
+/// the file. Also removes what earlier writers that were killed left beside the file.
 void write_file(const std::string& path, std::string_view content);
 
-/// Writes `content` at byte `offset` of a file, which is made where it is missing, cuts off what lay behind, and
-/// flushes it to the disk: for what grows. A program that is killed leaves part of it, or all; whoever reads has to
-/// know how many bytes count. Throws IoError naming the file.
+/// Writes `content` at byte `offset` of a file (created if missing), cuts off what follows, and flushes to the disk:
+/// for files that grow. A killed program may leave any part of it, so the reader must know how many bytes count. Throws
+/// IoError naming the file.
 void write_file_at(const std::string& path, std::size_t offset, std::string_view content);
 
-/// Removes what `write_file(path, …)` of programs that no longer run has left beside the file.
+/// Removes the unfinished files of `write_file(path, …)` whose processes no longer run.
 void remove_unfinished(const std::string& path);
 
 }  // namespace handgrad

@@ -23,7 +23,7 @@ struct Header {
   Shape shape;
 };
 
-/// Reads the file's beginning: the magic, the version, and a Python dictionary of three entries.
+/// Reads the file's beginning: magic, version, and a Python dictionary of three entries.
 class HeaderReader {
  public:
   HeaderReader(const std::string& place, std::string_view bytes) : place_(place), bytes_(bytes) {}
@@ -152,7 +152,7 @@ class HeaderReader {
   Header header_;
 };
 
-/// What a type is that is not read: by NumPy's letter for its kind.
+/// Names a type that cannot be read, by NumPy's letter for its kind.
 std::string in_words(std::string_view code) {
   switch (code.empty() ? '?' : code[0]) {
     case 'O':
@@ -175,7 +175,7 @@ std::string in_words(std::string_view code) {
   }
 }
 
-/// Elements stored with the first index running fastest, into row-major order.
+/// Reorders elements stored with the first index running fastest into row-major order.
 template <class T>
 Tensor<T> from_fortran_order(const Tensor<T>& stored, const Shape& shape) {
   auto result = Tensor<T>::empty(shape);
@@ -231,7 +231,7 @@ void write_npy(const std::string& path, const Tensor<T>& tensor) {
   std::string header =
       "{'descr': '<f" + std::to_string(sizeof(T)) + "', 'fortran_order': False, 'shape': (" + shape + "), }";
   const std::size_t before = magic.size() + 4;
-  header.append(63 - (before + header.size()) % 64, ' ');  // so that the elements begin at a multiple of 64
+  header.append(63 - (before + header.size()) % 64, ' ');  // the elements begin at a multiple of 64
   header += '\n';
 
   std::string bytes(magic);

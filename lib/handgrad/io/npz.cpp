@@ -15,12 +15,12 @@
 namespace handgrad {
 namespace {
 
-// Of a ZIP archive: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT. The directory at its end says where
-// everything lies; what follows it says where the directory lies.
+// ZIP archives (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT): the directory near the end says where the
+// entries lie; the record after it says where the directory lies.
 constexpr std::string_view entry_mark = "PK\x03\x04", directory_mark = "PK\x01\x02", end_mark = "PK\x05\x06",
                            end64_mark = "PK\x06\x06", locator64_mark = "PK\x06\x07";
 constexpr std::size_t entry_size = 30, directory_entry_size = 46, end_size = 22, end64_size = 56, locator64_size = 20;
-constexpr std::size_t in_64_bits = 0xFFFFFFFF;  // instead of a size: it stands in the extra field
+constexpr std::size_t in_64_bits = 0xFFFFFFFF;  // in place of a size: see the extra field
 
 template <class V>
 V number(std::string_view bytes, std::size_t at) {
@@ -43,7 +43,7 @@ class Archive {
   Archive(const std::string& path, std::string_view bytes) : path_(path), bytes_(bytes) {}
 
   Directory directory() const {
-    // The end has a comment of up to 65535 bytes, and so is looked for from the back.
+    // The end record has a comment of up to 65535 bytes, so search from the back.
     std::size_t at = bytes_.size();
     const std::size_t least = at > end_size + 0xFFFF ? at - end_size - 0xFFFF : 0;
     do {
@@ -65,7 +65,7 @@ class Archive {
     return d;
   }
 
-  /// The field of 64-bit sizes among the extra fields of an entry.
+  /// The 64-bit sizes among an entry's extra fields.
   std::string_view extra64(std::string_view extra) const {
     while (extra.size() >= 4) {
       const std::size_t size = number16(extra, 2);
@@ -136,7 +136,7 @@ bool Npz::has(const std::string& name) const {
 std::string Npz::unpack(const Entry& e) const {
   const std::string_view bytes = bytes_;
   const auto fail = [&](const std::string& what) { throw ParseError(path_ + ", " + e.stored_name + ": " + what); };
-  // Of the entry's own header only the name is believed: the sizes may come after the data.
+  // Only the name is taken from the entry's own header: the sizes may come after the data.
   if (!has_mark(bytes, e.at, entry_mark, entry_size)) fail("nothing lies where the archive's directory says");
   const std::size_t name_size = number16(bytes, e.at + 26),
                     before = entry_size + name_size + number16(bytes, e.at + 28);
@@ -150,16 +150,16 @@ std::string Npz::unpack(const Entry& e) const {
     if (e.size != e.packed) fail("stored, yet its size is not that of its bytes");
     content = packed;
   } else if (e.method == 8) {
-    // Deflate makes at most 258 bytes of two bits, 1032 of a byte: more than that is a lie, and no memory is taken.
+    // Deflate makes at most 258 bytes of two bits, so 1032 of a byte: reject larger claims before allocating.
     if (e.size / 1032 > e.packed)
       fail(std::to_string(e.size) + " bytes announced, which " + std::to_string(e.packed) + " packed ones cannot give");
     z_stream stream{};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) fail("zlib cannot begin");
     int status = Z_OK;
-    while (status == Z_OK && stream.total_out <= e.size) {  // a byte more than announced is one too many
+    while (status == Z_OK && stream.total_out <= e.size) {  // one byte too many reveals a wrong size
       constexpr std::size_t block = std::size_t{1} << 20;
       if (stream.total_out == content.size()) content.resize(std::min(e.size + 1, 2 * content.size() + block));
-      // zlib's input is not const, yet it only reads it; and it counts in 32 bits.
+      // zlib's input is not const though only read, and its sizes are 32-bit.
       stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data() + stream.total_in));
       stream.avail_in = static_cast<uInt>(std::min(block, packed.size() - stream.total_in));
       stream.next_out = reinterpret_cast<Bytef*>(content.data() + stream.total_out);

@@ -23,14 +23,14 @@ template <class T>
 std::optional<detail::ElementType<T>> type_of(const std::string& name) {
   if (name == "BOOL") return detail::element_type_of<T>("b1");
   if (name == "BF16") return detail::element_type<detail::BrainFloat, T>;
-  // F32 is NumPy's f4: the letter, and the size in bits.
+  // F32 is NumPy's f4: the letter and the size in bits.
   for (const char* code : {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"})
     if (name == static_cast<char>(std::toupper(code[0])) + std::to_string(8 * (code[1] - '0')))
       return detail::element_type_of<T>(code);
   return std::nullopt;
 }
 
-/// One tensor as the header announces it.
+/// A tensor as the header announces it.
 struct Entry {
   std::string name, dtype;
   std::vector<std::size_t> shape;
@@ -43,10 +43,10 @@ std::string in_words(const std::vector<std::size_t>& shape) {
   return text.empty() ? "()" : text + (shape.size() == 1 ? ",)" : ")");
 }
 
-/// The header's JSON: no name twice in one object, of which JSON readers would keep one silently, and never deeper than
-/// the format goes: a file of a million brackets must not overflow the stack.
+/// The header's JSON, without repeated names in an object, of which JSON readers silently keep one, and no deeper than
+/// the format: a million brackets must not overflow the stack.
 json parse_header(const std::string& text) {
-  std::array<std::set<std::string>, 6> names;  // of the object that is open, by depth
+  std::array<std::set<std::string>, 6> names;  // of the open object at each depth
   return json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) {
     if (depth > 4) throw ParseError("the header is nested too deeply for JSON of this format");
     if (event == json::parse_event_t::object_start) names[static_cast<std::size_t>(depth) + 1].clear();
@@ -87,7 +87,7 @@ class Reader {
     return metadata;
   }
 
-  /// In the order of the elements, which cover the rest of the file without gaps.
+  /// In the order of the elements, which fill the rest of the file without gaps.
   std::vector<Entry> entries() const {
     std::vector<Entry> entries;
     for (const auto& [name, value] : header_.items())
@@ -106,7 +106,7 @@ class Reader {
     return entries;
   }
 
-  /// In one row where a Tensor knows no such shape.
+  /// As a vector if a Tensor cannot have its shape.
   template <class T>
   Tensor<T> tensor(const Entry& e) const {
     const auto type = type_of<T>(e.dtype);
@@ -190,7 +190,7 @@ template <class T>
 void write_safetensors(const std::string& path, const std::vector<NamedTensor<T>>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   static_assert(std::endian::native == std::endian::little);
-  // The elements' bytes; a counter's are those of an int64.
+  // The elements' bytes; a counter is written as int64.
   const auto is_counter = [](const auto& name, const Tensor<T>& tensor) {
     return detail::is_counter(name) && detail::is_count(tensor);
   };
@@ -224,7 +224,7 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor<T>
   } catch (const json::exception&) {
     throw ValueError(path + ": a name or an entry of the metadata is not UTF-8");
   }
-  text.append((8 - text.size() % 8) % 8, ' ');  // so that the elements begin at a multiple of 8
+  text.append((8 - text.size() % 8) % 8, ' ');  // the elements begin at a multiple of 8
   std::string bytes;
   bytes.reserve(8 + text.size() + at);
   const std::uint64_t length = text.size();

@@ -85,7 +85,7 @@ double averaged(const char* metric, const Values& y_true, const Values& y_pred, 
   return (counts.*of_counts)();
 }
 
-/// Characters, not bytes: names may hold any script.
+/// Counts characters, not bytes: names may be in any script.
 std::size_t characters(const std::string& text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));

@@ -8,11 +8,11 @@
 
 namespace handgrad {
 
-// Labels are whole numbers. TP, FP, FN, TN count the examples of one class that are rightly or wrongly (T, F) taken for
-// it or not (P, N). Where a formula comes to 0/0 the result is 0: scikit-learn's zero_division=0. All of these throw
-// ShapeError for two different numbers of examples and ValueError for none, or for labels that are not whole numbers.
+// Labels are integers. TP, FP, FN, TN count, for one class, the examples rightly or wrongly (T, F) predicted to be in
+// it or not (P, N). 0/0 gives 0: scikit-learn's zero_division=0. All of these throw ShapeError for different numbers of
+// examples and ValueError for none, or for labels that are not integers.
 
-/// Share of the examples with ŷ = y.
+/// The share of examples with ŷ = y.
 double accuracy_score(const Values& y_true, const Values& y_pred);
 
 struct ConfusionMatrix {
@@ -28,10 +28,10 @@ struct ClassScores {
   double f1;            ///< 2TP / (2TP + FP + FN), the harmonic mean of the two
   std::size_t support;  ///< TP + FN
 };
-/// One entry for each label of y or ŷ, ascending.
+/// One entry per label in y or ŷ, ascending.
 std::vector<ClassScores> precision_recall_f1(const Values& y_true, const Values& y_pred);
 
-/// How the classes' scores become one number.
+/// How the classes' scores are combined into one number.
 enum class Average {
   Binary,   ///< the score of class 1; y and ŷ must hold no labels but 0 and 1
   Micro,    ///< TP, FP and FN summed over the classes first
@@ -46,8 +46,8 @@ struct ClassificationReportOptions {
   std::vector<std::string> target_names = {};  ///< one for each label, ascending; empty: the labels themselves
   int digits = 2;
 };
-/// The table of precision, recall, F1 and support of each class that scikit-learn prints, to the character.
-/// Throws ValueError also when there are not as many target names as labels.
+/// scikit-learn's table of precision, recall, F1 and support per class, to the character. Also throws ValueError if
+/// there are not as many target names as labels.
 std::string classification_report(const Values& y_true, const Values& y_pred,
                                   const ClassificationReportOptions& options = {});
 

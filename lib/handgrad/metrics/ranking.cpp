@@ -49,7 +49,7 @@ Steps steps_of(const char* metric, const Values& y_true, const Values& y_score) 
 RocCurve roc_curve(const Values& y_true, const Values& y_score, bool drop_intermediate) {
   const Steps steps = steps_of("roc_curve", y_true, y_score);
   const std::size_t last = steps.tp.size() - 1;
-  // A point is a corner when the step into it and the step out of it differ.
+  // A point is a corner if the steps into and out of it differ.
   const auto straight = [](const std::vector<double>& count, std::size_t i) {
     return count[i + 1] - count[i] == count[i] - count[i - 1];
   };

@@ -7,10 +7,10 @@
 
 namespace handgrad {
 
-// How well a score ranks the positive examples before the negative ones. y is 0 or 1, the score any number: logits do
-// as well as probabilities, and examples with equal scores are one step of the curve. All of these throw ShapeError for
-// different numbers of labels and scores, and ValueError for none, for scores that are not finite, for labels other
-// than 0 and 1, and for labels of one class only, where the curves are not defined.
+// How well a score ranks positive examples above negative ones. y is 0 or 1, the score any number: logits do as well as
+// probabilities, and examples with equal scores form one step of the curve. All of these throw ShapeError for different
+// numbers of labels and scores, and ValueError for none, for scores that are not finite, for labels other than 0 and 1,
+// and for labels of one class only, where the curves are undefined.
 
 struct RocCurve {
   std::vector<double> fpr;         ///< FP / N₀: share of the negatives with a score ≥ threshold
@@ -39,8 +39,8 @@ struct OptimalThreshold {
   double threshold;
   double precision, recall, f1;
 };
-/// The point of the curve with the largest F1 = 2PR/(P+R), the first one of equals; 0/0 counts as 0. Choose it on
-/// validation data: on test data it leaks.
+/// The point of the curve with the largest F1 = 2PR/(P+R), the first of equals; 0/0 counts as 0. Choose it on
+/// validation data: choosing it on test data is leakage.
 OptimalThreshold optimal_threshold(const PrecisionRecallCurve& curve);
 
 }  // namespace handgrad

@@ -10,10 +10,10 @@
 
 namespace handgrad {
 
-/// What a metric takes: one number per example, from a tensor of shape (N) or (N, 1) on any device, a vector or a list.
+/// A metric's argument: one number per example, from a tensor of shape (N) or (N, 1) on any device, a vector or a list.
 class Values {
  public:
-  /// Throws ShapeError when the tensor holds more than one number per example.
+  /// Throws ShapeError if the tensor holds more than one number per example.
   Values(const Tensor<float>& values);
   Values(const Tensor<double>& values);
   template <class T>
@@ -25,16 +25,14 @@ class Values {
   auto begin() const { return values_.begin(); }
   auto end() const { return values_.end(); }
 
-  /// The values as class labels.
-  /// Throws ValueError when one is not a whole number.
+  /// The values as class labels. Throws ValueError if one is not an integer.
   std::vector<long> labels(const char* metric, const char* name) const;
 
  private:
   std::vector<double> values_;
 };
 
-/// What each metric checks of its two arguments first: as many of one as of the other (else ShapeError), at least one,
-/// every one finite (else ValueError).
+/// Checks a metric's two arguments: equally many values (else ShapeError), at least one, all finite (else ValueError).
 void check_metric_arguments(const char* metric, const Values& y_true, const Values& y_pred);
 
 }  // namespace handgrad

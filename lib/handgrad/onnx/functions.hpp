@@ -1,5 +1,5 @@
 #pragma once
-// The functions that a file brings along for what ONNX's opset 17 has no operator for: each one layer's forward.
+// The functions that a file defines itself where ONNX's opset 17 has no operator: each is one layer's forward.
 #include <cmath>
 #include <limits>
 
@@ -7,7 +7,7 @@
 
 namespace handgrad::detail {
 
-/// Builds the body of a function, node by node: values are v0, v1, …, but what is called `y` is the result.
+/// Builds the body of a function node by node; values are v0, v1, …, the result `y`.
 template <class T>
 class OnnxFunction {
  public:
@@ -88,7 +88,7 @@ void positional_function(OnnxFunction<T>& f, bool batch_first, bool batched) {
   f.result("Add", {"x", rows});
 }
 
-/// Self-attention as layers/multihead_attention.hpp has it, of x (N, T, E), (T, N, E) or (T, E).
+/// Self-attention, as in layers/multihead_attention.hpp, of x (N, T, E), (T, N, E) or (T, E).
 template <class T>
 void attention_function(OnnxFunction<T>& f, std::int64_t heads, std::int64_t width, bool causal, bool batch_first,
                         bool batched) {
@@ -151,8 +151,8 @@ struct OnnxRecurrence {
   bool relu, bias, batch_first, batched, last;
 };
 
-/// x (T, N, in) through ONNX's operator, layer by layer. Its parameters come as PyTorch's (layers/recurrent.hpp), whose
-/// gates are in another order than ONNX's.
+/// x (T, N, in) through ONNX's operator, layer by layer. Its parameters are PyTorch's (layers/recurrent.hpp), whose
+/// gates are in a different order from ONNX's.
 template <class T>
 void recurrent_function(OnnxFunction<T>& f, const OnnxRecurrence& r) {
   using Integers = std::vector<std::int64_t>;
@@ -160,7 +160,7 @@ void recurrent_function(OnnxFunction<T>& f, const OnnxRecurrence& r) {
   const std::int64_t D = r.directions, H = r.hidden, gates = static_cast<std::int64_t>(order.size());
   const auto index = [&](std::int64_t i) { return f("Constant", {}, {{"value", onnx_number(i)}}); };
   const auto exchange = [&](const std::string& x) { return f("Transpose", {x}, {{"perm", Integers{1, 0, 2}}}); };
-  // Rows of a parameter in ONNX's order, with a first dimension for the direction.
+  // A parameter's rows in ONNX's order, with a leading dimension for the direction.
   const auto reordered = [&](const std::string& name, bool matrix) {
     const auto blocks = f("Gather", {f("Reshape", {name, f.integers({gates, H, -1})}), f.integers(order)});
     return f("Reshape", {blocks, f.integers(matrix ? Integers{1, gates * H, -1} : Integers{1, gates * H})});
@@ -191,7 +191,7 @@ void recurrent_function(OnnxFunction<T>& f, const OnnxRecurrence& r) {
     y = f(r.type.c_str(), inputs, attributes);  // (T, D, N, H)
     x = f("Reshape", {f("Transpose", {y}, {{"perm", Integers{0, 2, 1, 3}}}), f.integers({0, 0, D * H})});
   }
-  if (r.last) {  // where each direction ends: forwards in the last step, reverse in the first
+  if (r.last) {  // each direction's end: forward the last step, reverse the first
     const auto at = [&](std::int64_t step, std::int64_t direction) {
       return f("Gather", {f("Gather", {y, index(step)}), index(direction)});
     };

@@ -1,5 +1,5 @@
 #pragma once
-// What the writer and the reader of ONNX files have in common.
+// Shared by the writer and the reader of ONNX files.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 #pragma GCC diagnostic ignored "-Wshadow"
@@ -17,7 +17,7 @@
 namespace handgrad::detail {
 
 constexpr std::int64_t onnx_opset = 17, onnx_ir = 8;
-/// The domain of the functions that a file defines itself.
+/// The domain of the functions defined by the file itself.
 constexpr const char* onnx_domain = "handgrad";
 
 template <class T>
@@ -26,7 +26,7 @@ constexpr auto onnx_type = std::is_same_v<T, float> ? onnx::TensorProto::FLOAT :
 using OnnxAttribute = std::pair<const char*, std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>,
                                                           std::vector<std::string>, onnx::TensorProto>>;
 
-/// Appends a node with one output, of that name, and returns the name.
+/// Appends a node with one output of that name; returns the name.
 template <class Nodes>
 std::string add_node(Nodes& nodes, const std::string& output, const std::string& type,
                      const std::vector<std::string>& inputs, const std::vector<OnnxAttribute>& attributes = {},

@@ -16,7 +16,7 @@ namespace {
 
 using Integers = std::vector<std::int64_t>;
 
-/// A batch of a size that no layer has, for a size that the file leaves open.
+/// A batch size unlike that of any layer, for a size that the file leaves open.
 constexpr std::size_t open_size = 7919;
 
 template <class T>
@@ -47,7 +47,7 @@ class Reader {
         input_shape_ = shape_of_input(input);
       }
     if (input_.empty()) fail("has no input");
-    // In the order of the file no node takes what comes later: there are no circles.
+    // In file order no node takes a later value, so there are no cycles.
     std::set<std::string> known{input_, ""};
     for (const Node& node : model_.graph().node()) {
       for (const std::string& input : node.input())
@@ -66,7 +66,7 @@ class Reader {
   }
 
  private:
-  // The graph: who gives a value, and through which values all ways from the input to it lead.
+  // The graph: which node gives a value, and which values all ways from the input to it share.
 
   const Node& producer(const std::string& value) {
     const auto found = producers_.find(value);
@@ -83,7 +83,7 @@ class Reader {
       if (!is_constant(input)) inputs.push_back(input);
     return inputs;
   }
-  /// The value through which all that the node takes has passed last: its input, or where its inputs fork.
+  /// The last value through which everything the node takes has passed: its input, or where its inputs fork.
   std::string source(const Node& node) {
     if (const auto found = sources_.find(&node); found != sources_.end()) return found->second;
     const auto inputs = computed(node);
@@ -92,7 +92,7 @@ class Reader {
     for (std::size_t i = 1; i < inputs.size(); ++i) fork = common(fork, inputs[i]);
     return sources_[&node] = fork;
   }
-  /// The last value that lies on every way to both.
+  /// The last value on every way to both.
   std::string common(const std::string& a, const std::string& b) {
     std::set<std::string> seen;
     for (std::string value = a;; value = source(producer(value))) {
@@ -104,7 +104,7 @@ class Reader {
     return value;
   }
 
-  // Layers between two values, from the end.
+  // Layers between two values, from last to first.
 
   std::vector<LayerPtr> layers(const std::string& from, const std::string& to) {
     if (++depth_ > 1000) fail("has branches within branches within …");
@@ -121,7 +121,7 @@ class Reader {
     return backwards;
   }
 
-  /// The layer that ends with this node, null where the node does nothing, and the value that it takes.
+  /// The layer that ends with this node (null if the node does nothing) and the value it takes.
   std::pair<std::string, LayerPtr> last_layer(const Node& node) {
     const auto inputs = computed(node);
     const std::string& type = node.op_type();
@@ -136,7 +136,7 @@ class Reader {
     }
     if (inputs.size() != 1)
       fail(node, "takes " + std::to_string(inputs.size()) + " computed values; as a layer it has one");
-    // A bias that is added to a product is the product's.
+    // A bias added to a product belongs to the product.
     if (node.domain().empty() && type == "Add" && inputs[0] != input_)
       if (const Node& product = producer(inputs[0]); product.op_type() == "MatMul" && computed(product).size() == 1)
         return {computed(product)[0], memo(node, [&] { return product_layer(product, &node); })};
@@ -186,13 +186,13 @@ class Reader {
     return {fork, concat};
   }
 
-  /// The output of a Split node that a value comes from, on the way back to the fork; none: empty.
+  /// The output of a Split node that a value derives from, going back to the fork; empty if none.
   std::string split_output(const std::string& value, const std::string& fork) {
     for (std::string v = value; v != fork; v = source(producer(v)))
       if (producer(v).op_type() == "Split" && producer(v).input(0) == fork) return v;
     return {};
   }
-  /// Where the branches begin at the outputs of one Split, in its order: the container of that name.
+  /// If the branches begin at the outputs of one Split, in order: a Split container.
   LayerPtr split(const Node& node, const std::vector<std::string>& inputs, const std::string& fork, int axis) {
     std::vector<std::string> begins;
     for (const std::string& input : inputs) begins.push_back(split_output(input, fork));
@@ -215,7 +215,7 @@ class Reader {
     return container;
   }
 
-  // Layers of one operator.
+  // Layers of a single operator.
 
   LayerPtr layer(const Node& node, const std::string& x) {
     if (node.domain() == "handgrad") return own_function(node);
@@ -260,7 +260,7 @@ class Reader {
   LayerPtr dropout(const Node& node, const std::string&) {
     return std::make_shared<Dropout<T>>(node.input_size() > 1 ? tensor(node, 1).item() : real(node, "ratio", 0.5f));
   }
-  LayerPtr cast(const Node& node, const std::string&) {  // to indices; a number stays a number
+  LayerPtr cast(const Node& node, const std::string&) {  // no layer: indices and numbers alike are T here
     const auto to = integer(node, "to", 0);
     if (to != onnx::TensorProto::INT64 && to != onnx::TensorProto::INT32 && to != onnx::TensorProto::FLOAT &&
         to != onnx::TensorProto::DOUBLE)
@@ -274,7 +274,7 @@ class Reader {
     return linear(node, 1, !integer(node, "transB", 0), node.input_size() > 2 ? node.input(2) : "");
   }
   LayerPtr matmul(const Node& node, const std::string&) { return product_layer(node, nullptr); }
-  /// x·W, and + b where a node for that follows.
+  /// x·W, and + b if the next node adds it.
   LayerPtr product_layer(const Node& node, const Node* sum) {
     if (node.input_size() != 2 || is_computed(node, 1)) fail(node, "multiplies a matrix from the left");
     const std::string bias = !sum ? "" : sum->input(is_constant(sum->input(0)) ? 0 : 1);
@@ -326,7 +326,7 @@ class Reader {
     return std::make_shared<Softplus<T>>();
   }
   LayerPtr prelu(const Node& node, const std::string&) {
-    std::string name = node.input(1);  // of the slopes; what write_onnx gives a shape is looked for behind that
+    std::string name = node.input(1);  // of the slopes; a reshaped name of write_onnx's leads to the original
     if (const auto found = producers_.find(name); found != producers_.end() && found->second->op_type() == "Reshape")
       name = found->second->input(0);
     const Tensor<T> slopes = constant(node, name);
@@ -377,7 +377,7 @@ class Reader {
     if (rank == 2) return nullptr;
     return std::make_shared<Flatten<T>>();
   }
-  /// Sizes that become one, or one that becomes several.
+  /// Merges sizes into one, or splits one into several.
   LayerPtr reshape(const Node& node, const std::string& x) {
     const Shape from = shape(x);
     Integers sizes = integers(node, 1);
@@ -391,7 +391,7 @@ class Reader {
       if (sizes[i] < 0) to[static_cast<int>(i)] = to.numel() ? from.numel() / to.numel() : 0;
     if (to.numel() != from.numel()) fail(node, "makes " + from.str() + " to " + to.str());
     if (to == from) return nullptr;
-    std::size_t begin = 0, end = 0;  // what is the same before, and behind
+    std::size_t begin = 0, end = 0;  // unchanged leading and trailing sizes
     const std::size_t least = std::min(from.rank(), to.rank());
     const auto at = [](const Shape& shape, std::size_t i) { return shape[static_cast<int>(i)]; };
     while (begin < least && at(from, begin) == at(to, begin)) ++begin;
@@ -407,7 +407,7 @@ class Reader {
     fail(node, "makes " + from.str() + " to " + to.str() + ": neither a Flatten nor an Unflatten");
   }
 
-  // Of planes.
+  // Convolution and pooling.
 
   struct Window {
     std::size_t spatial;
@@ -535,7 +535,7 @@ class Reader {
     return embedding;
   }
 
-  // Functions that write_onnx defines.
+  // Functions defined by write_onnx.
   LayerPtr own_function(const Node& node) {
     const std::string& type = node.op_type();
     if (type == "Threshold") return std::make_shared<Threshold<T>>();
@@ -620,7 +620,7 @@ class Reader {
     return layer;
   }
 
-  // Shapes, for the operators that need one.
+  // Shapes.
 
   Shape shape_of_input(const onnx::ValueInfoProto& input) {
     Shape shape;
@@ -658,12 +658,12 @@ class Reader {
     return shapes_[value] = result;
   }
 
-  // What a node holds.
+  // Inputs, attributes and constants of a node.
 
   bool is_computed(const Node& node, int input) const {
     return input < node.input_size() && !is_constant(node.input(input));
   }
-  /// Constants in another shape: x·Wᵀ of a matrix, slopes beside channels.
+  /// A constant reshaped: x·Wᵀ of a matrix, slopes per channel.
   bool is_reshaped_constant(const std::string& value) const {
     const auto found = producers_.find(value);
     if (found == producers_.end()) return false;
@@ -715,13 +715,13 @@ class Reader {
       default:
         fail(node, "'" + name + "' is of a type that is not read (" + std::to_string(from.data_type()) + ")");
     }
-    std::size_t left = elements.size();  // after the sizes have divided it: 1, unless they are others
+    std::size_t left = elements.size();  // divided by each size in turn: ends at 1 if they fit
     for (const std::size_t size : shape) left = size > 0 && left % size == 0 ? left / size : 0;
     if (left != 1)
       fail(node, "'" + name + "' has " + std::to_string(elements.size()) + " elements, its shape is " + shape.str());
     return Tensor<T>(shape, elements);
   }
-  /// Gives a parameter its values; one initializer for several parameters ties them.
+  /// Sets a parameter's values; parameters that share an initializer are tied.
   void set(Parameter<T>& parameter, const std::string& name, const Tensor<T>& values) {
     const auto [first, is_new] = parameters_.try_emplace(name, parameter);
     if (!is_new && first->second.shape() == parameter.shape()) {
@@ -762,7 +762,7 @@ class Reader {
     const auto* found = attribute(node, name);
     return found ? Integers(found->ints().begin(), found->ints().end()) : Integers{};
   }
-  /// The double that is written as shortly as the float: 1e-5 for 9.99999975e-06.
+  /// The shortest decimal that reads back as the float, as a double: 1e-5 for 9.99999975e-06.
   static double shortest(float value) {
     char text[32];
     const auto end = std::to_chars(text, text + sizeof text, value).ptr;

@@ -23,8 +23,8 @@ std::int64_t integer(std::size_t n) { return static_cast<std::int64_t>(n); }
 
 Integers integers(const Shape& shape) { return Integers(shape.begin(), shape.end()); }
 
-/// A tensor of the graph. Its shape for the example and for one with a row more: they differ where the file leaves the
-/// size open.
+/// A tensor of the graph. Its shapes for the example and for one with a row more differ where the file leaves the size
+/// open.
 struct Value {
   std::string name;
   Shape shape, other;
@@ -82,7 +82,7 @@ class Writer {
         shape.add_dim()->set_dim_value(integer(value.shape[static_cast<int>(i)]));
   }
 
-  // A layer, and what its forward is in ONNX. `name` is its place in the network, and the name of its output.
+  // Each layer's forward in ONNX. `name` is the layer's place in the network and the name of its output.
 
   Value run(const Layer<T>& layer, const std::string& name, const Value& x) {
     Value y{name.empty() ? "net" : name, layer.output_shape(x.shape), layer.output_shape(x.other)};
@@ -207,7 +207,7 @@ class Writer {
         static_cast<const typename formulas::Activation::variant&>(formula));
   }
 
-  // One slope, or one for each channel: (C, 1, …) beside (N, C, …).
+  // One slope, or one per channel: (C, 1, …) beside (N, C, …).
   std::string write(const PReLU<T>& prelu, const Value& y, const Value& x) {
     std::string slope = parameter(y, "weight", prelu.weight);
     if (prelu.weight.numel() > 1 && x.shape.rank() > 2) {
@@ -285,7 +285,7 @@ class Writer {
     return node(y, "Reshape", {x.name, constant(y.name + "/shape", detail::onnx_integers(sizes))});
   }
 
-  // Of planes: in one dimension the rows are left out.
+  // A Size2d as integers; in one dimension without the rows.
   static Integers plane(const Size2d& size, std::size_t spatial) {
     return spatial == 1 ? Integers{integer(size.width)} : Integers{integer(size.height), integer(size.width)};
   }
@@ -305,7 +305,7 @@ class Writer {
     const std::size_t spatial = conv.spatial();
     require_batch(conv, y, x, spatial);
     Size2d before = o.padding.size, after = o.padding.size;
-    if (o.padding.same) {  // d·(k − 1) in all, the larger half behind
+    if (o.padding.same) {  // d·(k − 1) in all, the larger half at the end
       const auto halves = [](std::size_t k, std::size_t d, std::size_t& first, std::size_t& second) {
         first = d * (k - 1) / 2, second = d * (k - 1) - first;
       };
@@ -355,7 +355,7 @@ class Writer {
                  {"ceil_mode", std::int64_t{o.ceil_mode}},
                  {"count_include_pad", std::int64_t{o.count_include_pad}}});
   }
-  // Windows are equal, and an AveragePool, where the sizes divide.
+  // The windows are equal, an AveragePool, if the sizes divide.
   std::string write(const AdaptiveAvgPool2d<T>& pool, const Value& y, const Value& x) {
     require_batch(pool, y, x, 2);
     const Size2d to(y.shape[-2], y.shape[-1]), from(x.shape[-2], x.shape[-1]);
@@ -367,7 +367,7 @@ class Writer {
   }
 
   std::string write(const Embedding<T>& embedding, const Value& y, const Value& x) {
-    std::string rows = x.name;  // the network's input is int64 then, what layers give is not
+    std::string rows = x.name;  // only the network's own input is int64
     if (x.name != "x") rows = part(y, "Cast", "Cast", {x.name}, {{"to", std::int64_t{onnx::TensorProto::INT64}}});
     return node(y, "Gather", {parameter(y, "weight", embedding.weight), rows}, {{"axis", std::int64_t{0}}});
   }
@@ -462,7 +462,7 @@ class Writer {
                 [&](OnnxFunction<T>& f) { detail::recurrent_function(f, r); });
   }
 
-  // What the graph is made of.
+  // Nodes and initializers.
 
   static std::string below(const Value& y, const std::string& name) {
     return y.name == "net" ? name : y.name + "." + name;
@@ -472,13 +472,13 @@ class Writer {
                    const std::vector<OnnxAttribute>& attributes = {}) {
     return detail::add_node(*graph().mutable_node(), y.name, type, inputs, attributes);
   }
-  /// A node within a layer, whose result is called `layer/name`, or as the layer itself.
+  /// A node within a layer; its result is called `layer/name`, or as the layer itself.
   std::string part(const Value& y, const std::string& name, const char* type, const std::vector<std::string>& inputs,
                    const std::vector<OnnxAttribute>& attributes = {}) {
     return detail::add_node(*graph().mutable_node(), name.empty() ? y.name : y.name + "/" + name, type, inputs,
                             attributes);
   }
-  /// A node that calls a function of the file, which is defined with its first use.
+  /// A node that calls a function of the file, defined on first use.
   template <class Body>
   std::string call(const Value& y, const std::string& function, const std::vector<std::string>& inputs,
                    const std::vector<std::string>& arguments, const std::vector<OnnxAttribute>& attributes,
@@ -504,7 +504,7 @@ class Writer {
   std::string number(const Value& y, const char* name, double value) {
     return constant(y.name + "/" + name, detail::onnx_number(static_cast<T>(value)));
   }
-  /// The initializer of a parameter, under the name that the network has for it; one that is tied is written once.
+  /// A parameter's initializer under its name in the network; a tied one is written once.
   std::string parameter(const Value& y, const std::string& name, const Parameter<T>& parameter) {
     std::string known = below(y, name);
     for (const auto& [one, other] : names_)

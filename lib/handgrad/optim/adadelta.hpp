@@ -16,8 +16,8 @@ struct AdadeltaOptions {
 ///     d = g·√(u + ε)/√(v + ε)
 ///     u ← ρ·u + (1−ρ)·d²                     running mean of the squared steps, from 0
 ///     w ← w − η·d
-/// The step has the unit of w, whatever that of L is, so that η = 1 fits. Throws ValueError for a rate below 0 and a ρ
-/// that is not in [0, 1).
+/// The step has the unit of w, whatever that of L, so that η = 1 fits. Throws ValueError for a negative rate and for ρ
+/// outside [0, 1).
 template <class T = float>
 class Adadelta : public GroupOptimizer<T, AdadeltaOptions> {
  public:

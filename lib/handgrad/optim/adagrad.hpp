@@ -15,8 +15,8 @@ struct AdagradOptions {
 ///     g ← g + λ·w                            weight_decay λ
 ///     v ← v + g²                             from initial_accumulator_value
 ///     w ← w − ηₜ·g/(√v + ε),  ηₜ = η/(1 + (t−1)·lr_decay)
-/// Each weight has a rate of its own, which falls as its gradients add up: rare features keep large steps. Throws
-/// ValueError for a rate below 0.
+/// Each weight has its own rate, which falls as its gradients add up: rare features keep large steps. Throws ValueError
+/// for a negative rate.
 template <class T = float>
 class Adagrad : public GroupOptimizer<T, AdagradOptions> {
  public:

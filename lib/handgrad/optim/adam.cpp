@@ -37,7 +37,7 @@ trace::Array array_or_zero(const Tensor<T>& x) {
   return x.defined() ? trace::array(x) : trace::constant(0);
 }
 
-// For the step number `step`, from the states before it.
+// The rule of step number `step`, from the states before it.
 template <class Options, class T>
 trace::Derivation derivation_of(const Options& o, bool decoupled, std::int64_t step, const Tensor<T>& m,
                                 const Tensor<T>& v) {

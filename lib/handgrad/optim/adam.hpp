@@ -20,7 +20,7 @@ struct AdamWOptions {
 ///     g ← g + λ·w                                       weight_decay λ: the gradient of ½λw²
 ///     m ← β₁·m + (1−β₁)·g,  v ← β₂·v + (1−β₂)·g²        running means of g and g², from 0
 ///     w ← w − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)        both unbiased: with g constant, m = (1−β₁ᵗ)·g
-/// Throws ValueError for a rate below 0 and for a β that is not in [0, 1).
+/// Throws ValueError for a negative rate and for a β outside [0, 1).
 template <class T = float>
 class Adam : public GroupOptimizer<T, AdamOptions> {
  public:
@@ -35,7 +35,7 @@ class Adam : public GroupOptimizer<T, AdamOptions> {
 };
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW: first w ← w − η·λ·w, then
-/// Adam's step without decay. The decay is not divided by √v, so that all weights decay alike.
+/// Adam's step without decay. The decay is not divided by √v, so all weights decay alike.
 template <class T = float>
 class AdamW : public GroupOptimizer<T, AdamWOptions> {
  public:

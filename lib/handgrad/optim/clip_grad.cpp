@@ -9,8 +9,7 @@ namespace handgrad {
 
 namespace {
 
-// The gradients that there are, on one device, which is the CPU where there are none; the list is kept from call to
-// call.
+// The existing gradients and their device (the CPU if there are none); the list is reused from call to call.
 template <class T>
 std::span<const kernels::Vector<T>> gradients(const std::vector<Parameter<T>>& parameters, const char* function,
                                               Device& device) {

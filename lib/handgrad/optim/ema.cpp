@@ -41,8 +41,7 @@ void ExponentialMovingAverage<T>::swap() {
   if (updates_ == 0)
     throw StateError("ExponentialMovingAverage: swap() before the first update(): there is no average");
   spare_.resize(parameters_.size());
-  for (std::size_t i = 0; i < parameters_.size();
-       ++i) {  // the values change places, not the tensors, which others hold
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {  // the values are swapped, not the tensors, which others share
     Tensor<T>& w = parameters_[i].value();
     spare_[i].reserve(w.shape(), w.device());
     spare_[i].copy_from(w);

@@ -10,16 +10,16 @@ namespace handgrad {
 
 /// An exponential moving average of weights, as torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn(d):
 ///     a ← w  at first,   a ← d·a + (1−d)·w  from then on
-/// Weights that SGD has reached jump about a minimum at the size of its steps; their mean lies nearer to it. To be
-/// updated after each step, and looked at in evaluation:
+/// SGD's weights jump about a minimum by the size of its steps; their mean lies nearer to it. Update it after each
+/// step, and swap it in for evaluation:
 ///
 ///     ExponentialMovingAverage average(net.parameters(), 0.99);
 ///     for (…) { …; sgd.step(); average.update(); }
-///     average.swap();   // the network has the averages now
+///     average.swap();   // the network now has the averages
 ///     evaluate(net, loss, data);
 ///     average.swap();   // and its own weights again
 ///
-/// Buffers (running_mean) stay the network's own. save_checkpoint and load_checkpoint take it along.
+/// Buffers (running_mean) are not averaged. save_checkpoint and load_checkpoint include the averages.
 template <class T = float>
 class ExponentialMovingAverage {
  public:
@@ -28,16 +28,16 @@ class ExponentialMovingAverage {
 
   /// Throws StateError while the network has the averages.
   void update();
-  /// Exchanges the network's weights with the averages. Throws StateError before the first update.
+  /// Exchanges the network's weights and the averages. Throws StateError before the first update.
   void swap();
   bool is_swapped() const { return swapped_; }
-  /// How often `update` was called.
+  /// The number of calls of `update`.
   std::int64_t updates() const { return updates_; }
-  /// The averages, parameter by parameter; nothing before the first update.
+  /// The averages, parameter by parameter; empty before the first update.
   const std::vector<Tensor<T>>& values() const { return values_; }
 
-  /// What a resumed run needs; of the averages, whoever has them at the moment. Throws ValueError for a name that is
-  /// missing or a number that cannot be, ShapeError for another shape; nothing is changed then.
+  /// What a resumed run needs; the averages wherever they are at the moment. Throws ValueError for a missing name or an
+  /// impossible number, ShapeError for another shape; then nothing is changed.
   std::vector<std::pair<std::string, double>> numbers() const;
   std::vector<NamedTensor<T>> state_dict() const;
   void load_state_dict(const std::vector<std::pair<std::string, double>>& numbers,

@@ -12,9 +12,9 @@ struct LionOptions {
 /// Lion (Chen et al. 2023, "Symbolic discovery of optimization algorithms", program 1; not in PyTorch): for each
 /// parameter w with gradient g
 ///     w ← w − η·λ·w                          weight_decay λ, decoupled
-///     w ← w − η·sign(β₁·m + (1−β₁)·g)        every weight moves by η: take a rate 3 to 10 times smaller than Adam's
+///     w ← w − η·sign(β₁·m + (1−β₁)·g)        every weight moves by η: use a rate 3 to 10 times smaller than Adam's
 ///     m ← β₂·m + (1−β₂)·g                    running mean of the gradients, from 0
-/// One state in the place of Adam's two. Throws ValueError for a rate below 0 and for a β that is not in [0, 1).
+/// It keeps one state where Adam keeps two. Throws ValueError for a negative rate and for a β outside [0, 1).
 template <class T = float>
 class Lion : public GroupOptimizer<T, LionOptions> {
  public:

@@ -16,21 +16,21 @@ struct MuonOptions {
   enum class AdjustLr { Original, MatchRmsAdamW } adjust_lr_fn = AdjustLr::Original;
 };
 
-/// Muon (Jordan et al. 2024), as torch.optim.Muon: momentum whose directions are made equally long. For each matrix
-/// w (A×B) with gradient g
+/// Muon (Jordan et al. 2024), as torch.optim.Muon: momentum, made nearly orthogonal. For each matrix w (A×B) with
+/// gradient g
 ///     m ← µ·m + (1−µ)·g                      from 0
 ///     u = µ·m + (1−µ)·g with nesterov, else m
 ///     o = NS(u), near the orthogonal matrix U·Vᵀ of u = U·Σ·Vᵀ
 ///     w ← w − η·λ·w − η·r·o                  r by adjust_lr_fn
 ///
-/// NS, the iteration of Newton and Schulz, needs products only: X ← u/‖u‖, then ns_steps times, for A ≤ B,
+/// NS, the Newton-Schulz iteration, needs only products: X ← u/‖u‖, then ns_steps times, for A ≤ B,
 ///     G = X·Xᵀ,   X ← a·X + (b·G + c·G²)·X   (for A > B, with G = Xᵀ·X on the right)
-/// With X = U·S·Vᵀ that is X ← U·(a·S + b·S³ + c·S⁵)·Vᵀ: each singular value runs through the polynomial by itself,
-/// and with these coefficients from anywhere in (0, 1] quickly to between 0.7 and 1.2, though not to 1. PyTorch
-/// computes NS in bfloat16; here it is in T, so that the two agree to bfloat16's two to three digits.
+/// With X = U·S·Vᵀ this is X ← U·(a·S + b·S³ + c·S⁵)·Vᵀ: the polynomial acts on each singular value separately, and
+/// with these coefficients quickly takes any in (0, 1] to between 0.7 and 1.2, though not to 1. PyTorch computes NS in
+/// bfloat16, here it is in T, so the two agree to bfloat16's two to three digits.
 ///
-/// It is for the matrices inside a network; biases, norms and usually the last layer go to AdamW. Throws ValueError for
-/// a parameter that is no matrix, for a rate below 0, and for a momentum that is not in [0, 1).
+/// It is meant for the matrices inside a network; biases, norms and usually the last layer go to AdamW. Throws
+/// ValueError for a parameter that is not a matrix, for a negative rate, and for a momentum outside [0, 1).
 template <class T = float>
 class Muon : public GroupOptimizer<T, MuonOptions> {
  public:
@@ -48,7 +48,7 @@ class Muon : public GroupOptimizer<T, MuonOptions> {
   struct Buffers {
     Tensor<T> x, next, gram, polynomial, norm;
   };
-  std::vector<Buffers> buffers_;  // of each parameter
+  std::vector<Buffers> buffers_;  // one per parameter
 };
 
 }  // namespace handgrad

@@ -12,13 +12,13 @@ struct NAdamOptions {
   bool decoupled_weight_decay = false;  ///< as AdamW's
 };
 
-/// Adam with Nesterov's look ahead (Dozat 2016), as torch.optim.NAdam: in a parameter's step t, with gradient g
+/// Adam with Nesterov momentum (Dozat 2016), as torch.optim.NAdam: in a parameter's step t, with gradient g
 ///     g ← g + λ·w, or decoupled: w ← w − η·λ·w
 ///     m ← β₁·m + (1−β₁)·g,  v ← β₂·v + (1−β₂)·g²
 ///     µₜ = β₁·(1 − ½·0.96^(t·ψ))             ψ = momentum_decay: the momentum grows from β₁/2 to β₁
 ///     w ← w − η·[(1−µₜ)·g/(1−Πₜ) + µₜ₊₁·m/(1−µₜ₊₁·Πₜ)] / (√(v/(1−β₂ᵗ)) + ε),   Πₜ = µ₁·…·µₜ
-/// The bracket is what the mean of the gradients will be one step on. Throws ValueError for a rate below 0 and for a β
-/// that is not in [0, 1).
+/// The bracket estimates the mean of the gradients one step ahead. Throws ValueError for a negative rate and for a β
+/// outside [0, 1).
 template <class T = float>
 class NAdam : public GroupOptimizer<T, NAdamOptions> {
  public:
@@ -32,7 +32,7 @@ class NAdam : public GroupOptimizer<T, NAdamOptions> {
   std::vector<std::string> state_names(std::size_t group) const override;
 
  private:
-  /// µ₁·…·µₜ of a group, multiplied one after the other; kept, since the next step asks for one factor more.
+  /// µ₁·…·µₜ of a group as a running product; the next step needs one more factor.
   struct Product {
     std::int64_t step = 0;
     double value = 1, beta1 = 0;

@@ -63,7 +63,7 @@ void Optimizer<T>::step() {
 
 namespace {
 
-/// Does the rule leave a number alone whose gradient is 0? SGD does: w − η·0 = w; what has a memory or a decay does
+/// Whether the rule leaves a weight alone if its gradient is 0. SGD does, w − η·0 = w; a rule with memory or decay does
 /// not.
 bool keeps_without_gradient(const formulas::UpdateRule& rule) {
   const auto* sgd = std::get_if<formulas::SGD>(&rule);

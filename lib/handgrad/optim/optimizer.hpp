@@ -22,16 +22,15 @@ namespace trace {
 struct Derivation;
 }
 
-/// Parameters that share options. `Adam<float> adam({{weights, {.weight_decay = 0.1}}, {biases, {}}})` trains two
-/// groups.
+/// Parameters that share options: `Adam<float> adam({{weights, {.weight_decay = 0.1}}, {biases, {}}})` has two groups.
 template <class T, class Options>
 struct ParameterGroup {
   std::vector<Parameter<T>> parameters;
   Options options = {};
 };
 
-/// The usual two groups: weights (rank 2 and more) with the options as they are, biases and the scales and shifts of
-/// norms (rank 0 and 1) with weight_decay 0. To decay these would pull what only shifts or scales towards 0, which
+/// The usual two groups: weights (rank 2 and more) with the given options; biases and the scales and shifts of norms
+/// (rank 0 and 1) with weight_decay 0, since decaying these would not regularise.
 /// regularises nothing.
 ///
 ///     AdamW adamw(no_decay_on_biases_and_norms(net, AdamWOptions{.lr = 1e-3}));
@@ -48,22 +47,22 @@ std::vector<ParameterGroup<T, Options>> no_decay_on_biases_and_norms(const Layer
   return groups;
 }
 
-/// The learning rates of an optimizer's parameter groups: what a schedule changes.
+/// The learning rates of an optimizer's parameter groups, as schedules change them.
 class LearningRates {
  public:
   virtual ~LearningRates() = default;
   virtual std::size_t groups() const = 0;
   virtual double lr(std::size_t group = 0) const = 0;
   virtual void set_lr(double lr, std::size_t group) = 0;
-  /// The same for all groups.
+  /// Sets the same rate for all groups.
   void set_lr(double lr) {
     for (std::size_t i = 0; i < groups(); ++i) set_lr(lr, i);
   }
-  /// What OneCycleLR moves against the rates: an optimizer's momentum, or its β₁. Throws ValueError for one without.
+  /// What OneCycleLR cycles opposite to the rate: momentum or β₁. Throws ValueError if there is none.
   virtual double momentum(std::size_t group = 0) const;
   virtual void set_momentum(double momentum, std::size_t group);
-  /// η₀: the rate that a group had when this was first asked for, which is when its first schedule was made. Later
-  /// schedules of the same optimizer see the same η₀, whatever the first has made of the rates (PyTorch's initial_lr).
+  /// η₀: a group's rate when first asked for, that is when its first schedule is made. Later schedules of the same
+  /// optimizer get the same η₀, even if the rate has changed since (PyTorch's initial_lr).
   double initial_lr(std::size_t group) {
     while (initial_.size() < groups()) initial_.push_back(lr(initial_.size()));
     return initial_.at(group);
@@ -73,19 +72,19 @@ class LearningRates {
   std::vector<double> initial_;
 };
 
-/// What an optimizer has to remember so that a run goes on as if it had not been interrupted: numbers (`lr` of each
-/// group as `groups.0.lr`, steps as `3.step`) and tensors (`3.exp_avg`) by parameter, counted through all groups.
+/// What an optimizer needs to resume exactly: numbers (`lr` of each group as `groups.0.lr`, steps as `3.step`) and
+/// tensors (`3.exp_avg`) by parameter, numbered across all groups.
 template <class T>
 struct OptimizerState {
   std::vector<std::pair<std::string, double>> numbers;
   std::vector<NamedTensor<T>> tensors;
 };
 
-/// What optimizers share. A step reads the gradients and changes the values in place, all parameters in one call of the
-/// device, and allocates nothing after the first. A parameter without a gradient since `zero_grad()` is left alone, as
-/// in PyTorch.
+/// The base of all optimizers. A step reads the gradients and changes the values in place, all parameters in one call
+/// of the device, and allocates nothing after the first. A parameter without a gradient since `zero_grad()` is skipped,
+/// as in PyTorch.
 ///
-/// As with Layer, the public step lives here once and records the trace; an optimizer's own part is its `rule`.
+/// As in Layer, the public step is here and records the trace; a derived optimizer supplies its `rule`.
 template <class T>
 class Optimizer : public LearningRates {
  public:
@@ -97,39 +96,39 @@ class Optimizer : public LearningRates {
   void zero_grad() {
     for (Parameter<T>& parameter : parameters_) parameter.zero_grad();
   }
-  /// All parameters, group after group.
+  /// All parameters, in group order.
   const std::vector<Parameter<T>>& parameters() const { return parameters_; }
 
   OptimizerState<T> state_dict() const;
-  /// Goes on from a state of an optimizer of the same kind over parameters of the same shapes. Throws ValueError for a
-  /// name that is missing or unknown or a number that cannot be, ShapeError for another shape; nothing is changed then.
+  /// Resumes from the state of an optimizer of the same kind over parameters of the same shapes. Throws ValueError for
+  /// a missing or unknown name or an impossible number, ShapeError for another shape; then nothing is changed.
   void load_state_dict(const OptimizerState<T>& state);
 
-  /// The class's name, `SGD`; found from the type unless overridden.
+  /// The class's name, `SGD`; derived from the type unless overridden.
   virtual std::string name() const;
-  /// The assignments of parameter i's next update, for whoever records a step (trace/derivation.hpp): for a parameter w
-  /// with gradient g, in `forward`, with the optimizer's rates and state (η, v) as `known`. Nothing unless overridden.
+  /// The assignments of parameter i's next update, for a recording (trace/derivation.hpp): in `forward`, for a
+  /// parameter w with gradient g, with rates and state (η, v) as `known`. Empty unless overridden.
   virtual trace::Derivation derivation(std::size_t i) const;
 
  protected:
   Optimizer();
-  /// Throws ValueError for a parameter that a group has already.
+  /// Throws ValueError for a parameter that is already in a group.
   void add_group(const std::vector<Parameter<T>>& parameters);
   void require_parameters() const;
 
-  /// The rule of a group for a parameter's step number `step` (from 1), and what its states are called.
+  /// A group's rule for a parameter's step number `step` (from 1), and the names of its states.
   virtual formulas::UpdateRule rule(std::size_t group, std::int64_t step) const = 0;
   virtual std::vector<std::string> state_names(std::size_t group) const = 0;
-  /// What all elements of a group's states are before the first step.
+  /// The initial value of a group's states.
   virtual T initial_state(std::size_t group) const { return (void)group, T(0); }
-  /// What the rule takes for the gradient of parameter i, of its shape; `update` calls it once in each step.
+  /// The gradient the rule uses for parameter i, of its shape; `update` calls it once per step.
   virtual const Tensor<T>& direction(std::size_t i) { return parameters_[i].grad(); }
 
-  /// Of parameter i: its group, the steps it has made, and its k-th state, undefined before the first.
+  /// For parameter i: its group, its number of steps, and its k-th state (undefined before the first step).
   std::size_t group_of(std::size_t i) const { return slots_[i].group; }
   std::int64_t steps_of(std::size_t i) const { return slots_[i].step; }
   const Tensor<T>& state_of(std::size_t i, std::size_t k) const { return slots_[i].state[k]; }
-  /// The k-th state for writing; made where there is none.
+  /// The k-th state for writing, created if missing.
   Tensor<T>& make_state(std::size_t i, std::size_t k);
 
  private:
@@ -141,12 +140,12 @@ class Optimizer : public LearningRates {
   void update();
 
   std::vector<Parameter<T>> parameters_;
-  std::vector<Slot> slots_;                  // one for each parameter
+  std::vector<Slot> slots_;                  // one per parameter
   std::size_t added_ = 0;                    // groups
   std::vector<kernels::Update<T>> updates_;  // kept so that a step allocates nothing
 };
 
-/// An optimizer with options for each group; the options have an `lr`.
+/// An optimizer with options for each group; these must have an `lr`.
 template <class T, class Options>
 class GroupOptimizer : public Optimizer<T> {
  public:
@@ -172,7 +171,7 @@ class GroupOptimizer : public Optimizer<T> {
     else
       LearningRates::set_momentum(momentum, group);
   }
-  /// As `lr` and `set_lr`, throws ValueError for a group that is not there.
+  /// Throws ValueError for a group that does not exist, as `lr` and `set_lr` do.
   const Options& options(std::size_t group = 0) const { return options_[checked(group)]; }
 
  protected:

@@ -17,7 +17,7 @@ struct RMSpropOptions {
 ///     v ← α·v + (1−α)·g²                          running mean of the squares, from 0
 ///     d = √v + ε;  centered, with the running mean a of g:  d = √(v − a²) + ε   (Graves 2013)
 ///     w ← w − η·g/d,  with momentum µ:  b ← µ·b + g/d,  w ← w − η·b
-/// Throws ValueError for a rate below 0 and for an α that is not in [0, 1).
+/// Throws ValueError for a negative rate and for an α outside [0, 1).
 template <class T = float>
 class RMSprop : public GroupOptimizer<T, RMSpropOptions> {
  public:

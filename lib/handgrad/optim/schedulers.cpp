@@ -104,7 +104,7 @@ double CosineAnnealingLR::rate(double initial, std::int64_t epoch) const {
   const double angle = std::numbers::pi * static_cast<double>(epoch) / static_cast<double>(T_max_);
   return eta_min_ + (initial - eta_min_) * (1 + detail::elementary_cos(angle)) / 2;
 }
-// The part above η_min grows as 1 + cos does; where that was 0, it begins anew.
+// The part above η_min scales as 1 + cos; where that was 0, it starts afresh.
 double CosineAnnealingLR::next(double lr, double initial, std::int64_t epoch) const {
   if (epoch == 0) return lr;
   const double step = std::numbers::pi / static_cast<double>(T_max_);
@@ -143,7 +143,7 @@ OneCycleLR::OneCycleLR(LearningRates& optimizer, std::vector<double> max_lr, One
   cycle_momentum();
 }
 
-// The phases end at these steps: the last at total_steps − 1, which is when the last rate is set.
+// The last step of each phase: for the last phase total_steps − 1, when the last rate is set.
 double OneCycleLR::at(std::int64_t step, double start, double top, double end) const {
   const auto total = static_cast<double>(options_.total_steps), s = static_cast<double>(step);
   const double up = options_.pct_start * total - 1, last = total - 1;
@@ -218,7 +218,7 @@ SequentialLR::SequentialLR(std::vector<std::shared_ptr<Scheduler>> schedules, st
   for (std::size_t i = 0; i < milestones_.size(); ++i)
     require(milestones_[i] > (i == 0 ? 0 : milestones_[i - 1]), "SequentialLR: ascending milestones above 0 expected");
   for (const auto& schedule : schedules_) require(schedule != nullptr, "SequentialLR: a null schedule");
-  // Each has brought the rates to its e = 0 when it was made.
+  // Each schedule set the rates to its e = 0 when it was made.
   schedules_[0]->restart();
 }
 
@@ -247,7 +247,7 @@ std::vector<std::pair<std::string, double>> SequentialLR::state_dict() const {
 
 void SequentialLR::load_state_dict(const std::vector<std::pair<std::string, double>>& state) {
   const std::int64_t epoch = whole_number("scheduler: epoch", taken(state, "epoch"));
-  // handgrad 0.1 kept the epoch alone, and one list of initial rates: each schedule's own epoch follows.
+  // handgrad 0.1 stored only the epoch and one list of initial rates; each schedule's own epoch follows from them.
   const bool of_0_1 = std::none_of(state.begin(), state.end(), [](const auto& entry) { return entry.first[0] == '0'; });
   for (std::size_t i = 0; i < schedules_.size(); ++i) {
     const std::string prefix = of_0_1 ? "" : std::to_string(i) + ".";

@@ -10,29 +10,26 @@
 
 namespace handgrad {
 
-/// Changes the learning rates of an optimizer's groups after each epoch (or each batch: whoever calls `step()` decides
-/// what an e stands for below). The optimizer must live as long as its schedule; the rate η₀ of each group is the one
-/// that it had when the first of its schedules was made.
+/// Changes the learning rates of an optimizer's groups after each epoch (or batch: e below counts the calls of
+/// `step()`). The optimizer must outlive its schedules; η₀ of each group is its rate when the first of them was made.
 ///
-/// Several schedules may share an optimizer: a step multiplies the rate that it finds, as PyTorch's do, so that a
-/// warm-up does not take back what ReduceLROnPlateau has reduced. The rates belong to the optimizer, and come back with
-/// its state_dict.
+/// Several schedules may share an optimizer: a step multiplies the current rate, as in PyTorch, so that a warm-up does
+/// not undo a reduction by ReduceLROnPlateau. The rates belong to the optimizer and are restored with its state_dict.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
-  /// To the next epoch. ReduceLROnPlateau needs the metric that it watches, the others pass it over.
+  /// Goes to the next epoch. ReduceLROnPlateau needs the metric that it watches; the others ignore it.
   virtual void step(std::optional<double> metric = std::nullopt) = 0;
-  /// Begins anew, at e = 0 and with the rates that belong to it, whatever they are now: SequentialLR calls it when the
-  /// schedule's turn comes.
+  /// Restarts at e = 0 with the rates for it, whatever they are now. SequentialLR calls this when the schedule's turn
+  /// comes.
   virtual void restart() = 0;
-  /// What a resumed run needs, as numbers by name. Throws ValueError for a name that is missing, or an epoch that is
-  /// none.
+  /// The numbers that a resumed run needs, by name. Throws ValueError for a missing name or an impossible epoch.
   virtual std::vector<std::pair<std::string, double>> state_dict() const = 0;
   virtual void load_state_dict(const std::vector<std::pair<std::string, double>>& state) = 0;
 };
 
-/// A schedule that is a function of the epoch: η = rate(η₀, e), with e = 0 at first and one more with each step, as
-/// long as nobody else changes the rates.
+/// A schedule by epoch: η = rate(η₀, e), with e = 0 at first and one more after each step, unless the rates are changed
+/// elsewhere too.
 class EpochScheduler : public Scheduler {
  public:
   void step(std::optional<double> metric = std::nullopt) override;
@@ -43,13 +40,13 @@ class EpochScheduler : public Scheduler {
 
  protected:
   explicit EpochScheduler(LearningRates& rates);
-  /// With an η₀ of its own for each group.
+  /// With a separate η₀ for each group.
   EpochScheduler(LearningRates& rates, std::vector<double> initial);
-  /// Brings the rates to e = 0; a constructor calls it when its fields are ready.
+  /// Sets the rates for e = 0; a constructor calls it once its fields are set.
   void start() { advance(); }
   virtual double rate(double initial, std::int64_t epoch) const = 0;
-  /// From `lr`, the rate at e − 1 (at e = 0: before there was a schedule), to the one at e:
-  /// lr·rate(η₀, e)/rate(η₀, e − 1) unless overridden.
+  /// The rate at e, given `lr`, the rate at e − 1 (at e = 0: the rate before there was a schedule): lr·rate(η₀,
+  /// e)/rate(η₀, e − 1) unless overridden.
   virtual double next(double lr, double initial, std::int64_t epoch) const;
 
  private:
@@ -87,7 +84,7 @@ class ExponentialLR : public EpochScheduler {
 };
 
 /// η = η_min + ½(η₀ − η_min)(1 + cos(π·e/T_max)): half a cosine down to η_min at e = T_max (Loshchilov and Hutter 2017,
-/// without restarts), and up again after it, as in PyTorch.
+/// without restarts), and then up again, as in PyTorch.
 class CosineAnnealingLR : public EpochScheduler {
  public:
   CosineAnnealingLR(LearningRates& optimizer, std::int64_t T_max, double eta_min = 0);
@@ -108,8 +105,8 @@ struct CosineAnnealingWarmRestartsOptions {
 };
 
 /// η = η_min + ½(η₀ − η_min)(1 + cos(π·c/T)), as torch.optim.lr_scheduler.CosineAnnealingWarmRestarts (Loshchilov and
-/// Hutter 2017): half a cosine down over T epochs, c of which are done, and back to η₀ at once; then over T_mult·T.
-/// It sets the rates, whatever others have made of them.
+/// Hutter 2017): half a cosine down over T epochs, where c counts the epochs since the last restart; then back to η₀
+/// and over T_mult·T epochs. It sets the rates, ignoring other changes.
 class CosineAnnealingWarmRestarts : public EpochScheduler {
  public:
   /// Throws ValueError unless T_0 ≥ 1 and T_mult ≥ 1.
@@ -134,19 +131,19 @@ struct OneCycleLROptions {
   bool three_phase = false;       ///< down to where it began as long as it went up, then on to the end
 };
 
-/// One rise to max_lr and one fall to nearly nothing over the whole training, as torch.optim.lr_scheduler.OneCycleLR
-/// (Smith and Topin 2018); momentum (or β₁) runs the other way, from max_momentum down to base_momentum and back. To be
-/// stepped after each batch. It sets rates and momenta, whatever others have made of them.
+/// One rise to max_lr and one fall to almost 0 over the whole training, as torch.optim.lr_scheduler.OneCycleLR (Smith
+/// and Topin 2018); momentum (or β₁) runs the other way, from max_momentum down to base_momentum and back. Step it
+/// after each batch. It sets rates and momenta, ignoring other changes.
 ///
 ///     OneCycleLR schedule(sgd, 0.1, {.total_steps = epochs * batches});
 ///
-/// Throws ValueError for total_steps ≤ 0, for a pct_start outside [0, 1], for an optimizer without momentum (unless
-/// cycle_momentum is off), and in a step beyond total_steps.
+/// Throws ValueError for total_steps ≤ 0, for pct_start outside [0, 1], for an optimizer without momentum (unless
+/// cycle_momentum is off), and for a step beyond total_steps.
 class OneCycleLR : public EpochScheduler {
  public:
   OneCycleLR(LearningRates& optimizer, double max_lr, OneCycleLROptions options)
       : OneCycleLR(optimizer, std::vector<double>(optimizer.groups(), max_lr), options) {}
-  /// A max_lr for each group.
+  /// With a max_lr for each group.
   OneCycleLR(LearningRates& optimizer, std::vector<double> max_lr, OneCycleLROptions options);
   void step(std::optional<double> metric = std::nullopt) override;
   void restart() override;
@@ -157,7 +154,7 @@ class OneCycleLR : public EpochScheduler {
   double next(double, double max_lr, std::int64_t step) const override { return rate(max_lr, step); }
 
  private:
-  /// Of the values at the start, the top and the end, the one at `step`.
+  /// The value at `step`, between those at the start, the top and the end.
   double at(std::int64_t step, double start, double top, double end) const;
   void cycle_momentum();
   LearningRates& optimizer_;
@@ -184,16 +181,16 @@ class LinearLR : public EpochScheduler {
   LinearLROptions options_;
 };
 
-/// One schedule until epoch milestones[0], the next from there (beginning with its own e = 0) until milestones[1], and
-/// so on: a warm-up, then a cosine. Make the schedules before any is stepped, so that they see the same η₀. The metric
-/// goes to whose turn it is: the last may be a ReduceLROnPlateau, which begins at η₀ and watches from the epoch after
-/// its milestone on.
+/// One schedule until epoch milestones[0], the next (from its own e = 0) until milestones[1], and so on: a warm-up,
+/// then a cosine. Make all schedules before stepping any, so that they share the same η₀. The metric goes to the
+/// current schedule; the last may be a ReduceLROnPlateau, which begins at η₀ and watches from the epoch after its
+/// milestone.
 ///
 ///     SequentialLR schedule({std::make_shared<LinearLR>(adam, LinearLROptions{}),
 ///                            std::make_shared<CosineAnnealingLR>(adam, 95)}, {5});
 class SequentialLR : public Scheduler {
  public:
-  /// Throws ValueError unless there is one more schedule than milestones and these ascend from above 0.
+  /// Throws ValueError unless there is one more schedule than milestones and the milestones ascend from above 0.
   SequentialLR(std::vector<std::shared_ptr<Scheduler>> schedules, std::vector<std::int64_t> milestones);
   void step(std::optional<double> metric = std::nullopt) override;
   void restart() override;
@@ -217,8 +214,8 @@ struct ReduceLROnPlateauOptions {
   double eps = 1e-8;  ///< reductions by less are not made
 };
 
-/// η ← max(η·factor, min_lr) when the metric has not improved for more than `patience` epochs, as
-/// torch.optim.lr_scheduler.ReduceLROnPlateau. `step` throws ValueError without a metric; a NaN is no improvement.
+/// η ← max(η·factor, min_lr) after more than `patience` epochs without improvement of the metric, as
+/// torch.optim.lr_scheduler.ReduceLROnPlateau. `step` throws ValueError without a metric; NaN is no improvement.
 class ReduceLROnPlateau : public Scheduler {
  public:
   explicit ReduceLROnPlateau(LearningRates& optimizer, ReduceLROnPlateauOptions options = {});

@@ -8,7 +8,7 @@ namespace handgrad::trace {
 
 namespace {
 
-/// "dW[o,i] = …" at its first equals sign.
+/// Splits "dW[o,i] = …" at its first equals sign.
 std::pair<std::string, std::string> sides(const std::string& equation) {
   const auto sign = equation.find(" = ");
   if (sign == std::string::npos) throw ParseError("equation \"" + equation + "\": a target and ' = ' expected");

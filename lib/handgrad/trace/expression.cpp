@@ -47,7 +47,7 @@ class Parser {
   void blanks() {
     while (at_ < text_.size() && text_[at_] == ' ') ++at_;
   }
-  /// Is this next? Then step over it.
+  /// Steps over `token` if it comes next; returns whether it did.
   bool take(const char* token) {
     blanks();
     const std::string t = token;
@@ -146,7 +146,7 @@ class Parser {
     while (at_ < text_.size()) {
       const auto c = static_cast<unsigned char>(text_[at_]);
       if (!part_of_name(c) && c < 0x80) break;
-      if (c >= 0x80)  // a letter outside of ASCII, unless it is one of our operators
+      if (c >= 0x80)  // a letter outside ASCII, unless it is one of our operators
         if (std::string rest = text_.substr(at_, 3);
             rest.starts_with("·") || rest.starts_with("²") || rest.starts_with("³") || rest.starts_with("−") ||
             rest.starts_with("≥") || rest.starts_with("≤") || rest.starts_with("∞"))
@@ -272,7 +272,7 @@ void find_ranges(const Expression& e, const Symbols& symbols, std::map<std::stri
     const Array& array = known(e.name, symbols);
     std::vector<std::size_t> sizes{e.indices.size() == 1 ? array.numbers.size() : array.shape.rows(),
                                    array.shape.columns()};
-    if (e.indices.size() > 2) {  // one for each dimension
+    if (e.indices.size() > 2) {  // one per dimension
       if (e.indices.size() != array.shape.rank())
         throw ShapeError("formula: " + e.name + " of shape " + array.shape.str() + " with " +
                          std::to_string(e.indices.size()) + " indices");
@@ -312,7 +312,7 @@ double value(const Expression& e, const Symbols& symbols, Place& place,
     case Kind::Call:
       break;
   }
-  if (e.name == "if")  // only the branch that is taken
+  if (e.name == "if")  // evaluates only the branch taken
     return value(e.arguments[value(e.arguments[0], symbols, place, range) != 0 ? 1 : 2], symbols, place, range);
   std::vector<double> arguments;
   for (const Expression& argument : e.arguments) arguments.push_back(value(argument, symbols, place, range));

@@ -1,4 +1,4 @@
-// How formulas are written: Unicode for the terminal, LaTeX for the page.
+// Formulas as text: Unicode for the terminal, LaTeX for the page.
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -66,7 +66,7 @@ std::string name_latex(const std::string& name) {
   return "\\mathrm{" + word + "}";
 }
 
-/// How tightly an expression binds, from the loosest.
+/// How tightly an expression binds, loosest first.
 enum Level { Sum = 1, Reduction, Product, Power, Primary };
 
 struct Writer {
@@ -103,7 +103,7 @@ struct Writer {
     return latex ? "\\left(" + inside + "\\right)" : "(" + inside + ")";
   }
 
-  /// `leading`: nothing stands to the left of it within its brackets, so that a sign needs none of its own.
+  /// `leading`: nothing precedes it within its brackets, so a sign needs no brackets of its own.
   std::string write(const Expression& e, Level least, bool leading) const {
     if (e.kind == Kind::Number)
       return std::signbit(e.number) && !std::isnan(e.number) && (!leading || least > Product)
@@ -260,7 +260,7 @@ std::string latex_of_unicode(const std::string& formula) {
     flush();
     std::string known = find(symbols, c) ? find(symbols, c) : c;
     const bool below = known.starts_with("_{");
-    if (below && subscript) {  // one subscript for neighbours: zₙₖ is z_{nk}
+    if (below && subscript) {  // one subscript for both: zₙₖ is z_{nk}
       out.pop_back();
       known.erase(0, 2);
     }

@@ -10,7 +10,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Non-finite numbers as text, which JSON has no numbers for. A float as the shortest decimal that reads back as it.
+/// Non-finite numbers become text, since JSON has no numbers for them; a float the shortest decimal that reads back
+/// exactly.
 ordered_json number(double value, bool single) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";

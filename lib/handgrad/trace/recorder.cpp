@@ -20,12 +20,12 @@ namespace {
 using Role = Value::Role;
 using Gradient = Assignment::Gradient;
 
-bool same_numbers(const Array& a, const Array& b) {  // bit for bit: a NaN is itself
+bool same_numbers(const Array& a, const Array& b) {  // bit for bit: NaN equals itself
   return a.numbers.size() == b.numbers.size() &&
          std::memcmp(a.numbers.data(), b.numbers.data(), a.numbers.size() * sizeof(double)) == 0;
 }
 
-/// The places where `word` stands in a text by itself, not as a part of another name.
+/// Where `word` occurs in a text as a whole name.
 std::vector<std::size_t> occurrences(const std::string& text, const std::string& word) {
   const auto letter = [&](std::size_t at) {
     return at < text.size() && (std::isalnum(static_cast<unsigned char>(text[at])) || text[at] == '_');
@@ -65,7 +65,7 @@ void add_old(Equation& equation) {
   equation.element = sum;
 }
 
-/// dp = … becomes dp = u∘(…), where u has one number, one for each element, or one for each row.
+/// dp = … becomes dp = u∘(…), where u is one number, one per element, or one per row.
 template <class T>
 void multiply_by_upstream(Equation& equation, const Tensor<T>& u, const Tensor<T>& dp) {
   equation.whole = "u∘(" + equation.whole + ")";
@@ -91,7 +91,7 @@ std::string gradient_symbol(const Derivation& derivation, const std::string& nam
   return renamed == derivation.rename.end() ? "d" + symbol(derivation, name) : renamed->second;
 }
 
-/// A layer's own parameters, without those of the layers below.
+/// A layer's own parameters, without those of its sublayers.
 template <class T>
 std::vector<NamedParameter<T>> own_parameters(const Layer<T>& layer) {
   auto all = layer.named_parameters();
@@ -99,7 +99,7 @@ std::vector<NamedParameter<T>> own_parameters(const Layer<T>& layer) {
   return all;
 }
 
-/// The first symbol of several numbers that stands without an index: a formula with one goes element by element.
+/// The first symbol of several numbers without an index: its formula is elementwise.
 const Array* without_index(const Expression& e, const Symbols& symbols) {
   if (e.kind == Expression::Kind::Symbol && e.indices.empty())
     if (const auto found = symbols.find(e.name); found != symbols.end() && found->second->numbers.size() > 1)
@@ -109,7 +109,7 @@ const Array* without_index(const Expression& e, const Symbols& symbols) {
   return nullptr;
 }
 
-/// Intermediates: the shape that a formula gives its target.
+/// The shape of an intermediate, from its formula.
 Shape shape_of(const Equation& equation, const Symbols& symbols) {
   const auto range = ranges(*equation.element, symbols);
   Shape shape;
@@ -147,7 +147,7 @@ std::size_t Recorder::value_of(const Source& source, const std::string& name, Ro
     const Value& there = trace_.values[seen->second];
     if (same_numbers(there.array, source.array)) {
       if (there.array.shape == source.array.shape) return seen->second;
-      value.name = there.name;  // the same elements in another shape
+      value.name = there.name;  // the same elements, reshaped
       value.role = there.role;
       value.from = there.from;
     }
@@ -157,7 +157,7 @@ std::size_t Recorder::value_of(const Source& source, const std::string& name, Ro
   return trace_.values.size() - 1;
 }
 
-/// Records the equations of one call. Where one target is assigned to more than once, the library's value is the last.
+/// Records the equations of one call. If a target is assigned more than once, the last has the library's value.
 void Recorder::write(Scope& scope, const Frame& frame, const std::vector<Equation>& equations, bool reads_everything) {
   for (auto equation = equations.begin(); equation != equations.end(); ++equation) {
     const bool last = std::none_of(equation + 1, equations.end(),
@@ -166,7 +166,7 @@ void Recorder::write(Scope& scope, const Frame& frame, const std::vector<Equatio
   }
 }
 
-/// Records one equation: what it reads is in the scope, what it makes is put there.
+/// Records one equation: reads its inputs from the scope and puts its result there.
 void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation, bool reads_everything, bool last) {
   Assignment a;
   a.phase = frame.phase;
@@ -180,7 +180,7 @@ void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation,
   if (const auto gradient = frame.gradients.find(equation.target); gradient != frame.gradients.end())
     a.gradient = gradient->second;
   const auto names = equation.element ? symbols_of(*equation.element) : std::vector<std::string>();
-  for (const std::string& name : names)  // in the formula's order
+  for (const std::string& name : names)  // in the order of the formula
     if (const auto known = scope.find(name); known != scope.end()) a.inputs.emplace_back(*known);
   for (const auto& [name, value] : scope)
     if (reads_everything || (!equation.element && !occurrences(equation.whole, name).empty()))
@@ -270,7 +270,7 @@ void Recorder::backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<
   if (!scopes_.contains(&layer)) forward(layer, x, y);  // it ran before the recording began
   const Derivation d = layer.derivation(x.shape());
   Scope scope = scopes_[&layer];
-  for (const auto& [name, array] : d.known)  // what only the backward knows
+  for (const auto& [name, array] : d.known)  // known only to the backward
     if (!scope.contains(name)) scope[name] = value_of({nullptr, array, false}, name, Role::Constant);
   scope[symbol(d, "δ")] = value_of(source(dy), "δ", Role::Input);
   for (const auto& [name, link] : d.links)
@@ -278,7 +278,7 @@ void Recorder::backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<
   Frame frame{Phase::Backward, places_[&layer], layer.label(), {}, {}};
   if (layer.requires_input_grad()) frame.results[gradient_symbol(d, "x")] = source(dx);
   for (const auto& [name, parameter] : own_parameters(layer)) {
-    if (!parameter.has_grad()) continue;  // this backward has not written it
+    if (!parameter.has_grad()) continue;  // not written by this backward
     const std::string gradient = gradient_symbol(d, name);
     frame.results[gradient] = source(parameter.grad());
     frame.gradients[gradient] = before_.contains(name) ? Gradient::Accumulated : Gradient::Fresh;
@@ -292,7 +292,7 @@ void Recorder::backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<
       equations.push_back(Equation::symbols(target + " = (∂f/∂" + target.substr(1) + ")ᵀ·" + symbol(d, "δ")));
   if (!layer.requires_input_grad())
     std::erase_if(equations, [&](const Equation& equation) { return equation.target == gradient_symbol(d, "x"); });
-  for (const auto& [name, parameter] : own_parameters(layer))  // of a frozen parameter there is no gradient
+  for (const auto& [name, parameter] : own_parameters(layer))  // a frozen parameter has no gradient
     if (!parameter.requires_grad())
       std::erase_if(equations,
                     [&, &of = name](const Equation& equation) { return equation.target == gradient_symbol(d, of); });
@@ -336,8 +336,8 @@ void Recorder::backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>
   write(scope, frame, equations, generic);
 }
 
-/// Where parameter i of an optimizer belongs, and its symbol there: w when it has none, or when the optimizer's
-/// formulas use that symbol for something else.
+/// The place of an optimizer's parameter i, and its symbol there; w if it has none, or if the optimizer's formulas use
+/// that symbol for something else.
 Recorder::Owner Recorder::owner(const void* address, std::size_t i, const Derivation& d) const {
   const auto found = owners_.find(address);
   if (found == owners_.end()) return {"parameter " + std::to_string(i), "w"};

@@ -27,11 +27,11 @@ class Recorder;
 namespace detail {
 extern constinit thread_local Recorder* current;
 }
-/// The recorder of this thread, or null: one look at a pointer is all that tracing costs when it is off. While one
-/// records, a Sequential runs layer by layer, unfused.
+/// The recorder of this thread, or null: when tracing is off, it costs one pointer test. While recording, a Sequential
+/// runs layer by layer, unfused.
 inline Recorder* recorder() { return detail::current; }
 
-/// Records what layers, losses and optimizers do in this thread, from its construction to `stop()` or its end.
+/// Records what layers, losses and optimizers do in this thread, from construction until `stop()` or destruction.
 ///
 ///     trace::Recorder recorder;
 ///     loss.forward(net.forward(x), y);
@@ -41,8 +41,8 @@ inline Recorder* recorder() { return detail::current; }
 ///     trace::Trace step = recorder.stop();
 ///     std::cout << trace::to_json(step);
 ///
-/// Every number is copied when it is read or written: meant for one step on a small batch. A recorder made while
-/// another records takes over until it stops.
+/// Every number read or written is copied: meant for one step on a small batch. A recorder made during another's
+/// recording replaces it until it stops.
 class Recorder {
  public:
   Recorder();
@@ -50,13 +50,13 @@ class Recorder {
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
-  /// Ends the recording and hands it over.
+  /// Ends the recording and returns it.
   Trace stop();
   const Trace& trace() const { return trace_; }
 
   // Called by Layer, Loss and Optimizer.
 
-  /// Notes the places of a layer and all below it, for their names.
+  /// Notes the places of a layer and its sublayers, for their names.
   template <class T>
   void enter(const Layer<T>& root);
   template <class T>
@@ -71,7 +71,7 @@ class Recorder {
   template <class T>
   void backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>& value,
                 const Tensor<T>* upstream, const Tensor<T>& dp);
-  /// λ·Σ W² over weights, and its gradient for one of them.
+  /// Records λ·Σ W² over weights, and its gradient for one of them.
   template <class T>
   void penalty(const std::vector<Parameter<T>>& weights, double lambda, const Tensor<T>& value);
   template <class T>
@@ -85,17 +85,17 @@ class Recorder {
 
  private:
   using Scope = std::map<std::string, std::size_t>;  // symbol → Trace::values
-  /// A tensor's numbers, and the address by which it is found again.
+  /// A tensor's numbers, and the address that identifies it.
   struct Source {
     const void* address;
     Array array;
     bool single;
   };
-  /// The equations of one call, and what is known about its symbols.
+  /// The equations of one call, and what is known of its symbols.
   struct Frame {
     Phase phase;
     std::string layer, label;
-    std::map<std::string, Source> results;                  // targets whose values the library computed
+    std::map<std::string, Source> results;                  // targets computed by the library
     std::map<std::string, Assignment::Gradient> gradients;  // of parameters, by symbol
   };
   struct Owner {

@@ -15,32 +15,32 @@ const char* name(Phase phase);
 /// A tensor as it was when an assignment read or wrote it.
 struct Value {
   enum class Role { Input, Parameter, Constant, Computed };
-  std::string name;                 // where it belongs and its symbol: "0.W", "x", "loss.p"
+  std::string name;                 // its place and symbol: "0.W", "x", "loss.p"
   Array array;                      //
   Role role = Role::Input;          //
   bool single = false;              // its numbers are floats
-  std::optional<std::size_t> from;  // the assignment that made it; none for what was there before
+  std::optional<std::size_t> from;  // the assignment that made it; none if it was there before
 };
 
-/// target = formula(inputs), as it happened.
+/// A recorded assignment, target = formula(inputs).
 struct Assignment {
-  /// Of a parameter's gradient: the first since zero_grad(), or added to what was there.
+  /// For a parameter's gradient: the first since zero_grad(), or added to an earlier one.
   enum class Gradient { None, Fresh, Accumulated };
   Phase phase = Phase::Forward;
-  std::string layer;  // the layer's place, "0" or "2.1"; "loss"; in an update the place of the parameter
+  std::string layer;  // the layer's place, "0" or "2.1"; "loss"; in an update the parameter's place
   std::string label;  // "Linear(2 → 4)", "MSELoss", "SGD"
   std::string target;
-  std::size_t value = 0;               // of Trace::values: what came out
-  std::string formula, formula_latex;  // the right-hand side as a whole: "δᵀ·x"
-  std::vector<std::string> indices;    // of the target in `element`
-  std::optional<Expression> element;   // the right-hand side of one element, where the derivation gives it
-  std::vector<std::pair<std::string, std::size_t>> inputs;  // symbol → Trace::values: what went in
+  std::size_t value = 0;                                    // the result, in Trace::values
+  std::string formula, formula_latex;                       // the right-hand side as a whole: "δᵀ·x"
+  std::vector<std::string> indices;                         // of the target in `element`
+  std::optional<Expression> element;                        // the right-hand side of one element, if known
+  std::vector<std::pair<std::string, std::size_t>> inputs;  // symbol → Trace::values
   Gradient gradient = Gradient::None;
   bool by_library =
       true;  // false: an intermediate of the derivation, computed from its formula, rounded as the inputs are
 };
 
-/// What happened between the start and the end of a recording, in that order.
+/// The assignments of a recording, in order.
 struct Trace {
   std::vector<Value> values;
   std::vector<Assignment> assignments;
@@ -48,24 +48,24 @@ struct Trace {
   const Array& result(std::size_t assignment) const { return values[assignments[assignment].value].array; }
   /// The values of the symbols in an assignment's formula.
   Symbols symbols(std::size_t assignment) const;
-  /// The place of the result's element number `flat`. Throws ValueError when there is no such element.
+  /// The place of the result's element number `flat`. Throws ValueError if there is none.
   Place place(std::size_t assignment, std::size_t flat) const;
-  /// Earlier assignments whose results this one read, and later ones that read its result.
+  /// Earlier assignments whose results this one read, and later ones that read its own.
   std::vector<std::size_t> uses(std::size_t assignment) const;
   std::vector<std::size_t> used_by(std::size_t assignment) const;
 
-  /// "dW = δᵀ·x"; "W ← W − η·dW" where the target is read as well.
+  /// "dW = δᵀ·x"; "W ← W − η·dW" if the target is also read.
   std::string formula_text(std::size_t assignment) const;
   std::string formula_latex(std::size_t assignment) const;
   bool reads_its_target(std::size_t assignment) const;
-  /// "dWₒᵢ = Σₙ δₙₒ·xₙᵢ": the formula of an element in symbols; empty where none is known.
+  /// "dWₒᵢ = Σₙ δₙₒ·xₙᵢ": the formula of an element; empty if unknown.
   std::string element_text(std::size_t assignment) const;
   std::string element_latex(std::size_t assignment) const;
-  /// "0.5·(−1.2) + 0.1": the right-hand side with numbers put in for an element; empty where no formula is known.
+  /// "0.5·(−1.2) + 0.1": the right-hand side with an element's numbers; empty if no formula is known.
   std::string numbers_text(std::size_t assignment, std::size_t flat, std::size_t terms = 6, int digits = 6) const;
 };
 
-/// As JSON, in the schema that schema.md beside this file describes.
+/// JSON in the schema of schema.md, beside this file.
 std::string to_json(const Trace& trace);
 
 }  // namespace handgrad::trace

@@ -17,7 +17,7 @@ namespace {
 using Metadata = std::map<std::string, std::string>;
 using Numbers = std::vector<std::pair<std::string, double>>;
 
-// Numbers as text that reads back to the same bits.
+// Writes numbers as text that reads back to the same bits.
 void put(Metadata& metadata, const std::string& prefix, const Numbers& numbers) {
   for (const auto& [name, value] : numbers) metadata[prefix + name] = format_number(value);
 }

@@ -12,7 +12,7 @@
 
 namespace handgrad {
 
-/// Everything that a training's next step follows from, by reference. What is null is not there.
+/// Everything that determines a training's next step, by reference. Null parts are left out.
 template <class T>
 struct TrainingState {
   Layer<T>& net;
@@ -25,16 +25,16 @@ struct TrainingState {
   ExponentialMovingAverage<T>* average = nullptr;
 };
 
-/// Writes it all to one safetensors file, whole or not at all: tensors `net.…`, `optimizer.…`, `best.…`, `average.…`,
-/// and the numbers as text in the metadata, digit by digit. PyTorch reads the file; `net.` in front of a name is all
-/// that its state_dict does not have.
+/// Writes everything to one safetensors file, whole or not at all: tensors `net.…`, `optimizer.…`, `best.…`,
+/// `average.…`, and the numbers as exact text in the metadata. PyTorch reads the file; its state_dict names lack only
+/// the prefix `net.`.
 template <class T>
 void save_checkpoint(const std::string& path, const TrainingState<T>& state);
 
-/// Brings it all back, so that the run goes on bit for bit as if it had not been interrupted: weights, running
-/// statistics, the optimizer's states and rates, schedules, best weights, the generators, the masks of Dropout layers,
-/// `epoch` and `notes`. Throws IoError, ParseError, and ValueError or ShapeError, naming the file, when it was saved
-/// from other layers, another kind of optimizer or other schedules; the objects may then be half loaded.
+/// Restores everything, so that the run continues bit for bit as if uninterrupted: weights, running statistics, the
+/// optimizer's states and rates, schedules, best weights, generators, Dropout masks, `epoch` and `notes`. Throws
+/// IoError, ParseError, and ValueError or ShapeError naming the file if it was saved from other layers, another kind of
+/// optimizer or other schedules; the objects may then be partly loaded.
 template <class T>
 void load_checkpoint(const std::string& path, TrainingState<T>& state);
 

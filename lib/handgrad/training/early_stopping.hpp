@@ -17,8 +17,7 @@ struct EarlyStoppingOptions {
   bool restore_best = true;  ///< `restore` gives back the best weights
 };
 
-/// Ends a training that no longer gets better, and keeps the best weights as a copy (a reference would follow the
-/// training to its last step).
+/// Ends a training that no longer improves, and keeps a copy of the best weights.
 ///
 ///     EarlyStopping<float> stopping({.patience = 5});
 ///     while (!stopping.step(validation_loss, net)) …
@@ -28,21 +27,21 @@ class EarlyStopping {
  public:
   explicit EarlyStopping(EarlyStoppingOptions options = {}) : options_(options) {}
 
-  /// After an epoch: is it time to stop? The weights and buffers of `net` are copied when `metric` is the best so far.
-  /// A NaN is no improvement.
+  /// Call it after each epoch; returns whether to stop. Copies the weights and buffers of `net` if `metric` is the best
+  /// so far. NaN is no improvement.
   bool step(double metric, const Layer<T>& net);
-  /// The best weights and buffers back into the network they came from; nothing when there was no epoch.
+  /// Restores the best weights and buffers into the network; does nothing before the first epoch.
   void restore(Layer<T>& net) const;
 
   const EarlyStoppingOptions& options() const { return options_; }
-  /// Of the best epoch (from 1; 0: there is none yet).
+  /// The number of the best epoch, from 1; 0 if there is none yet.
   int best_epoch() const { return best_epoch_; }
   double best() const { return best_; }
   bool improved() const { return epoch_ > 0 && best_epoch_ == epoch_; }
-  /// The best weights and buffers: empty before there are any.
+  /// The best weights and buffers; empty if there are none yet.
   const std::vector<NamedTensor<T>>& best_state() const { return best_state_; }
 
-  /// What a resumed run needs besides best_state(). Throws ValueError for a name that is missing.
+  /// What a resumed run needs beside best_state(). Throws ValueError for a missing name.
   std::vector<std::pair<std::string, double>> state_dict() const;
   void load_state_dict(const std::vector<std::pair<std::string, double>>& state,
                        std::vector<NamedTensor<T>> best_state);

@@ -15,7 +15,7 @@ bool finite(const std::vector<V>& numbers) {
   return std::all_of(numbers.begin(), numbers.end(), [](V v) { return std::isfinite(v); });
 }
 
-/// The label of the layer that a parameter belongs to.
+/// The label of the layer that owns a parameter.
 template <class T>
 std::string owner(const Layer<T>& layer, const std::string& name) {
   for (const auto& [child, inner] : layer.children())
@@ -23,7 +23,7 @@ std::string owner(const Layer<T>& layer, const std::string& name) {
   return layer.label();
 }
 
-/// A second forward, with the masks of the first, recorded. Buffers are left as they were.
+/// Records a second forward, with the masks of the first. Buffers are left unchanged.
 template <class T>
 trace::Trace forward_again(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, const Tensor<T>& y) {
   const std::vector<NamedTensor<T>> before = net.state_dict();
@@ -45,7 +45,7 @@ std::string first_not_finite(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, c
   const auto parameters = net.named_parameters();
   for (const auto& [name, parameter] : parameters) {
     if (finite(parameter.value().to_vector())) continue;
-    // A backward goes from the last layer to the first.
+    // In backward order, from the last layer to the first.
     for (auto p = parameters.rbegin(); p != parameters.rend(); ++p)
       if (p->second.has_grad() && !finite(p->second.grad().to_vector()))
         return "the gradient of " + p->first + ", of " + owner(net, p->first) + ", in the step before";

@@ -25,8 +25,8 @@ namespace handgrad {
 
 namespace {
 
-/// The mean loss of an epoch. The values of the batches stay where they are computed, so that a GPU need not be waited
-/// for, and are added in double at the end.
+/// The mean loss of an epoch. The batches' values stay on their device, so that a GPU need not be waited for, and are
+/// added in double at the end.
 template <class T>
 class MeanLoss {
  public:
@@ -42,14 +42,14 @@ class MeanLoss {
     rows_.push_back(rows);
   }
   double so_far() const { return static_cast<double>(last(rows_.size() - 1).item()) / (mean_ ? 1 : rows_.back()); }
-  /// The batch, from 0, whose loss was the first that was not finite; the number of batches where all were.
+  /// The first batch (from 0) whose loss was not finite; the number of batches if all were.
   std::size_t first_not_finite() const {
     if (rows_.empty()) return 0;
     const std::vector<T> values = values_.rows(0, rows_.size()).to_vector();
     const auto at = std::find_if(values.begin(), values.end(), [](T v) { return !std::isfinite(v); });
     return static_cast<std::size_t>(at - values.begin());
   }
-  /// Over the examples of all ranks, where there are several.
+  /// The mean over the examples, of all ranks if there are several.
   double mean(Communicator* ranks) const {
     const std::vector<T> values = rows_.empty() ? std::vector<T>() : values_.rows(0, rows_.size()).to_vector();
     double sums[] = {0, 0};
@@ -70,7 +70,7 @@ class MeanLoss {
   std::vector<std::size_t> rows_;
 };
 
-/// The predictions of all batches in one tensor, where they are computed: a GPU need not be waited for.
+/// The predictions of all batches in one tensor, on their device.
 template <class T>
 class Gathered {
  public:
@@ -99,7 +99,7 @@ class Gathered {
   Tensor<T> all_;
 };
 
-/// Puts a network back into the mode in which it was.
+/// Restores a network's mode on destruction.
 template <class T>
 class ModeGuard {
  public:
@@ -113,7 +113,7 @@ class ModeGuard {
   bool training_;
 };
 
-// Every layer takes as many rows as the last batch has, in the mode that the network is in.
+// Checks that every layer, in the network's current mode, takes as few rows as the last batch has.
 template <class T>
 void require_rows(const Layer<T>& net, const DataLoader<T>& data, const char* whose) {
   const std::size_t rows = data.last_batch_size();
@@ -125,7 +125,7 @@ void require_rows(const Layer<T>& net, const DataLoader<T>& data, const char* wh
   for (const auto& [name, child] : net.children()) require_rows(*child, data, whose);
 }
 
-// The history as lines of numbers, for the file beside the checkpoint, from epoch number `first` (from 0) on.
+// The history as lines of numbers, for the file beside the checkpoint, from epoch index `first` (from 0).
 std::string text_of(const std::vector<EpochResult>& epochs, std::size_t first) {
   std::string text;
   for (std::size_t i = first; i < epochs.size(); ++i) {
@@ -162,7 +162,6 @@ std::vector<EpochResult> epochs_of(const std::string& text) {
   return epochs;
 }
 
-/// One training: its parts by reference, its history.
 template <class T>
 class Run {
  public:
@@ -332,7 +331,7 @@ class Run {
       history_.epochs = epochs_of(history->second);  // handgrad 0.1 kept it in the checkpoint itself
       return;
     }
-    // A line more than the checkpoint counts belongs to an epoch that was not saved, and will be again.
+    // Any line beyond the checkpoint's count belongs to an epoch that was not saved and will be repeated.
     std::string all = writes() ? read_file(history_file()) : "";
     if (parallel()) all = broadcast(*ranks(), all);
     double bytes = 0;
@@ -375,7 +374,7 @@ class Run {
   TrainingStep<T> step_;
   EarlyStopping<T> stopping_;
   TrainingState<T> state_;
-  std::optional<std::size_t> monitored_;  // the metric; none: the loss
+  std::optional<std::size_t> monitored_;  // index of the metric; empty: the loss
   Tensor<T> grad_norm_;
   History history_;
   std::size_t written_epochs_ = 0, written_bytes_ = 0;  // of the history, in its file

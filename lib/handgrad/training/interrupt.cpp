@@ -11,7 +11,7 @@ namespace {
 volatile std::sig_atomic_t interrupted = 0;
 std::mutex changing;
 std::atomic<int> guards{0};
-struct sigaction before;  // what SIGINT did without them
+struct sigaction before;  // the previous handling of SIGINT
 
 extern "C" void remember_interrupt(int) { interrupted = 1; }
 
@@ -24,7 +24,7 @@ InterruptGuard::InterruptGuard() {
   struct sigaction action {};
   action.sa_handler = remember_interrupt;
   sigemptyset(&action.sa_mask);
-  // Once: the second Ctrl-C ends a program that does not react. A file being written is written on.
+  // Once only: a second Ctrl-C ends a program that does not react. SA_RESTART lets a file write continue.
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigaction(SIGINT, &action, &before);
 }

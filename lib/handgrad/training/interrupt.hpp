@@ -1,9 +1,9 @@
 #pragma once
 namespace handgrad {
 
-/// While one lives, Ctrl-C (SIGINT) does not end the program but is remembered: loops look at `requested()` between
-/// two steps and end in order. The second Ctrl-C does what it did before. Guards nest, a `fit` inside of a study, and
-/// several threads may have some: all see the same request, which is forgotten when the first of them begins.
+/// While a guard lives, Ctrl-C (SIGINT) does not end the program but is remembered, for loops to check `requested()`
+/// between steps and end in order. A second Ctrl-C acts as before. Guards nest (a `fit` inside a study), and several
+/// threads may have some: all see the same request, which is cleared when the first guard begins.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -94,7 +94,7 @@ void Progress::say(const std::string& text) {
 }
 
 void Progress::show(const std::string& text) {
-  const std::size_t blanks = width_ > text.size() ? width_ - text.size() : 0;  // over what is left of a longer line
+  const std::size_t blanks = width_ > text.size() ? width_ - text.size() : 0;  // erase the rest of a longer line
   std::fprintf(stderr, "\r%s%*s", text.c_str(), static_cast<int>(blanks), "");
   std::fflush(stderr);
   width_ = text.size();

@@ -7,13 +7,13 @@
 
 namespace handgrad::detail {
 
-/// The line that `fit` writes over and over while it runs, and leaves behind after each epoch.
+/// The line that `fit` keeps rewriting while it runs, and leaves behind after each epoch.
 class Progress {
  public:
   Progress(bool wanted, int epochs, std::size_t batches, std::vector<std::string> metrics);
 
   void begin_epoch(int epoch);
-  /// After each batch; `loss()` is asked only when the line is due, for on a GPU it would wait.
+  /// After each batch; `loss()` is called only when the line is due, since on a GPU it waits.
   template <class F>
   void batch(std::size_t examples, F&& loss) {
     examples_ += examples;
@@ -22,7 +22,7 @@ class Progress {
   }
   void end_epoch(const EpochResult& result, bool best);
 
-  /// A line of its own, wherever standard error leads; nothing where no progress is wanted.
+  /// Writes a separate line to standard error, terminal or not; nothing if progress is off.
   void say(const std::string& text);
 
   std::string line(double loss) const;

@@ -22,7 +22,7 @@ template <class T>
 const Tensor<T>& TrainingStep<T>::operator()(const Tensor<T>& x, const Tensor<T>& y) {
   const Device device = parameters_.front().value().device();
   if (device.is_cpu()) return run(x, y);
-  if (GradientUses<T>::heard()) return run(x.to(device), y.to(device));  // a graph that is replayed tells nobody
+  if (GradientUses<T>::heard()) return run(x.to(device), y.to(device));  // a replayed graph notifies no listener
   Recorded& step = recorded(x.shape(), y.shape(), device);
   step.x.copy_from(x);
   step.y.copy_from(y);
@@ -39,7 +39,7 @@ const Tensor<T>& TrainingStep<T>::operator()(const Tensor<T>& x, const Tensor<T>
 
 template <class T>
 typename TrainingStep<T>::Recorded& TrainingStep<T>::recorded(const Shape& x, const Shape& y, Device device) {
-  constexpr std::size_t most = 8;  // shapes of batches in turn; a graph holds memory of the device
+  constexpr std::size_t most = 8;  // shapes of batches; each graph holds device memory
   const auto found = std::find_if(recorded_.begin(), recorded_.end(), [&](const auto& step) {
     return step->device == device && step->x.shape() == x && step->y.shape() == y;
   });

@@ -10,8 +10,8 @@ namespace handgrad {
 
 namespace {
 
-/// A parameter on the scale on which its densities live: the logarithm where asked for, and whole numbers as intervals
-/// of width 1 around them.
+/// A parameter on the scale of its densities: logarithmic if requested, with integers as intervals of width 1 around
+/// them.
 struct Scale {
   explicit Scale(const Distribution& d)
       : log(d.log),
@@ -29,13 +29,13 @@ struct Scale {
   double low, high, smallest, largest;
 };
 
-// Φ(b) − Φ(a), in the tail where it keeps its digits.
+// Φ(b) − Φ(a), computed in the tail that keeps its digits.
 double normal_between(double a, double b) {
   const double root = std::numbers::sqrt2;
   return a > 0 ? (std::erfc(a / root) - std::erfc(b / root)) / 2 : (std::erfc(-b / root) - std::erfc(-a / root)) / 2;
 }
 
-/// Of n trials, the newest 25 weigh 1, the ones before them less and less, down to 1/n.
+/// The newest 25 of n trials weigh 1, older ones less and less, down to 1/n.
 std::vector<double> weights_of(std::size_t n, double prior_weight) {
   std::vector<double> weights(n, 1.0);
   if (n >= 25) {
@@ -59,7 +59,7 @@ std::size_t draw(const std::vector<double>& weights, double u) {
   return weights.size() - 1;
 }
 
-/// p(x) = Σᵢ wᵢ·N(x; µᵢ, σᵢ²), each truncated to the range: one for each observation, and the prior's last.
+/// p(x) = Σᵢ wᵢ·N(x; µᵢ, σᵢ²), each truncated to the range: one per observation, and last the prior's.
 class NumericDensity {
  public:
   NumericDensity(const Scale& scale, const std::vector<double>& observations, double prior_weight)
@@ -71,7 +71,7 @@ class NumericDensity {
     const std::size_t n = sorted.size();
     const double least = range / std::min(100.0, static_cast<double>(n) + 2);
     for (const double mu : mu_) {
-      // The larger distance to a neighbour. The ends of the range are neighbours only of a single observation.
+      // The larger distance to a neighbour. The ends of the range count as neighbours only of a single observation.
       const auto at = static_cast<std::size_t>(std::lower_bound(sorted.begin(), sorted.end(), mu) - sorted.begin());
       const auto after = static_cast<std::size_t>(std::upper_bound(sorted.begin(), sorted.end(), mu) - sorted.begin());
       double left = at > 0 ? mu - sorted[at - 1] : 0, right = after < n ? sorted[after] - mu : 0;
@@ -85,7 +85,7 @@ class NumericDensity {
 
   double sample(const Sampler::Random& random) const {
     const std::size_t i = draw(weights_, random());
-    // µ lies in the range and σ is not larger than it, so that at least a third of all draws are inside.
+    // µ lies in the range and σ is at most its width, so at least a third of all draws fall inside.
     for (;;) {
       const double r = std::sqrt(-2 * elementary::log1p(-random())),
                    x = mu_[i] + sigma_[i] * r * detail::elementary_cos(2 * std::numbers::pi * random());
@@ -133,7 +133,7 @@ class CategoricalDensity {
   std::vector<double> p_;
 };
 
-/// Of the candidates drawn from `good`, the one with the largest ℓ/g.
+/// The candidate drawn from `good` with the largest ℓ/g.
 template <class Density>
 double best_candidate(const Density& good, const Density& rest, int candidates, const Sampler::Random& random) {
   double best = 0, best_score = -std::numeric_limits<double>::infinity();
@@ -144,8 +144,7 @@ double best_candidate(const Density& good, const Density& rest, int candidates, 
   return best;
 }
 
-/// Has the trial a value that the range as it is asked for now could have given? An objective may ask for another range
-/// than before.
+/// Whether the trial's value fits the range requested now; an objective may change its range.
 bool comparable(const TrialRecord& t, const std::string& name, const Distribution& d) {
   const double* value = t.find(name);
   if (!value) return false;
@@ -154,7 +153,7 @@ bool comparable(const TrialRecord& t, const std::string& name, const Distributio
   return then.kind == d.kind && *value >= d.low && *value <= d.high;
 }
 
-/// Better trials first: completed ones by their value, then pruned ones by the step they reached and the value there.
+/// Better trials first: completed ones by value, then pruned ones by the step reached and the value there.
 std::vector<const TrialRecord*> ranked(const std::string& name, const Distribution& distribution,
                                        const std::vector<TrialRecord>& trials, bool maximize) {
   using State = TrialRecord::State;

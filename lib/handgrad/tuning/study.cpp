@@ -29,7 +29,7 @@ int number_of(const char* const (&names)[N], const std::string& name) {
   throw ParseError("'" + name + "' is unknown");
 }
 
-// JSON has no NaN and no infinity: these are written as text.
+// JSON has no NaN or infinity: these are written as text.
 json number(double value) { return std::isfinite(value) ? json(value) : json(format_number(value)); }
 double number(const json& value) {
   if (!value.is_string()) return value.get<double>();
@@ -86,7 +86,7 @@ TrialRecord trial_of(const json& j) {
   return t;
 }
 
-/// Numbers that follow from the seed, the trial and the parameter's name alone.
+/// Numbers that depend only on the seed, the trial and the parameter's name.
 Generator generator_for(std::uint64_t seed, int trial, const std::string& name) {
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   const auto add = [&](const void* data, std::size_t size) {
@@ -165,7 +165,7 @@ Study::Study(StudyOptions options) : options_(std::move(options)) {
   if (std::filesystem::exists(options_.file, unknown))
     load();
   else
-    save();  // a place that cannot be written to is found before the first trial, not after it
+    save();  // find an unwritable place before the first trial
 }
 
 void Study::optimize(const std::function<double(Trial&)>& objective, int trials) {

@@ -11,8 +11,8 @@
 
 namespace handgrad {
 
-/// Where a parameter may lie: numbers in [low, high], whole ones or not, on a linear or a logarithmic scale, or one of
-/// some choices.
+/// The range of a parameter: numbers in [low, high], integer or not, on a linear or logarithmic scale, or one of
+/// several choices.
 struct Distribution {
   enum class Kind { Float, Int, Categorical };
   Kind kind = Kind::Float;
@@ -22,7 +22,7 @@ struct Distribution {
   bool operator==(const Distribution&) const = default;
 };
 
-/// One set of parameters and what came of it. Of a categorical parameter the value is the number of the choice.
+/// One set of parameters and its result. A categorical parameter's value is the index of the choice.
 struct TrialRecord {
   enum class State { Running, Complete, Pruned, Failed };
   int number = 0;
@@ -39,8 +39,8 @@ struct TrialRecord {
   std::string text(const std::string& name) const;
 };
 
-/// Chooses the next value of a parameter. `random()` gives numbers in [0, 1) that follow from the study's seed, the
-/// trial and the parameter alone, so that a study that was interrupted goes on as if it had not been.
+/// Chooses the next value of a parameter. `random()` gives numbers in [0, 1) that depend only on the study's seed, the
+/// trial and the parameter, so that an interrupted study resumes exactly.
 class Sampler {
  public:
   using Random = std::function<double()>;
@@ -63,12 +63,12 @@ struct TPESamplerOptions {
 };
 
 /// Tree-structured Parzen estimator (Bergstra, Bardenet, Bengio and Kégl 2011), one parameter at a time, with Optuna's
-/// defaults. The n trials done are split: the best ⌈0.1·n⌉ (25 at most) and the others. A mixture of normal densities,
-/// one for each trial of a part and a wide one for the prior, gives the density ℓ(x) of the good and g(x) of the rest.
-/// 24 candidates are drawn from ℓ; the one with the largest ℓ(x)/g(x) is taken: with γ the share of the good, expected
-/// improvement is proportional to (γ + (1−γ)·g(x)/ℓ(x))⁻¹ (their section 4).
-/// A trial's standard deviation is its larger distance to a neighbour, held to [range/min(100, n+2), range]. Of more
-/// than 25 trials the oldest weigh less. Pruned trials count as worse than completed ones, by the step they reached.
+/// defaults. The n finished trials are split into the best ⌈0.1·n⌉ (at most 25) and the rest. A mixture of normal
+/// densities, one per trial and a wide one for the prior, gives the density ℓ(x) of the good and g(x) of the rest. Of
+/// 24 candidates drawn from ℓ the one with the largest ℓ(x)/g(x) is taken: with γ the share of the good, expected
+/// improvement is proportional to (γ + (1−γ)·g(x)/ℓ(x))⁻¹ (their section 4). A trial's standard deviation is its larger
+/// distance to a neighbour, clipped to [range/min(100, n+2), range]. Of more than 25 trials the oldest weigh less.
+/// Pruned trials rank after completed ones, by the step they reached.
 class TPESampler : public Sampler {
  public:
   explicit TPESampler(TPESamplerOptions options = {}) : options_(options) {}
@@ -79,30 +79,29 @@ class TPESampler : public Sampler {
   TPESamplerOptions options_;
 };
 
-/// Ends a trial whose best value so far is worse than the median of what the completed trials had reported at the same
-/// step.
+/// Ends a trial whose best value so far is worse than the median of the completed trials' values at the same step.
 struct MedianPruner {
   int n_startup_trials = 5;  ///< so many are completed first
   int n_warmup_steps = 0;    ///< none is ended at a step below
   bool should_prune(const TrialRecord& trial, const std::vector<TrialRecord>& trials, bool maximize) const;
 };
 
-/// Throw it out of an objective to end the trial: `if (trial.should_prune()) throw TrialPruned();`
+/// Throw it from an objective to end the trial: `if (trial.should_prune()) throw TrialPruned();`
 struct TrialPruned {};
 
 class Study;
 
-/// A trial that runs: what the objective is given. Asked twice for the same name, it gives the same value.
+/// A running trial, passed to the objective. Asked again for the same name, it gives the same value.
 class Trial {
  public:
-  /// In [low, high], with `log` uniform on a logarithmic scale. Throws ValueError for an empty or infinite range, for
-  /// low ≤ 0 with log, and for a name that this trial has with another range.
+  /// A value in [low, high], with `log` uniform on a logarithmic scale. Throws ValueError for an empty or infinite
+  /// range, for low ≤ 0 with log, and for a name that this trial already uses with another range.
   double suggest_float(const std::string& name, double low, double high, bool log = false);
   int suggest_int(const std::string& name, int low, int high, bool log = false);
   std::string suggest_categorical(const std::string& name, const std::vector<std::string>& choices);
 
-  /// What is known after so many steps (epochs), for the pruner. Of a step reported twice the first value stays.
-  /// Throws ValueError for a step below 0.
+  /// Reports an intermediate value after `step` steps (epochs), for the pruner. If a step is reported twice, the first
+  /// value stays. Throws ValueError for a negative step.
   void report(double value, int step);
   bool should_prune() const;
   int number() const { return record_.number; }
@@ -120,8 +119,8 @@ struct StudyOptions {
   std::shared_ptr<Sampler> sampler = std::make_shared<TPESampler>();
   std::optional<MedianPruner> pruner = {};
   std::uint64_t seed = 0;
-  /// The trials are kept here (JSON), written anew after each; what is there at the beginning is gone on from. Study
-  /// throws IoError for a place that cannot be written to, ParseError for a file that is no study.
+  /// Where the trials are kept (JSON), rewritten after each; a study resumes from an existing file. Study throws
+  /// IoError for a place that cannot be written to, ParseError for a file that is not a study.
   std::string file = "";
 };
 
@@ -134,19 +133,19 @@ struct StudyOptions {
 ///     }, 30);
 class Study {
  public:
-  /// Throws IoError and ParseError for a file that is none of ours, and ValueError for one of a study in the other
-  /// direction or of another seed.
+  /// Throws IoError; ParseError for a file that is not a study; ValueError for a study of the other direction or
+  /// another seed.
   explicit Study(StudyOptions options = {});
 
-  /// Until there are `trials` finished ones in all, those of the file included. Ctrl-C ends it after the trial that
-  /// runs, which is dropped (if the objective itself returns). An objective that returns NaN has failed: the trial is
-  /// kept, and not learnt from. What it throws ends the study, with the trials before it in the file.
+  /// Runs until there are `trials` finished ones in all, including those of the file. Ctrl-C ends it after the current
+  /// trial, which is dropped (if the objective itself returns). A trial whose objective returns NaN has failed: it is
+  /// kept, but not learnt from. An exception of the objective ends the study; earlier trials are in the file.
   void optimize(const std::function<double(Trial&)>& objective, int trials);
 
   const std::vector<TrialRecord>& trials() const { return trials_; }
-  /// The completed trial with the best value, the first of equals. Throws StateError when there is none.
+  /// The completed trial with the best value, the first of equals. Throws StateError if there is none.
   const TrialRecord& best_trial() const;
-  /// The best value up to each trial: what a history plot shows. NaN before the first completed one.
+  /// The best value up to each trial, as for a history plot. NaN before the first completed one.
   std::vector<double> best_values() const;
   const StudyOptions& options() const { return options_; }
 
