@@ -16,7 +16,7 @@ using handgrad::detail::elementary_sin_cos;
 
 namespace {
 
-// |got − exact| in units of the last place of a double
+// The error in units in the last place of a double.
 double error(double got, long double exact) {
   int exponent = 0;
   std::frexp(static_cast<double>(exact), &exponent);

@@ -56,8 +56,7 @@ BOOST_AUTO_TEST_CASE(streams_are_torchs) {
   for (const Reference stream : Reference::file("random")["streams"]) {
     manual_seed(static_cast<std::uint64_t>(stream["seed"].number()));
     for (const Reference step : stream["calls"]) {
-      // uniform numbers bit for bit; normal ones to the rounding of log and cos (torch has its own, vectorised, in
-      // float)
+      // uniform numbers bit for bit; normal ones up to the rounding of log and cos (torch's own, vectorised, in float)
       const bool single = step.contains("dtype") && step["dtype"].text() == "float";
       check_close(call(step), step["values"].numbers(), !is_normal(step) ? 0 : single ? 2e-6 : 1e-14, step.where());
     }
@@ -81,7 +80,7 @@ BOOST_AUTO_TEST_CASE(linear_begins_as_torchs) {
 BOOST_AUTO_TEST_CASE(a_state_that_was_kept_goes_on_where_it_was) {
   Generator generator(3);
   Tensor<double> x = Tensor<double>::empty({3});
-  normal_(x, 0, 1, generator);  // three: the fourth normal number is kept
+  normal_(x, 0, 1, generator);  // three: the fourth normal number is kept for later
   const std::string state = generator.state();
   normal_(x, 0, 1, generator);
   Generator other(99);
@@ -93,7 +92,7 @@ BOOST_AUTO_TEST_CASE(a_state_that_was_kept_goes_on_where_it_was) {
   BOOST_TEST(other.random() == generator.random());
 }
 
-// The program's locale may group digits and write decimals with a comma.
+// The program's locale may group digits and use a decimal comma.
 BOOST_AUTO_TEST_CASE(a_state_is_the_same_in_every_locale) {
   struct Comma : std::numpunct<char> {
     char do_decimal_point() const override { return ','; }

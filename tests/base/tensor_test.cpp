@@ -1,4 +1,4 @@
-// Tensors: what they are made of, what they share, how they print, what they refuse.
+// Tensors: construction, sharing, printing, errors.
 #include "handgrad/base/tensor.hpp"
 
 #include <cmath>
@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(wrong_shapes_and_indices_are_refused) {
   check_throws<ShapeError>([&] { x.copy_from(Tensor<float>{1, 2}); }, {"(2, 3)", "(2,)"});
   check_throws<ShapeError>([&] { allclose(x, Tensor<float>{1}); }, {"(2, 3)", "(1,)"});
   check_throws<ShapeError>([&] { full<float>({}, 1).rows(0, 1); }, {});
-  // Products of sizes that wrap around: 2⁶⁴ + 4 is 4, and 2⁶⁴ is 0.
+  // Products of sizes that overflow: 2⁶⁴ + 4 wraps to 4, and 2⁶⁴ to 0.
   check_throws<ShapeError>([] { Tensor<float>{1, 2, 3, 4}.reshape({4, (std::size_t{1} << 62) + 1}); }, {"memory"});
   check_throws<ShapeError>([] { Tensor<float>().reshape({std::size_t{1} << 32, std::size_t{1} << 32}); }, {"memory"});
   check_throws<ShapeError>([] { zeros<float>({std::size_t{1} << 40, std::size_t{1} << 40}); }, {"memory"});
@@ -194,7 +194,7 @@ BOOST_AUTO_TEST_CASE(a_buffer_is_kept_when_it_suffices) {
   BOOST_TEST((x.shape() == Shape{2, 3}));
   x.reserve({4, 3}, Device::cpu());
   BOOST_TEST((x.data() == address));
-  const Tensor<float> held = x;  // whoever holds it keeps its values
+  const Tensor<float> held = x;  // a holder keeps its values
   x.reserve({4, 3}, Device::cpu());
   BOOST_TEST((x.data() != address));
 }

@@ -1,6 +1,6 @@
-// What a GPU makes of the library: steps of training, products, and how close memory-bound kernels come to the
-// bandwidth of a copy, measured in the same run. Times are medians of repetitions, each of many calls that the host
-// does not wait for. `tests/gpu` runs it.
+// Times the library on a GPU: training steps, products, and memory-bound kernels against the bandwidth of a copy
+// measured in the same run. Times are medians of repetitions, each of many calls without synchronisation. Run by
+// `tests/gpu`.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -87,7 +87,7 @@ void wide() {
   for (const auto& [name, precision] :
        {std::pair{"FP32", MatmulPrecision::FP32}, {"TF32", MatmulPrecision::TF32}, {"BF16", MatmulPrecision::BF16}}) {
     set_matmul_precision(gpu, precision);
-    // Each as the step has it, into memory that is there. In BF16 its factors are rounded first, here too.
+    // Each as in the step, into existing memory. In BF16 this includes rounding the factors.
     const auto time = [&](const Tensor<float>& a, bool ta, const Tensor<float>& b, bool tb, Tensor<float>& c) {
       return microseconds([&] { k.matmul(view::matrix(a), ta, view::matrix(b), tb, 0, view::matrix(c)); }, 5);
     };
@@ -110,9 +110,9 @@ void bandwidth() {
   Tensor<float> y = Tensor<float>::empty({rows, columns}, gpu);
   const double copy = 2 * bytes / microseconds([&] { y.copy_from(x); }, 10);
   std::printf("%-44s %10.0f GB/s\n", "copy on the device (read and write)", copy / 1e3);
-  // A forward reads x and writes y, a backward reads δ and x or y and writes dx. A norm makes two passes over its
-  // operands where sums over columns must be complete before they are used: BatchNorm's mean, then its variance, then
-  // y; the sums for dγ and dβ, then dx.
+  // A forward reads x and writes y; a backward reads δ and x or y and writes dx. A norm makes two passes where sums
+  // over columns must be complete before use: BatchNorm's mean, then its variance, then y; the sums for dγ and dβ, then
+  // dx.
   const auto layer = [&](const std::string& name, auto&& l, double forward, double backward) {
     l.to(gpu);
     const auto print = [&](const std::string& what, double us, double passes) {

@@ -157,7 +157,7 @@ class LeNet:
         def weights(*shape, inputs):
             return jnp.asarray(random.uniform(-inputs ** -0.5, inputs ** -0.5, shape), jnp.float32)
         self.values = [(weights(3, 3, 1, 8, inputs=9), weights(8, inputs=9)), (weights(3, 3, 8, 16, inputs=72), weights(16, inputs=72)),
-                       (weights(784, 10, inputs=784), weights(10, inputs=784))]  # channels last, as XLA likes them
+                       (weights(784, 10, inputs=784), weights(10, inputs=784))]  # channels last, as XLA prefers
         x, y = normal(64, 28, 28, 1), classes(64)
 
         def loss(values):
@@ -182,7 +182,7 @@ class Inference:
 
     def __call__(self):
         self.y = self.function(self.values, self.x)
-        self.y.block_until_ready()  # whoever infers wants the answer
+        self.y.block_until_ready()  # inference includes waiting for the result
 
     def finish(self):
         pass

@@ -1,6 +1,6 @@
 // The rows of the table that tests/bench/run prints, in LibTorch's C++ interface: prints `ROW SECONDS`.
 //   libtorch_steps [THREADS]
-// Built by tests/bench/run against the LibTorch that a Python package of PyTorch brings.
+// Built by tests/bench/run against the LibTorch that comes with Python's PyTorch.
 #include <torch/torch.h>
 
 #include <cstdio>

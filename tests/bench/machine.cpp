@@ -1,4 +1,4 @@
-// Compiled for the processor at hand, with fused multiply-adds, whatever the library is compiled for.
+// Compiled for this processor, with fused multiply-adds, whatever the library is compiled for.
 #include "bench/machine.hpp"
 
 #include <algorithm>
@@ -41,7 +41,7 @@ double best_seconds(int threads, const Work& work) {
 }  // namespace
 
 double peak_gflops(int threads) {
-  constexpr int chains = 12, steps = 20'000'000;  // enough chains for two units with a latency of four cycles or five
+  constexpr int chains = 12, steps = 20'000'000;  // enough chains for two units with a latency of 4 or 5 cycles
   std::vector<float> sums(static_cast<std::size_t>(threads));
   volatile float factor = 0.999999f, term = 1e-6f;
   const double seconds = best_seconds(threads, [&](int thread) {

@@ -2,10 +2,10 @@
 
 namespace bench {
 
-/// What the machine can do: 10⁹ floating-point operations a second, by chains of fused multiply-adds in registers, on
-/// so many threads at once.
+/// The machine's peak in 10⁹ floating-point operations per second, by chains of fused multiply-adds in registers on
+/// `threads` threads.
 double peak_gflops(int threads);
-/// 10⁹ bytes read a second from a buffer that fits no cache.
+/// 10⁹ bytes per second read from a buffer that fits no cache.
 double read_gbytes(int threads);
 
 }  // namespace bench

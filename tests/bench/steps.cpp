@@ -1,9 +1,9 @@
 // The rows of the table that tests/bench/run prints, in handgrad: prints `ROW SECONDS`, and for the bare matrix
 // products of a row's network `ROW_products SECONDS OPERATIONS`.
-//   bench_steps [ROW…] [--csv FILE]   times these rows, or all; FILE is Adult's, for the row `csv`
-//   bench_steps --repeat ROW N        N steps of one row and nothing else, for callgrind
-//   bench_steps --machine             the peak and the bandwidth of this machine, on one thread and on all
-//   bench_steps --write-census FILE   a made-up file of Adult's form
+//   bench_steps [ROW…] [--csv FILE]   times these rows, or all; FILE is the Adult data set, for the row `csv`
+//   bench_steps --repeat ROW N        only N steps of one row, for callgrind
+//   bench_steps --machine             this machine's peak and bandwidth, on one thread and on all
+//   bench_steps --write-census FILE   writes a synthetic file in Adult's format
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -40,7 +40,7 @@ Tensor<float> classes(std::size_t n) {
   return y;
 }
 
-/// One step of training, with all that it needs.
+/// A training step and everything it needs.
 template <class Loss, class Optimizer, class Options>
 Step training(Sequential<float> sequential, Options options, const Tensor<float>& x, const Tensor<float>& y) {
   const auto net = std::make_shared<Sequential<float>>(std::move(sequential));
@@ -96,7 +96,7 @@ Step digits() {
   return training<CrossEntropyLoss<float>, Adam<float>>(digits_net(), AdamOptions{}, randn<float>({64, 784}),
                                                         classes(64));
 }
-/// 1×28×28; 8, then 16 channels 3×3 padded, ReLU and 2×2 pooling after each; 10 classes.
+/// 1×28×28; 8, then 16 channels 3×3 with padding, each with ReLU and 2×2 pooling; 10 classes.
 Step lenet() {
   return training<CrossEntropyLoss<float>, SGD<float>>(
       Sequential<float>{Conv2d<float>(1, 8, 3, {.padding = 1}), ReLU<float>(), MaxPool2d<float>(2),
@@ -109,7 +109,7 @@ Step wide() {
                                                        classes(512));
 }
 
-/// 50 steps of 32 features through 128 units, 32 sequences, δ at every step; the input's own gradient is not asked for.
+/// 50 steps of 32 features through 128 units, 32 sequences, δ at every step; without the input's gradient.
 template <class Layer>
 Step recurrent() {
   const auto layer = std::make_shared<Layer>(32, 128);
@@ -122,7 +122,7 @@ Step recurrent() {
   };
 }
 
-/// A transformer on characters: 2 layers, 64 wide, 4 heads, 256 inside; 64 characters, batch 16.
+/// A character transformer: 2 layers, width 64, 4 heads, 256 hidden units; 64 characters, batch 16.
 Step transformer() {
   constexpr std::size_t characters = 64, length = 64, batch = 16, features = 64;
   struct Parts {
@@ -197,8 +197,8 @@ Step csv() {
   };
 }
 
-/// A network's products and nothing else: Linear layers without bias, each alone. y = x·Wᵀ, dW = δᵀ·x, and, but for the
-/// first layer, dx = δ·W.
+/// Only a network's products: Linear layers without bias, each alone. y = x·Wᵀ, dW = δᵀ·x and, except for the first
+/// layer, dx = δ·W.
 std::pair<Step, double> products(std::size_t rows, const std::vector<std::size_t>& sizes) {
   struct One {
     std::shared_ptr<Linear<float>> linear;

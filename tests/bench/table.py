@@ -8,7 +8,7 @@ import sys
 
 folder = sys.argv[1]
 
-# row: what it is, how many times faster than the fastest peer it shall be
+# row: what it is, and how many times faster than the fastest peer it should be
 ROWS = {
     "logistic": ("logistic 5×3, SGD", 25),
     "adult_logistic": ("logistic, Adult's 20838×108, SGD", 2),
@@ -39,12 +39,13 @@ def lines(path):
         return [line.split() for line in file]
 
 
-# who -> row -> (seconds, threads), of its best number of threads and its better round; operations of products aside
+# who -> row -> (seconds, threads) with the best number of threads in the better round; operations of products
+# separately
 times, operations, by_threads = {}, {}, {}
 for path in glob.glob(f"{folder}/*.*.*"):
     who, threads = os.path.basename(path).split(".")[:2]
     for row, seconds, *more in lines(path):
-        entry = float(seconds), threads[0]  # d: by default
+        entry = float(seconds), threads[0]  # d: default
         best = times.setdefault(who, {})
         best[row] = min(best.get(row, entry), entry)
         if who == "handgrad":

@@ -13,7 +13,7 @@ inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Seconds of one call: the median of seven rounds of as many calls as fill 0.2 s, after 0.2 s to warm up.
+/// Seconds per call: the median of seven rounds of as many calls as fill 0.2 s, after 0.2 s of warm-up.
 inline double median_seconds(const Step& step) {
   int count = 0;
   for (const auto start = std::chrono::steady_clock::now(); count == 0 || seconds_since(start) < 0.2; ++count) step();

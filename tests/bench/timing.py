@@ -29,6 +29,6 @@ def report(rows, time_row):
     for name, make in rows.items():
         try:
             print(name, time_row(make), flush=True)
-        except Exception as error:  # whatever a peer throws: the other rows are measured
+        except Exception as error:  # whatever a peer raises: the other rows still count
             print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}",
                   file=sys.stderr)

@@ -133,7 +133,7 @@ def epoch():
     step = trainer(net, nn.BCEWithLogitsLoss(), sgd(net, weight_decay=1e-4))
     x, y = torch.randn(20838, 108), labels(20838)
 
-    def run():  # what DataLoader does row by row, in one gathering a batch: the faster way
+    def run():  # DataLoader's work row by row, in one gather per batch: faster
         for rows in torch.randperm(20838).split(128):
             step(x[rows], y[rows])
     return run

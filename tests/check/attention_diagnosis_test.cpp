@@ -1,5 +1,5 @@
-// The mistakes that are made in attention, embeddings, residual layers and networks with several heads: each is named
-// wherever it is planted, two at once are never taken for a third, and nothing is named in correct code.
+// Mistakes in attention, embeddings, residual layers and multi-head networks: each is named wherever it is planted, two
+// at once are never taken for a third, and nothing is named in correct code.
 #include <cmath>
 #include <functional>
 #include <map>
@@ -28,7 +28,6 @@ Tensor<double> normal(const Shape& shape, std::uint64_t seed = 7, double std = 1
   return normal_(x, 0, std, generator);
 }
 
-/// A matrix with rows and columns.
 struct Matrix {
   std::size_t rows, columns;
   std::vector<double> at;
@@ -38,7 +37,7 @@ struct Matrix {
 };
 
 /// Self-attention as a learner writes it: one sequence (T×E) or several (N, T, E), H heads, W_Q, W_K and W_V with
-/// biases, and, where `out`, W_O. With `padded`, the last key of every sequence is hidden.
+/// biases and, with `out`, W_O. With `padded`, the last key of every sequence is hidden.
 struct MutantAttention : Layer<double> {
   struct Setting {
     std::size_t E = 4, d = 3, heads = 1;
@@ -177,7 +176,7 @@ struct MutantAttention : Layer<double> {
   Matrix O{0, 0};
 };
 
-/// y = E[x], whose gradient is written row by row.
+/// y = E[x], with the gradient written row by row.
 struct MutantEmbedding : Layer<double> {
   MutantEmbedding(std::size_t rows, std::size_t columns, Mistakes mistakes) : m(std::move(mistakes)) {
     E = register_parameter("E", normal({rows, columns}));
@@ -202,7 +201,7 @@ struct MutantEmbedding : Layer<double> {
   Mistakes m;
 };
 
-/// y = x + tanh(a∘x), and dx without the first way.
+/// y = x + tanh(a∘x), with dx lacking the skip connection.
 struct MutantResidual : Layer<double> {
   explicit MutantResidual(Mistakes mistakes) : m(std::move(mistakes)) {}
   void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
@@ -339,7 +338,7 @@ BOOST_AUTO_TEST_CASE(every_mistake_is_named_wherever_it_is_planted) {
   std::map<Cause, std::set<std::string>> places;
   for (const Case& c : cases()) {
     const GradientReport right = c.report({});
-    // The gradient of the keys' bias is zero: it adds the same to all scores of a row.
+    // The key bias has gradient zero: it adds the same to all scores of a row.
     for (const TensorReport& t : right.tensors)
       BOOST_TEST((t.verdict == Verdict::Pass || (t.name == "b_K" && t.verdict == Verdict::Inconclusive)),
                  c.name << " without a mistake: " << right);
@@ -385,7 +384,7 @@ BOOST_AUTO_TEST_CASE(two_mistakes_are_never_taken_for_a_third) {
   BOOST_TEST(pairs > 150u);
 }
 
-// The library's own layer, whose weights stand one above the other, in each layout.
+// The library's own layer, with its stacked weights, in each layout.
 BOOST_AUTO_TEST_CASE(packed_weights_are_recognised_too) {
   for (const bool batch_first : {false, true})
     for (const std::size_t heads : {1u, 2u}) {
@@ -394,7 +393,7 @@ BOOST_AUTO_TEST_CASE(packed_weights_are_recognised_too) {
         void backward_into(const Tensor<double>& x, const Tensor<double>& y, const Tensor<double>& dy,
                            Tensor<double>& dx) override {
           MultiheadAttention<double>::backward_into(x, y, dy, dx);
-          Tensor<double>& dW = this->in_proj_weight.accumulate().first;  // dQ = dS·K: τ forgotten
+          Tensor<double>& dW = this->in_proj_weight.accumulate().first;  // dQ = dS·K, without τ
           const double root = std::sqrt(static_cast<double>(this->embed_dim() / this->num_heads()));
           for (std::size_t i = 0; i < this->embed_dim() * this->embed_dim(); ++i) dW.data()[i] *= root;
         }

@@ -1,6 +1,5 @@
-// What the check finds out about a layer besides its numbers, in layers as their users write them: caches that are too
-// old, backwards that are not linear, forwards that differ, arguments written to; and the mistakes that it can name in
-// residual layers, embeddings and norms.
+// What the check finds about users' layers besides their numbers: stale caches, nonlinear backwards, forwards that
+// differ, overwritten arguments; and the mistakes that it names in residual layers, embeddings and norms.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
@@ -43,7 +42,7 @@ struct StaleLoss : Loss<double> {
   }
 };
 
-/// y = a·x with a backward that does something to δ.
+/// y = a·x with a backward that alters δ.
 struct Bent : Layer<double> {
   std::function<double(double)> bend;
   Parameter<double> a = register_parameter("a", Tensor<double>{0.3});
@@ -60,7 +59,7 @@ struct Bent : Layer<double> {
   }
 };
 
-/// Forwards that are not the same twice: a dropout that does not look at repeats_random(), noise, a state that moves.
+/// Forwards that differ between calls: a dropout that ignores repeats_random(), noise, a changing state.
 struct Restless : Layer<double> {
   std::string kind;
   Generator generator{3};
@@ -84,7 +83,7 @@ struct Restless : Layer<double> {
   }
 };
 
-/// y = E[x], rows of a table chosen by indices.
+/// y = E[x], rows of a table selected by indices.
 struct UsersEmbedding : Layer<double> {
   bool overwrites;
   Parameter<double> weight = register_parameter("weight", normal({7, 3}, 2));
@@ -170,7 +169,7 @@ struct UsersNorm : Layer<double> {
   }
 };
 
-/// y = 2x; writes where it must not.
+/// y = 2x; writes into its arguments.
 struct Careless : Layer<double> {
   std::string into;
   explicit Careless(std::string where) : into(std::move(where)) {}
@@ -217,7 +216,7 @@ BOOST_AUTO_TEST_CASE(a_backward_is_linear) {
   }
   Bent straight([](double d) { return d; });
   BOOST_TEST(check_gradients(straight, normal({5, 3})).passed());
-  // In a network, too, where δ comes from the loss.
+  // In a network too, where δ comes from the loss.
   Sequential<double> net;
   net.push_back(std::make_shared<Linear<double>>(3, 3));
   net.push_back(std::make_shared<Bent>(bends[0]));

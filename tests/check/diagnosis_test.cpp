@@ -1,4 +1,4 @@
-// The diagnosis, proven by mutants: each mistake of the catalogue is named in every layer, loss and network where it is
+// The diagnosis, tested by mutants: each mistake of the catalogue is named in every layer, loss and network where it is
 // planted; nothing is named in correct code; two mistakes at once are never taken for a third.
 #include <boost/test/unit_test.hpp>
 #include <iostream>
@@ -23,14 +23,14 @@ Tensor<double> normal(const Shape& shape, std::uint64_t seed = 7) {
   Generator generator(seed);
   return randn<double>(shape, generator);
 }
-/// In (0, 1): probabilities, or targets.
+/// In (0, 1): probabilities or targets.
 Tensor<double> probabilities(const Shape& shape, std::uint64_t seed = 8) {
   Generator generator(seed);
   Tensor<double> p = Tensor<double>::empty(shape);
   return uniform_(p, 0.05, 0.95, generator);
 }
 
-/// A subject, made with the mistakes asked for, and what its check reports.
+/// A subject with the requested mistakes, and its check's report.
 struct Case {
   std::string name;
   std::function<GradientReport(const Mistakes&)> report;
@@ -146,7 +146,7 @@ std::vector<Case> losses() {
       loss("BCE with logits (N) against (N, 1)", logits, normal({5, 1}), probabilities({5}), pairing)};
 }
 
-/// Linear(3 → 7), φ, Linear(7 → 7), Linear(7 → C) with a loss. A mistake "0: …" is layer 0's, "loss: …" the loss's.
+/// Linear(3 → 7), φ, Linear(7 → 7), Linear(7 → C) with a loss. A mistake "0: …" belongs to layer 0, "loss: …" to the loss.
 Case network(const std::string& activation, const std::string& loss_name) {
   const auto with = [](const Mistakes& all, const std::string& prefix) {
     Mistakes own;
@@ -243,7 +243,7 @@ BOOST_AUTO_TEST_CASE(every_mistake_is_named_wherever_it_is_planted) {
       places[cause].insert(c.name);
     }
   }
-  // The twelve of the catalogue, each in four places at least.
+  // Twelve causes of the catalogue, each in at least four places.
   for (const std::set<Cause>& numbered : std::vector<std::set<Cause>>{{Cause::NotAveraged},
                                                                       {Cause::AveragedTwice},
                                                                       {Cause::Sign},
@@ -340,7 +340,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_formulas_fault_is_said_first) {
   x.data()[4] = inf;
   BOOST_TEST(check_gradients(net, mse, x, normal({5, 1})).diagnose().cause == Cause::NonFinite);
 
-  BCELoss<double> bce;  // log 0: the loss on logits knows no such trouble
+  BCELoss<double> bce;  // log 0: impossible with the loss on logits
   Tensor<double> p = probabilities({5, 3});
   MutantLinear saturated(3, 3, {});
   saturated.weight.value().fill(std::nan(""));
@@ -368,7 +368,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_formulas_fault_is_said_first) {
 }
 
 BOOST_AUTO_TEST_CASE(plain_functions_are_diagnosed_too) {
-  // dW and db of a linear layer, as a function would return them; S = Σ (x·Wᵀ + b)∘δ.
+  // dW and db of a linear layer, as a function returns them; S = Σ (x·Wᵀ + b)∘δ.
   const Tensor<double> x = normal({5, 3}), W = normal({7, 3}, 2), b = normal({7}, 3), dy = normal({5, 7}, 4);
   const auto y = [&](const Tensor<double>& weight, const Tensor<double>& bias) {
     Tensor<double> out = Tensor<double>::empty({5, 7});
@@ -400,8 +400,8 @@ BOOST_AUTO_TEST_CASE(plain_functions_are_diagnosed_too) {
   for (std::size_t o = 0; o < 7; ++o)
     for (std::size_t i = 0; i < 3; ++i) dWt.data()[i * 7 + o] = dW.item(o, i);
   BOOST_TEST(diagnose(db, dW).cause == Cause::None);
-  BOOST_TEST(diagnose(dy, dW).cause == Cause::BiasNotSummed);  // (5, 7) for (7)
-  BOOST_TEST(diagnose(db, dWt).cause == Cause::Transposed);    // (3, 7) for (7, 3)
+  BOOST_TEST(diagnose(dy, dW).cause == Cause::BiasNotSummed);  // (5, 7) instead of (7)
+  BOOST_TEST(diagnose(db, dWt).cause == Cause::Transposed);    // (3, 7) instead of (7, 3)
   BOOST_TEST(diagnose(db, dy).cause == Cause::Shape);
   const Diagnosis diagnosis = diagnose(db, dWt);
   BOOST_TEST(diagnosis.tensor == "my linear: dW");

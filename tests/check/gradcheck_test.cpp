@@ -1,4 +1,4 @@
-// The checker itself: what is right passes, planted faults fail, what proves nothing is called inconclusive.
+// The checker itself: correct code passes, planted faults fail, and what proves nothing is inconclusive.
 #include "handgrad/check/gradcheck.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -13,18 +13,18 @@ using handgrad::test::check_throws;
 
 namespace {
 
-/// What is wrong with a backward, if anything.
+/// The fault of a backward.
 enum class Fault {
   None,
   BiasDropped,       // db never written
   BiasOfOneRow,      // db = δ of the first row, not the sum
   BiasAveraged,      // db divided by N
   WeightsAveraged,   // dW divided by N
-  Assigned,          // grad = dW for grad += dW
+  Assigned,          // grad = dW instead of grad += dW
   WrongSign,         // −dW
   TwiceTooLarge,     // 2·dW
-  Transposed,        // dx = δ·Wᵀ where the shapes allow it
-  WeightTransposed,  // dW = xᵀ·δ where the shapes allow it
+  Transposed,        // dx = δ·Wᵀ, if the shapes allow it
+  WeightTransposed,  // dW = xᵀ·δ, if the shapes allow it
   InputDropped,      // dx never written
   LastRowForgotten,  // dx without its last row
   OneEntry,          // one entry of dW off by 1e-4 of itself
@@ -33,7 +33,7 @@ enum class Fault {
   Upstream           // δ ignored: as if it were 1
 };
 
-/// y = x·Wᵀ + b, with a backward that has the fault.
+/// y = x·Wᵀ + b, with the fault in its backward.
 class Faulty : public Layer<double> {
  public:
   Faulty(std::size_t in, std::size_t out, Fault fault)
@@ -110,7 +110,7 @@ std::string verdicts(const GradientReport& report) {
   return text;
 }
 
-/// tanh whose backward forgets its derivative, or takes it of the wrong variable.
+/// tanh whose backward omits the derivative, or takes it of the wrong variable.
 struct ForgetfulTanh : Layer<double> {
   bool forgets;
   explicit ForgetfulTanh(bool f) : forgets(f) {}
@@ -124,7 +124,7 @@ struct ForgetfulTanh : Layer<double> {
   }
 };
 
-/// Softmax with the term −Σδy dropped: right for the diagonal only.
+/// Softmax without the term −Σδy: right only on the diagonal.
 struct DiagonalSoftmax : Softmax<double> {
   void backward_into(const Tensor<double>&, const Tensor<double>& y, const Tensor<double>& dy,
                      Tensor<double>& dz) override {
@@ -132,7 +132,7 @@ struct DiagonalSoftmax : Softmax<double> {
   }
 };
 
-/// Mean squared error whose backward forgets 1/N, or the factor 2.
+/// Mean squared error whose backward omits 1/N or the factor 2.
 struct WrongMSE : Loss<double> {
   double factor;
   WrongMSE(double f) : factor(f) {}
@@ -144,7 +144,7 @@ struct WrongMSE : Loss<double> {
   }
 };
 
-/// A backward that destroys what the forward saved: the second one is wrong.
+/// A backward that destroys what the forward saved, so that a second one is wrong.
 struct Destructive : Layer<double> {
   Parameter<double> a = register_parameter("a", Tensor<double>{2});
   Tensor<double> saved;
@@ -272,7 +272,7 @@ BOOST_AUTO_TEST_CASE(everything_is_put_back_bit_for_bit) {
   Sequential again{Linear<double>(3, 5), Tanh<double>(), Linear<double>(5, 2)};
   randn<double>({7, 3});
   BOOST_TEST(check_gradients(net, x).passed());
-  BOOST_TEST((rand<double>({1}) == next));  // the check draws from a generator of its own
+  BOOST_TEST((rand<double>({1}) == next));  // the check has its own generator
   BOOST_TEST((x == before));
   const auto after = net.state_dict();
   for (std::size_t i = 0; i < state.size(); ++i) {

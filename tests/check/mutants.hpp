@@ -1,5 +1,5 @@
 #pragma once
-// Layers and losses whose backward makes mistakes on demand, written as a learner would: plain loops.
+// Layers and losses whose backward makes mistakes on request, written as by a learner: plain loops.
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -17,13 +17,13 @@ namespace handgrad::test {
 
 using Mistakes = std::set<std::string>;
 
-/// c in front of a gradient, as the mistakes have it.
+/// The factor on a gradient, according to the mistakes.
 inline double constant_of(const Mistakes& m, double N) {
   return (m.count("sign") ? -1 : 1) * (m.count("twice") ? 2 : 1) * (m.count("half") ? 0.5 : 1) *
          (m.count("averaged") ? 1 / N : 1);
 }
 
-/// y = φ(x·Wᵀ + b), φ one of the library's layers, or none.
+/// y = φ(x·Wᵀ + b), φ one of the library's layers or none.
 class MutantLinear : public Layer<double> {
  public:
   MutantLinear(std::size_t in, std::size_t out, Mistakes mistakes, std::shared_ptr<Layer<double>> phi = nullptr)
@@ -120,7 +120,7 @@ class MutantActivation : public Layer<double> {
   std::shared_ptr<Layer<double>> phi_;
 };
 
-/// A dropout with a mask that stays: y = x∘mask/keep.
+/// A dropout with a fixed mask: y = x∘mask/keep.
 class MutantDropout : public Layer<double> {
  public:
   explicit MutantDropout(Mistakes mistakes, double keep = 0.7) : m(std::move(mistakes)), keep_(keep) {}
@@ -143,8 +143,8 @@ class MutantDropout : public Layer<double> {
   double keep_;
 };
 
-/// A loss of the library's, with mistakes made of its δ. `pairs`: takes targets (N) for predictions (N, 1), and then
-/// the mean over all N×N pairs, as broadcasting does.
+/// One of the library's losses, with mistakes in its δ. `pairs`: takes targets (N) for predictions (N, 1) and averages
+/// over all N×N pairs, as broadcasting does.
 class MutantLoss : public Loss<double> {
  public:
   MutantLoss(std::shared_ptr<Loss<double>> right, Mistakes mistakes)
@@ -155,7 +155,7 @@ class MutantLoss : public Loss<double> {
  protected:
   Shape losses_shape(const Shape& p, const Shape&) const override { return p; }
 
-  /// The mean over k of what `f` gives with the targets rotated by k; without the mistake, k = 0 alone.
+  /// The mean over k of `f` with the targets rotated by k; without the mistake, only k = 0.
   template <class F>
   void over_pairs(bool all, const Tensor<double>& p, const Tensor<double>& y, F&& f) {
     const std::size_t N = all ? p.numel() : 1;
@@ -200,7 +200,7 @@ class MutantLoss : public Loss<double> {
   }
 
  public:
-  std::function<double()> penalty;  // whose gradient nobody adds
+  std::function<double()> penalty;  // its gradient is added by nobody
 
  private:
   std::shared_ptr<Loss<double>> right_;

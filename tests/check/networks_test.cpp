@@ -1,4 +1,4 @@
-// Random networks on numbers of every size: what is right never fails, and what is wrong fails.
+// Random networks on numbers of every size: correct ones never fail, wrong ones do.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Wrong : Layer<double> {
   }
 };
 
-/// A network with its loss, or none, and what goes in: all of it drawn.
+/// A random network with its loss, or none, and its input.
 struct Drawn {
   Sequential<double> net;
   std::shared_ptr<Loss<double>> loss;
@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(random_networks_at_random_scales) {
   std::size_t passed = 0;
   for (std::uint64_t seed = 0; seed < 120; ++seed) look_at(seed, passed);
   BOOST_TEST(passed > 80u);
-  // Saturated, or all but: once taken for wrong, as nothing moved in the last digits of the loss.
+  // Saturated or nearly so: the last digits of the loss do not move, which must not count as a fault.
   for (const std::uint64_t seed : {144, 153, 187, 209, 315, 360, 378, 410, 418, 432, 450, 451, 561, 677, 758, 1982, 2188, 2708})
     look_at(seed, passed);
 }

@@ -1,5 +1,4 @@
-// What is got wrong in the backward of a norm, planted in five kinds of norms of several shapes; and no name for what
-// is right.
+// Typical mistakes in a norm's backward, planted in five kinds of norms of several shapes; correct ones get no name.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <map>
@@ -24,7 +23,7 @@ namespace {
 
 enum class Kind { Layer, RMS, Batch, Group };
 
-/// y = γ∘x̂ + β as a learner would write it: element k belongs to a set, over which it is normalised, and to a channel.
+/// y = γ∘x̂ + β as a learner writes it: element k belongs to a set, over which it is normalised, and to a channel.
 class UsersNorm : public Layer<double> {
  public:
   UsersNorm(Kind kind, const Shape& shape, std::size_t groups, std::string mistake)
@@ -87,7 +86,7 @@ class UsersNorm : public Layer<double> {
     return kind_ == Kind::Layer || kind_ == Kind::RMS ? 1 : shape.numel() / (shape[0] * shape[1]);
   }
   std::size_t channel(const Shape& shape, std::size_t k) const { return k / inner(shape) % channels_; }
-  /// The set of each element, and how many there are.
+  /// The set of each element, and the number of sets.
   std::pair<std::vector<std::size_t>, std::size_t> sets(const Shape& shape) const {
     std::vector<std::size_t> set(shape.numel());
     for (std::size_t k = 0; k < set.size(); ++k)

@@ -1,4 +1,4 @@
-// Mistakes of data-parallel training, planted: each is found, and named for what it is.
+// Planted mistakes of data-parallel training: each is found and rightly named.
 #include "handgrad/check/ranks.hpp"
 
 #include <sstream>
@@ -38,7 +38,7 @@ std::unique_ptr<Loss<T>> mse() {
   return std::make_unique<MSELoss<T>>();
 }
 
-/// A training of one's own: gᵣ times factor(rank, rows), summed, divided by `divisor`.
+/// A user's own step: gᵣ times factor(rank, rows), summed, divided by `divisor`.
 RankStep<double> own_step(const std::function<double(int, double)>& factor, double divisor) {
   return [=](Layer<double>& net, Loss<double>& loss, Communicator& ranks, const Tensor<double>& x,
              const Tensor<double>& y) {

@@ -1,5 +1,5 @@
-// The gradient check on numbers of every size: what is right never fails, far from 0 and near it, spread wide and
-// narrow, saturated, at the end of a domain; and what is wrong fails there, too.
+// The gradient check on numbers of every size: far from 0 and near it, widely and narrowly spread, saturated, at the
+// edge of a domain. Correct code never fails there, and wrong code still does.
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <functional>
@@ -23,7 +23,7 @@ Tensor<double> uniform(const Shape& shape, std::uint64_t seed, double low, doubl
   return uniform_(x, low, high, generator);
 }
 
-/// y = f(x), element by element, with dx = factor·f′(x)·δ. A logarithm refuses what it cannot take.
+/// y = f(x), elementwise, with dx = factor·f′(x)·δ. A logarithm rejects values outside its domain.
 struct Elementwise : Layer<double> {
   std::function<double(double)> f, slope;
   double factor = 1;
@@ -38,7 +38,7 @@ struct Elementwise : Layer<double> {
   }
 };
 
-/// A layer of the library's whose gradients come out `factor` times too large: dx, or those of the parameters.
+/// One of the library's layers with dx, or its parameters' gradients, `factor` times too large.
 struct Wrong : Layer<double> {
   std::shared_ptr<Layer<double>> right;
   double factor;
@@ -155,7 +155,7 @@ const std::vector<LossCase>& losses() {
   return all;
 }
 
-/// Calls with every scale 1e-6 … 1e9 and spread 1e-3 … 1e3, relative to 1 and to the scale.
+/// Calls f for every scale 1e-6 … 1e9 and spread 1e-3 … 1e3, relative to 1 and to the scale.
 void everywhere(const std::function<void(double scale, double spread, std::uint64_t seed)>& f) {
   std::uint64_t seed = 1;
   for (const double scale : {0.0, 1e-6, 1e-3, 1.0, 300.0, 1e6, 1e9})
@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(the_end_of_a_domain) {
   const GradientReport at_zero = check_gradients(bce, Tensor<double>{0, 1, 0.5}, Tensor<double>{0, 1, 1});
   BOOST_TEST((at_zero.verdict() != Verdict::Fail), at_zero);
 
-  // At 0 only to the right. What it should be there, layers settle themselves (a clamped logarithm has 0).
+  // At 0, defined only to the right. Layers choose their own derivative there (a clamped logarithm has 0).
   Elementwise half([](double v) { return v < 0 ? std::nan("") : v * v + 3 * v; }, [](double v) { return 2 * v + 3; });
   const GradientReport one_sided = check_gradients(half, Tensor<double>{0, 1, 2});
   BOOST_TEST(one_sided.passed(), one_sided);
@@ -240,7 +240,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_certified_for_being_small) {
     BOOST_TEST(check_gradients(right, normal({5, 3}, 1)).passed());
     BOOST_TEST((check_gradients(wrong, normal({5, 3}, 1)).verdict() == Verdict::Fail));
   }
-  // One column small beside others that are right.
+  // One column small beside the others, which are right.
   struct Columns : Layer<double> {
     void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
       for (std::size_t i = 0; i < x.numel(); ++i) y.data()[i] = (i % 3 == 1 ? 1e-16 : 1.0) * x.data()[i];
@@ -312,7 +312,7 @@ BOOST_AUTO_TEST_CASE(networks_at_every_scale) {
     manual_seed(seed);
     Sequential<double> net;
     net.push_back(std::make_shared<Linear<double>>(3, 7));
-    net.push_back(std::make_shared<BatchNorm1d<double>>(7));  // takes the bias away: its gradient is rounding alone
+    net.push_back(std::make_shared<BatchNorm1d<double>>(7));  // makes the preceding bias's gradient pure rounding
     net.push_back(std::make_shared<ReLU<double>>());
     net.push_back(std::make_shared<Linear<double>>(7, 3));
     CrossEntropyLoss<double> cross_entropy;

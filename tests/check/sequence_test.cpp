@@ -1,5 +1,5 @@
-// The mistakes of backpropagation through time, planted in recurrent layers written as a learner would, of four cells
-// and several shapes: each gets its name. Right ones, and ones with other mistakes, never do.
+// Mistakes of backpropagation through time, planted in recurrent layers written as by a learner, with four cells and
+// several shapes: each gets its name. Correct layers, and those with other mistakes, never do.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -13,8 +13,7 @@ using handgrad::test::Mistakes;
 
 namespace {
 
-/// y = h of all steps, x (T, N, I); gates in PyTorch's order, from h₀ = c₀ = 0. Steps are rows of vectors kept as they
-/// come.
+/// y = h of all steps, x (T, N, I); gates in PyTorch's order, from h₀ = c₀ = 0. Each step's vectors are kept in turn.
 class MutantRecurrent : public Layer<double> {
  public:
   MutantRecurrent(std::string cell, std::size_t in, std::size_t units, Mistakes mistakes)
@@ -25,7 +24,7 @@ class MutantRecurrent : public Layer<double> {
       const Shape shape = p == &W ? Shape{G * H, in} : p == &U ? Shape{G * H, H} : Shape{G * H};
       Tensor<double> value = randn<double>(shape, generator);
       for (double* v = value.data(); v != value.data() + value.numel(); ++v) *v *= 0.7;
-      if (cell_ == "relu" && p == &b)  // units that are alive
+      if (cell_ == "relu" && p == &b)  // keep units alive
         for (double* v = value.data(); v != value.data() + value.numel(); ++v) *v = 0.5 + std::abs(*v);
       *p = register_parameter(p == &W ? "W" : p == &U ? "U" : p == &b ? "b" : "d", value);
     }
@@ -207,7 +206,7 @@ BOOST_AUTO_TEST_CASE(two_mistakes_in_time_are_never_taken_for_a_third) {
         const auto is = [&](const Planted& p) {
           return cause == p.cause || (p.cause == Cause::Inconclusive && cause == Cause::Factor);
         };
-        // Without φ′ and without time, db is Σ δ: that it does not depend on x is true, and said.
+        // Without φ′ and recurrence, db is Σ δ, which indeed ignores x; the diagnosis may say so.
         const bool ignores_x = cause == Cause::StaleCache && (planted[i].cause == Cause::DerivativeMissing ||
                                                               planted[j].cause == Cause::DerivativeMissing);
         BOOST_TEST((cause == Cause::Inconclusive || ignores_x || is(planted[i]) || is(planted[j])),

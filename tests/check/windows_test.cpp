@@ -1,5 +1,5 @@
-// The mistakes of convolutions and pooling, planted in layers written as a learner would, and named; nothing is named
-// in right ones, the library's among them.
+// Mistakes of convolutions and pooling, planted in layers written as by a learner, are named; nothing is named in
+// correct ones, including the library's.
 #include <boost/test/unit_test.hpp>
 #include <limits>
 #include <set>
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(mistakes_of_a_convolution_are_named) {
                                                     {"overwritten", Cause::WindowOverwritten}}) {
       MutantConvolution wrong(p.in, p.out, p.steps, mistake);
       const GradientReport found = check_gradients(wrong, normal(p.x));
-      if (found.passed()) continue;  // no mistake at this stride or padding
+      if (found.passed()) continue;  // no mistake with this stride or padding
       BOOST_TEST(found.diagnose().cause == cause, mistake << ": " << found << found.diagnose());
       ++places[cause];
     }

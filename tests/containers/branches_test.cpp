@@ -1,5 +1,5 @@
-// Containers that branch, repeat and share: against PyTorch (tests/reference/subject_containers.py) and against
-// differences; their names, their errors, what they record; a network with two heads, and two networks in turn.
+// Containers that branch, repeat and share: against PyTorch (tests/reference/subject_containers.py) and differences;
+// names, errors and recordings; a network with two heads, and two networks in turn.
 #include <map>
 #include <memory>
 #include <set>
@@ -27,7 +27,7 @@ std::shared_ptr<Layer<T>> made(L&& layer) {
   return std::make_shared<std::remove_cvref_t<L>>(std::move(layer));
 }
 
-/// The networks of the reference file, built as it builds them.
+/// The networks of the reference file.
 template <class T>
 std::shared_ptr<Layer<T>> network(const std::string& name) {
   using Linear = handgrad::Linear<T>;
@@ -82,7 +82,7 @@ HANDGRAD_TEST_EVERYWHERE(they_agree_with_pytorch) {
     const std::string name = c["name"].text();
     const auto net = network<T>(name);
     net->to(Place::device());
-    // Strictly: the names, tied ones twice, are PyTorch's.
+    // Strictly: the names are PyTorch's, tied ones included twice.
     net->load_state_dict(state_of<T>(c["state"], Place::device()));
     for (const bool wanted : {true, false}) {
       net->requires_input_grad(wanted);
@@ -97,7 +97,7 @@ HANDGRAD_TEST_EVERYWHERE(they_agree_with_pytorch) {
         for (const auto& [parameter_name, parameter] : net->named_parameters())
           check_close(parameter.grad(), step["grads"][parameter_name.c_str()].template tensor<double>(),
                       Place::tolerance, name + ": " + parameter_name);
-        // A second backward adds as much again.
+        // A second backward adds the same again.
         net->backward(dy);
         for (const auto& [parameter_name, parameter] : net->named_parameters()) {
           std::vector<T> half = parameter.grad().to_vector();
@@ -271,7 +271,7 @@ BOOST_AUTO_TEST_CASE(they_print_as_modules_do) {
              ")\n52 parameters");
 }
 
-// Where gradients are added shows: the sum reads what the branches gave, by the very values that they wrote.
+// Shows where gradients are added: the sum reads the very values that the branches wrote.
 BOOST_AUTO_TEST_CASE(a_recorded_step_shows_the_branches) {
   manual_seed(4);
   Sequential<double> net{Linear<double>(3, 4), Residual{Linear<double>(4, 4), Tanh<double>()},
@@ -305,7 +305,7 @@ BOOST_AUTO_TEST_CASE(a_recorded_step_shows_the_branches) {
   BOOST_TEST(from("2 dx = dx1 + dx2", "dx2") == "2.1 dx");
 }
 
-// No buffer is made anew in a second step of the same shape.
+// A second step of the same shape creates no new buffer.
 BOOST_AUTO_TEST_CASE(steps_use_the_same_memory) {
   Sequential<float> net{Linear(3, 4), Residual{Linear(4, 4), Tanh()}, Split({1, 3}, Identity(), Linear(3, 3)),
                         Concat{Linear(4, 1), Linear(4, 2)}, Tanh()};
@@ -318,7 +318,7 @@ BOOST_AUTO_TEST_CASE(steps_use_the_same_memory) {
   BOOST_TEST(outputs.size() <= 2u);
 }
 
-// A trunk with a head for a number and one for a class.
+// A trunk with a regression head and a classification head.
 BOOST_AUTO_TEST_CASE(two_heads_and_two_losses_train_as_in_pytorch) {
   const Reference reference = Reference::file("containers")["two_heads"][0];
   using T = double;
@@ -368,13 +368,13 @@ BOOST_AUTO_TEST_CASE(two_networks_in_turn_train_as_in_pytorch) {
   Sequential<T> g{Linear<T>(2, 5), Tanh<T>(), Linear<T>(5, 3)}, d{Linear<T>(3, 6), LeakyReLU<T>(0.2), Linear<T>(6, 1)};
   g.load_state_dict(state_of<T>(reference["before"]["g"]));
   d.load_state_dict(state_of<T>(reference["before"]["d"]));
-  d.requires_input_grad(true);  // the generator's δ comes through the discriminator
+  d.requires_input_grad(true);  // for the generator's δ, which passes through it
   Adam<T> for_g(g.parameters(), {.lr = 0.02}), for_d(d.parameters(), {.lr = 0.05});
   BCEWithLogitsLoss<T> bce;
   const auto real_label = ones<T>({5, 1}), fake_label = zeros<T>({5, 1});
   for (const Reference& turn : reference["turns"]) {
     const auto z = turn["z"].tensor<T>();
-    // The discriminator: two batches, whose gradients add.
+    // The discriminator: two batches whose gradients add.
     for_d.zero_grad();
     double loss = bce.forward(d.forward(turn["real"].tensor<T>()), real_label).item();
     d.backward(bce.backward());
@@ -382,7 +382,7 @@ BOOST_AUTO_TEST_CASE(two_networks_in_turn_train_as_in_pytorch) {
     d.backward(bce.backward());
     for_d.step();
     BOOST_TEST(handgrad::test::distance(loss, turn["d"].number()) < 1e-12);
-    // The generator, through the discriminator, whose own gradients are of no use here.
+    // The generator, through the discriminator, whose own gradients are not used here.
     for_g.zero_grad();
     loss = bce.forward(d.forward(g.forward(z)), real_label).item();
     g.backward(d.backward(bce.backward()));

@@ -1,5 +1,5 @@
-// Random networks over all layers and containers against PyTorch: outputs, losses and all gradients. How they are made,
-// and how to make any number of others: reference/subject_networks.py.
+// Random networks of all layers and containers against PyTorch: outputs, losses and all gradients. To generate any
+// number of others, see reference/subject_networks.py.
 #include <cmath>
 #include <string>
 
@@ -90,7 +90,7 @@ std::shared_ptr<Layer<T>> build(const Reference& d) {
 HANDGRAD_TEST_EVERYWHERE(random_networks_are_torchs) {
   using T = typename Place::T;
   const Device device = Place::device();
-  // Of floats, rounding grows through the layers; a wrong gradient is wrong by more.
+  // Float rounding grows through the layers; a wrong gradient is off by more.
   const double tolerance = std::is_same_v<T, double> ? 1e-10 : 2e-3;
   std::size_t checked = 0;
   for (const Reference c : Reference::file("networks")["cases"]) {

@@ -1,4 +1,4 @@
-// Sequential: the chain rule, nesting, names, printing, places in errors. That fusion changes nothing: tests/fusion.
+// Sequential: the chain rule, nesting, names, printing, places in errors. For fusion see tests/fusion.
 #include "handgrad/containers/sequential.hpp"
 
 #include <functional>
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(values_that_are_held_stay) {
   BOOST_TEST((held == copy));
 }
 
-// A learner may run one layer alone; what the others keep of the last forward stays valid.
+// Running one layer alone keeps what the others saved of the last forward.
 BOOST_AUTO_TEST_CASE(a_layer_run_alone_does_not_pull_the_rug) {
   Sequential net{Linear(2, 3), Tanh(), Sequential{Linear(3, 2), ReLU()}};
   const Tensor<float> dy = ones({1, 2});
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(an_empty_sequential_is_the_identity) {
   BOOST_CHECK_THROW(net.backward(ones({2, 3})), StateError);
   const Tensor<float> x{{1, 2, 3}, {4, 5, 6}}, dy = ones({2, 3});
   BOOST_TEST((net.forward(x) == x));
-  BOOST_TEST(!net.backward(dy).defined());  // not asked for
+  BOOST_TEST(!net.backward(dy).defined());  // not requested
   net.requires_input_grad(true);
   BOOST_TEST((net.backward(dy) == dy));
   BOOST_CHECK_THROW(net.backward(ones({3, 2})), ShapeError);

@@ -1,4 +1,4 @@
-// A parameter's gradient is said to be ready once, after its last use, fused or not; and what is not to have one.
+// A parameter's gradient is announced once, after its last use, fused or not; and frozen parameters get none.
 #include "handgrad/contract/gradient_hook.hpp"
 
 #include <optional>
@@ -24,7 +24,7 @@ using handgrad::test::check_throws;
 
 namespace {
 
-/// The names of a network's parameters in the order in which they are ready, and their gradients as they are then.
+/// The names of a network's parameters in the order in which they become ready, and their gradients at that time.
 template <class T>
 struct Heard : GradientListener<T> {
   explicit Heard(const Layer<T>& net) : names(net.named_parameters()) {}
@@ -37,7 +37,7 @@ struct Heard : GradientListener<T> {
   std::vector<NamedTensor<T>> grads;
 };
 
-/// y = w·(w·x): one parameter, used twice in one layer.
+/// y = w·(w·x): one parameter, used twice by one layer.
 struct Twice : Layer<double> {
   Parameter<double> w = this->register_parameter("w", Tensor<double>{3});
   void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
@@ -52,7 +52,7 @@ struct Twice : Layer<double> {
   }
 };
 
-/// y[n] = w[x[n]]: the input are numbers of rows.
+/// y[n] = w[x[n]]: the inputs are row indices.
 struct Table : Layer<double> {
   Parameter<double> w = this->register_parameter("w", Tensor<double>{{1, 2}, {3, 5}, {7, 11}});
   Shape output_shape(const Shape& x) const override { return {x.numel(), 2}; }
@@ -93,7 +93,7 @@ HANDGRAD_TEST_EVERYWHERE(ready_once_and_final) {
     std::optional<trace::Recorder> recorder;
     if (traced) recorder.emplace();
     net.backward(dy);
-    // In a fused chain the bias of the Linear below is done with the product of the one above.
+    // In a fused chain the lower Linear's bias is done with the upper one's product.
     BOOST_TEST(heard.order == (traced
                                    ? "6.0.weight 6.0.bias 4.weight 3.weight 3.bias 2.weight 2.bias 0.weight 0.bias "
                                    : "6.0.weight 6.0.bias 4.weight 3.weight 3.bias 2.weight 2.bias 0.bias 0.weight "));
@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(a_listener_hears_while_it_lives_and_after_an_error) {
     BOOST_CHECK_THROW(net.backward(ones({1, 1})), StateError);
     BOOST_TEST(inner.order.empty());
     net[2].forward(ones({1, 3}));
-    net[2].backward(ones({1, 1}));  // a layer alone is a backward, too
+    net[2].backward(ones({1, 1}));  // a single layer is a backward too
     BOOST_TEST(inner.order == "2.weight 2.bias ");
   }
   net.forward(ones({1, 2}));
@@ -130,7 +130,8 @@ BOOST_AUTO_TEST_CASE(a_listener_hears_while_it_lives_and_after_an_error) {
   BOOST_TEST(outer.order == "2.weight 2.bias 2.weight 2.bias 0.bias 0.weight ");
 }
 
-// Frozen, in every combination, fused and not: no gradient, the others' as ever, and the optimizer leaves it alone.
+// Frozen parameters, in every combination, fused and not: no gradient, others unchanged, and left alone by the
+// optimizer.
 HANDGRAD_TEST_EVERYWHERE(what_is_frozen_has_no_gradient) {
   using T = typename Place::T;
   manual_seed(2);
@@ -172,7 +173,7 @@ HANDGRAD_TEST_EVERYWHERE(what_is_frozen_has_no_gradient) {
       net.load_state_dict(before);
     }
   for (auto& [name, parameter] : all) parameter.requires_grad(true);
-  for (std::size_t only : {0u, 1u}) {  // a weight or a bias alone
+  for (std::size_t only : {0u, 1u}) {  // only a weight or only a bias
     net[0].freeze();
     net[0].parameters()[only].requires_grad(true);
     net.zero_grad();
@@ -193,7 +194,7 @@ BOOST_AUTO_TEST_CASE(freezing_drops_a_gradient_and_can_be_undone) {
   BOOST_TEST(!layer.weight.has_grad());
   L2Penalty<double>({layer.weight}, 0.1).backward();
   BOOST_TEST(!layer.weight.has_grad());
-  layer.weight.accumulate().first.fill(5);  // as a layer does that does not ask
+  layer.weight.accumulate().first.fill(5);  // like a layer that does not ask
   BOOST_TEST(!layer.weight.has_grad());
   layer.requires_grad(true);
   layer.backward(dy);

@@ -1,5 +1,5 @@
-// The contract of Layer, on a user's own layer and on the library's: what forward and backward check, parameters,
-// buffers, state, and what they refuse.
+// The contract of Layer, for a user's layer and the library's: checks in forward and backward, parameters, buffers,
+// state, errors.
 #include "handgrad/contract/layer.hpp"
 
 #include <sstream>
@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE(a_state_that_does_not_fit_is_refused_and_nothing_changes) {
   const auto after = net.state_dict();
   for (std::size_t i = 0; i < before.size(); ++i) BOOST_TEST((before[i].second == after[i].second));
 
-  deeper.load_state_dict(net.state_dict(), false);  // not strict: what fits is taken
+  deeper.load_state_dict(net.state_dict(), false);  // not strict: loads what fits
   BOOST_TEST((deeper.state_dict()[0].second == before[0].second));
 }
 
@@ -176,13 +176,13 @@ BOOST_AUTO_TEST_CASE(a_layer_has_one_place) {
   check_throws<ValueError>([&] { net->push_back(inner); }, {"twice"});
   check_throws<ValueError>([&] { net->push_back(net); }, {"twice"});
   BOOST_TEST(net->size() == 1u);
-  Sequential<float> other;  // in two networks, run one after the other, it may be
+  Sequential<float> other;  // it may be in two networks that run in turn
   other.push_back(tanh);
 }
 
 BOOST_AUTO_TEST_CASE(what_a_temporary_computes_outlives_it) {
   const auto& y = Tanh<double>().forward(zeros<double>({2}));
-  const Tensor<double> other = full<double>({2}, 5);  // into the memory that would be free
+  const Tensor<double> other = full<double>({2}, 5);  // would reuse the memory if it were free
   BOOST_TEST((y == Tensor<double>{0, 0}));
 }
 

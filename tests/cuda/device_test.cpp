@@ -1,4 +1,4 @@
-// Devices: what they say of themselves, memory that runs out, several of them, how exactly they multiply.
+// Devices: their descriptions, exhausted memory, several devices, precision of products.
 #include "handgrad/base/device.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -13,7 +13,7 @@
 
 using namespace handgrad;
 
-// First: nothing has asked for a GPU yet.
+// Must come first, before anything asks for a GPU.
 BOOST_AUTO_TEST_CASE(a_program_that_uses_no_gpu_loads_none_of_its_libraries) {
   Sequential<float> net{Linear<float>(3, 2), ReLU<float>()};
   net.forward(randn<float>({4, 3}));
@@ -36,7 +36,7 @@ BOOST_AUTO_TEST_CASE(a_device_that_is_not_there_is_refused_with_the_reason) {
   BOOST_CHECK_THROW(device_name(Device::cpu()), DeviceError);
   BOOST_CHECK_THROW(set_matmul_precision(Device::cpu(), MatmulPrecision::TF32), DeviceError);
   synchronize(Device::cpu());
-  const char* expected = std::getenv("HANDGRAD_TEST_CUDA_REASON");  // set by ctest, with a module that cannot be used
+  const char* expected = std::getenv("HANDGRAD_TEST_CUDA_REASON");  // set by ctest, with an unusable module
   if (expected) BOOST_TEST(reason.find(expected) != std::string::npos, reason);
 }
 
@@ -75,11 +75,11 @@ HANDGRAD_TEST_CUDA(out_of_memory_is_an_error_after_which_all_goes_on) {
     BOOST_CHECK_THROW(for (int i = 0; i < 10; ++i) held.push_back(Tensor<T>::empty({quarter}, device)), DeviceError);
     BOOST_TEST(held.size() >= 1u);
   }
-  // What was held is kept for tensors of that size, and given back when one of another size needs it.
+  // Freed memory is kept for tensors of the same size, and released when another size needs it.
   BOOST_TEST(full<T>({quarter + quarter / 2}, T(2), device).rows(7, 8).item() == T(2));
 }
 
-/// All but less than 2 MiB of what is free.
+/// All but less than 2 MiB of the free memory.
 template <class T>
 std::vector<Tensor<T>> all_memory(Device device) {
   std::vector<Tensor<T>> held;
@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(CUDA_a_fused_forward_that_finds_no_memory_leaves_nothing_to
   net.forward(x);
   {
     const auto held = all_memory<float>(device);
-    set_matmul_precision(device, MatmulPrecision::BF16);  // wants memory for rounded copies
+    set_matmul_precision(device, MatmulPrecision::BF16);  // needs memory for rounded copies
     BOOST_CHECK_THROW(net.forward(x), DeviceError);
     set_matmul_precision(device, MatmulPrecision::FP32);
     BOOST_CHECK_THROW(net[0].backward(dy), StateError);
@@ -133,13 +133,13 @@ HANDGRAD_TEST_CUDA(two_devices) {
   BOOST_TEST((second.cpu() == x));
   BOOST_TEST((matmul(second, x.reshape({3, 5}).to(Device::cuda(1))).device() == Device::cuda(1)));
   BOOST_CHECK_THROW(matmul(first, second.reshape({3, 5})), DeviceError);
-  // From a thread of its own, where no device is current yet
+  // From a separate thread, in which no device is current yet
   std::thread([&] { BOOST_TEST((second.clone().cpu() == x)); }).join();
 }
 
 HANDGRAD_TEST_CUDA(large_transfers) {
   using T = typename Place::T;
-  const Tensor<T> x = randn<T>({700001});  // several parts of the staging memory
+  const Tensor<T> x = randn<T>({700001});  // several pieces of staging memory
   const Tensor<T> there = x.to(Place::device());
   BOOST_TEST((there.cpu() == x));
   BOOST_TEST((there.clone().cpu() == x));

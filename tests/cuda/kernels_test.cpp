@@ -1,6 +1,6 @@
-// Every operation of the backend on CUDA devices against the CPU's, on sizes where indexing goes wrong: one element,
-// one less and one more than a warp and a block, several blocks, rows longer than a block works on at once. Outputs
-// begin as NaN. On emulated devices (tests/cuda/emulation) this runs on any machine.
+// Every operation of the backend on CUDA devices against the CPU, on sizes where indexing goes wrong: one element, one
+// less and one more than a warp and a block, several blocks, rows longer than a block handles at once. Outputs begin as
+// NaN. On emulated devices (tests/cuda/emulation) this runs on any machine.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
@@ -19,7 +19,7 @@ namespace {
 
 const std::size_t sizes[] = {1, 31, 33, 127, 129, 1000};
 
-/// The same operation on both devices: op(backend, inputs, output…) with outputs that begin as NaN.
+/// Runs the same operation on both devices: op(backend, inputs, output…), with outputs that begin as NaN.
 template <class T>
 struct Both {
   Device gpu;
@@ -34,7 +34,7 @@ struct Both {
       for (const Shape& shape : out) outputs.push_back(full<T>(shape, std::numeric_limits<T>::quiet_NaN(), device));
       op(backend<T>(device), inputs, outputs);
       results.emplace_back();
-      for (const auto& list : {outputs, inputs})  // inputs too: some are changed, none by accident
+      for (const auto& list : {outputs, inputs})  // inputs too: some change, none by accident
         for (const Tensor<T>& x : list) results.back().push_back(x.cpu());
     }
     for (std::size_t k = 0; k < results[0].size(); ++k) {
@@ -89,7 +89,7 @@ HANDGRAD_TEST_CUDA(elements) {
     both.agree("sum_of_squares", {x}, {{}}, [](const K& k, V& in, V& out) {
       k.elements.sum_of_squares(view::vector(in[0]), T(0.5), out[0].data());
     });
-    // A view that does not begin at 16 bytes
+    // A view not aligned to 16 bytes
     both.agree("add to rows", {random<T>({n + 1, 1}), random<T>({n + 1, 1})}, {}, [&](const K& k, V& in, V&) {
       Tensor<T> rows = in[0].rows(1, n + 1);
       k.elements.add(view::vector(rows), T(2), view::vector(in[1].rows(1, n + 1)));
@@ -143,8 +143,8 @@ HANDGRAD_TEST_CUDA(products) {
       }
 }
 
-// Back through a Linear and the activation before it, to the Linear before that: with and without what its forward
-// noted for it. z = x·Wᵀ + b of small whole numbers and ½ is exact, and on the same side of 0 on both devices.
+// Back through a Linear and the activation before it to the Linear before that, with and without what its forward
+// noted. z = x·Wᵀ + b of small integers and ½ is exact, so on the same side of 0 on both devices.
 HANDGRAD_TEST_CUDA(back_through_an_activation) {
   using T = typename Place::T;
   using K = kernels::Backend<T>;
@@ -370,7 +370,7 @@ HANDGRAD_TEST_CUDA(optimizers) {
       formulas::Lion{.lr = 0.1, .weight_decay = 0.1},
       formulas::Muon{.rate = 0.1, .decay = 0.01},
   };
-  // More tensors than one launch takes; of many sizes, one of them several blocks
+  // More tensors than one launch takes, of many sizes, one spanning several blocks
   std::vector<Tensor<T>> parameters;
   for (std::size_t i = 0; i < 100; ++i) parameters.push_back(random<T>({i % 7 == 0 ? 4095 + i : i + 1}));
   for (const auto& rule : rules) {
@@ -387,7 +387,7 @@ HANDGRAD_TEST_CUDA(optimizers) {
       for (std::size_t i = 0; i < v.size(); i += 2 + states) {
         kernels::Update<T> u{view::vector(v[i]), v[i + 1].data(), {}, rule};
         for (std::size_t s = 0; s < states; ++s) u.state[s] = v[i + 2 + s].data();
-        // Groups with rules of their own
+        // Groups with different rules
         if (i > v.size() / 2)
           if (auto* adam = std::get_if<formulas::Adam>(&u.rule)) adam->weight_decay = 0;
         updates.push_back(u);
@@ -415,7 +415,7 @@ HANDGRAD_TEST_CUDA(optimizers) {
   });
 }
 
-// The same call gives the same bits: sums are made in an order that depends on the shape only.
+// The same call gives the same bits: the order of sums depends only on the shape.
 HANDGRAD_TEST_CUDA(runs_are_repeatable) {
   using T = typename Place::T;
   const Device device = Place::device();

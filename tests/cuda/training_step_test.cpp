@@ -1,4 +1,4 @@
-// A recorded training step computes what the five calls do, bit for bit, whatever changes between steps.
+// A recorded training step computes the same as the five calls, bit for bit, whatever changes between steps.
 #include "handgrad/training/training_step.hpp"
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/views.hpp"
@@ -12,7 +12,7 @@ using namespace handgrad;
 
 namespace {
 
-/// Looks at its input on the host: no graph can hold that.
+/// Reads its input on the host, which no graph can record.
 template <class T>
 struct Peeking : Layer<T> {
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override {
@@ -25,12 +25,12 @@ struct Peeking : Layer<T> {
   T seen = 0;
 };
 
-/// Needs more memory when told to.
+/// Needs more memory on request.
 template <class T>
 struct Hungry : Layer<T> {
   std::size_t elements = 0;
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override {
-    const Tensor<T> copy = x.clone();  // goes back as soon as it was read
+    const Tensor<T> copy = x.clone();  // freed as soon as it is read
     y.copy_from(copy);
     if (elements > 0) Tensor<T>::empty({elements}, x.device());
   }
@@ -39,7 +39,7 @@ struct Hungry : Layer<T> {
   }
 };
 
-/// y = a·x with another number a each time, before the output is written: an argument of a kernel.
+/// y = a·x with a different number a each time, passed as a kernel argument.
 template <class T>
 struct Shrinking : Layer<T> {
   T a = 1;
@@ -53,7 +53,7 @@ struct Shrinking : Layer<T> {
   }
 };
 
-/// Throws when told to.
+/// Throws on request.
 template <class T>
 struct Refusing : Layer<T> {
   bool refuse = false;
@@ -71,7 +71,7 @@ Sequential<T> network() {
                        Linear<T>(9, 5), Shrinking<T>(),    Linear<T>(5, 2)};
 }
 
-/// One that is fused from end to end.
+/// A network fused from end to end.
 template <class T>
 Sequential<T> chain() {
   manual_seed(4);
@@ -105,7 +105,7 @@ HANDGRAD_TEST_EVERYWHERE(a_step_is_the_five_calls) {
         const Tensor<T> x = data.x.rows(begin, end).to(device), y = data.two.rows(begin, end).to(device);
         if (recorded) {
           losses.push_back(step(x, y).item());
-          // An odd number of steps in an epoch: the output lies now in the one, now in the other of its two buffers
+          // An odd number of steps per epoch: the output alternates between its two buffers
           if (device.is_cuda() && epoch >= 4) BOOST_TEST(step.captured(), step.reason());
           continue;
         }
@@ -209,7 +209,7 @@ HANDGRAD_TEST_CUDA(out_of_memory_in_a_step_leaves_all_usable) {
         BOOST_CHECK_THROW(step(data.x, data.y), DeviceError);
         layer->elements = 0;
       }
-      if (hungry && i == 9) {  // enough only when what is kept is given back, which may be what the step has used
+      if (hungry && i == 9) {  // enough only if cached memory is freed, which the step may have used
         Tensor<T>::empty({all / 2}, device);
         layer->elements = all / 2 + all / 4;
       }

@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(the_last_row_may_lack_its_line_end) {
   BOOST_TEST(table.numbers("b")[1] == 4);
 }
 
-// As strtod has it, not a column of text.
+// As in strtod, not as a text column.
 BOOST_AUTO_TEST_CASE(numbers_beyond_double_are_zero_or_infinite) {
   constexpr double inf = std::numeric_limits<double>::infinity();
   const std::vector<std::pair<std::string, double>> numbers{{"1e-400", 0},
@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(numbers_with_a_decimal_comma) {
   const std::string content = "a;b;c\n1,5;2;x\n-,25;1.000,5;1,5\n1e-3;;\n";
   const Table table = read(content, {.delimiter = ';', .decimal = ','});
   check_close(table.numbers("a"), std::vector<double>{1.5, -0.25, 0.001}, 0, "a");
-  check_text(table, "b", {"2", "1.000,5", ""});  // grouped digits are no number
+  check_text(table, "b", {"2", "1.000,5", ""});  // grouped digits are not a number
   check_text(table, "c", {"x", "1,5", ""});
   BOOST_TEST(read("a\tb\n1,5\t2,5\n", {.delimiter = '\t', .decimal = ','}).numbers("b")[0] == 2.5);
   BOOST_TEST(read("a,b\n\"1,5\",2\n", {.text = {"a"}}).remarks.empty());
@@ -200,7 +200,7 @@ BOOST_AUTO_TEST_CASE(numbers_with_a_decimal_comma) {
   check_throws<ParseError>([] { read("a;b\n1,5;1,5,5\n", {.delimiter = ';', .decimal = ',', .numeric = {"b"}}); },
                            {"line 2, column \"b\"", "1,5,5"});
   check_throws<ValueError>([] { read("a\n1\n", {.decimal = ','}); }, {"','", "delimiter and the decimal sign"});
-  // Without the option: text, and a word about it.
+  // Without the option: text, and a remark.
   const Table text = read(content, {.delimiter = ';'});
   check_text(text, "a", {"1,5", "-,25", "1e-3"});
   BOOST_TEST_REQUIRE(text.remarks.size() == 1u);
@@ -220,7 +220,7 @@ BOOST_AUTO_TEST_CASE(aligned_columns) {
   const Table trimmed = read("a\tb\n 1\t 2\n", {.delimiter = '\t', .trim = true});
   check_close(trimmed.numbers("b"), std::vector<double>{2}, 0, "trimmed");
   BOOST_TEST(read("a b\n1 2\n", {.delimiter = ' ', .trim = true}).columns() == 2u);
-  // Without the option: empty cells, and a word about it, also where they make an error.
+  // Without the option: empty cells, and a remark, also where they cause an error.
   const Table apart = read("1   2 3\n4   5 6\n", {.delimiter = ' ', .header = false});
   BOOST_TEST(apart.columns() == 5u);
   BOOST_TEST_REQUIRE(apart.remarks.size() == 1u);
@@ -230,8 +230,8 @@ BOOST_AUTO_TEST_CASE(aligned_columns) {
   BOOST_TEST(read("a b\n1 2\n", {.delimiter = ' '}).remarks.empty());
 }
 
-// The processor's time for four times as many columns, read, listed, dropped and made a tensor, is some four times as
-// much. By squares it would be sixteen.
+// Four times as many columns, read, listed, dropped and made a tensor, take about four times the processor time; if it
+// were quadratic, sixteen times.
 BOOST_AUTO_TEST_CASE(time_grows_as_the_number_of_columns) {
   const auto seconds = [](std::size_t columns) {
     std::string head, row;

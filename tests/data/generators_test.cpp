@@ -17,7 +17,7 @@ using handgrad::test::Reference;
 
 namespace {
 
-/// One of the case's options as a count, or the library's default.
+/// One of the case's options as a count, or `otherwise`.
 std::size_t count(const Reference& options, const char* key, std::size_t otherwise) {
   return static_cast<std::size_t>(options.number(key, static_cast<double>(otherwise)));
 }

@@ -54,7 +54,7 @@ BOOST_AUTO_TEST_CASE(every_cut_is_refused) {
   const auto read = [](const std::string& path) { read_idx(path); };
   handgrad::test::check_truncations(folder, images, read);
   handgrad::test::check_damage(folder, images, read);
-  // After gzip's end anything may follow (zlib ignores it), so only cuts are checked.
+  // zlib ignores what follows gzip's end, so only cuts are checked.
   const std::string packed = gzipped(folder, images);
   for (std::size_t length = 0; length < packed.size(); ++length) {
     const std::string path = folder.file("cut", packed.substr(0, length));
@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(errors_say_what_is_wrong) {
   check_throws<ParseError>(read("\0\0\x08\x02\0\0\0\x02"s), {"sizes"});
   check_throws<ParseError>(read(images.substr(0, 20)), {"offset 20", "(2, 2, 3)"});
   check_throws<ParseError>(read(images + "x"), {"more bytes"});
-  // A header that promises 2⁹⁶ bytes, and one that promises 2³² of a file of 20: neither takes the memory.
+  // Headers that promise 2⁹⁶ bytes, and 2³² in a file of 20: neither allocates them.
   check_throws<ParseError>(read("\0\0\x08\x03\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"s),
                            {"larger than any memory"});
   check_throws<ParseError>(read("\0\0\x08\x01\xFF\xFF\xFF\xFF____________"s), {"the file ends"});

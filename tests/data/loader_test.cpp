@@ -46,7 +46,7 @@ std::vector<float> column(const Tensor<float>& x, std::size_t j) {
   return values;
 }
 
-/// A data set that is made when asked for.
+/// A data set generated on demand.
 class Squares : public Dataset<double> {
  public:
   std::size_t size() const override { return 5; }
@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(batches_agree_with_pytorch) {
   }
 }
 
-// Shuffled or not, whoever changes a batch changes nothing but the batch.
+// Shuffled or not, changing a batch changes only the batch.
 HANDGRAD_TEST_EVERYWHERE(a_batch_belongs_to_the_loader_and_not_to_the_data_set) {
   using T = typename Place::T;
   for (const bool shuffle : {false, true}) {
@@ -161,7 +161,7 @@ BOOST_AUTO_TEST_CASE(a_batch_larger_than_the_data_is_the_data) {
 
 namespace {
 
-/// All batches of an epoch, copied where they lie by work that waits in the device's queue like any other: x, then y.
+/// All batches of an epoch, x then y, copied on their device by queued work.
 template <class T>
 std::vector<T> epoch(DataLoader<T>& loader, std::size_t most_batches = 1000) {
   const std::size_t n = loader.dataset().size(), columns = loader.dataset().x_shape().numel();
@@ -175,7 +175,7 @@ std::vector<T> epoch(DataLoader<T>& loader, std::size_t most_batches = 1000) {
     from = to;
     if (--most_batches == 0) break;
   }
-  return all.to_vector();  // the first time that anybody waits
+  return all.to_vector();  // the first wait
 }
 
 template <class T>
@@ -187,7 +187,7 @@ TensorDataset<T> samples(std::size_t n, Device device = Device::cpu()) {
   return {x.to(device), y.to(device)};
 }
 
-/// What cannot be read when it is asked for.
+/// A data set that cannot be read.
 template <class T>
 class Broken : public TensorDataset<T> {
  public:
@@ -202,7 +202,7 @@ class Broken : public TensorDataset<T> {
 
 }  // namespace
 
-// Wherever the data lies and however it comes: the same batches as on the CPU, though nobody waits between them.
+// Wherever the data lies, the batches are those of the CPU, with no wait between them.
 HANDGRAD_TEST_CUDA(batches_on_a_device_are_those_of_the_cpu) {
   using T = typename Place::T;
   const Device device = Place::device();
@@ -237,7 +237,7 @@ HANDGRAD_TEST_CUDA(data_on_a_device_can_be_wanted_on_the_cpu) {
   BOOST_TEST(epoch(loader) == there, boost::test_tools::per_element());
 }
 
-// The first batch is copied to memory in which the device still computes for somebody else.
+// The first batch is copied to memory in which the device is still computing.
 HANDGRAD_TEST_CUDA(memory_that_was_just_given_back_is_waited_for) {
   using T = typename Place::T;
   const Device device = Place::device();

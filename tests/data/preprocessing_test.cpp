@@ -27,7 +27,7 @@ void check_scaler(Scaler scaler, const Reference& expected) {
   BOOST_TEST((stored.transform(fresh) == scaler.transform(fresh)), expected.where() << " stored");
 }
 
-/// The rows of a reference's list of pairs as a table with the columns "first" and "second".
+/// A reference's list of pairs as a table with the columns "first" and "second".
 Table pairs(const Reference& rows) {
   Table::Text first, second;
   for (const Reference row : rows) {
@@ -57,8 +57,8 @@ BOOST_AUTO_TEST_CASE(scalers_agree_with_scikit_learn) {
   }
 }
 
-// The ends of what was fitted come out as the ends of the range, not a rounding beside them: BCELoss refuses a target
-// of 1.0000000000000002. And back.
+// The fitted minimum and maximum map to the ends of the range exactly, and back: BCELoss rejects a target of
+// 1.0000000000000002.
 BOOST_AUTO_TEST_CASE(the_least_and_the_greatest_become_the_ends_exactly) {
   const std::pair<double, double> ranges[] = {{0, 1}, {-1, 1}, {0.1, 0.3}, {-0.7, 1e3}};
   Generator generator(3);
@@ -76,14 +76,14 @@ BOOST_AUTO_TEST_CASE(the_least_and_the_greatest_become_the_ends_exactly) {
     }
 }
 
-// 0.1 a million times, summed up, is 0.1·10⁶ + 1.3·10⁻⁶.
+// 0.1 summed a million times is 0.1·10⁶ + 1.3·10⁻⁶.
 BOOST_AUTO_TEST_CASE(the_mean_of_a_long_column_is_corrected_once) {
   StandardScaler scaler;
   scaler.fit(full<double>({1000000, 1}, 0.1));
   BOOST_TEST(std::abs(scaler.mean()[0] - 0.1) <= 1e-17);
 }
 
-// Two neighbouring doubles are one value and its rounding, not a column with a spread.
+// Two neighbouring doubles are one value up to rounding, not a spread.
 BOOST_AUTO_TEST_CASE(columns_constant_up_to_rounding_are_not_blown_up) {
   StandardScaler scaler;
   scaler.fit(Tensor<double>({2, 1}, {1e8, std::nextafter(1e8, 2e8)}));

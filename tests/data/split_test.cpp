@@ -21,7 +21,7 @@ std::vector<long> labels(const Reference& reference) {
   return {numbers.begin(), numbers.end()};
 }
 
-/// The 64-bit FNV-1a hash of the indices as little-endian 64-bit integers, in hexadecimal, as the reference has it.
+/// The 64-bit FNV-1a hash of the indices as little-endian 64-bit integers, in hexadecimal, as in the reference.
 std::string fnv1a(const std::vector<std::size_t>& indices) {
   std::uint64_t hash = 0xCBF29CE484222325;
   for (const std::uint64_t index : indices) {
@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE(splits_agree_with_scikit_learn) {
   }
 }
 
-// The notebook's: 32561 rows, 7841 of them positive, 20 % off for the test and 20 % of the rest for validation.
+// The notebook's split: 32561 rows, 7841 of them positive, 20 % for the test and 20 % of the rest for validation.
 BOOST_AUTO_TEST_CASE(notebook_003_splits_agree_with_scikit_learn) {
   for (const Reference expected : Reference::file("sklearn")["stratified_80_20"]) {
     const auto n = static_cast<std::size_t>(expected["n"].number()), positives = std::size_t{7841};

@@ -1,4 +1,4 @@
-// Several ranks, threads here, train as one rank does on all their rows together.
+// Several ranks (threads here) train like one rank on all their rows.
 #include "handgrad/distributed/data_parallel.hpp"
 
 #include <numeric>
@@ -37,7 +37,7 @@ std::shared_ptr<Sequential<double>> make_net(std::size_t outputs) {
   return net;
 }
 
-/// The rows of a batch of `rows` that rank r of k has, as uneven as they can be.
+/// Rank r's rows of a batch, k ranks sharing it as unevenly as possible.
 std::pair<std::size_t, std::size_t> share(std::size_t rows, int r, int k) {
   const auto from = [&](int i) {
     return i == k
@@ -61,7 +61,7 @@ Trained train(int k, const std::function<std::unique_ptr<Loss<double>>()>& make_
   run_ranks(k, [&](Communicator& ranks) {
     auto net = make_net(outputs);
     if (ranks.rank() > 0)
-      for (auto& parameter : net->parameters()) parameter.value().fill(7);  // rank 0's will be taken over
+      for (auto& parameter : net->parameters()) parameter.value().fill(7);  // to be replaced by rank 0's
     DataParallel<double> parallel(*net, ranks, {.bucket_bytes = bucket_bytes});
     auto loss = make_loss();
     SGD<double> sgd(net->parameters(), {.lr = 0.3, .momentum = 0.9});
@@ -150,7 +150,7 @@ BOOST_AUTO_TEST_CASE(several_ranks_train_as_one) {
   }
 }
 
-// One line more changes no bit where there is one rank.
+// With one rank, DataParallel changes no bit.
 BOOST_AUTO_TEST_CASE(one_rank_is_as_none) {
   manual_seed(3);
   auto with = make_net(2);
@@ -165,7 +165,7 @@ BOOST_AUTO_TEST_CASE(one_rank_is_as_none) {
     BOOST_TEST((with->parameters()[i].grad() == without->parameters()[i].grad()));
 }
 
-// Over micro-batches, with sums in the last or in each of them.
+// Accumulation over micro-batches, summing in the last or in each of them.
 BOOST_AUTO_TEST_CASE(accumulation) {
   for (const Reduction reduction : {Reduction::Mean, Reduction::Sum}) {
     manual_seed(4);
@@ -232,7 +232,7 @@ BOOST_AUTO_TEST_CASE(frozen_and_shared_parameters) {
       });
 }
 
-// Ranks with more batches than others: those that have none follow.
+// Ranks that run out of batches follow those with more.
 BOOST_AUTO_TEST_CASE(a_rank_out_of_data_joins) {
   manual_seed(5);
   const Tensor<double> x = randn<double>({20, 5}), y = randn<double>({20, 2});
@@ -290,7 +290,7 @@ BOOST_AUTO_TEST_CASE(each_rank_draws_its_own_masks) {
     y[static_cast<std::size_t>(ranks.rank())] = net.forward(ones({1, 2})).clone();
   });
   Sequential<float> net{Linear<float>(2, 40), Dropout<float>(0.5)};
-  BOOST_TEST((net.forward(ones({1, 2})) == y[0]));  // rank 0 draws what one alone does
+  BOOST_TEST((net.forward(ones({1, 2})) == y[0]));  // rank 0 draws what a single one does
   BOOST_TEST(!(y[0] == y[1]));
   BOOST_TEST(!(y[0] == y[2]));
   BOOST_TEST(!(y[1] == y[2]));

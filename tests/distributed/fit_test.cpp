@@ -1,4 +1,4 @@
-// fit on several ranks: the history of one rank over the same global batches, and one writer.
+// fit on several ranks gives the history of one rank over the same global batches, and has one writer.
 #include "handgrad/training/fit.hpp"
 
 #include <filesystem>

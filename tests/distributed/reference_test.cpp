@@ -1,4 +1,4 @@
-// Held against PyTorch's DistributedSampler and DistributedDataParallel (gloo).
+// Against PyTorch's DistributedSampler and DistributedDataParallel (gloo).
 #include "support/reference.hpp"
 #include "handgrad/base/xtensor.hpp"
 #include "handgrad/containers/sequential.hpp"
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(training_gives_ddps_numbers) {
   }
 }
 
-// Ours alone: without padding each example comes once.
+// Not in PyTorch: without padding each example comes once.
 BOOST_AUTO_TEST_CASE(without_padding) {
   for (const std::size_t n : {4, 10, 11})
     for (const int world : {1, 2, 3, 4}) {

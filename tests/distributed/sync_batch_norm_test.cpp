@@ -1,4 +1,4 @@
-// BatchNorm over the rows of all ranks is BatchNorm1d on one rank that has them all.
+// BatchNorm over the rows of all ranks equals BatchNorm1d on one rank with all of them.
 #include "handgrad/distributed/sync_batch_norm.hpp"
 
 #include "handgrad/base/random.hpp"
@@ -51,7 +51,7 @@ Result train(int k, bool synchronised, const std::vector<std::size_t>& from, Red
       loss.forward(y, target.rows(begin, end));
       result.y.rows(begin, end).copy_from(y);
       const Tensor<double>& dx = net.backward(loss.backward());
-      // In terms of the loss of all: ∂L/∂x = (nᵣ/N)·∂Lᵣ/∂x
+      // In terms of the total loss: ∂L/∂x = (nᵣ/N)·∂Lᵣ/∂x
       const double share = reduction == Reduction::Sum ? 1 : static_cast<double>(end - begin) / static_cast<double>(N);
       result.dx.rows(begin, end).xt() = share * dx.xt();
       sgd.step();
@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(as_one_rank_with_all_rows) {
     for (const BatchNormOptions& options :
          {BatchNormOptions{}, BatchNormOptions{.momentum = std::nullopt}, BatchNormOptions{.affine = false},
           BatchNormOptions{.track_running_stats = false}}) {
-      const std::vector<std::size_t> two{0, 3, 11}, three{0, 1, 6, 11};  // uneven, and one row alone
+      const std::vector<std::size_t> two{0, 3, 11}, three{0, 1, 6, 11};  // uneven, and a single row
       const Result one = train(1, false, two, reduction, options);
       for (const int k : {1, 2, 3}) {
         const Result several = train(k, true, k == 3 ? three : two, reduction, options);

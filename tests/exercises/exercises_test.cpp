@@ -1,5 +1,5 @@
-// For maintainers of exercises: every stub fails, every solution passes, and every planted mistake gets the diagnosis
-// that it must get. All of them are compiled at once, without sanitizers, to keep it short.
+// Every exercise's stub fails, its solution passes, and every planted mistake gets the right diagnosis. All are
+// compiled at once, without sanitizers, to save time.
 #include <dlfcn.h>
 
 #include <boost/test/unit_test.hpp>
@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A learner's file, right or wrong, and what the check must say to it.
+/// A learner's file, right or wrong, and the diagnosis it must get.
 struct Variant {
   const Exercise* exercise;
   std::string what, text, cause;  // cause: as to_string(Cause) writes it
@@ -56,7 +56,7 @@ std::string text_of(const GradientReport& report) {
   return out.str();
 }
 
-/// A folder that is gone afterwards.
+/// A folder that is removed at the end.
 struct Folder {
   fs::path path;
   Folder() {
@@ -192,14 +192,14 @@ BOOST_AUTO_TEST_CASE(a_workshop_keeps_what_is_the_learners) {
     workshop.go_to(exercise("mse"));
     BOOST_TEST(workshop.next_hint(exercise("mse")).find("Hint 1 of 3, Place") == 0u);
   }
-  Workshop again("");  // the one made last
+  Workshop again("");  // the most recent one
   BOOST_TEST(again.folder() == root);
   BOOST_TEST(again.current().name == "mse");
   BOOST_TEST(again.passed(exercise("neuron")));
   BOOST_TEST(again.next_open()->name == "linear_forward");
   for (const Exercise& e : exercises::exercises())
     if (e.name != "sigmoid" && e.name != "mse") again.set_passed(e, true);
-  BOOST_TEST(again.next_open()->name == "sigmoid");  // from the first on
+  BOOST_TEST(again.next_open()->name == "sigmoid");  // searching from the first
   for (const Exercise& e : exercises::exercises()) again.set_passed(e, e.name == "neuron");
   BOOST_TEST(again.next_hint(exercise("mse")).find("Hint 2 of 3, Concept") == 0u);
   write_file(root + "/progress.txt", "passed nonsense\n\x01\xff hints hints\ncurrent\ncurrent sigmoid\n");

@@ -1,4 +1,4 @@
-// Backward down a chain of Linears and activations: the same as unfused, whatever ran before.
+// Backward through a chain of Linears and activations: the same as unfused, whatever ran before.
 #include "handgrad/fusion/linear_activation_linear.hpp"
 
 #include <functional>
@@ -57,7 +57,7 @@ HANDGRAD_TEST_EVERYWHERE(a_chain_of_linears_is_its_layers) {
       3, 5);
 }
 
-// Whatever ran between, and before: each in turn with a Sequential, and by calling its layers one by one.
+// Whatever runs before and between: each in turn with a Sequential, and by calling its layers one by one.
 HANDGRAD_TEST_EVERYWHERE(a_fused_backward_belongs_to_the_last_forward) {
   using T = typename Place::T;
   using Net = Sequential<T>;
@@ -152,7 +152,7 @@ HANDGRAD_TEST_EVERYWHERE(a_fused_backward_belongs_to_the_last_forward) {
     }
 }
 
-// A layer moved away and run alone there: an error says so, rather than a product of what lies on two devices.
+// A layer moved to another device and run alone gives an error, not a product across two devices.
 HANDGRAD_TEST_CUDA(a_chain_on_two_devices_is_refused) {
   using T = typename Place::T;
   for (const int moved : {0, 2}) {
@@ -181,7 +181,7 @@ HANDGRAD_TEST_EVERYWHERE(a_fused_chain_passes_the_gradient_check) {
 }
 
 BOOST_AUTO_TEST_CASE(the_chains_that_are_found) {
-  const auto found = [](const Sequential<float>& net) {  // the layers with which a chain ends
+  const auto found = [](const Sequential<float>& net) {  // the last layers of the chains
     std::vector<Layer<float>*> layers;
     for (const auto& [name, layer] : net.children()) layers.push_back(layer.get());
     const fusion::Plan<float> plan(layers);

@@ -58,12 +58,12 @@ BOOST_AUTO_TEST_CASE(only_what_needs_no_z_is_found) {
   };
   BOOST_TEST(found(std::make_shared<ReLU<float>>()));
   BOOST_TEST(found(std::make_shared<Identity<float>>()));
-  BOOST_TEST(!found(std::make_shared<LeakyReLU<float>>()));  // the sign of z is not that of y
+  BOOST_TEST(!found(std::make_shared<LeakyReLU<float>>()));  // z and y differ in sign
   BOOST_TEST(!found(std::make_shared<GELU<float>>()));
   BOOST_TEST(!found(std::make_shared<Softmax<float>>()));
 }
 
-// z exists only where the layers run one by one: a traced run shows it.
+// z exists only if the layers run one by one: a traced run shows it.
 BOOST_AUTO_TEST_CASE(a_traced_run_is_unfused) {
   manual_seed(9);
   Sequential<float> net{Linear<float>(2, 3), Tanh<float>()};
@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(a_traced_run_is_unfused) {
     BOOST_TEST(std::abs(std::tanh(z[i]) - static_cast<double>(y.to_vector()[i])) < 1e-6);
 }
 
-// A user's class may derive from an activation and compute something else: it is not run as what it derives from.
+// A user's class derived from an activation may compute something else, and must not be run as its base.
 struct Square : Tanh<double> {
   void forward_into(const Tensor<double>& z, Tensor<double>& y) override { y.xt() = z.xt() * z.xt(); }
   void backward_into(const Tensor<double>& z, const Tensor<double>&, const Tensor<double>& dy,

@@ -1,7 +1,7 @@
 #include "fuzz/fuzz.hpp"
 #include "fuzz/run.hpp"
 
-// What could be loaded goes on for a step.
+// A loaded run continues for one step.
 static void read_and_use(const std::string& path) {
   handgrad::fuzz::Run run;
   handgrad::load_checkpoint(path, run.state);

@@ -2,7 +2,7 @@
 
 #include "fuzz/fuzz.hpp"
 
-// As tables are used: every column as numbers or as text, missing cells dropped.
+// Uses a table: every column as numbers or text, missing cells dropped.
 static void read_and_use(const std::string& path) {
   for (const char decimal : {'.', ','}) {
     const bool trim = decimal == ',';

@@ -1,6 +1,6 @@
 #pragma once
-// What the harnesses share: a file in memory with the fuzzer's bytes, and what must hold for any of them. A reader
-// returns, or throws an Error of ours that names the file; anything else, as all that a sanitizer finds, is a crash.
+// Shared by the harnesses: a file in memory with the fuzzer's bytes, and what must hold for any of them. A reader
+// returns, or throws one of our Errors naming the file; anything else, including a sanitizer's report, is a crash.
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -7,7 +7,7 @@ static void read_and_use(const std::string& path) {
   for (const std::string& name : npz.names()) {
     try {
       npz.read(name);
-    } catch (const handgrad::ParseError&) {  // the others may be read
+    } catch (const handgrad::ParseError&) {  // others may still be readable
     }
   }
 }

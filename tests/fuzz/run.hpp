@@ -1,5 +1,5 @@
 #pragma once
-// A small training with all that a checkpoint holds, for its harness and its seed.
+// A small training with everything that a checkpoint holds, for its harness and its seed.
 #include "handgrad/containers/sequential.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/dropout.hpp"

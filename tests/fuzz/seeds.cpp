@@ -1,4 +1,4 @@
-// Writes one valid file or more for each reader into DIR/NAME/, where the fuzzer begins.
+// Writes at least one valid file for each reader into DIR/NAME/, as the fuzzer's seeds.
 #include <zlib.h>
 
 #include <filesystem>
@@ -33,7 +33,7 @@ static std::string zip(const std::string& name, const std::string& content, bool
     deflateEnd(&stream);
   }
   const std::size_t checksum = crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
-  // Version, flags, method, time, date, then what is known of the content.
+  // Version, flags, method, time, date, then checksum and sizes.
   const std::string known = number(20, 2) + number(0, 2) + number(deflated ? 8 : 0, 2) + number(0, 4) +
                             number(checksum, 4) + number(packed.size(), 4) + number(content.size(), 4) +
                             number(name.size(), 2) + number(0, 2);

@@ -1,7 +1,7 @@
 #include "fuzz/fuzz.hpp"
 #include "handgrad/tuning/study.hpp"
 
-// What could be loaded is shown, and the sampler learns from it.
+// A loaded study is printed, and the sampler learns from it.
 static void read_and_use(const std::string& path) {
   using namespace handgrad;
   const Study study({.file = path});

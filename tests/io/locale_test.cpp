@@ -1,5 +1,5 @@
-// Numbers in print and in files are the same under a locale of decimal commas and grouped digits, as programs with a
-// window in German or French set it.
+// Printed and stored numbers do not depend on a locale of decimal commas and grouped digits, as GUI programs set it in
+// German or French.
 #include <clocale>
 #include <locale>
 #include <sstream>
@@ -24,7 +24,7 @@ struct German : std::numpunct<char> {
   std::string do_grouping() const override { return "\3"; }
 };
 
-/// For C++'s streams, and for C's functions where the machine has such a locale.
+/// For C++ streams, and for C functions if the machine has such a locale.
 class UnderGermanLocale {
  public:
   UnderGermanLocale() : before_(std::locale::global(std::locale(std::locale::classic(), new German))) {

@@ -1,4 +1,4 @@
-// NumPy's files, both ways. The bytes here are what numpy.save wrote (NumPy 1.26, little-endian machine).
+// NumPy's files, both ways. The bytes here were written by numpy.save (NumPy 1.26, little-endian machine).
 #include "handgrad/io/npy.hpp"
 
 #include <sys/resource.h>
@@ -21,7 +21,7 @@ namespace {
 bool no_room = false;
 }
 
-// Instead of the C library's: a disk that is full only sometimes.
+// Replaces the C library's: simulates a full disk on request.
 extern "C" int fsync(int) {
   errno = ENOSPC;
   return no_room ? -1 : 0;
@@ -29,7 +29,7 @@ extern "C" int fsync(int) {
 
 namespace {
 
-/// A version 1.0 file with this dictionary, padded to 64 as numpy.save does.
+/// A version 1.0 file with this dictionary, padded to 64 as by numpy.save.
 std::string npy(const std::string& dictionary, const std::string& elements) {
   std::string header = dictionary;
   header.append(63 - (10 + header.size()) % 64, ' ');
@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(all_types_orders_and_versions_are_read) {
   BOOST_TEST(
       read(npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "\0\x03\x01\x04\x02\x05"s)) == expected,
       boost::test_tools::per_element());
-  // numpy.arange(24).reshape(2, 3, 4) in Fortran's order: the first index moves fastest.
+  // numpy.arange(24).reshape(2, 3, 4) in Fortran order: the first index runs fastest.
   std::string columns_first;
   std::vector<double> in_order(24);
   for (int k = 0; k < 4; ++k)
@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(all_types_orders_and_versions_are_read) {
   for (int i = 0; i < 24; ++i) in_order[static_cast<std::size_t>(i)] = i;
   BOOST_TEST(read(npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3, 4), }", columns_first)) == in_order,
              boost::test_tools::per_element());
-  // Version 2.0, with a header of four bytes' length, other spacing and double quotes.
+  // Version 2.0, with a 4-byte header length, other spacing and double quotes.
   const std::string header = "{\"shape\":(1),\"fortran_order\":False,\"descr\":\"|u1\"}    \n";
   BOOST_TEST(read("\x93NUMPY\x02\0"s + static_cast<char>(header.size()) + "\0\0\0"s + header + "\x05")[0] == 5);
 }
@@ -137,17 +137,17 @@ BOOST_AUTO_TEST_CASE(errors_say_what_is_wrong) {
   check_throws<ParseError>(shape("(1,)", "<M8[ns]"), {"'<M8[ns]'", "dates"});
   check_throws<ParseError>(shape("(1,)", "|V2"), {"'|V2'", "raw bytes"});
   check_throws<ParseError>(shape("(1,)", "<f16"), {"'<f16'", "another size"});
-  // numpy.zeros(1, dtype=[('a', '<f4'), ('b', '<i4')]), and a type of its own of two elements each.
+  // numpy.zeros(1, dtype=[('a', '<f4'), ('b', '<i4')]), and a type of two elements each.
   const auto structured = [&](const std::string& descr) {
     return read(npy("{'descr': " + descr + ", 'fortran_order': False, 'shape': (1,), }", "12345678"));
   };
   check_throws<ParseError>(structured("[('a', '<f4'), ('b', '<i4')]"), {"structured type", "[('a', '<f4')", "fields"});
   check_throws<ParseError>(structured("('<f4', (2,))"), {"structured type"});
   check_throws<ParseError>(shape("(1,)", ""), {"''"});
-  check_throws<ParseError>(shape("(4294967296, 4294967296)"), {"does not fit"});   // 2⁶⁴ elements, 0 when it wraps
-  check_throws<ParseError>(shape("(3, 12297829382473034411)"), {"does not fit"});  // 2⁶⁵ + 1: 1 when it wraps
+  check_throws<ParseError>(shape("(4294967296, 4294967296)"), {"does not fit"});   // 2⁶⁴ elements, wraps to 0
+  check_throws<ParseError>(shape("(3, 12297829382473034411)"), {"does not fit"});  // 2⁶⁵ + 1, wraps to 1
   check_throws<ParseError>(shape("(18446744073709551615,)"), {"does not fit"});
-  const std::string none = "(4611686018427387904, 4611686018427387904, 0)";  // no elements, whatever the others are
+  const std::string none = "(4611686018427387904, 4611686018427387904, 0)";  // no elements, whatever the other sizes
   BOOST_TEST(read_npy(folder.file("none", npy("{'descr': '<f4', 'fortran_order': False, 'shape': " + none + ", }", "")))
                  .numel() == 0u);
   check_throws<ParseError>(shape("(99999999999999999999,)"), {"size expected"});
@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(writing_replaces_a_file_whole_or_not_at_all) {
   write_file("/dev/null", "written directly");
   BOOST_TEST(std::filesystem::is_character_file("/dev/null"));
 
-  // A file that cannot be written to its end, as on a full disk: here the system allows 1000 bytes.
+  // A file that cannot be written completely, as on a full disk: the limit is 1000 bytes.
   rlimit before;
   getrlimit(RLIMIT_FSIZE, &before);
   const rlimit small{1000, before.rlim_max};
@@ -181,7 +181,7 @@ BOOST_AUTO_TEST_CASE(writing_replaces_a_file_whole_or_not_at_all) {
   setrlimit(RLIMIT_FSIZE, &before);
   BOOST_TEST(read_file(path) == "through the link");
 
-  // A disk or a quota that turns out to be full only when all is flushed to it.
+  // A disk or quota that turns out to be full only on flushing.
   no_room = true;
   check_throws<IoError>([&] { write_file(path, "lost"); }, {path.c_str(), "cannot be written", "No space"});
   no_room = false;
@@ -189,5 +189,5 @@ BOOST_AUTO_TEST_CASE(writing_replaces_a_file_whole_or_not_at_all) {
 
   std::size_t files = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder / "")) ++files;
-  BOOST_TEST(files == 2u);  // x and link: nothing half written stays behind
+  BOOST_TEST(files == 2u);  // x and link: no partial file is left
 }

@@ -1,4 +1,4 @@
-// Archives of NumPy arrays, as numpy.savez and numpy.savez_compressed wrote them (tests/reference/subject_npz.py).
+// Archives of NumPy arrays, as written by numpy.savez and numpy.savez_compressed (tests/reference/subject_npz.py).
 #include "handgrad/io/npz.hpp"
 
 #include <algorithm>
@@ -33,7 +33,7 @@ const std::string& savez(const char* name) {
   return bytes;
 }
 
-/// The bytes with `to` in the place of the n-th `from`, of the same length.
+/// The bytes with the n-th `from` replaced by `to`, of the same length.
 std::string replaced(std::string bytes, const std::string& from, const std::string& to, std::size_t n = 0) {
   std::size_t at = bytes.find(from);
   for (; n > 0; --n) at = bytes.find(from, at + 1);
@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_archive_is_refused) {
   refused(std::string(good).replace(central + 8, 2, "\1\0"s), {"x_test.npy", "encrypted"});
   refused(std::string(good).replace(central + 10, 2, "\x0C\0"s), {"x_test.npy", "method 12"});
   refused(std::string(good).replace(central + 16, 1, "?"), {"x_test.npy", "checksum"});
-  // 640 bytes of zeros and a header, packed into some 140: a million cannot come out of them, a thousand could.
+  // 640 bytes of zeros and a header, packed into some 140, could unpack to a thousand bytes, not to a million.
   refused(std::string(good).replace(central + 24, 4, number(1000000, 4)),
           {"x_test.npy", "1000000 bytes", "cannot give"});
   refused(std::string(good).replace(central + 24, 4, number(1000, 4)), {"x_test.npy", "do not give the 1000"});
@@ -122,11 +122,11 @@ BOOST_AUTO_TEST_CASE(comments_and_sizes_in_64_bits_are_read) {
   const std::string& good = savez("savez_compressed");
   const std::size_t end = good.rfind("PK\x05\x06");
   const std::uint64_t directory = good.find("PK\x01\x02");
-  // A comment at the end, in which the mark of the end stands, too.
+  // A comment at the end that contains the end mark.
   const std::string comment = "made by PK\x05\x06, by hand";
   const std::string commented = std::string(good).replace(end + 20, 2, number(comment.size(), 2)) + comment;
   BOOST_TEST(Npz(folder.file("c.npz", commented)).read("y_train").numel() == 6u);
-  // As an archive of more than 4 GB: all is in 64 bits, the fields of 32 are full.
+  // As in an archive of more than 4 GB: sizes in 64 bits, the 32-bit fields full.
   const std::size_t last = good.rfind("PK\x01\x02"), name = std::string("x_test.npy").size();
   std::string entry = good.substr(last, end - last);
   const auto field = [&](std::size_t at) {

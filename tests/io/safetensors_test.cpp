@@ -1,4 +1,4 @@
-// safetensors files: written, read, and refused.
+// safetensors files: writing, reading, errors.
 #include "handgrad/io/safetensors.hpp"
 
 #include <cmath>
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(damaged_files_give_errors) {
   handgrad::test::check_damage(folder, content, read);
 }
 
-// The weights of a three-dimensional convolution do not stand in the way of what else the file holds.
+// A three-dimensional convolution's weights do not block the rest of the file.
 BOOST_AUTO_TEST_CASE(more_than_four_dimensions_are_kept_in_one_row) {
   const TemporaryFolder folder;
   const std::string path =
@@ -168,7 +168,7 @@ BOOST_AUTO_TEST_CASE(more_than_four_dimensions_are_kept_in_one_row) {
   check_throws<ParseError>([&] { read_safetensors<float>(path, "conv"); },
                            {"conv", "5 dimensions", "(1, 2, 1, 1, 1)", "at most 4"});
   check_throws<ValueError>([&] { read_safetensors<float>(path, "c"); }, {"no tensor c", "conv, b"});
-  // By name, what else is there need not be readable.
+  // A tensor read by name does not need the others to be readable.
   const std::string strange = folder.file("f8", file_of(R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]},)"
                                                         R"("b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
                                                         "12"));
@@ -176,7 +176,7 @@ BOOST_AUTO_TEST_CASE(more_than_four_dimensions_are_kept_in_one_row) {
   check_throws<ParseError>([&] { read_safetensors<float>(strange, "a"); }, {"F8_E4M3"});
 }
 
-// As PyTorch wrote them before it counted batches (0.4).
+// As written by PyTorch before it counted batches (0.4).
 BOOST_AUTO_TEST_CASE(weights_without_the_batch_counter_are_loaded) {
   const TemporaryFolder folder;
   Sequential net{Linear(3, 5), BatchNorm1d(5)}, other{Linear(3, 5), BatchNorm1d(5)};
@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(weights_without_the_batch_counter_are_loaded) {
   check_throws<ValueError>([&] { other.load_state_dict(state); }, {"missing 1.running_var"});
 }
 
-// As PyTorch has it: an int64, exact where a float is not.
+// An int64 as in PyTorch, exact where a float is not.
 BOOST_AUTO_TEST_CASE(the_batch_counter_is_an_int64) {
   const TemporaryFolder folder;
   Sequential net{Linear(1, 1), BatchNorm1d(1)};

@@ -1,6 +1,6 @@
-// exp, log, … of kernels/formulas/elementary.hpp on every instruction set that this processor has: within their stated
-// error of a higher precision, and the same bits as the same text computes for one number at a time.
-// HANDGRAD_TEST_ALL_FLOATS=1 takes all 2³² floats instead of each 4099th (minutes).
+// exp, log, … of kernels/formulas/elementary.hpp on every instruction set of this processor: within their stated error
+// of a higher precision, and with the same bits as one number at a time. HANDGRAD_TEST_ALL_FLOATS=1 takes all 2³²
+// floats instead of every 4099th (minutes).
 #include "kernels/formulas/elementary.hpp"
 
 #include <bit>
@@ -26,7 +26,7 @@ struct Function {
   void (*cpu::Arithmetic<T>::*on_array)(std::size_t, const T*, T*);
   T (*on_number)(T);
   long double (*exact)(long double);
-  double (*exact_of_float)(double);  // enough for floats, and faster
+  double (*exact_of_float)(double);  // precise enough for floats, and faster
   double ulps;
 };
 
@@ -41,7 +41,7 @@ std::vector<Function<T>> functions() {
           {"erf", &A::erf, elementary::erf<T>, std::erf, std::erf, 1.2}};
 }
 
-// |y − exact| in units of the last place that a T has at `exact`; 0 for what must be alike and is.
+// |y − exact| in units in the last place of T at `exact`; 0 for equal infinities or NaN.
 template <class T, class R>
 double ulps(T y, R exact) {
   const double wrong = std::numeric_limits<double>::infinity();

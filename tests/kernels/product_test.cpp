@@ -1,4 +1,4 @@
-// The CPU's products against the definition in kernels/cpu/product.hpp, computed by a plain loop: every bit.
+// The CPU's products, to the bit, against a plain loop of the definition in kernels/cpu/product.hpp.
 #include "kernels/cpu/product.hpp"
 
 #include <cmath>
@@ -16,7 +16,7 @@ namespace cpu = handgrad::kernels::cpu;
 
 namespace {
 
-// On every instruction set that this processor has.
+// On every instruction set of this processor.
 template <class F>
 void on_each_set(F&& f) {
   for (const cpu::InstructionSet* set : cpu::instruction_sets()) f(*set);
@@ -34,7 +34,7 @@ T tree(const std::vector<T>& sums, std::size_t first, std::size_t count) {
   return tree(sums, first, left) + tree(sums, first + left, count - left);
 }
 
-// One element, as it is specified.
+// One element, as specified.
 template <class T, class A, class B>
 T element(std::size_t k, A a, B b) {
   std::vector<T> chunks;
@@ -107,7 +107,8 @@ void check_all() {
 BOOST_AUTO_TEST_CASE(floats_are_as_specified) { check_all<float>(); }
 BOOST_AUTO_TEST_CASE(doubles_are_as_specified) { check_all<double>(); }
 
-// Large enough to be cut for threads in every way; the reference is the same product on one thread, and a few elements.
+// Large enough to be split among threads in every way; the reference is the same product on one thread, and a few
+// elements.
 BOOST_AUTO_TEST_CASE(threads_change_no_bit) {
   const std::size_t shapes[][3] = {
       {384, 520, 300}, {9, 11, 200000}, {1, 108, 300000}, {300000, 1, 20}, {520, 90, 5000}};
@@ -144,7 +145,7 @@ BOOST_AUTO_TEST_CASE(special_values_pass_through) {
   BOOST_TEST(c[5 * 40 + 7] == 1e-45f);
 }
 
-// The other engine computes the same to its rounding.
+// BLAS computes the same up to rounding.
 BOOST_AUTO_TEST_CASE(blas_agrees) {
   BOOST_TEST((handgrad::product_engine() == handgrad::ProductEngine::own));
   const std::size_t m = 150, n = 210, k = 333;
@@ -159,7 +160,7 @@ BOOST_AUTO_TEST_CASE(blas_agrees) {
   BOOST_TEST(worst < 1e-12);
 }
 
-// dW = δᵀx of 20,000,000 rows of 0.1: what 20,000,000 additions one after the other would lose, blocks and tree keep.
+// dW = δᵀx of 20,000,000 rows of 0.1: blocks and the tree keep what sequential addition would lose.
 BOOST_AUTO_TEST_CASE(long_columns_keep_their_digits) {
   const std::size_t rows = 20'000'000;
   const std::vector<float> delta(rows, 0.1f), x(rows, 0.7f);

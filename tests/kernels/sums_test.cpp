@@ -1,4 +1,4 @@
-// The CPU's sums against the definition in kernels/cpu/simd.hpp, computed by a plain loop: every bit.
+// The CPU's sums, to the bit, against a plain loop of the definition in kernels/cpu/simd.hpp.
 #include <cmath>
 #include <random>
 #include <vector>

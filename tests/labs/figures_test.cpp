@@ -1,4 +1,4 @@
-// The rules by which a figure agrees with a notebook, and the file that says so.
+// The rules by which a figure agrees with a notebook, and the file that records it.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>

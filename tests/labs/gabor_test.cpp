@@ -1,4 +1,4 @@
-// The gabor lab's layer, written with xtensor as a user writes one: its gradient is right wherever its tensors lie.
+// The gabor lab's layer, written with xtensor like a user's: its gradient is right on every device.
 #include "gabor/gabor.hpp"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,4 @@
-// Work that a second thread does meanwhile: the results are those of doing it in order, on any number of threads.
+// Work done meanwhile by a second thread: the results equal those of doing it in order, on any number of threads.
 #include "common/later.hpp"
 
 #include <atomic>
@@ -112,6 +112,6 @@ BOOST_AUTO_TEST_CASE(what_nobody_asks_for_is_dropped_or_ended) {
     }
     go_on = true;
   }
-  BOOST_TEST(ended);  // whatever it refers to is there until its end
+  BOOST_TEST(ended);  // what it refers to outlives it
   BOOST_TEST(later([&] { return later_ones.load(); }).get() == 0);
 }

@@ -1,4 +1,4 @@
-// The data that the labs make have the form of the real files.
+// The labs' synthetic data has the form of the real files.
 #include "common/made_data.hpp"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Every figure of the five notebooks is among those that the test labs/all has just written, and of the right kind:
-// none is lost, renamed, or quietly made one that need not agree.
+// Every figure of the five notebooks is among those just written by the test labs/all, and of the right kind: none is
+// lost, renamed, or quietly excused from agreeing.
 #include <boost/test/unit_test.hpp>
 #include <cctype>
 #include <fstream>
@@ -13,7 +13,7 @@ namespace {
 struct Ids {
   const char *lab, *kind, *ids;
 };
-// What follows from code and seed, what comes from an unseeded start, and pictures and timings.
+// Figures that follow from code and seed, those from an unseeded start, and pictures and timings.
 constexpr Ids specification[] = {
     {"logistic", "exact",
      "000.init.w 000.init.b 000.saturated.loss 000.saturated.dw 000.saturated.db "

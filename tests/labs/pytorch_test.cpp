@@ -1,5 +1,5 @@
-// What the labs compute where the notebooks print no number, against PyTorch running the notebooks' code. The labs'
-// figures are those that the test labs/all has just written.
+// Where the notebooks print no number, the labs' figures, just written by the test labs/all, against PyTorch running
+// the notebooks' code.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <fstream>

@@ -1,4 +1,4 @@
-// Stepping through: what is shown is what the trace holds, one can go back, and a screen is 80×24.
+// Stepping: what is shown is what the trace holds, one can go back, and a screen is 80×24.
 #include "common/stepper.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -20,7 +20,7 @@ std::string without_colour(const std::string& line) {
   return std::regex_replace(line, escape, "");
 }
 
-std::size_t columns(const std::string& line) {  // characters that take a column
+std::size_t columns(const std::string& line) {  // characters that occupy a column
   std::size_t count = 0;
   for (std::size_t i = 0; i < line.size(); ++i)
     count += (line[i] & 0xC0) != 0x80 && !(line[i] == '\xCC' && line[i + 1] == '\x82');
@@ -33,7 +33,7 @@ std::string joined(const std::vector<std::string>& lines) {
   return all;
 }
 
-/// The largest gradient of a parameter in the step that is shown; NaN if one is.
+/// The largest parameter gradient in the step shown; NaN if one is.
 double stepper_gradient(const Stepper& stepper) {
   double largest = 0;
   for (std::size_t i = 0; i < stepper.trace().assignments.size(); ++i)

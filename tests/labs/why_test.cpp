@@ -1,4 +1,4 @@
-// Every assignment of the library's layers, losses and optimizers has a sentence that says why.
+// Every assignment of the library's layers, losses and optimizers has a sentence of explanation.
 #include "common/why.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -42,7 +42,7 @@ template <class O, class Options>
 void check_optimizer(Options options) {
   Sequential<double> net{Linear<double>(3, 2), Tanh<double>()};
   O optimizer(net.parameters(), options);
-  for (int step = 0; step < 2; ++step) {  // the second knows what the first has left
+  for (int step = 0; step < 2; ++step) {  // the second follows from the first's state
     trace::Recorder recorder;
     const Tensor<double> y = net.forward(randn<double>({5, 3})).clone();
     net.backward(y);

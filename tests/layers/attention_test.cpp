@@ -1,5 +1,5 @@
-// MultiheadAttention and TransformerEncoderLayer: against PyTorch (reference/attention.json) and against differences;
-// the form that keeps the probabilities against the one that computes them anew; masks, dropout, modes, threads.
+// MultiheadAttention and TransformerEncoderLayer: against PyTorch (reference/attention.json) and differences; the
+// version that stores the probabilities against the one that recomputes them; masks, dropout, modes, threads.
 #include "handgrad/layers/multihead_attention.hpp"
 
 #include <cmath>
@@ -63,7 +63,7 @@ Tensor<T> random(const Shape& shape, Device device) {
   return randn<T>(shape).to(device);
 }
 
-/// 1 behind the first `lengths` positions of each sequence.
+/// 1 after the first `lengths` positions of each sequence.
 template <class T>
 Tensor<T> padding(std::size_t length, const std::vector<std::size_t>& lengths) {
   Tensor<T> mask = zeros<T>({lengths.size(), length});
@@ -94,7 +94,7 @@ HANDGRAD_TEST_EVERYWHERE(attention_agrees_with_torch_in_both_forms) {
 
 HANDGRAD_TEST_EVERYWHERE(encoder_layers_agree_with_torch) {
   using T = typename Place::T;
-  const double tolerance = std::is_same_v<T, double> ? 1e-12 : 5e-5;  // through some ten layers
+  const double tolerance = std::is_same_v<T, double> ? 1e-12 : 5e-5;  // through about ten layers
   for (const Reference reference : Reference::file("attention")["encoders"]) {
     const Reference args = reference["args"];
     BOOST_TEST_CONTEXT(args.where()) {
@@ -174,7 +174,7 @@ struct Run {
   std::vector<double> y, dx, dW, db;
 };
 
-/// A forward and a backward of an attention of 130 positions, which is more than two tiles.
+/// A forward and a backward of attention over 130 positions, more than two tiles.
 template <class T>
 Run long_run(MultiheadAttentionOptions options, const std::vector<std::size_t>& lengths, Device device) {
   manual_seed(11);
@@ -228,7 +228,7 @@ HANDGRAD_TEST_EVERYWHERE(kept_or_computed_anew_the_probabilities_are_the_same) {
         }
 }
 
-// Scores beyond e^x: the largest is taken off before.
+// Scores whose exponential overflows: the largest is subtracted first.
 BOOST_AUTO_TEST_CASE(large_scores) {
   for (const std::size_t keep_up_to : {std::size_t{512}, std::size_t{0}}) {
     manual_seed(12);
@@ -276,7 +276,7 @@ HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(attention_gradients) {
       layer.to(device);
       if (!c.lengths.empty()) layer.key_padding_mask(padding<double>(c.shape[options.batch_first ? 1 : 0], c.lengths));
       BOOST_TEST_CONTEXT(c.shape.str() << " in " << c.heads << " heads, keep_up_to " << keep_up_to) {
-        if (c.features == 4 && c.shape[0] == 1) {  // of one key alone P = 1: queries and keys have no gradient
+        if (c.features == 4 && c.shape[0] == 1) {  // with one key P = 1: queries and keys have no gradient
           const auto report = check_gradients(layer, random<double>(c.shape, device));
           BOOST_TEST((report.verdict() != Verdict::Fail), report);
         } else {
@@ -439,7 +439,7 @@ BOOST_AUTO_TEST_CASE(what_a_recording_shows) {
   }
 }
 
-// Of one head of one sequence every assignment, from the queries to dx.
+// Records every assignment of one head of one sequence, from the queries to dx.
 BOOST_AUTO_TEST_CASE(one_head_is_recorded_in_full) {
   manual_seed(19);
   for (const bool causal : {false, true}) {

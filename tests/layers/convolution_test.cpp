@@ -1,6 +1,6 @@
-// Convolutions beyond PyTorch's values (reference_test.cpp): held against their definition on a grid of strides,
-// padding, dilation and groups, in which hardly a size divides another; linear maps by their adjoint identity; the same
-// bits on any number of threads; what is refused, drawn and printed.
+// Convolutions beyond PyTorch's values (reference_test.cpp): against their definition on a grid of strides, padding,
+// dilation and groups, where sizes hardly ever divide each other; the adjoint identity; the same bits on any number of
+// threads; errors, initialisation, printing.
 #include "handgrad/layers/convolution.hpp"
 
 #include <cmath>
@@ -40,7 +40,7 @@ struct Case {
   }
 };
 
-/// y, dW, db and dx, term by term as the definition has them.
+/// y, dW, db and dx, term by term from the definition.
 struct Expected {
   std::vector<double> y, dW, db, dx;
 
@@ -90,7 +90,7 @@ void agrees_with_definition(const Case& c, Device device, double tolerance) {
   check_close(layer.bias.grad().to_vector(), expected.db, tolerance, where + " db");
 }
 
-/// Long sums are rounded more often than the few terms of the grid.
+/// Long sums round more often than the few terms of the grid.
 template <class Place>
 double tolerance_of(std::size_t terms) {
   return Place::tolerance * std::max(1.0, std::sqrt(double(terms)) / 4);
@@ -126,8 +126,8 @@ HANDGRAD_TEST_EVERYWHERE(agrees_with_the_definition_on_a_grid) {
   BOOST_TEST(checked > 100u);
 }
 
-// Sizes at which the kernels take another way: several vectors and registers full of filters, more than 256 terms,
-// chains of more than one block, pieces of a plane, planes copied or not.
+// Sizes at which the kernels take other paths: several vectors and registers full of filters, more than 256 terms,
+// chains of more than one block, parts of a plane, planes copied or not.
 HANDGRAD_TEST_EVERYWHERE(agrees_with_the_definition_at_larger_sizes) {
   using T = typename Place::T;
   manual_seed(2);
@@ -142,7 +142,7 @@ HANDGRAD_TEST_EVERYWHERE(agrees_with_the_definition_at_larger_sizes) {
   }
 }
 
-// ⟨A·x, z⟩ = ⟨x, Aᵀ·z⟩ for the forward A without bias and the backward Aᵀ; and ConvTranspose2d's forward is Aᵀ itself.
+// ⟨A·x, z⟩ = ⟨x, Aᵀ·z⟩ for the forward A without bias and the backward Aᵀ; ConvTranspose2d's forward is Aᵀ itself.
 HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(backward_is_the_adjoint) {
   manual_seed(4);
   for (const std::size_t stride : {1u, 2u, 3u})
@@ -233,7 +233,7 @@ BOOST_AUTO_TEST_CASE(infinity_stays_where_it_is_seen) {
   conv.weight.value().fill(1);
   conv.bias.value().fill(0);
   Tensor<float> x = zeros<float>({1, 1, 5, 7});
-  x.data()[2 * 7 + 6] = INFINITY;  // at the end of a row: the next one must not see it
+  x.data()[2 * 7 + 6] = INFINITY;  // at the end of a row: must not affect the next
   const std::vector<float> y = conv.forward(x).to_vector();
   for (std::size_t i = 0; i < 5; ++i)
     for (std::size_t j = 0; j < 7; ++j) {

@@ -1,5 +1,5 @@
-// Embedding and PositionalEncoding: against PyTorch (reference/attention.json), what they refuse, and that a step which
-// goes over few rows only comes to what one over all would.
+// Embedding and PositionalEncoding: against PyTorch (reference/attention.json), errors, and steps that update only few
+// rows but equal those that update all.
 #include "handgrad/layers/embedding.hpp"
 
 #include <limits>
@@ -64,7 +64,7 @@ HANDGRAD_TEST_EVERYWHERE(embeddings_agree_with_torch) {
         layer.zero_grad();
         check_close(layer.forward(x), reference["y"].tensor<double>(), Place::tolerance, "y");
         BOOST_TEST(!layer.backward(dy).defined());
-        if (step == 2) layer.backward(dy);  // with nobody looking in between
+        if (step == 2) layer.backward(dy);  // without reading the gradient in between
         check_close(layer.weight.grad().to_vector(), times(step == 2 ? 2 : 1), Place::tolerance, "dE");
         layer.backward(dy);
         check_close(layer.weight.grad().to_vector(), times(step == 2 ? 3 : 2), Place::tolerance, "dE, once more");
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(gradients_with_respect_to_the_table) {
     const Tensor<double> x = reference["x"].tensor<double>();
     if (reference["args"].is_null("padding_idx")) {
       HANDGRAD_CHECK_GRADIENTS(layer, x);
-    } else {  // the padding's row has a derivative, but by agreement no gradient: it is not used here
+    } else {  // by convention the padding row gets no gradient; it is not used here
       Tensor<double> others = x.clone();
       const double padding = reference["args"]["padding_idx"].number(),
                    rows = reference["args"]["num_embeddings"].number();
@@ -140,7 +140,7 @@ HANDGRAD_TEST_EVERYWHERE(what_the_constructor_draws_is_torchs) {
 
 namespace {
 
-/// A table with a Linear behind it, trained; `look` is called between backward and step.
+/// A table and a Linear, trained; `look` is called between backward and step.
 template <class Opt, class Options, class Look>
 std::vector<NamedTensor<float>> trained(Options options, bool padded, Look look) {
   manual_seed(3);
@@ -152,7 +152,7 @@ std::vector<NamedTensor<float>> trained(Options options, bool padded, Look look)
   for (int step = 0; step < 6; ++step) {
     const Tensor<float> x = randint(0, step == 3 ? 2 : 101, {13}), y = randn({13, 3});
     optimizer.zero_grad();
-    for (int micro = 0; micro <= step % 2; ++micro) {  // some steps of two backwards
+    for (int micro = 0; micro <= step % 2; ++micro) {  // some steps have two backwards
       loss.forward(net.forward(x), y);
       net.backward(loss.backward());
     }
@@ -164,7 +164,7 @@ std::vector<NamedTensor<float>> trained(Options options, bool padded, Look look)
 
 }  // namespace
 
-// Looked at, a gradient is dense from then on: filled with zeros and gone over as a whole. Nothing else may change.
+// Once read, a gradient is dense: filled with zeros and updated as a whole. Nothing else may change.
 BOOST_AUTO_TEST_CASE(a_step_over_few_rows_is_a_step_over_all) {
   const auto nothing = [](Sequential<float>&) {};
   const auto at_all = [](Sequential<float>& net) { net.parameters()[0].grad(); };
@@ -178,7 +178,7 @@ BOOST_AUTO_TEST_CASE(a_step_over_few_rows_is_a_step_over_all) {
   same(trained<Adam<float>>(AdamOptions{.lr = 0.1}, false, nothing),
        trained<Adam<float>>(AdamOptions{.lr = 0.1}, false, at_all));
 
-  // Whoever writes to the gradient is heard: by a handle of long ago, or one taken now.
+  // Writing to the gradient is noticed, through an old handle or a new one.
   Embedding layer(7, 2);
   SGD<float> sgd(layer.parameters(), {.lr = 1});
   const auto step = [&](auto change) {
@@ -204,7 +204,7 @@ BOOST_AUTO_TEST_CASE(a_step_over_few_rows_is_a_step_over_all) {
                       Tensor<float>{{0, 0}, {0.5, 0.5}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}, 0, 1e-5));
 }
 
-// Used in two places, once as rows and once as a whole: the gradients add.
+// Used twice, by rows and as a whole: the gradients add.
 BOOST_AUTO_TEST_CASE(a_table_that_is_a_weight_too) {
   const Tensor<double> table{{1, 2, 3}, {5, 7, 11}};
   auto rows = Embedding<double>::from_pretrained(table, false);

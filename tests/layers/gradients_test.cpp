@@ -1,5 +1,5 @@
 // Every layer's backward against differences of its forward, in double, on the shapes of reference/layers.json (one
-// row, odd, not square, vectors, rank 3); and networks with their loss.
+// row, odd, not square, vectors, rank 3); and networks with their losses.
 #include <boost/test/unit_test.hpp>
 #include <string>
 
@@ -24,7 +24,7 @@ using handgrad::test::Reference;
 
 namespace {
 
-/// Saturated on purpose: differences see nothing there. They are for the comparison with PyTorch.
+/// Saturated on purpose, for the comparison with PyTorch: differences see nothing there.
 bool extreme(const Tensor<double>& x) {
   for (double v : x.to_vector())
     if (std::abs(v) > 30) return true;

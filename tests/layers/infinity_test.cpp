@@ -1,4 +1,4 @@
-// At ±∞ every activation and loss takes its limit, where there is one, and NaN stays NaN.
+// At ±∞ every activation and loss takes its limit, if there is one, and NaN stays NaN.
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -59,7 +59,7 @@ std::vector<Limits<T>> limits() {
 
 HANDGRAD_TEST_EVERYWHERE(activations_take_their_limits) {
   using T = typename Place::T;
-  // Beside the infinities, the greatest numbers, whose squares overflow; enough elements for whole SIMD batches.
+  // Besides infinities, the largest numbers, whose squares overflow; enough elements for whole SIMD batches.
   const double most = static_cast<double>(std::numeric_limits<T>::max()) / 4;
   std::vector<T> z;
   for (int i = 0; i < 9; ++i)
@@ -73,12 +73,12 @@ HANDGRAD_TEST_EVERYWHERE(activations_take_their_limits) {
     std::vector<double> expected_values, expected_slopes;
     for (int i = 0; i < 9; ++i) {
       expected_values.insert(expected_values.end(), {y[0], y[1], not_a_number});
-      expected_slopes.insert(expected_slopes.end(), {slope[0], slope[1], slopes[2]});  // f′(NaN): as it may
+      expected_slopes.insert(expected_slopes.end(), {slope[0], slope[1], slopes[2]});  // f′(NaN) may be anything
     }
     check_close(values, expected_values, 0, name);
     for (std::size_t i = 0; i < slopes.size(); ++i)
       if (i % 3 != 2) BOOST_TEST(double(slopes[i]) == expected_slopes[i], name << "′ at " << z[i]);
-    // Finite numbers give finite ones.
+    // Finite inputs give finite outputs.
     for (const T v : f->forward(far).to_vector()) BOOST_TEST(std::isfinite(v), name << " far out");
     for (const T v : f->backward(two).to_vector()) BOOST_TEST(std::isfinite(v), name << "′ far out");
   }
@@ -120,7 +120,7 @@ HANDGRAD_TEST_EVERYWHERE(losses_take_their_limits) {
         "KLDivLoss");
 }
 
-// log(1 + e⁻⁵⁰) is no difference of two large numbers.
+// log(1 + e⁻⁵⁰) must not be computed as a difference of two large numbers.
 HANDGRAD_TEST_EVERYWHERE(a_right_logit_far_out_costs_what_it_costs) {
   using T = typename Place::T;
   const Tensor<T> z = Tensor<T>{-50, 50, -20, 20}.to(Place::device()), t = Tensor<T>{0, 1, 0, 1}.to(Place::device());

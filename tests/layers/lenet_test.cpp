@@ -1,5 +1,5 @@
-// A convolutional network that PyTorch saved predicts the same here; and trained from the same seed, it makes the same
-// run (reference/subject_lenet.py).
+// A convolutional network saved by PyTorch predicts the same here and, trained from the same seed, makes the same run
+// (reference/subject_lenet.py).
 #include "handgrad/handgrad.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"

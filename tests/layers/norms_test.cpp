@@ -1,5 +1,5 @@
-// BatchNorm1d, LayerNorm and Dropout beyond the reference values: gradients against differences, what they refuse, and
-// what they remember. (Their values are held against PyTorch's in reference_test.cpp.)
+// BatchNorm1d, LayerNorm and Dropout beyond the reference values (reference_test.cpp): gradients against differences,
+// errors, and state.
 #include "handgrad/check/testing.hpp"
 
 #include <cmath>
@@ -27,7 +27,7 @@ Tensor<double> shifted(const Shape& shape, std::uint64_t seed) {
   return normal_(x, 1.5, 2, generator);
 }
 
-/// Weights that are not 1 and 0, which would hide a wrong gradient.
+/// Weights other than 1 and 0, which would hide a wrong gradient.
 template <class L>
 void randomise(L& layer) {
   Generator generator(7);
@@ -41,7 +41,7 @@ BOOST_AUTO_TEST_CASE(batch_norm_gradients_in_both_modes) {
     for (const bool affine : {true, false}) {
       BatchNorm1d<double> layer(shape[1], {.affine = affine});
       randomise(layer);
-      layer.forward(shifted(shape, 2));  // running statistics that are not 0 and 1
+      layer.forward(shifted(shape, 2));  // running statistics other than 0 and 1
       BOOST_TEST_CONTEXT(shape.str() << (affine ? " affine" : "")) {
         layer.train();
         HANDGRAD_CHECK_GRADIENTS(layer, shifted(shape, 3));
@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(dropout_gradients_in_both_modes) {
 
 BOOST_AUTO_TEST_CASE(a_network_of_all_of_them) {
   manual_seed(1);
-  // No bias before a BatchNorm, which takes any constant away: its gradient is zero.
+  // No bias before BatchNorm, which removes any constant: its gradient is zero.
   Sequential net{Linear<double>(3, 7, false), BatchNorm1d<double>(7), Tanh<double>(), Dropout<double>(0.2),
                  Linear<double>(7, 5),        LayerNorm<double>(5),   SiLU<double>(), Linear<double>(5, 2)};
   HANDGRAD_CHECK_GRADIENTS(net, shifted({5, 3}, 9), {.tolerance = 1e-6});
@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(backward_belongs_to_the_mode_of_the_last_forward) {
   BOOST_TEST((norm.backward(x) == dx));
 }
 
-// In float a counter of floats would stay at 2²⁴.
+// A float counter would stop at 2²⁴.
 HANDGRAD_TEST_EVERYWHERE(batches_are_counted_beyond_what_float_holds) {
   using T = typename Place::T;
   const double many = 16777215;
@@ -194,7 +194,7 @@ HANDGRAD_TEST_EVERYWHERE(dropout2d_drops_channels_and_follows_its_state) {
   BOOST_TEST((dropout.forward(x) == x));
 }
 
-// A channel far from 0 whose spread is small beside its mean keeps its digits.
+// A channel whose spread is small beside its mean keeps its digits.
 HANDGRAD_TEST_EVERYWHERE(channels_far_from_zero_keep_their_digits) {
   using T = typename Place::T;
   const double far = std::is_same_v<T, float> ? 1e4 : 1e12;
@@ -238,7 +238,7 @@ HANDGRAD_TEST_EVERYWHERE(dropout_keeps_its_share_and_its_mean) {
     const std::size_t n = 100000;
     const Tensor<T> x = full<T>({n}, T(2)).to(Place::device());
     const std::vector<T> y = layer.forward(x).to_vector(), dx = layer.backward(x).to_vector();
-    BOOST_TEST((y == dx));  // the mask of the forward
+    BOOST_TEST((y == dx));  // the forward's mask
     std::size_t dropped = 0;
     for (const T v : y) {
       BOOST_TEST_REQUIRE((v == T(0) || std::abs(v - 2 / (1 - p)) < 1e-5));
@@ -270,7 +270,7 @@ HANDGRAD_TEST_EVERYWHERE(dropout_masks_are_the_same_everywhere) {
   for (const double v : expected) text += v == 0 ? '0' : '1';
   const std::string once = bits(first);
   BOOST_TEST(once == text);
-  BOOST_TEST(bits(second) != once);  // each layer has a stream of its own
+  BOOST_TEST(bits(second) != once);  // each layer has its own stream
   const auto state = first.state();
   BOOST_TEST(state.step == 1u);
   const std::string twice = bits(first);

@@ -1,4 +1,4 @@
-// The counter-based generator against the known answers that its authors publish with Random123.
+// The counter-based generator against the known answers published with Random123 by its authors.
 #include <boost/test/unit_test.hpp>
 
 #include "kernels/formulas/random.hpp"

@@ -1,5 +1,5 @@
-// Pooling beyond PyTorch's values (reference_test.cpp): which of several equal elements gets the gradient, windows that
-// overlap, NaN and infinities, the adjoint identity, what is refused.
+// Pooling beyond PyTorch's values (reference_test.cpp): which of several equal elements gets the gradient, overlapping
+// windows, NaN and infinities, the adjoint identity, errors.
 #include "handgrad/layers/pooling.hpp"
 
 #include <cmath>
@@ -41,7 +41,7 @@ HANDGRAD_TEST_EVERYWHERE(gradients_of_overlapping_windows_add) {
 HANDGRAD_TEST_EVERYWHERE(extremes) {
   using T = typename Place::T;
   const T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
-  for (const std::size_t padding : {0u, 1u}) {  // both ways through the kernel
+  for (const std::size_t padding : {0u, 1u}) {  // both paths of the kernel
     MaxPool2d<T> pool(2, {.padding = padding});
     Tensor<T> x({1, 1, 4, 4}, {-inf, -inf, 1, nan, -inf, -inf, 2, inf, nan, 3, -1, -2, 4, nan, -3, -4});
     const std::vector<T> y = pool.forward(x.to(Place::device())).to_vector();

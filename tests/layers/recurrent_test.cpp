@@ -1,5 +1,5 @@
-// RNN, LSTM and GRU against PyTorch (values, states, all gradients), against differences, and what a sequence has of
-// its own: pieces, the last step alone, states.
+// RNN, LSTM and GRU against PyTorch (values, states, all gradients) and differences; and what is special to sequences:
+// pieces, the last step alone, states.
 #include "handgrad/layers/recurrent.hpp"
 
 #include <cmath>
@@ -149,7 +149,7 @@ HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(backwards_are_the_derivatives_of_forwards) {
           randn<double>(o.batch_first ? Shape{c.batch, c.steps, c.in} : Shape{c.steps, c.batch, c.in})
               .to(Place::device());
       BOOST_TEST_CONTEXT(name << ", layers " << o.num_layers << ", directions " << layer->num_directions()) {
-        // From zeros, one step says nothing of W_hh.
+        // From zeros, one step does not depend on W_hh.
         BOOST_TEST((check_gradients(*layer, x).verdict() == (c.steps > 1 ? Verdict::Pass : Verdict::Inconclusive)));
         const Shape shape{o.num_layers * layer->num_directions(), c.batch, c.hidden};
         RecurrentState<double> state{randn<double>(shape).to(Place::device()), {}};
@@ -159,7 +159,7 @@ HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(backwards_are_the_derivatives_of_forwards) {
         BOOST_TEST(report.passed(), report);
         BOOST_TEST((report["h0"].verdict == Verdict::Pass));
         if (state.c.defined()) BOOST_TEST((report["c0"].verdict == Verdict::Pass));
-        BOOST_TEST(!layer->side_outputs()[0].gradient->defined());  // put back
+        BOOST_TEST(!layer->side_outputs()[0].gradient->defined());  // restored
       }
     }
 }
@@ -204,7 +204,7 @@ HANDGRAD_TEST_EVERYWHERE(pieces_that_carry_their_state_are_the_whole) {
     BOOST_TEST((second == y.rows(4, 7)));
     BOOST_TEST((layer->final_state().h == h));
 
-    // The backward ends where the piece begins: as if its first state were given and constant.
+    // The backward stops at the start of the piece, as if its initial state were a given constant.
     const Tensor<T> dy = randn<T>(second.shape()).to(Place::device());
     layer->zero_grad();
     const Tensor<T> dx = layer->backward(dy).clone();
@@ -245,7 +245,7 @@ HANDGRAD_TEST_EVERYWHERE(the_last_step_alone) {
       const std::size_t width = both ? 10 : 5;
       const Tensor<T> y = all->forward(x).cpu().clone(), end = one->forward(x).cpu().clone();
       BOOST_TEST_REQUIRE((end.shape() == Shape{2, width}));
-      // δ at the last step; of the reverse pass that is the first one.
+      // δ at the last step; for the reverse direction that is the first.
       Tensor<T> delta = randn<T>({2, width}), dy = zeros<T>({2, 4, width});
       for (std::size_t n = 0; n < 2; ++n)
         for (std::size_t j = 0; j < width; ++j) {
@@ -262,7 +262,7 @@ HANDGRAD_TEST_EVERYWHERE(the_last_step_alone) {
     }
 }
 
-// Products with W packed once have the bits of the library's products: h = max(x·Vᵀ + h₀·Wᵀ, 0), h₀·Wᵀ by matmul.
+// Products with a prepacked W have the bits of the library's products: h = max(x·Vᵀ + h₀·Wᵀ, 0), h₀·Wᵀ by matmul.
 BOOST_AUTO_TEST_CASE(bits_are_the_products_whatever_the_threads) {
   for (const auto& [batch, hidden] : std::vector<std::pair<std::size_t, std::size_t>>{
            {1, 1}, {1, 37}, {2, 3}, {13, 32}, {31, 33}, {32, 128}, {5, 257}, {64, 300}, {3, 4100}}) {

@@ -1,5 +1,5 @@
-// Every layer against PyTorch: values, gradients, buffers, for the shapes and extreme inputs of reference/layers.json;
-// and the contract of accumulation, on the same numbers.
+// Every layer against PyTorch: values, gradients and buffers, for the shapes and extreme inputs of
+// reference/layers.json; and the contract of accumulation on the same numbers.
 #include <cmath>
 #include <limits>
 #include <string>
@@ -25,8 +25,8 @@ namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-/// Writes NaN over a buffer of the layer's, so that an element that is not written again shows. The handle is gone
-/// afterwards: the layer goes on using that buffer.
+/// Fills a layer's buffer with NaN, so that an element not rewritten shows. Drops the handle, so that the layer keeps
+/// the buffer.
 template <class T>
 void poison(const Tensor<T>& buffer) {
   Tensor<T> handle = buffer;
@@ -67,7 +67,7 @@ void check_step(Layer<T>& layer, const Reference& step, Device device, double to
   check_close(layer.backward(dy), dx, tolerance, where + " dx again");
   check_gradients_are(layer, step["grads"], 3, 3 * tolerance, where);
 
-  // After zero_grad() the first write overwrites whatever is there, and a buffer of before is written in full.
+  // After zero_grad() the first write overwrites everything, including reused buffers.
   for (auto& [name, parameter] : layer.named_parameters()) poison(parameter.grad());
   layer.zero_grad();
   if (layer.named_buffers().empty()) {
@@ -115,7 +115,7 @@ HANDGRAD_TEST_EVERYWHERE(nan_never_passes_unseen) {
   for (const Reference& reference : layer_cases()) {
     if (reference["layer"].text().starts_with("Dropout")) continue;  // p = 1 leaves nothing of x
     const Reference args = reference["args"];
-    if (args.contains("padding") || args.contains("stride")) continue;  // an output may see nothing of x
+    if (args.contains("padding") || args.contains("stride")) continue;  // an output may not depend on x
     const auto layer = make_layer<T>(reference, Place::device());
     Tensor<T> x = reference["steps"][0]["x"].tensor<T>().to(Place::device());
     x.fill(static_cast<T>(not_a_number));
@@ -123,7 +123,7 @@ HANDGRAD_TEST_EVERYWHERE(nan_never_passes_unseen) {
   }
 }
 
-// Of more or fewer dimensions than PyTorch's values above: the same numbers in another shape.
+// In more or fewer dimensions than PyTorch's values above: the same numbers in another shape.
 HANDGRAD_TEST_EVERYWHERE(a_tensor_of_any_rank_is_rows) {
   using T = typename Place::T;
   Generator generator(5);

@@ -1,5 +1,5 @@
-// What rounding must not take away: a mean, or a logit, that is large beside what matters; sums over many rows; and a
-// class target that changes behind a loss's back.
+// What rounding must not destroy: a mean or logit large beside what matters, sums over many rows; and a class target
+// that changes unnoticed by the loss.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -34,13 +34,13 @@ std::vector<double> in_double(const std::vector<T>& x) {
 
 }  // namespace
 
-// The first is what torch gives in double for these very floats: −1.3415, −1.3415 and −1.3313.
+// The first expected values are torch's in double for these very floats: −1.3415, −1.3415 and −1.3313.
 HANDGRAD_TEST_EVERYWHERE(norms_of_numbers_far_from_zero) {
   using T = typename Place::T;
   for (const double offset : {0.0, 100.0, 1000.0, 10000.0, -10000.0, 300000.0}) {
     const double step = offset == 300000 ? 0.03125 : 1e-3;
     const std::vector<T> numbers = ramp<T>(offset, step, 16);
-    std::vector<T> upstream;  // not linear in x: dx would be nothing but rounding
+    std::vector<T> upstream;  // not linear in x, or dx would be pure rounding
     for (int i = 0; i < 16; ++i) upstream.push_back(static_cast<T>(std::cos(3 * i)));
     const std::string where = "offset " + std::to_string(offset);
     const auto agree = [&](auto& layer, auto& exact, const Shape& shape) {
@@ -105,7 +105,7 @@ HANDGRAD_TEST_EVERYWHERE(sums_over_many_rows_keep_their_digits) {
   }
 }
 
-// log Σ and the maximum are kept apart, and what is small beside 1 stays.
+// log Σ and the maximum are kept apart, so that what is small beside 1 survives.
 HANDGRAD_TEST_EVERYWHERE(cross_entropy_of_large_logits) {
   using T = typename Place::T;
   const auto check = [](std::vector<T> logits, int c, double loss, std::vector<double> gradient, double relative) {
@@ -154,7 +154,7 @@ HANDGRAD_TEST_EVERYWHERE(softmax_takes_its_limits) {
       "CrossEntropyLoss′");
 }
 
-// On the CPU backward() throws; a GPU says it when the gradient is brought to the host.
+// On the CPU backward() throws; on a GPU the error appears when the gradient is brought to the host.
 HANDGRAD_TEST_EVERYWHERE(a_class_that_changed_between_forward_and_backward_is_an_error) {
   using T = typename Place::T;
   const Tensor<T> z = Tensor<T>{{1, 2, 3}, {3, 2, 1}}.to(Place::device());
@@ -166,13 +166,13 @@ HANDGRAD_TEST_EVERYWHERE(a_class_that_changed_between_forward_and_backward_is_an
       loss->forward(z, y).item();
       y.copy_from(Tensor<T>{0, T(wrong)});
       check_throws<ValueError>([&] { loss->backward().to_vector(); }, {"target 1", "a class from 0 to 2"});
-      y.copy_from(Tensor<T>{0, 2});  // and then it is over
+      y.copy_from(Tensor<T>{0, 2});  // and then the error is gone
       loss->forward(z, y);
       loss->backward().to_vector();
     }
 }
 
-// p − 1 of a p that float rounds to 1, or nearly.
+// p − 1 for a p that float rounds to 1, or nearly.
 HANDGRAD_TEST_EVERYWHERE(the_gradient_of_a_class_that_is_almost_sure) {
   using T = typename Place::T;
   const Tensor<T> classes = Tensor<T>{1, 0, 2, 1}.to(Place::device()),

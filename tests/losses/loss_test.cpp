@@ -1,4 +1,4 @@
-// Losses: their gradients against differences, what they refuse, and the L2 penalty.
+// Losses: gradients against differences, errors, and the L2 penalty.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
@@ -25,7 +25,7 @@ namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-/// Probabilities at the very end, where differences would leave [0, 1], logits that saturate, and the kink of L1Loss.
+/// Probabilities at 0 or 1, where differences would leave [0, 1], saturated logits, and L1Loss's kink.
 bool extreme(const Reference& reference) {
   const bool probabilities = reference["loss"].text() == "BCELoss";
   for (double v : reference["x"]["data"].numbers())
@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(targets_and_probabilities_out_of_range_are_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(nan_among_the_targets_never_passes_unseen) {
-  // What does not refuse it shows it: the loss is NaN, whatever the reduction.
+  // A loss that does not reject the value is NaN, whatever the reduction.
   for (const Reduction reduction : {Reduction::Mean, Reduction::Sum}) {
     MSELoss<double> mse(reduction);
     L1Loss<double> l1(reduction);
@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(after_a_forward_that_failed_there_is_nothing_to_go_back_thr
   check_throws<ShapeError>([&] { loss.forward(z, Tensor<double>{1, 2}); }, {"(2,)"});
   check_throws<StateError>([&] { loss.backward(); }, {"forward"});
 
-  Tensor<double> y{1};  // a target that becomes no class before the backward is no index either
+  Tensor<double> y{1};  // a target that is no class by the time of the backward is no index either
   loss.forward(z, y);
   y.fill(1e6);
   check_throws<ValueError>([&] { loss.backward(); }, {"CrossEntropyLoss", "target 0"});
@@ -163,7 +163,7 @@ BOOST_AUTO_TEST_CASE(after_a_forward_that_failed_there_is_nothing_to_go_back_thr
 
 BOOST_AUTO_TEST_CASE(what_a_temporary_computes_outlives_it) {
   const auto& value = MSELoss<double>().forward(Tensor<double>{3}, Tensor<double>{1});
-  const Tensor<double> other = full<double>({}, 5);  // into the memory that would be free
+  const Tensor<double> other = full<double>({}, 5);  // would reuse the memory if it were free
   BOOST_TEST(value.item() == 4);
 }
 
@@ -176,7 +176,7 @@ BOOST_AUTO_TEST_CASE(rows_that_are_ignored_have_no_part) {
   BOOST_TEST((gradient.rows(0, 2) == of_two.backward()));
   BOOST_TEST((gradient.rows(2, 3) == Tensor<double>{{0, 0, 0}}));
   check_throws<ValueError>([&] { loss.forward(z, Tensor<double>{2, 0, -100}); }, {"target 2", "class from 0 to 2"});
-  // None is left: 0/0, as in PyTorch, and no gradient.
+  // No row is left: 0/0, as in PyTorch, and no gradient.
   BOOST_TEST(std::isnan(loss.forward(z, Tensor<double>{-1, -1, -1}).item()));
   BOOST_TEST((loss.backward() == zeros<double>({3, 3})));
   NLLLoss<double> sum({.reduction = Reduction::Sum});
@@ -219,7 +219,7 @@ BOOST_AUTO_TEST_CASE(the_notebooks_clamp_holds_probabilities_and_stops_their_gra
     HANDGRAD_CHECK_GRADIENTS(wide, (Tensor<double>{{0.02, 0.3}, {0.5, 0.8}, {0.95, 0.2}}),
                              (Tensor<double>{{1, 0}, {0.3, 1}, {0, 1}}));
   }
-  // In floats 1 − 1e-12 is 1, and log(1 − p̂) would be −∞ again.
+  // In float 1 − 1e-12 is 1, and log(1 − p̂) would be −∞ again.
   for (const double wrong : {-1.0, 0.5, 1e-12, not_a_number})
     check_throws<ValueError>([&] { BCELoss<float>({.clamp = wrong}); }, {"BCELoss", "clamp"});
   BCELoss<float> least({.clamp = 6e-8});

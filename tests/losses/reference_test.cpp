@@ -33,11 +33,11 @@ HANDGRAD_TEST_EVERYWHERE(losses_agree_with_torch) {
     check_close(backward(), dx, Place::tolerance, where + " gradient");
     for (const Tensor<T>* buffer : {&loss->forward(x, target), &backward()}) {
       Tensor<T> handle = *buffer;
-      handle.fill(std::numeric_limits<T>::quiet_NaN());  // an element that is not written again shows
+      handle.fill(std::numeric_limits<T>::quiet_NaN());  // an element not rewritten shows
     }
     check_close(backward(), dx, Place::tolerance, where + " gradient again");
     check_close(loss->forward(x, target), value, Place::tolerance, where + " value again");
-    if (!none) {  // an upstream gradient scales
+    if (!none) {  // the upstream gradient scales
       const Tensor<T> upstream = full<T>({}, T(-2), device);
       Tensor<double> scaled = dx.clone();
       for (double* g = scaled.data(); g != scaled.data() + scaled.numel(); ++g) *g *= -2;
@@ -46,7 +46,7 @@ HANDGRAD_TEST_EVERYWHERE(losses_agree_with_torch) {
   }
 }
 
-// torch has no loss on probabilities with class weights: −Σ wⱼyⱼ·log softmax(z)ⱼ two ways.
+// torch has no loss on probabilities with class weights: −Σ wⱼyⱼ·log softmax(z)ⱼ, computed in two ways.
 HANDGRAD_TEST_EVERYWHERE(categorical_cross_entropy_of_softmax_is_cross_entropy) {
   using T = typename Place::T;
   Generator generator(7);

@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(classification_agrees_with_scikit_learn) {
     check_averages(truth, predicted, Average::Weighted, expected["weighted"]);
     if (expected.contains("binary")) check_averages(truth, predicted, Average::Binary, expected["binary"]);
 
-    // Where no example is right, scikit-learn counts in floats and prints the support as "2.0".
+    // If no example is right, scikit-learn counts in floats and prints the support as "2.0".
     if (expected["name"].text() == "all_wrong") continue;
     BOOST_TEST(classification_report(truth, predicted) == expected["report"].text());
     std::vector<std::string> names;
@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(the_optimal_threshold_is_the_best_of_all) {
     BOOST_TEST(std::abs(f1_at(best.threshold) - best.f1) < tolerance, expected.where());
     for (const double score : scores) BOOST_TEST(f1_at(score) <= best.f1 + tolerance);
   }
-  // Two thresholds are as good: the lower one. And a curve without any true positive does not divide by 0.
+  // Of two equally good thresholds the lower; and a curve without true positives does not divide by 0.
   BOOST_TEST(optimal_threshold({{0.5, 0.5, 1}, {1, 1, 0}, {0.1, 0.2}}).index == 0u);
   BOOST_TEST(optimal_threshold({{0, 1}, {0, 0}, {0.3}}).f1 == 0);
   check_throws<ValueError>([] { optimal_threshold({}); }, {"precision_recall_curve"});
@@ -112,7 +112,7 @@ BOOST_AUTO_TEST_CASE(regression_agrees_with_scikit_learn) {
     if (truth.size() > 1) {
       check_close(std::vector{r2_score(truth, predicted)}, std::vector{expected["r2"].number()}, tolerance,
                   expected.where());
-    } else {  // NaN with a warning there
+    } else {  // NaN with a warning in scikit-learn
       check_throws<ValueError>([&] { r2_score(truth, predicted); }, {"r2_score", "2 examples"});
     }
   }

@@ -1,4 +1,4 @@
-// Writes each network of networks.hpp as NAME.onnx into a folder, with an input and its output, NAME.x.npy and
+// Writes each network of networks.hpp as NAME.onnx into a folder, with an input and its output as NAME.x.npy and
 // NAME.y.npy, for runtime.py.
 #include <filesystem>
 #include <iostream>

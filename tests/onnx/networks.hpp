@@ -1,5 +1,5 @@
 #pragma once
-// Networks of all layers that ONNX files hold, with an example of their input.
+// Networks of all layers that ONNX files support, with example inputs.
 #include <memory>
 #include <string>
 #include <vector>
@@ -96,7 +96,7 @@ std::vector<OnnxNetwork<T>> onnx_networks() {
                     LSTM<T>(3, 4, {.output = Steps::Last})},
       randn<T>({6, 2, 3}), 1);
   for (auto& [name, net, x, batch_dimension] : all) {
-    for (auto& [parameter_name, parameter] : net.named_parameters()) {  // biases of norms and attention begin as 0
+    for (auto& [parameter_name, parameter] : net.named_parameters()) {  // biases of norms and attention are 0 at first
       const Tensor<T> noise = randn<T>(parameter.shape());
       parameter.value().xt() += T(0.1) * noise.xt();
     }

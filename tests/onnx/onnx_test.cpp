@@ -1,5 +1,5 @@
-// ONNX files: what is written is read as the same network; PyTorch's files; what is no such network is refused in
-// words. That other runtimes compute the same is runtime.py's.
+// ONNX files: what is written reads back as the same network; PyTorch's files; clear errors for anything else.
+// runtime.py compares with other runtimes.
 #include "handgrad/onnx/onnx.hpp"
 
 #include <filesystem>
@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_written_is_read, T, Types) {
       back.eval();
       const Tensor<T> y = net.forward(x);
       check_close(back.forward(x), y, std::is_same_v<T, float> ? 1e-6 : 1e-12, "y");
-      BOOST_TEST(back.parameter_count() >= net.parameter_count());  // a norm without weights comes back with ones
+      BOOST_TEST(back.parameter_count() >= net.parameter_count());  // a norm without weights reads back with ones
       // to train further: the same gradients
       const Tensor<T> dy = randn<T>(y.shape());
       net.zero_grad();
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_named) {
   check_throws<ParseError>([&] { read_onnx(file.path); }, {"node '1' (Add)", "itself"});
   changed([](auto& graph) { graph.add_output()->set_name("1"); });
   check_throws<ParseError>([&] { read_onnx(file.path); }, {"2 outputs"});
-  // Whatever byte is lost or changed: an error of ours, or a network.
+  // Whatever byte is lost or changed: one of our errors, or a network.
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     for (const std::string& hurt : {bytes.substr(0, i), [&] {
                                       std::string other = bytes;

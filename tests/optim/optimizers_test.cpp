@@ -1,4 +1,4 @@
-// Optimizers and clipping against PyTorch's trajectories, and what an optimizer remembers.
+// Optimizers and clipping against PyTorch's trajectories, and an optimizer's state.
 #include <cmath>
 #include <string>
 
@@ -89,7 +89,7 @@ HANDGRAD_TEST_EVERYWHERE(muon_is_torchs_with_its_iteration_in_full) {
   }
 }
 
-// Singular values far apart become alike: what Muon is for.
+// Singular values far apart become similar: the point of Muon.
 BOOST_AUTO_TEST_CASE(muon_steps_are_nearly_orthogonal) {
   Parameter<double> w(zeros<double>({2, 3}));
   Muon<double> muon({w}, {.lr = 1, .weight_decay = 0, .momentum = 0, .ns_steps = 10});
@@ -268,7 +268,7 @@ BOOST_AUTO_TEST_CASE(a_state_that_does_not_fit_is_refused_and_nothing_changes) {
   BOOST_TEST((sgd.state_dict().tensors[0].second == before.tensors[0].second));
 }
 
-// With a constant gradient v − a² goes to 0, and its rounding below.
+// With a constant gradient v − a² tends to 0, and rounding may take it below.
 HANDGRAD_TEST_EVERYWHERE(centered_rmsprop_stays_finite) {
   using T = typename Place::T;
   for (const double momentum : {0.0, 0.9})
@@ -322,7 +322,7 @@ HANDGRAD_TEST_EVERYWHERE(clipping_many_gradients_together) {
   }
   const Tensor<T> norm = clip_grad_norm_<T>(parameters, 1, 2);
   check_close(norm.to_vector(), std::vector<double>{std::sqrt(squares)}, Place::tolerance, "norm");
-  const double factor = 1 / (std::sqrt(squares) + 1e-6);  // torch's
+  const double factor = 1 / (std::sqrt(squares) + 1e-6);  // as in torch
   for (const std::size_t i : {0, 1, 179, 180, 250, 359, 360, 499})
     for (const T g : parameters[i].grad().to_vector())
       BOOST_TEST(std::abs(g - factor * (static_cast<double>(i % 13) - 6)) < Place::tolerance, "gradient " << i);

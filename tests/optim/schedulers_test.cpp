@@ -65,7 +65,7 @@ BOOST_AUTO_TEST_CASE(rates_are_torchs_and_a_resumed_schedule_goes_on) {
       check_close(rates, s["rates"][e].numbers(), 1e-13, s.where() + " epoch " + std::to_string(e));
       ++checked;
       if (e == metrics.size()) break;
-      if (e == 7) {  // as after an interruption: made anew, then loaded
+      if (e == 7) {  // as after an interruption: recreated, then loaded
         const auto state = scheduler->state_dict();
         const auto rates_now = sgd.state_dict();
         sgd = optimizer_with(s["lr"].numbers());
@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(one_cycle_is_torchs_in_rates_and_momenta) {
   BOOST_TEST(checked > 100u);
 }
 
-// On one optimizer, one after the other or in sequence. Halfway everything is made anew and loaded.
+// On one optimizer, one after the other or in sequence. Halfway everything is recreated and loaded.
 BOOST_AUTO_TEST_CASE(chained_schedules_are_torchs) {
   const Reference file = Reference::file("optim");
   const std::vector<double> metrics = file["metrics"].numbers();
@@ -163,7 +163,7 @@ BOOST_AUTO_TEST_CASE(chained_schedules_are_torchs) {
   }
 }
 
-// As torch 2.15 has it: the warm-up does not take back what the plateau has reduced.
+// As in torch 2.15: the warm-up does not undo the plateau's reduction.
 BOOST_AUTO_TEST_CASE(a_warm_up_and_a_plateau_on_a_metric_that_stays) {
   SGD<double> sgd = optimizer_with({0.1});
   LinearLR warm_up(sgd, {.start_factor = 0.5, .total_iters = 2});
@@ -204,7 +204,7 @@ BOOST_AUTO_TEST_CASE(a_sequence_may_end_in_a_plateau) {
   check_throws<ValueError>([&] { schedule.step(); }, {"metric"});
 }
 
-/// A schedule of a user's own: nothing but a function of the epoch.
+/// A user's schedule: just a function of the epoch.
 struct Halving : EpochScheduler {
   explicit Halving(LearningRates& rates) : EpochScheduler(rates) { start(); }
   double rate(double initial, std::int64_t epoch) const override { return initial / std::pow(2, epoch + 1); }
@@ -248,7 +248,7 @@ BOOST_AUTO_TEST_CASE(warm_up_then_cosine) {
   BOOST_TEST(rates[14] == 0.01, boost::test_tools::tolerance(1e-12));
 }
 
-// What 0.1 kept of a SequentialLR: its epoch, and one list of initial rates.
+// What 0.1 stored for a SequentialLR: its epoch, and one list of initial rates.
 BOOST_AUTO_TEST_CASE(a_sequence_saved_by_0_1_goes_on) {
   for (const std::int64_t saved : {1, 4, 6, 9, 12}) {
     SGD<double> sgd = optimizer_with({0.1, 0.4}), resumed = optimizer_with({0.1, 0.4});
@@ -270,7 +270,7 @@ BOOST_AUTO_TEST_CASE(a_sequence_saved_by_0_1_goes_on) {
   }
 }
 
-// Each schedule counts from its own milestone and starts from the rates before all of them.
+// Each schedule counts from its own milestone and uses the rates from before all of them.
 BOOST_AUTO_TEST_CASE(three_schedules_in_sequence) {
   SGD<double> sgd = optimizer_with({1, 8});
   SequentialLR schedule(

@@ -1,4 +1,4 @@
-# Installs handgrad where needed, then configures, builds and runs outside/ against it in an empty folder.
+# Installs handgrad if needed, then configures, builds and runs outside/ against it in an empty folder.
 cmake_minimum_required(VERSION 3.22)
 
 function(run)

@@ -1,4 +1,4 @@
-# Every symbol that the shared LIBRARY shows is handgrad's, in a namespace that installed headers declare.
+# Every symbol exported by the shared LIBRARY is handgrad's, in a namespace that installed headers declare.
 cmake_minimum_required(VERSION 3.22)
 execute_process(COMMAND ${NM} -D --defined-only ${LIBRARY} OUTPUT_VARIABLE lines RESULT_VARIABLE status)
 if(NOT status EQUAL 0)

@@ -19,7 +19,7 @@ class Chromium:
         self._read, write_theirs = os.pipe()
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                  "--remote-debugging-pipe", f"--user-data-dir={self.profile}", f"--window-size={width},{height}"]
-        # The protocol's pipe is file 3 and 4 of the browser.
+        # The protocol's pipes are file descriptors 3 and 4 of the browser.
         self._process = subprocess.Popen(
             ["sh", "-c", f'exec "$@" 3<&{read_theirs} 4>&{write_theirs}', "sh", program, *flags, "about:blank"],
             pass_fds=(read_theirs, write_theirs), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

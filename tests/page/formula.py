@@ -143,7 +143,7 @@ def says(text, shown, digits=6):
     return abs(value - shown) <= 2 * error
 
 
-if __name__ == "__main__":  # what must hold of this file itself
+if __name__ == "__main__":  # self-test of this file
     assert Formula("0.5·(−1.2) + (3 more: 0.1)·2").value() == 0.5 * -1.2 + 0.2
     assert Formula("−2² + (−3)²").value() == 5 and Formula("2 − 3 − 4").value() == -5
     assert Formula("if(1 > 2, 3, −4)·[2 ≥ 2]").value() == -4 and Formula("max(1, −2)/(1 + exp(0))").value() == 0.5

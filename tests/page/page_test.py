@@ -39,7 +39,7 @@ COLLECT = """(frame => {
   });
   return shown;
 })(%d)"""
-PAUSE = "new Promise(done => setTimeout(done, 500))"  # until the address has followed, or been followed
+PAUSE = "new Promise(done => setTimeout(done, 500))"  # until the address has followed
 PICTURE = "JSON.stringify([...document.querySelectorAll('#picture svg *')].map(e => [...e.attributes].map(a => a.value)))"
 
 
@@ -70,7 +70,7 @@ class Failures:
 
 
 def browser_why(shown, assignment):
-    return len(shown["why"]) > 20 or assignment["label"] == "Gabor()"  # a layer of the reader's own
+    return len(shown["why"]) > 20 or assignment["label"] == "Gabor()"  # a user's own layer
 
 
 def check_frame(browser, frames, frame, fails):
@@ -96,7 +96,7 @@ def check_frame(browser, frames, frame, fails):
             fails.check(e["read"] > 0, f"{where}: no element that was read is marked")
             fails.check(formula.says(e["expression"], number(e["value"])), f"{where}: {e['spoken']}")
             fails.check(e["expression"] in e["spoken"] and e["spoken"].endswith(e["value"]), f"{where}: {e['spoken']}")
-            if "e" not in re.sub("[a-z]{2,}", "", e["spoken"]):  # KaTeX writes powers of ten in another way
+            if "e" not in re.sub("[a-z]{2,}", "", e["spoken"]):  # KaTeX writes powers of ten differently
                 digits = lambda text: sorted(re.sub(r"[^0-9]", "", re.split("[=←]", text, maxsplit=1)[1]))
                 fails.check(digits(e["set"].replace("2more", "2 more")) == digits(e["spoken"]) or "²" in e["spoken"],
                             f"{where}: KaTeX shows {e['set']}, not {e['spoken']}")
@@ -106,7 +106,7 @@ def check_moves(browser, frames, fails):
     look = ("['formula', 'tensors', 'drawing', 'picture'].map(id => document.getElementById(id).innerHTML).join()"
             " + document.querySelector('nav').innerHTML + JSON.stringify(Page.state)")
     steps = len(frames[0]["trace"]["assignments"])
-    for at in [*range(steps - 1), steps - 1]:  # the last leads to the next batch, which the page computes
+    for at in [*range(steps - 1), steps - 1]:  # the last leads to the next batch, computed by the page
         browser.js(f"Page.go({{frame: 0, at: {at}}}), document.activeElement.blur()")
         before = browser.js(look)
         browser.key("ArrowRight")
@@ -144,7 +144,7 @@ def near(a, b):
 
 def check_worksheet(browser, frames, fails):
     all_data = "Page.frames[%d].trace.values.map(v => v.data.map(String))"
-    for frame in sorted({0, len(frames) // 2, len(frames) - 1}):  # nobody changed anything: the library's numbers
+    for frame in sorted({0, len(frames) // 2, len(frames) - 1}):  # unchanged: the library's numbers
         computed = browser.js(f"Worksheet.recomputed(Page.frames[{frame}].trace).map(v => v.map(String))")
         for value, numbers in zip(frames[frame]["trace"]["values"], computed, strict=True):
             good = all(near(decoded(x), float(y.replace("Infinity", "inf"))) for x, y in zip(value["data"], numbers, strict=True))
@@ -172,7 +172,7 @@ def check_worksheet(browser, frames, fails):
     back = browser.js(f"Page.frames[{frame}].trace.values.every(v => v.data.every((x, i) => Object.is(x, v.cpp[i])) && v.by !== 'page')")
     fails.check(back, "reset brings the library's numbers back")
 
-    # By keys alone: the first given cell of the first assignment.
+    # By keys only: the first given cell of the first assignment.
     browser.js("Page.go({frame: 0, at: 0}), document.activeElement.blur()")
     look = browser.js("document.querySelector('#tensors').textContent")
     browser.js("document.querySelector('td.given[tabindex=\"0\"]').focus()")
@@ -192,7 +192,7 @@ def check_worksheet(browser, frames, fails):
     browser.js("document.getElementById('reset').click()")
     fails.check(browser.js("document.querySelector('#tensors').textContent") == look, "reset")
 
-    # The numeric check: the quotient is Python's, and near the backward's number; at h = 1e-12 there is rounding.
+    # The numeric check: the quotient is Python's and close to the backward's number; at h = 1e-12 it shows rounding.
     trace = frames[0]["trace"]
     for at, a in enumerate(trace["assignments"]):
         if not a["gradient"]:
@@ -257,7 +257,7 @@ def check_predict(browser, frames, fails):
     fails.check(browser.js(hidden) == "visible", "asked no more")
 
 
-# What is cut or lies over something else: boxes of the page, and texts of one picture.
+# What is cut off or overlaps: boxes of the page, and texts within a picture.
 LAYOUT = """(() => {
   const said = [], wide = document.documentElement.clientWidth;
   const box = e => e.getBoundingClientRect(), shown = e => box(e).width > 0 && box(e).height > 0 && !e.closest(".hidden");

@@ -28,7 +28,7 @@ class Step:
     def compute(self, changes=None):
         data = [[NUMBERS.get(x, x) for x in v["data"]] for v in self.values]
         for (value, flat), x in (changes or {}).items():
-            for other in self.given():  # one tensor may have been read more than once: η of each update
+            for other in self.given():  # one tensor may be read more than once: η of each update
                 if self.values[other]["name"] == self.values[value]["name"] and self.values[other]["data"] == self.values[value]["data"]:
                     data[other][flat] = x
         for a in self.assignments:

@@ -8,7 +8,7 @@ import platform
 import numpy as np
 
 HERE = pathlib.Path(__file__).parent
-LIMIT = 400_000  # bytes; a larger file is too big to be read by a person and slow to parse in every test
+LIMIT = 400_000  # bytes; larger files are hard to read and slow to parse
 
 
 def plain(value):

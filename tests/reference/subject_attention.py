@@ -45,7 +45,7 @@ def embeddings():
                                           (7, 17, 0, (23,)), (3, 2, None, ())):
         layer = nn.Embedding(rows, columns, padding_idx=padding).double()
         with torch.no_grad():
-            layer.weight.copy_(short(rows, columns))  # the padding's row, too: it need not stay zero
+            layer.weight.copy_(short(rows, columns))  # including the padding row, which need not stay zero
         x = torch.tensor(RS.randint(0, rows, shape))
         layer.zero_grad()
         y = layer(x)
@@ -79,7 +79,7 @@ def padding_mask(n, t, lengths):
 
 
 def attentions():
-    # T, N (0: one sequence alone), E, H, batch_first, bias, causal, lengths of the sequences (what follows is padding)
+    # T, N (0: a single sequence), E, H, batch_first, bias, causal, lengths of the sequences (the rest is padding)
     for t, n, e, h, batch_first, bias, causal, lengths in (
         (1, 1, 4, 1, False, True, False, None), (1, 2, 4, 2, True, True, True, None), (5, 3, 6, 2, False, True, False, None),
         (7, 2, 9, 3, True, True, False, None), (4, 2, 6, 6, False, False, False, None), (5, 0, 6, 2, False, True, False, None),

@@ -33,7 +33,7 @@ def made(module, xs, **kwargs):
 
 
 def conv2d():
-    # channels, filters, kernel, options, batch, H, W: sizes that are prime or leave a remainder, H ≠ W
+    # channels, filters, kernel, options, batch, H, W: prime sizes or ones that leave a remainder, H ≠ W
     for c, o, k, options, shape in (
         (1, 1, 1, {}, (1, 1, 1)), (2, 3, 1, {}, (2, 5, 7)), (3, 2, 1, dict(stride=2), (1, 5, 7)),
         (1, 2, 3, {}, (2, 5, 7)), (2, 3, 3, dict(padding=1), (2, 5, 7)), (2, 1, 3, dict(padding=3), (1, 3, 2)),

@@ -8,7 +8,7 @@ from common import tensor, write
 
 RS = np.random.RandomState(20)
 SHAPES = [(1, 3), (5, 3), (7, 11), (4, 1), (2, 3, 5)]
-# one row: zero, saturation, overflow of exp in double and in float, the edges of thresholds
+# one row: zero, saturation, overflow of exp in double and in float, threshold edges
 EXTREME = [[0.0, 40.0, -40.0, 1000.0, -1000.0, 1e-8, -1e-8, 20.0, 20.001, 89.0, -89.0, 0.5, -0.5, 5.5, -5.5, 3.0]]
 
 

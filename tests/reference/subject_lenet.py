@@ -41,7 +41,7 @@ def run(epochs=4):
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(6)
     model = net()
-    # Which of ten stripes is bright: something that can be learnt.
+    # The class is the brightest of ten stripes, which can be learnt.
     x, y = torch.rand(96, 1, 28, 28), torch.randint(0, 10, (96,))
     for image, k in zip(x, y):
         image[0, 2 * k + 3: 2 * k + 6] += 1

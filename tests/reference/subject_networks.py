@@ -40,8 +40,8 @@ def projection(seed, x):
     return (x.detach().reshape(-1) * values(seed, x.numel())).sum().item()
 
 
-# ---- What a network may be made of: each takes a random generator and a shape, and gives a description and the shape
-# after it, or None where it does not fit.
+# ---- The parts of a network: each takes a random generator and a shape, and returns a description and the resulting
+# shape, or None if it does not fit.
 
 def leaf(layer, **args):
     return {"layer": layer, "args": args}
@@ -246,6 +246,6 @@ def generate():
     while len(cases) < COUNT:
         made = case(rs, 1000 * (len(cases) + 1))
         numbers = [made["y"], made["dx"], *made["grads"]]
-        if np.isfinite(numbers).all() and max(map(abs, numbers)) < 1e3:  # a steep one says nothing about floats
+        if np.isfinite(numbers).all() and max(map(abs, numbers)) < 1e3:  # a steep network says nothing about floats
             cases.append(made)
     write("networks", [torch], cases=cases)

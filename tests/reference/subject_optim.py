@@ -15,7 +15,7 @@ def short(*shape):
 
 
 WEIGHT, BIAS = short(2, 3), short(3)
-# gradients that change their size and sign, and are zero once
+# gradients that change size and sign, and are zero once
 SCALES = [1.0, 1.0, -0.5, 100.0, 0.01, 0.0, 1.0, -1.0]
 GRADIENTS = [(torch.round(short(2, 3) * s, decimals=5), torch.round(short(3) * s, decimals=5)) for s in SCALES]
 
@@ -240,7 +240,7 @@ def chains():
 
 
 def generate():
-    torch.set_default_dtype(torch.float64)  # or NAdam keeps the product of its momenta in floats
+    torch.set_default_dtype(torch.float64)  # else NAdam keeps the product of its momenta in floats
     write("optim", [torch], weight=tensor(WEIGHT), bias=tensor(BIAS),
           gradients=[{"weight": dw.flatten().tolist(), "bias": db.flatten().tolist()} for dw, db in GRADIENTS],
           optimizers=list(optimizers()) + list(later_optimizers()), clipping=list(clipping()), metrics=METRICS,

@@ -22,7 +22,7 @@ def make(name, i, h, options):
     return getattr(nn, name)(i, h, **options).double()
 
 
-# T, N, in, H, options. N = 0: one sequence without a batch.
+# T, N, in, H, options. N = 0: a single sequence without a batch dimension.
 CASES = [
     (3, 2, 3, 5, {}),
     (1, 2, 3, 2, {}),

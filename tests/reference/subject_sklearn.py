@@ -72,7 +72,7 @@ def splits():
         add(37, 9, seed, labels(37, 20))
         add(37, 0.25, seed, (np.arange(37) % 5 % 3))  # three classes, 15/15/7
         add(100, 0.2, seed, np.repeat([7, -2, 3], [10, 59, 31]))  # labels that do not count from 0, in blocks
-        add(24, 0.5, seed, np.arange(24) % 4)  # ties between classes for the rows left over
+        add(24, 0.5, seed, np.arange(24) % 4)  # ties between classes for the remaining rows
         add(26, 0.5, seed, np.arange(26) % 4)
         add(25, 7, seed, np.arange(25) % 6)
     return cases

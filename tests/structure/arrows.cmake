@@ -1,4 +1,4 @@
-# cmake -D SOURCE=DIR -P arrows.cmake: fails, naming the line, where a file includes what lies above it.
+# cmake -D SOURCE=DIR -P arrows.cmake: fails, naming the line, if a file includes something above it.
 cmake_minimum_required(VERSION 3.22)
 
 set(wrong "")

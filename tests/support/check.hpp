@@ -1,5 +1,5 @@
 #pragma once
-// Checks that report one line about the worst element, and the place in the reference that it disagrees with.
+// Checks that report the worst element in one line, with its place in the reference.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -18,7 +18,7 @@ inline double distance(double a, double b) {
   return std::isnan(d) ? INFINITY : d;
 }
 
-/// One error, naming the worst element, when some distance exceeds the tolerance.
+/// A single error, naming the worst element, if any distance exceeds the tolerance.
 template <class A, class B>
 void check_close(const std::vector<A>& actual, const std::vector<B>& expected, double tolerance,
                  const std::string& what) {
@@ -45,7 +45,7 @@ void check_close(const Tensor<T>& actual, const Tensor<R>& expected, double tole
   check_close(actual.to_vector(), expected.to_vector(), tolerance, what);
 }
 
-/// `call` throws exactly an `Error`, and its message contains each of the texts.
+/// `call` must throw exactly an `Error` whose message contains each of the texts.
 template <class Error, class F>
 void check_throws(F&& call, std::initializer_list<const char*> texts) {
   try {

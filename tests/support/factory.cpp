@@ -36,7 +36,7 @@ Size2d size_2d(const Reference& args, const char* key, std::size_t otherwise) {
   return {sizes.at(0), sizes.at(1)};
 }
 
-/// Convolutions and pooling; null for any other.
+/// Convolutions and pooling; null for anything else.
 template <class T>
 std::shared_ptr<Layer<T>> windowed_layer(const std::string& name, const Reference& args) {
   const auto size = [&](const char* key, double otherwise) {
@@ -160,7 +160,7 @@ Reduction reduction(const std::string& name) {
   return name == "mean" ? Reduction::Mean : name == "sum" ? Reduction::Sum : Reduction::None;
 }
 
-/// Whichever of these the options have.
+/// Sets those fields that the options have.
 template <class Options>
 void read(const Reference& from, Options& o) {
   if constexpr (requires { o.betas; })

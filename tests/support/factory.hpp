@@ -12,10 +12,10 @@
 
 namespace handgrad::test {
 
-/// The cases of all layers: of layers.json and of the files of groups of layers.
+/// The cases of all layers: those of layers.json and of the files for groups of layers.
 std::vector<Reference> layer_cases();
 
-/// The layer of {"layer": NAME, "args": {…}, "parameters": {…}}, on `device`; without parameters, as it begins.
+/// The layer of {"layer": NAME, "args": {…}, "parameters": {…}}, on `device`; without parameters, as initialised.
 template <class T>
 std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device);
 
@@ -23,8 +23,8 @@ std::shared_ptr<Layer<T>> make_layer(const Reference& description, Device device
 template <class T>
 std::unique_ptr<Loss<T>> make_loss(const Reference& description, Device device);
 
-/// The optimizer of {"optimizer": NAME, "options": {…}} over all parameters; with "bias_options", which come on top,
-/// the last of two parameters is a group of its own.
+/// The optimizer of {"optimizer": NAME, "options": {…}} over all parameters; with additional "bias_options", the last
+/// of two parameters forms its own group.
 template <class T>
 std::unique_ptr<Optimizer<T>> make_optimizer(const Reference& description, std::vector<Parameter<T>> parameters);
 

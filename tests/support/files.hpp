@@ -12,7 +12,7 @@
 
 namespace handgrad::test {
 
-/// A folder that goes when the test does.
+/// A folder that is removed at the end of the test.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -30,7 +30,7 @@ class TemporaryFolder {
   std::string operator/(const std::string& name) const { return (path_ / name).string(); }
   /// Writes a file and returns its path.
   std::string file(const std::string& name, std::string_view content) const {
-    std::filesystem::remove(path_ / name);  // ext4 flushes a file that replaces another's content: thousands of times
+    std::filesystem::remove(path_ / name);  // replacing a file's content makes ext4 flush it, thousands of times here
     std::ofstream(path_ / name, std::ios::binary) << content;
     return *this / name;
   }
@@ -39,8 +39,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// Every beginning of a file that is not the whole of it must give a ParseError that names the file, and never anything
-/// else; so must one byte more.
+/// Every proper prefix of a file, and the file with one byte more, must give a ParseError that names the file.
 template <class Read>
 void check_truncations(const TemporaryFolder& folder, const std::string& content, Read read) {
   const auto refused = [&](const std::string& damaged, const std::string& what) {
@@ -60,7 +59,7 @@ void check_truncations(const TemporaryFolder& folder, const std::string& content
   refused(content + '\0', "a byte too many");
 }
 
-/// Whatever single byte is changed to whatever value, `read` returns or throws an Error of ours, and nothing else.
+/// Whatever single byte changes to whatever value, `read` returns or throws one of our Errors.
 template <class Read>
 void check_damage(const TemporaryFolder& folder, const std::string& content, Read read) {
   for (std::size_t at = 0; at < content.size(); ++at) {

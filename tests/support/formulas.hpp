@@ -1,5 +1,5 @@
 #pragma once
-// What a trace shows against what it says: each formula with numbers put in must evaluate to the number beside it.
+// Checks what a trace shows: each formula with numbers put in must evaluate to the number beside it.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <string>
@@ -15,7 +15,7 @@ inline void leaves(trace::Expression& e, std::vector<double*>& found) {
   for (auto& argument : e.arguments) leaves(argument, found);
 }
 
-/// The value of an expression without symbols, and how far it moves when each number in it moves by `relative`.
+/// The value of an expression without symbols, and its change when each number in it moves by `relative`.
 struct Bounded {
   double value, error;
 };
@@ -34,14 +34,14 @@ inline Bounded bounded(trace::Expression e, double relative) {
   return result;
 }
 
-/// `slack`: the rounding of numbers around 1, for what is a difference of such: p − y.
+/// `slack`: the rounding of numbers around 1, for differences of such: p − y.
 inline bool agrees(const Bounded& formula, double shown, double slack) {
   if (std::isnan(shown) || std::isnan(formula.value)) return std::isnan(shown) && std::isnan(formula.value);
   return formula.value == shown || std::abs(formula.value - shown) <= 2 * formula.error + slack;
 }
 
-/// The elements of all assignments whose formula, evaluated, is not the number in the trace: from the numbers in full,
-/// and from the text with 6 digits, long sums shortened, that a learner sees. `checked` counts the elements looked at.
+/// The elements of all assignments whose formula does not evaluate to the number in the trace: from the full numbers,
+/// and from the text with 6 digits and shortened sums that a learner sees. `checked` counts the elements.
 inline std::vector<std::string> formulas_that_lie(const trace::Trace& trace, std::size_t& checked) {
   std::vector<std::string> lies;
   for (std::size_t i = 0; i < trace.assignments.size(); ++i) {

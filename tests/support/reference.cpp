@@ -28,7 +28,7 @@ Reference Reference::file(const std::string& name) {
 }
 
 std::string Reference::path(const std::string& name) {
-  const char* elsewhere = std::getenv("HANDGRAD_TEST_REFERENCE");  // for a build that was carried to another machine
+  const char* elsewhere = std::getenv("HANDGRAD_TEST_REFERENCE");  // for a build copied to another machine
   return std::string(elsewhere ? elsewhere : HANDGRAD_TEST_REFERENCE_DIR) + "/" + name;
 }
 

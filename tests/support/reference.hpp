@@ -1,5 +1,5 @@
 #pragma once
-// Reading tests/reference/NAME.json: values that PyTorch, NumPy and scikit-learn computed.
+// Reads tests/reference/NAME.json: values computed by PyTorch, NumPy and scikit-learn.
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -9,12 +9,12 @@
 
 namespace handgrad::test {
 
-/// A place in a reference file: the whole, or what stands under some key or index of it. A handle; the files stay in
-/// memory, each read once. Whatever is asked for and not there throws std::runtime_error with the file and the place.
+/// A place in a reference file: the whole, or what stands under a key or index. A handle; files are read once and stay
+/// in memory. A missing key or index throws std::runtime_error naming the file and the place.
 class Reference {
  public:
   static Reference file(const std::string& name);
-  /// The path of a file that is no JSON, "lenet.safetensors".
+  /// The path of a file that is not JSON, "lenet.safetensors".
   static std::string path(const std::string& name);
 
   Reference operator[](const char* key) const;
@@ -25,17 +25,17 @@ class Reference {
   std::size_t size() const;
   std::vector<std::string> keys() const;
 
-  double number() const;  // also of "nan", "inf", "-inf"
+  double number() const;  // also for "nan", "inf", "-inf"
   double number(const char* key, double otherwise) const;
   bool flag(const char* key, bool otherwise) const;
   std::string text() const;
   std::vector<double> numbers() const;
   std::vector<std::size_t> indices() const;
-  /// Of {"shape": …, "data": …}, each element rounded to T.
+  /// The tensor of {"shape": …, "data": …}, each element rounded to T.
   template <class T>
   Tensor<T> tensor() const;
 
-  /// Where this is, with what it says, shortened: for messages.
+  /// The place and its content, shortened, for messages.
   std::string where() const;
 
   class Iterator {

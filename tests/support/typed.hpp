@@ -6,7 +6,7 @@
 //       Tensor<T> x = Tensor<T>{1, 2}.to(Place::device());
 //       …
 //
-// The CUDA instances are skipped, by name and with the reason, where there is no CUDA.
+// Where there is no CUDA, its instances are skipped by name, with the reason.
 #include <boost/mp11/list.hpp>
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
@@ -21,7 +21,7 @@ template <class Number, bool cuda>
 struct Where {
   using T = Number;
   static Device device() { return cuda ? Device::cuda() : Device::cpu(); }
-  /// What an agreement with a reference in double is good for.
+  /// How closely a result must agree with a reference in double.
   static constexpr double tolerance = std::is_same_v<Number, double> ? 1e-12 : 1e-5;
 };
 struct CPUFloat : Where<float, false> {};
@@ -32,8 +32,8 @@ using Everywhere = boost::mp11::mp_list<CPUFloat, CPUDouble, CUDAFloat, CUDADoub
 using EverywhereInDouble = boost::mp11::mp_list<CPUDouble, CUDADouble>;
 using OnCUDA = boost::mp11::mp_list<CUDAFloat, CUDADouble>;
 
-/// A precondition: CUDA is there, or the test does not need it. Where HANDGRAD_TEST_CUDA_NEEDED is set, nothing is
-/// skipped: what lacks a device fails.
+/// A precondition: CUDA is present, or the test does not need it. If HANDGRAD_TEST_CUDA_NEEDED is set, a test that
+/// lacks a device fails instead of being skipped.
 inline boost::test_tools::assertion_result device_present(boost::unit_test::test_unit_id id) {
   const std::string name = boost::unit_test::framework::get(id, boost::unit_test::TUT_ANY).p_name;
   boost::test_tools::assertion_result result(name.find("CUDA") == std::string::npos || cuda_available() ||
@@ -51,12 +51,12 @@ inline boost::test_tools::assertion_result device_present(boost::unit_test::test
   BOOST_TEST_DECORATOR(*boost::unit_test::precondition(handgrad::test::device_present)) \
   BOOST_AUTO_TEST_CASE_TEMPLATE(name, Place, handgrad::test::Everywhere)
 
-/// For what asks for double: gradient checks.
+/// For tests in double only: gradient checks.
 #define HANDGRAD_TEST_EVERYWHERE_IN_DOUBLE(name)                                        \
   BOOST_TEST_DECORATOR(*boost::unit_test::precondition(handgrad::test::device_present)) \
   BOOST_AUTO_TEST_CASE_TEMPLATE(name, Place, handgrad::test::EverywhereInDouble)
 
-/// For what only a GPU does, or what is compared with the CPU.
+/// For tests of a GPU alone, or against the CPU.
 #define HANDGRAD_TEST_CUDA(name)                                                        \
   BOOST_TEST_DECORATOR(*boost::unit_test::precondition(handgrad::test::device_present)) \
   BOOST_AUTO_TEST_CASE_TEMPLATE(name, Place, handgrad::test::OnCUDA)

@@ -1,5 +1,5 @@
 #pragma once
-// A Sequential run as it runs, fused where it may be, and the same layers called one by one.
+// Runs a Sequential, fused where possible, and the same layers one by one.
 #include <string>
 #include <vector>
 
@@ -8,7 +8,7 @@
 
 namespace handgrad::test {
 
-/// Whether a fused path on the CPU has to agree with the unfused one to the last bit, or to rounding.
+/// Whether a fused path on the CPU must agree with the unfused one to the last bit, or up to rounding.
 constexpr bool fused_bit_for_bit = true;
 
 /// y, dx and the gradients of all parameters, in that order.
@@ -22,7 +22,7 @@ Results<T> results(const Sequential<T>& net, const Tensor<T>& y, const Tensor<T>
   return all;
 }
 
-/// Of a Sequential whose dx is wanted: fused.
+/// Fused, for a Sequential whose dx is requested.
 template <class T>
 Results<T> together(Sequential<T>& net, const Tensor<T>& x, const Tensor<T>& dy) {
   const Tensor<T> y = net.forward(x);

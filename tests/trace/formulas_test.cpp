@@ -1,4 +1,4 @@
-// The derivation that each layer, loss and optimizer writes down, against the numbers that it computes.
+// The derivations written down by each layer, loss and optimizer against the numbers they compute.
 #include <limits>
 
 #include "handgrad/base/xtensor.hpp"
@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(layers_compute_what_their_derivations_say, T, Numb
     }
   }
   BOOST_TEST(checked > 1000u);
-  BOOST_TEST(described > 230u);  // convolutions are described in symbols
+  BOOST_TEST(described > 230u);  // convolutions have only symbols
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(losses_compute_what_their_derivations_say, T, Numbers) {

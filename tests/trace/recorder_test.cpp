@@ -1,5 +1,5 @@
-// What a recording holds: the phases in order, where each value came from, fresh and accumulated gradients, users' own
-// layers; and that a step is the same with it and without.
+// What a recording holds: phases in order, the origin of each value, fresh and accumulated gradients, users' layers;
+// and that recording does not change a step.
 #include "handgrad/trace/recorder.hpp"
 
 #include <nlohmann/json.hpp>
@@ -39,7 +39,7 @@ Trace recorded_step(XOR& model) {
   return recorder.stop();
 }
 
-/// "0 y", "1.1 dW": the assignments in short.
+/// "0 y", "1.1 dW": the assignments in brief.
 std::string names(const Trace& trace) {
   std::string all;
   for (const Assignment& a : trace.assignments) all += (all.empty() ? "" : ", ") + a.layer + " " + a.target;
@@ -85,7 +85,7 @@ BOOST_AUTO_TEST_CASE(each_value_knows_where_it_came_from) {
   BOOST_TEST(trace.uses(W0) == List{dW0}, boost::test_tools::per_element());
   BOOST_TEST(trace.used_by(y1) == (List{y2, dW2, dz1}), boost::test_tools::per_element());
 
-  const Trace next = recorded_step(model);  // begins with the weights that the step before left
+  const Trace next = recorded_step(model);  // begins with the previous step's weights
   const auto weight = [](const Trace& t, std::size_t i) { return t.symbols(i).at("W")->numbers; };
   BOOST_TEST(weight(next, find(next, Phase::Forward, "0", "y")) == trace.result(W0).numbers,
              boost::test_tools::per_element());
@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(a_penalty_is_part_of_the_step) {
              "0 y, 1.0 y, 1.1 y, loss p, loss s, loss ℓ, loss L, penalty s1, penalty s2, penalty P, loss dz, 1.1 dW, "
              "1.1 db, 1.1 dx, 1.0 dz, 0 dW, 0 db, 0 dW, 1.1 dW, 0 W, 0 b, 1.1 W, 1.1 b");
   check_formulas(trace);
-  const std::size_t added = 17;  // 0 dW of the penalty, upon 0 dW of the layer; read by the update of 0 W
+  const std::size_t added = 17;  // 0 dW of the penalty, added to 0 dW of the layer; read by the update of 0 W
   BOOST_TEST((trace.assignments[added].gradient == Assignment::Gradient::Accumulated));
   BOOST_TEST(trace.uses(added) == std::vector<std::size_t>{15}, boost::test_tools::per_element());
   BOOST_TEST(trace.uses(19) == std::vector<std::size_t>{added}, boost::test_tools::per_element());
@@ -177,7 +177,7 @@ BOOST_AUTO_TEST_CASE(recorders_nest_and_end) {
 
 namespace {
 
-struct Scale : Layer<float> {  // as a user writes it, with nothing said about its derivation
+struct Scale : Layer<float> {  // a user's layer, without a derivation
   Parameter<float> a = this->register_parameter("a", full<float>({1}, 3));
   void forward_into(const Tensor<float>& in, Tensor<float>& out) override { out.xt() = a.value().item() * in.xt(); }
   void backward_into(const Tensor<float>& in, const Tensor<float>&, const Tensor<float>& dy,

@@ -1,5 +1,5 @@
-// After the first step with a given batch size a training step allocates nothing: counted at operator new, through
-// which the library's own tensors pass too.
+// After the first step with a given batch size a training step allocates nothing, counted at operator new, through
+// which tensors pass too.
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
@@ -30,7 +30,7 @@ using namespace handgrad;
 
 namespace {
 
-/// Allocations of `steps` calls after two.
+/// Allocations in `steps` calls after two others.
 template <class F>
 long allocations_of(F&& step, int steps = 5) {
   step();

@@ -1,4 +1,4 @@
-// The same seed gives the same bits: run after run, and with one thread or two in the matrix products.
+// The same seed gives the same bits in every run, and with one or two threads in the matrix products.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +16,7 @@ using handgrad::test::check_throws;
 
 namespace {
 
-/// The losses of a run and all of its final state: the notebook's regularised network, and a wide one.
+/// The losses and the final state of a run: the notebook's regularised network, and a wide one.
 template <class T>
 std::vector<T> run(std::size_t hidden, std::uint64_t seed = 11) {
   manual_seed(seed);

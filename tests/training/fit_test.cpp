@@ -1,5 +1,5 @@
-// Training: the same seed gives PyTorch's run, the same bits at any number of threads, and after an interruption the
-// run goes on as if there had been none.
+// Training: the same seed gives PyTorch's run and the same bits at any number of threads; an interrupted run resumes
+// exactly.
 #include "handgrad/training/fit.hpp"
 
 #include <sys/wait.h>
@@ -46,7 +46,7 @@ TensorDataset<float> moons(std::size_t n, std::uint64_t seed) {
   return {x, y};
 }
 
-/// Everything random and everything with a memory.
+/// A training with everything random and everything with state.
 struct Training {
   Sequential<float> net;
   BCEWithLogitsLoss<float> loss;
@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_run_goes_on_bit_for_bit) {
       BOOST_TEST((before.run().end == History::End::Callback));
     }
     Training after(6, path);
-    default_generator().manual_seed(12345);  // as in a program that draws other numbers first
+    default_generator().manual_seed(12345);  // as in a program that has drawn other numbers
     const History resumed = after.run();
     BOOST_TEST((resumed.end == History::End::Finished));
     check_same(resumed, expected);
@@ -163,7 +163,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_0_1_is_resumed) {
   Training after(4, path);
   check_same(after.run(), expected);
   check_same_bits(after.net.state_dict(), whole.net.state_dict());
-  Training again(4, path);  // from what has been written anew
+  Training again(4, path);  // from the file as rewritten
   check_same(again.run(), expected);
 }
 
@@ -248,7 +248,7 @@ BOOST_AUTO_TEST_CASE(a_grace_period_and_a_least_improvement) {
   BOOST_TEST(stopping.best() == 1.6);
 }
 
-// As Keras and Lightning: an epoch that is better than all before it ends nothing.
+// As in Keras and Lightning: an epoch better than all before never stops the training.
 BOOST_AUTO_TEST_CASE(a_patience_of_0_is_one_of_1) {
   Sequential<double> net{Linear<double>(1, 1)};
   for (const int patience : {0, 1}) {
@@ -261,7 +261,7 @@ BOOST_AUTO_TEST_CASE(a_patience_of_0_is_one_of_1) {
 
 namespace {
 
-/// y = x + a, in a network whose numbers can be followed by hand.
+/// y = x + a, in a network that can be followed by hand.
 template <class T>
 struct Training1d {
   Sequential<T> net{Linear<T>(Tensor<T>{{T(0.5)}}, Tensor<T>{0}), Linear<T>(Tensor<T>{{1}}, Tensor<T>{0})};
@@ -401,7 +401,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_costs_the_same_after_many_epochs) {
   BOOST_TEST(std::size_t(size_after(300)) <= size_after(3) + 64);  // some digits
 }
 
-// Killed between the history and the checkpoint: the line of the epoch that is not in the checkpoint is written again.
+// Killed between writing the history and the checkpoint: the line of the unsaved epoch is written again.
 BOOST_AUTO_TEST_CASE(a_history_that_is_ahead_of_its_checkpoint_is_cut) {
   const TemporaryFolder folder;
   Training1d<float> whole, before, after;
@@ -433,7 +433,7 @@ BOOST_AUTO_TEST_CASE(what_a_killed_process_left_of_a_checkpoint_is_removed) {
   training.run({.checkpoint = folder / "run"});
   BOOST_TEST(!there(left));
   folder.file(left, "half");
-  training.run({.checkpoint = folder / "run"});  // it is done: it is only read
+  training.run({.checkpoint = folder / "run"});  // finished: only read
   BOOST_TEST(!there(left));
   BOOST_TEST((there(alive) && there(other) && there(own)));
 }
@@ -552,7 +552,7 @@ BOOST_AUTO_TEST_CASE(a_monitor_that_is_not_there_is_refused) {
   check_throws<ValueError>([&] { run.run(); }, {"best_weights", "auroc", "early_stopping"});
 }
 
-// With recorded steps, and batches that come from the CPU in each of the two ways.
+// With recorded steps, and batches brought from the CPU in both ways.
 HANDGRAD_TEST_CUDA(on_a_device_it_is_the_same_training) {
   using T = typename Place::T;
   const auto trained = [](Device device, std::optional<Device> batches) {

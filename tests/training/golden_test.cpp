@@ -1,6 +1,6 @@
-// Golden runs: the weights at the end of a training have one hash, whatever the instruction set, the number of threads,
-// the compiler, debug or release, fused or layer by layer under a recorder. ctest runs this once for each instruction
-// set (golden/avx2 …). Who changes what an operation computes changes a hash, and says so.
+// Golden runs: the final weights of a training have one hash, whatever the instruction set, number of threads,
+// compiler, debug or release, fused or traced. ctest runs this for each instruction set (golden/avx2 …). A change to
+// what an operation computes changes a hash, and must say so.
 #include <cstdint>
 #include <cstdio>
 #include <map>
@@ -81,7 +81,7 @@ std::string regularized(bool traced) {
       [](auto parameters) { return std::make_unique<AdamW<T>>(parameters); }, loss, 108, 2, 1, traced);
 }
 
-// exp, log1p, tanh, erf and expm1 by way of the activations, LayerNorm, cross-entropy, Adam.
+// exp, log1p, tanh, erf and expm1 through activations, LayerNorm, cross-entropy, Adam.
 template <class T>
 std::string curved(bool traced) {
   CrossEntropyLoss<T> loss;

@@ -12,7 +12,7 @@ using namespace handgrad::test;
 namespace {
 
 struct Losses {
-  std::vector<double> train, eval;  // of each epoch: the mean over its batches as they came; over all rows after it
+  std::vector<double> train, eval;  // per epoch: the mean over its batches as trained; over all rows afterwards
 };
 
 Losses train(const Reference& run, Sequential<double>& net, const Tensor<double>& x, const Tensor<double>& y,

@@ -1,4 +1,4 @@
-// Searching parameters: the samplers beside Optuna's, pruning, and studies that survive an interruption.
+// Hyperparameter search: the samplers against Optuna's, pruning, and studies that survive an interruption.
 #include "handgrad/tuning/study.hpp"
 
 #include <algorithm>
@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(samplers_do_as_well_as_optunas) {
                  tpe = median_of_best(objective, std::make_shared<TPESampler>(), seeds, trials);
     BOOST_TEST_MESSAGE(name << ": random " << random << " (Optuna " << theirs["random"].number() << "), TPE " << tpe
                             << " (Optuna " << theirs["tpe"].number() << ")");
-    // Medians of 60 seeds spread by a third or so.
+    // Medians of 60 seeds vary by about a third.
     BOOST_TEST(random < 1.6 * theirs["random"].number(), name);
     BOOST_TEST(random > theirs["random"].number() / 1.6, name);
     BOOST_TEST(tpe < 1.6 * theirs["tpe"].number(), name);
@@ -172,13 +172,13 @@ BOOST_AUTO_TEST_CASE(an_objective_that_throws_leaves_the_trials_before_it) {
   BOOST_TEST(Study(options).trials().size() == 2u);
 }
 
-// Trial i of n has value i and x = i/1000. What is drawn first is which of ℓ's normals to draw from: one around each
-// good trial's x, and the prior's around the middle. A further draw of 0 then gives the middle of that normal itself.
+// Trial i of n has value i and x = i/1000. The first draw chooses one of ℓ's normals: one around each good trial's x,
+// and the prior's around the middle. A next draw of 0 gives the centre of that normal.
 BOOST_AUTO_TEST_CASE(the_good_trials_are_a_tenth_rounded_up_and_25_at_most) {
   const Distribution range{.kind = Distribution::Kind::Float, .low = 0, .high = 1};
   const TPESampler tpe({.n_ei_candidates = 1});
   for (const auto& [n, expected] : {std::pair{10, 1}, {11, 2}, {20, 2}, {21, 3}, {240, 24}, {241, 25}, {300, 25}}) {
-    const int good = expected;  // named anew for Clang 14
+    const int good = expected;  // a copy, for Clang 14
     std::vector<TrialRecord> trials;
     for (int i = 0; i < n; ++i) {
       TrialRecord t{i, TrialRecord::State::Complete, static_cast<double>(i)};
@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(the_median_pruner) {
   BOOST_TEST(!prunes({{0, 3.1}}, true));
   BOOST_TEST(prunes({{0, 2.9}}, true));
   BOOST_TEST(!prunes({{0, 0.9}, {1, 5.0}}, false));  // its best counts, not its last
-  BOOST_TEST(!prunes({{7, 100.0}}, false));          // nobody else came so far
+  BOOST_TEST(!prunes({{7, 100.0}}, false));          // no other trial got that far
   BOOST_TEST(prunes({{0, NAN}}, false));
   pruner.n_warmup_steps = 1;
   BOOST_TEST(!prunes({{0, 100.0}}, false));

@@ -1,6 +1,6 @@
 #pragma once
-// A stand-in for the part of cuBLASLt that kernels/cuda uses; see cuda_runtime.h. Values are NVIDIA's where they are
-// combined; everything is stored by columns.
+// A stand-in for the part of cuBLASLt that kernels/cuda uses; see cuda_runtime.h. Enum values that are combined are
+// NVIDIA's; everything is in column-major order.
 #include <cstddef>
 #include <cstdint>
 

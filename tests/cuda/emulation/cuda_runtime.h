@@ -1,18 +1,18 @@
 #pragma once
-// A stand-in for the part of the CUDA runtime that kernels/cuda uses, on the CPU: the same sources, .cu files included,
-// compile against it with a C++ compiler and run. It is for tests on machines without a GPU, where it proves indexing,
-// reductions, synchronisation within a block, memory handling, plans and graphs. It proves nothing about speed, about
-// what a real GPU rounds, or about the real runtime's and cuBLAS's behaviour: names are NVIDIA's, behaviour is what
-// their documentation says.
+// A stand-in, on the CPU, for the part of the CUDA runtime that kernels/cuda uses: the same sources, .cu files
+// included, compile against it with a C++ compiler and run. On machines without a GPU it tests indexing, reductions,
+// synchronisation within a block, memory handling, plans and graphs. It tests neither speed, nor a real GPU's rounding,
+// nor the real runtime and cuBLAS: names are NVIDIA's, behaviour follows their documentation.
 //
-// What it watches over:
-//   - "device memory" can be touched by kernels and copies of its own device only: anything else is a segmentation fault
-//   - fresh device memory holds NaN; behind each allocation lie bytes that must not change
+// What it checks:
+//   - "device memory" may be touched only by kernels and copies of its own device: anything else is a segmentation
+//   fault
+//   - fresh device memory holds NaN; each allocation is followed by guard bytes that must not change
 //   - the threads of a block run in ascending order in one launch and in descending order in the next, each as far as
 //     its next barrier: a missing barrier changes results
-//   - work waits in its stream until somebody waits for it; streams beside the first run now as late, now as early as
-//     events allow: a missing event changes results
-//   - transfers need pinned memory of the host: others would make it wait
+//   - work waits in its stream until somebody waits for it; other streams than the first run as late or as early as
+//   events allow, in turn: a missing event changes results
+//   - transfers need pinned host memory: pageable memory would block
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -42,7 +42,7 @@ extern dim3 blockDim, gridDim;
 void __syncthreads();
 
 namespace emulation {
-/// Each lane of a warp leaves its value, and takes that of lane (own xor distance).
+/// Each lane of a warp provides its value and takes that of lane (own xor distance).
 void exchange(void* value, std::size_t size, unsigned distance);
 using Invoke = void (*)(const void* kernel, void** arguments);
 void register_kernel(const void* kernel, Invoke invoke, const std::size_t* sizes, std::size_t count);
@@ -64,7 +64,7 @@ inline unsigned __float_as_uint(float x) {
   return bits;
 }
 
-/// Kernels are launched by address and an array of arguments: here is how to call one.
+/// Kernels are launched by address and an array of arguments; this says how to call one.
 template <class... P>
 void emulation_register(void (*kernel)(P...)) {
   static constexpr std::size_t sizes[] = {sizeof(P)...};

@@ -6,15 +6,15 @@
 
 namespace emulation {
 
-/// Runs one kernel: all blocks, all threads (kernels.cpp).
+/// Runs all blocks and threads of a kernel (kernels.cpp).
 void run_kernel(const void* kernel, dim3 grid, dim3 block, void** arguments);
-/// The sizes of a kernel's arguments; null when it was never registered.
+/// The sizes of a kernel's arguments; null if it was never registered.
 const std::size_t* argument_sizes(const void* kernel, std::size_t& count);
 
-/// Carries out `work` on the stream, or adds it to the graph that is being captured (runtime.cpp). `work` may touch the
-/// memory of the stream's device.
+/// Runs `work` on the stream, or adds it to the graph being captured (runtime.cpp). `work` may touch the memory of the
+/// stream's device.
 cudaError_t on_stream(cudaStream_t stream, std::function<void()> work);
-/// Ends the program with a message: for what a GPU would silently get wrong.
+/// Ends the program with a message, where a GPU would silently go wrong.
 [[noreturn]] void fail(const char* what);
 
 }  // namespace emulation

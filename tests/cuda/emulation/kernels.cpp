@@ -1,6 +1,6 @@
-// Runs a kernel's threads as fibers, each as far as its next barrier. A fiber begins by makecontext; from then on
-// setjmp and longjmp pass control, which unlike swapcontext ask nothing of the system.
-#undef _FORTIFY_SOURCE  // it takes a jump to another stack for a mistake
+// Runs a kernel's threads as fibers, each up to its next barrier. A fiber starts by makecontext; then setjmp and
+// longjmp switch between them, without the system calls of swapcontext.
+#undef _FORTIFY_SOURCE  // it takes a jump to another stack for an error
 #include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -40,21 +40,21 @@ struct Fiber {
 };
 
 struct Thread {
-  Fiber* waiting;  // where it goes on
+  Fiber* waiting;  // where it resumes
   State state;
-  unsigned exchanges;  // how many so far: two slots are used in turn
+  unsigned exchanges;  // exchanges so far: two slots alternate
   alignas(16) unsigned char slot[2][most_exchanged];
 };
 
-/// The block that runs. A fiber begins threads one after the other; one that stops at a barrier keeps its fiber, and
-/// the next fiber goes on with the threads behind it. So a kernel without barriers needs a single one.
+/// The running block. A fiber starts threads one after the other; one that stops at a barrier keeps its fiber, and the
+/// next fiber starts the threads after it. So a kernel without barriers needs only one.
 struct Block {
   std::vector<Thread> threads{most_threads};
   std::vector<Fiber> fibers{most_threads};
   unsigned fibers_used = 0;
   char* stacks = nullptr;
   jmp_buf scheduler;
-  Fiber* fiber = nullptr;  // the one that runs
+  Fiber* fiber = nullptr;  // the running fiber
   unsigned running = 0;    // its thread
   unsigned begun = 0, count = 0;
   bool descending = false;
@@ -97,10 +97,10 @@ void fiber_main() {
     block.kernel->invoke(block.address, block.arguments);
     block.threads[block.running].state = State::Done;
   }
-  _longjmp(block.scheduler, 1);  // nothing left to begin
+  _longjmp(block.scheduler, 1);  // nothing left to start
 }
 
-// Lets go all threads of [begin, end) that wait at `barrier`, when none of them can still come there.
+// Releases all threads of [begin, end) waiting at `barrier`, once no other can still reach it.
 bool release(unsigned begin, unsigned end, State barrier) {
   bool waiting = false;
   for (unsigned t = begin; t < end; ++t) {

@@ -1,4 +1,4 @@
-// D = α·op(A)·op(B) + β·C by columns, with the epilogues that kernels/cuda asks for.
+// D = α·op(A)·op(B) + β·C in column-major order, with the epilogues that kernels/cuda uses.
 #include <algorithm>
 #include <map>
 #include <vector>
@@ -27,7 +27,7 @@ struct EmulatedLayout {
 
 namespace {
 
-// What makes up an epilogue. BGRADA and BGRADB stand alone.
+// The bits of an epilogue. BGRADA and BGRADB stand alone.
 constexpr int relu = 2, bias_term = 4, relu_gradient = 8, bias_gradient = 16, auxiliary = 128;
 
 // An element of op(M), as the multiplier sees it.
@@ -53,9 +53,9 @@ void multiply(const EmulatedMatmul& op, const void* a, const EmulatedLayout& la,
               const EmulatedLayout& lb, T beta, T* d, const EmulatedLayout& ld) {
   const std::uint64_t k = op.a == CUBLAS_OP_N ? la.columns : la.rows;
   auto* bias = static_cast<T*>(op.bias);
-  // One bit for each element of D, by columns as everything.
+  // One bit per element of D, in column-major order.
   auto* bits = static_cast<unsigned char*>(op.aux);
-  std::vector<double> sums(op.has(bias_gradient) ? ld.rows : 0);  // of the rows of D
+  std::vector<double> sums(op.has(bias_gradient) ? ld.rows : 0);  // over the rows of D
   for (std::uint64_t j = 0; j < ld.columns; ++j) {
     for (std::uint64_t i = 0; i < ld.rows; ++i) {
       double sum = 0;
@@ -83,7 +83,7 @@ void multiply(const EmulatedMatmul& op, const void* a, const EmulatedLayout& la,
   for (std::uint64_t i = 0; i < sums.size(); ++i) bias[i] = static_cast<T>(sums[i]);
 }
 
-// Is everything there that the epilogue reads or writes?
+// Whether everything that the epilogue reads or writes is there.
 void check_epilogue(const EmulatedMatmul& op, const EmulatedLayout& d) {
   const bool bgrad_of_operand = op.epilogue >= 256;
   if ((bgrad_of_operand || op.has(bias_term) || op.has(bias_gradient)) && !op.bias)
@@ -160,7 +160,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   if (k != kb || d->rows != m || d->columns != n || c->rows != m || c->columns != n)
     emulation::fail("a product of layouts that do not fit together");
   check_epilogue(*op, *d);
-  // No epilogue for doubles: so that the unfused way is taken too.
+  // No epilogue for doubles, so that the unfused path is tested too.
   *found = d->type == CUDA_R_64F && op->epilogue != CUBLASLT_EPILOGUE_DEFAULT ? 0 : 1;
   *result = {{1}, 0, CUBLAS_STATUS_SUCCESS};
   return CUBLAS_STATUS_SUCCESS;

@@ -26,7 +26,7 @@ constexpr int devices = 2;
 constexpr std::size_t memory_bytes = std::size_t{256} << 20, guard_bytes = 512, most_poisoned = std::size_t{4} << 20;
 constexpr unsigned char fresh = 0xff, guard = 0xa5;  // 0xff…: NaN, as float and as double
 
-/// A device's memory: a range of addresses that is locked whenever no kernel and no copy runs.
+/// A device's memory: an address range that is locked unless a kernel or copy runs.
 class DeviceMemory {
  public:
   DeviceMemory() {
@@ -52,7 +52,7 @@ class DeviceMemory {
       if (room > size + guard_bytes) free_[begin + size + guard_bytes] = room - size - guard_bytes;
       used_[begin] = size;
       open(true);
-      // Not what is very large (cuBLASLt's workspace): each page touched makes locking and unlocking slower.
+      // Not very large allocations (cuBLASLt's workspace): touched pages slow down locking and unlocking.
       if (size <= most_poisoned) std::memset(base_ + begin, fresh, size);
       std::memset(base_ + begin + size, guard, guard_bytes);
       open(false);
@@ -105,7 +105,7 @@ class DeviceMemory {
   std::map<std::size_t, std::size_t> free_, used_;  // offset, size
 };
 
-std::recursive_mutex mutex;  // one thing at a time: kernels see global variables
+std::recursive_mutex mutex;  // one at a time: kernels see global variables
 DeviceMemory& memory(int device) {
   static auto* memories = new std::array<DeviceMemory, devices>;
   return (*memories)[static_cast<std::size_t>(device)];
@@ -124,7 +124,7 @@ cudaError_t result(cudaError_t status) {
 using namespace emulation;
 
 struct EmulatedNode {
-  std::function<void()> work;  // of what is no kernel
+  std::function<void()> work;  // if it is no kernel
   const void* kernel = nullptr;
   dim3 grid, block;
   std::vector<std::vector<unsigned char>> arguments;
@@ -149,9 +149,9 @@ struct EmulatedGraph {
 };
 struct EmulatedGraphExec {
   std::map<EmulatedNode*, std::size_t> places;
-  std::vector<std::shared_ptr<EmulatedNode>> nodes;  // never changed but replaced: a launch that waits has its own
+  std::vector<std::shared_ptr<EmulatedNode>> nodes;  // replaced, never changed: a waiting launch has its own
 };
-/// A place in a stream: passed when all before it is done.
+/// A place in a stream, passed when everything before it is done.
 struct Mark {
   cudaStream_t stream;
   bool passed = false;
@@ -176,9 +176,9 @@ struct EmulatedStream {
 
 namespace {
 
-// Work waits in its stream's queue. A device's first stream does it when the host waits for it, no sooner. The others
-// take turns, from one cudaStreamSynchronize to the next: now as late, only when it is waited for, now as early as
-// events allow. So what is not ordered by an event comes in the wrong order.
+// Work waits in its stream's queue. A device's first stream runs it only when the host waits. The others alternate,
+// from one cudaStreamSynchronize to the next, between as late as possible (when waited for) and as early as events
+// allow, so that work not ordered by an event comes in the wrong order.
 std::deque<EmulatedStream> streams;
 bool early = false;
 
@@ -192,7 +192,7 @@ void open_only(int device) {
 
 void hasten(EmulatedStream& stream);
 
-// The first of what is in the queue.
+// Runs the first item of the queue.
 void advance(EmulatedStream& stream) {
   const EmulatedStream::Work work = std::move(stream.queue.front());
   stream.queue.pop_front();
@@ -211,7 +211,7 @@ void advance(EmulatedStream& stream) {
     for (EmulatedStream& other : streams) hasten(other);
 }
 
-// As far as events allow, when that is its turn.
+// Runs as far as events allow, if it is the stream's turn.
 void hasten(EmulatedStream& stream) {
   const auto free = [&] { return !stream.queue.front().wait || stream.queue.front().wait->passed; };
   while (early && !stream.first && !stream.waiting && !stream.queue.empty() && free()) advance(stream);
@@ -239,7 +239,7 @@ cudaError_t run_or_capture(cudaStream_t stream, EmulatedNode node) {
   return cudaSuccess;
 }
 
-std::map<const char*, std::size_t> pinned;  // memory of the host that a device reads and writes by itself
+std::map<const char*, std::size_t> pinned;  // host memory accessed by devices
 bool is_pinned(const void* address, std::size_t bytes) {
   const auto* begin = static_cast<const char*>(address);
   auto block = pinned.upper_bound(begin);
@@ -290,7 +290,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
-  *value = 2;  // few processors: loops over what the blocks leave are taken
+  *value = 2;  // few processors: forces loops beyond one pass of blocks
   return cudaSuccess;
 }
 
@@ -324,7 +324,7 @@ cudaError_t cudaFreeHost(void* address) {
   const std::lock_guard lock(mutex);
   const auto block = pinned.find(static_cast<const char*>(address));
   if (block == pinned.end()) return result(cudaErrorInvalidValue);
-  munmap(address, block->second);  // a transfer that still comes from there is a segmentation fault
+  munmap(address, block->second);  // a pending transfer from there is a segmentation fault
   pinned.erase(block);
   return cudaSuccess;
 }

@@ -1,4 +1,4 @@
-// Three ranks train; rank 1 ends after ten steps, in the way that the argument says. The others must not wait for long.
+// Three ranks train; rank 1 ends after ten steps, as the argument says. The others must not wait for long.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>

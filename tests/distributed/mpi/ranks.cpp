@@ -1,4 +1,4 @@
-// As many processes as mpirun was told to start: sums, and training that is one rank's on all the rows.
+// Run under mpirun: sums, and training like one rank on all the rows.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <numeric>
@@ -12,7 +12,7 @@ namespace {
 
 Communicator& world() { return mpi::world(); }
 
-/// What rank r brings to a sum.
+/// Rank r's part of a sum.
 template <class T>
 std::vector<T> brought(int rank, std::size_t count) {
   std::vector<T> x(count);

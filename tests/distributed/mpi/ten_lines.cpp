@@ -1,4 +1,4 @@
-// The README's program on several ranks: a line more, and each rank's share of the rows.
+// The README's program on several ranks: one more line, and each rank's share of the rows.
 #include <cmath>
 #include <cstdio>
 #include <handgrad/distributed/mpi.hpp>

@@ -1,4 +1,4 @@
-// A network leaves as an ONNX file and comes back.
+// Writes a network to an ONNX file and reads it back.
 #include <handgrad/handgrad.hpp>
 #include <handgrad/onnx/onnx.hpp>
 #include <iostream>

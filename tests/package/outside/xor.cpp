@@ -1,4 +1,4 @@
-// The program of the README, as it stands there: what a user writes, outside of this project.
+// The README's program, verbatim, as a user would write it outside this project.
 #include <cstdio>
 #include <handgrad/handgrad.hpp>
 namespace hg = handgrad;
