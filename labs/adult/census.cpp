@@ -1,4 +1,5 @@
-// The data of notebook 003: read, cleaned, split and made into numbers, as the notebook does it and as it meant to.
+// The data of notebook 003: read, cleaned, split and converted to numbers, as the notebook does it and as it was meant
+// to.
 #include <cmath>
 #include <iomanip>
 #include <iostream>
@@ -26,7 +27,7 @@ const std::vector<std::string> continuous{"age",          "fnlwgt",       "educa
 const std::vector<std::string> categorical{"workclass", "education", "marital-status", "occupation", "relationship",
                                            "race",      "sex",       "native-country"};
 
-/// The made-up census in a file of the real one's form: from there on both go the same way.
+/// Writes the synthetic census in the real file's format, so that both are then read alike.
 std::string write_census(const Lab& lab) {
   const hg::Table table = make_census();
   std::ostringstream text;
@@ -39,7 +40,7 @@ std::string write_census(const Lab& lab) {
   return path;
 }
 
-/// The notebook's merging of categories.
+/// The notebook's merged categories.
 const std::vector<std::pair<std::string, std::string>> schooling{{"Preschool", "dropout"},
                                                                  {"10th", "dropout"},
                                                                  {"11th", "dropout"},
@@ -68,7 +69,7 @@ hg::Tensor<float> targets(std::span<const long> labels) {
   return hg::Tensor<float>({labels.size(), 1}, std::vector<float>(labels.begin(), labels.end()));
 }
 
-/// Two stratified splits, 80 to 20, and what scaler and encoder learn from the training rows.
+/// Two stratified 80/20 splits; scaler and encoder are fitted to the training rows.
 Census prepare(const hg::Table& table, const std::string& high_wage, bool real, hg::Device device) {
   const std::vector<long> labels = table.indicator("wage", high_wage);
   const auto labels_of = [&](std::span<const std::size_t> rows) {

@@ -1,5 +1,5 @@
 // Notebook 003, from its data set on: who earns more than 50K? From logistic regression to a regularised network and a
-// search for its hyperparameters; and what went wrong on the way. README.md beside this file derives what is used.
+// hyperparameter search, and what went wrong on the way. Derivations are in README.md beside this file.
 #include <functional>
 #include <vector>
 

@@ -1,4 +1,4 @@
-// Task 8 of notebook 003: batch normalisation, class weights and AdamW; and the four faults that it holds.
+// Task 8 of notebook 003: batch normalisation, class weights and AdamW, and the four faults in it.
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -19,7 +19,7 @@ namespace {
 enum class Norm { AfterReLU, BeforeReLU };
 enum class Weight { Both, Positive };
 
-/// As the notebook's text has it: BatchNorm between Linear and ReLU; or as its code has it, after the ReLU.
+/// BatchNorm between Linear and ReLU, as in the notebook's text, or after the ReLU, as in its code.
 hg::Sequential<float> normalizing_model(std::size_t columns, Norm norm, double dropout_p = 0.5) {
   hg::Sequential<float> net;
   std::size_t in = columns;
@@ -84,21 +84,20 @@ void weight_section(const Lab& lab, const Census& census) {
             << "divides out again. The balance of the classes is what it was.\n";
 }
 
-/// One of the four ways.
 struct Variant {
   std::string name;
   Weight weight;
   Later<Trained> run;
 };
 
-/// The notebook's way comes first, the one that it meant last.
+/// The notebook's variant comes first, the intended one last.
 std::vector<Variant> begin_variants(const Census& census, std::uint64_t seed) {
   std::vector<Variant> variants;
   for (const auto& [norm, norm_name] : {std::pair{Norm::AfterReLU, "after ReLU"}, {Norm::BeforeReLU, "before ReLU"}})
     for (const auto& [weight, weight_name] : {std::pair{Weight::Both, "weight"}, {Weight::Positive, "pos_weight"}})
       variants.push_back({std::string(norm_name) + ", " + weight_name, weight,
                           later(
-                              [&census, seed, place = norm, kind = weight] {  // named anew for Clang 14
+                              [&census, seed, place = norm, kind = weight] {  // copies, for Clang 14
                                 return normalizing(census, seed, place, kind);
                               },
                               census.device())});
@@ -128,8 +127,8 @@ void variants_section(const Lab& lab, const Census& census, const std::vector<Va
 
 struct Runs {
   std::vector<Variant> variants;
-  Later<Scores> merged;                    // the table as it was meant
-  std::vector<Later<Scores>> other_seeds;  // none in the quick form
+  Later<Scores> merged;                    // the table as intended
+  std::vector<Later<Scores>> other_seeds;  // empty in the quick form
 };
 
 void normalizing_section(Lab& lab, const Censuses& censuses, const Runs& runs) {
@@ -189,8 +188,8 @@ void normalizing_section(Lab& lab, const Censuses& censuses, const Runs& runs) {
 
 std::function<void()> normalizing_part(Lab& lab, const Censuses& censuses) {
   const Census& census = censuses.as_read;
-  // The notebook's F1 was found with a threshold chosen on the test data. To reach it with an honest one takes a lucky
-  // start (README.md, 5, and the spread): this is one.
+  // The notebook's F1 used a threshold chosen on the test data. To reach it with an honest one takes a lucky start such
+  // as this (README.md, 5, and the spread).
   const std::uint64_t seed = lab.options.seed + 36;
   const auto as_meant = [](const Census& table, std::uint64_t first) {
     return later([&table, first] { return normalizing(table, first, Norm::BeforeReLU, Weight::Positive).scores.test; },

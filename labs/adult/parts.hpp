@@ -10,57 +10,57 @@
 #include "common/later.hpp"
 #include "common/plot.hpp"
 
-// What the sections of this lab share: the data (census.cpp), how a model is judged (evaluate.cpp), and one function
-// for each part of the notebook.
+// Shared by the sections of this lab: the data (census.cpp), the evaluation of a model (evaluate.cpp), and one function
+// per part of the notebook.
 
 struct Split {
   handgrad::Tensor<float> x, y;  // (N, D), (N, 1)
 };
 
-/// The three parts of the census, as the notebook cuts them.
+/// The three parts of the census, split as in the notebook.
 struct Census {
-  bool real = false;  // the UCI file, or made up
+  bool real = false;  // the UCI file rather than a synthetic one
   Split train, valid, test;
-  double positive_weight = 0;  // "balanced", of the class > 50K: N/(2·N₁) over all rows, as the notebook computes it
+  double positive_weight = 0;  // "balanced" for the class > 50K: N/(2·N₁) over all rows, as in the notebook
 
   std::size_t columns() const { return train.x.size(1); }
-  /// Where it lies, all of it: where networks train, the whole run long.
+  /// Where all of it lies and networks train.
   handgrad::Device device() const { return train.x.device(); }
 };
 
-/// The file as it is, and with its spaces removed and the categories merged as the notebook meant to.
+/// The file as it is, and with spaces removed and categories merged as the notebook intended.
 struct Censuses {
   Census as_read, intended;
 };
 Censuses census_section(handgrad::labs::Lab& lab);
 
-/// Records a figure that the notebook reached from an unseeded start: beside the notebook's number where the data is
-/// the notebook's, alone where it is made up.
+/// Records a figure that the notebook reached from an unseeded start: beside the notebook's number for the real data,
+/// alone for synthetic data.
 void reach(handgrad::labs::Lab& lab, const Census& census, const std::string& id, double here,
            const std::string& notebook, bool reached);
 
-// ---- how a model is judged (evaluate.cpp) ----
+// ---- evaluation (evaluate.cpp) ----
 
 struct Scores {
   double loss, auroc, threshold, precision, recall, f1;
 };
 
-/// The notebook's evaluate_model: in evaluation mode, with the threshold (a probability) that is given, or else with
-/// the one that is best for F1 on these very data.
+/// The notebook's evaluate_model: in evaluation mode, with the given threshold (a probability), or with the one that is
+/// best for F1 on these same data.
 Scores evaluate_model(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, const Split& data,
                       std::optional<double> threshold = {});
 /// σ(z) of the network's outputs, on the CPU.
 handgrad::Tensor<float> predict_proba(handgrad::Sequential<float>& net, const handgrad::Tensor<float>& x);
 
-/// A row under `print_scores_heading`: AUROC, F1, precision, recall in per cent, threshold.
+/// Rows under `print_scores_heading`: AUROC, F1, precision, recall in per cent, threshold.
 void print_scores_heading(const std::string& title);
 void print_scores(const std::string& name, const Scores& scores);
-/// Lowest, middle and highest of each, over several seeds.
+/// The lowest, middle and highest of each score over several seeds.
 void print_spread(const std::vector<Scores>& runs);
 
-/// Records .auroc, .f1, .precision and .recall, each reached when it is not below the notebook's.
+/// Records .auroc, .f1, .precision and .recall; each is reached if not below the notebook's.
 struct Reached {
-  double auroc, f1, precision, recall;  // by the notebook
+  double auroc, f1, precision, recall;  // the notebook's
 };
 void reach_scores(handgrad::labs::Lab& lab, const Census& census, const std::string& id, const Scores& here,
                   const Reached& notebook);
@@ -74,26 +74,26 @@ handgrad::labs::Plot precision_recall_plot(const std::string& title, handgrad::S
 struct TrainingOptions {
   int epochs, patience;
   std::size_t batch_size;
-  bool shuffle = false;  // the notebook's loader takes the rows in order
+  bool shuffle = false;  // the notebook's loader keeps the order of the rows
   double gamma = 1;      // the learning rate's factor from epoch to epoch
 };
 struct Training {
   handgrad::History history;
-  std::vector<handgrad::NamedTensor<float>> last_weights;  // beside the best ones, which the network has
+  std::vector<handgrad::NamedTensor<float>> last_weights;  // the network itself has the best ones
 };
-/// The network has its best weights in the end.
+/// Leaves the network with its best weights.
 Training train(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, handgrad::Optimizer<float>& optimizer,
                const Census& census, const TrainingOptions& options);
 double best_validation_loss(const handgrad::History& history);
-/// A line for each epoch, or for the first of every so many.
+/// One line per epoch, or every `every` epochs.
 void print_epochs(const handgrad::History& history, std::size_t every = 1);
 void print_end(const handgrad::History& history);
-/// Losses over the epochs, the best epoch and the early stop marked.
+/// Losses over the epochs, with the best epoch and the early stop marked.
 handgrad::labs::Plot loss_plot(const std::string& title, const handgrad::History& history);
 
 struct Judged {
   Scores valid, test;
-  Scores leaked;  // on the test data with the threshold that is best there
+  Scores leaked;  // on the test data with the threshold best there
 };
 Judged judge(handgrad::Sequential<float>& net, handgrad::Loss<float>& loss, const Census& census);
 
@@ -105,8 +105,8 @@ struct Trained {
 
 // ---- the notebook's parts ----
 //
-// Each begins what it runs beside the trainings that it shows, from other seeds and with other settings
-// (common/later.hpp), so that a second thread has something to do from the first part on, and returns the part itself.
+// Each starts its background trainings with other seeds and settings (common/later.hpp), so that a second thread has
+// work from the first part on, and returns the part itself.
 
 std::function<void()> plain_part(handgrad::labs::Lab& lab, const Census& census);            // tasks 3 and 4
 std::function<void()> regularized_part(handgrad::labs::Lab& lab, const Census& census);      // tasks 5 to 7

@@ -1,4 +1,4 @@
-// Tasks 3 and 4 of notebook 003: logistic regression and a network of three layers, by gradient descent on all training
+// Tasks 3 and 4 of notebook 003: logistic regression and a three-layer network, by gradient descent on all training
 // rows at once.
 #include <algorithm>
 #include <cstddef>
@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::uint64_t seeds = 5;
 
-/// The notebook's 1e-3 and number of epochs; or a rate `stride` times as large for as many times fewer epochs, which
-/// follows the same path down as long as lr·h stays far below 2 (README.md, 3).
+/// The notebook's rate 1e-3 and number of epochs; or a rate `stride` times larger for `stride` times fewer epochs,
+/// which follows the same path as long as lr·h stays far below 2 (README.md, 3).
 struct Pace {
   int epochs, stride;
   double lr() const { return 1e-3 * stride; }
@@ -32,7 +32,7 @@ struct Run {
   std::vector<double> epochs, losses;  // in the notebook's steps of 1e-3
 };
 
-/// The notebook's loop, on all rows at once. `chain()` runs forward and backward and returns the loss.
+/// The notebook's loop on all rows at once. `chain()` runs forward and backward and returns the loss.
 template <class Chain>
 Run descend(const Pace& pace, hg::Sequential<float>& net, Chain&& chain, int talk_every) {
   hg::SGD sgd(net.parameters(), {.lr = pace.lr()});
@@ -53,7 +53,7 @@ Run descend(const Pace& pace, hg::Sequential<float>& net, Chain&& chain, int tal
   return run;
 }
 
-/// Task 3: Linear, then Sigmoid, then the loss of probabilities.
+/// Task 3: Linear, then Sigmoid, then the loss on probabilities.
 Run logistic(const Census& census, hg::Sequential<float>& net, const Pace& pace, int talk_every) {
   net.to(census.device());
   hg::Sigmoid activation;
@@ -73,10 +73,9 @@ Run logistic(const Census& census, hg::Sequential<float>& net, const Pace& pace,
 
 hg::Sequential<float> logistic_model(std::size_t columns) { return hg::Sequential{hg::Linear(columns, 1)}; }
 
-/// Task 4: 108-256-128-1 with ReLU, and the loss of logits. The gradient of all rows is the sum of the gradients of
-/// blocks of them, and gradients accumulate until zero_grad(): what a block of 256 rows computes stays in the
-/// processor's cache, what all rows compute at once does not. A GPU, which would wait for each block's loss, takes them
-/// all at once.
+/// Task 4: 108-256-128-1 with ReLU, and the loss on logits. Gradients accumulate until zero_grad(), so the gradient of
+/// all rows is computed in blocks of 256, which fit the processor's cache. A GPU, which would wait for each block's
+/// loss, takes all rows at once.
 Run mlp(const Census& census, hg::Sequential<float>& net, const Pace& pace, int talk_every) {
   net.to(census.device());
   const std::size_t rows = census.train.y.numel();
@@ -104,7 +103,7 @@ hg::Sequential<float> mlp_model(std::size_t columns) {
   return hg::Sequential{hg::Linear(columns, 256), hg::ReLU(), hg::Linear(256, 128), hg::ReLU(), hg::Linear(128, 1)};
 }
 
-/// Four more seeds beside the run that is shown, in large steps.
+/// Four more seeds beside the run shown, in large steps.
 template <class Model, class Train>
 std::vector<Later<Run>> other_seeds(std::uint64_t first_seed, const Census& census, int epochs, Model model,
                                     Train train) {
@@ -140,7 +139,7 @@ std::string pace_text(const Pace& pace) {
   return text.str();
 }
 
-/// errata: argmax over a single column.
+/// An erratum: argmax over a single column.
 void argmax_section(const Lab& lab, const Census& census, hg::Sequential<float>& net, double threshold) {
   lab.section("4b   The notebook's predict()");
   const hg::Tensor<float> p = predict_proba(net, census.test.x);
@@ -155,7 +154,7 @@ void argmax_section(const Lab& lab, const Census& census, hg::Sequential<float>&
             << ", the threshold of the validation data, " << std::setprecision(0) << xt::sum(above.xt())() << " are.\n";
 }
 
-/// The starts decide much here, as the spread shows. These are such as the notebook's unknown ones.
+/// Results depend much on the start, as the spread shows. These seeds resemble the notebook's unknown ones.
 struct Starts {
   std::uint64_t logistic, mlp;
   explicit Starts(const Options& options) : logistic(options.seed + 6), mlp(options.seed + 3) {}

@@ -1,4 +1,4 @@
-// Tasks 6 and 7 of notebook 003: dropout, weight decay and early stopping; and what the notebook's early stopping lost.
+// Tasks 6 and 7 of notebook 003: dropout, weight decay and early stopping, and what the notebook's early stopping lost.
 #include <algorithm>
 #include <iomanip>
 #include <iostream>
@@ -79,7 +79,8 @@ hg::Sequential<float> regularized_model(std::size_t columns, double dropout_p = 
                         hg::Linear(128, 1)};
 }
 
-/// SGD with the notebook's values, and momentum µ where asked for; `stride` of its steps in one, as in plain.cpp.
+/// SGD with the notebook's values and optionally momentum µ; one step stands for `stride` of its steps, as in
+/// plain.cpp.
 Trained regularized(const Census& census, std::uint64_t seed, double momentum, int stride) {
   hg::manual_seed(seed);
   Trained run{{}, regularized_model(census.columns()), {}};
@@ -93,7 +94,7 @@ Trained regularized(const Census& census, std::uint64_t seed, double momentum, i
 
 struct Runs {
   Later<Trained> plain, with_momentum;
-  std::vector<Later<Scores>> other_seeds;  // none in the quick form
+  std::vector<Later<Scores>> other_seeds;  // empty in the quick form
 };
 
 void regularized_section(Lab& lab, const Census& census, const Runs& runs) {

@@ -1,4 +1,4 @@
-// The last task of notebook 003, which it only sets: a search for hyperparameters, by TPE and at random.
+// The last task of notebook 003, left to the reader there: a hyperparameter search by TPE and at random.
 #include <algorithm>
 #include <iomanip>
 #include <iostream>
@@ -35,7 +35,7 @@ hg::Sequential<float> model(std::size_t columns, const Settings& s) {
                         hg::Linear(s.n / 2, 1)};
 }
 
-/// What a search has found, the trained network among it: no second training is needed to judge it.
+/// The result of a search, including the trained network, so that it need not be trained again.
 struct Found {
   std::string name;
   std::vector<hg::TrialRecord> trials;
@@ -45,10 +45,10 @@ struct Found {
 };
 
 /// One training: Adam, at most 300 epochs, ended when the validation AUROC has not grown for 10 epochs or the trial
-/// falls behind the median of those before it.
+/// falls behind the median of earlier ones.
 double auroc_of(hg::Trial& trial, const Settings& settings, const Census& census, std::uint64_t seed,
                 hg::Sequential<float>& net) {
-  hg::manual_seed(seed);  // the same for every trial: what differs are the settings
+  hg::manual_seed(seed);  // the same for every trial, so that only settings differ
   net = model(census.columns(), settings);
   net.to(census.device());
   hg::BCEWithLogitsLoss loss;
@@ -75,7 +75,7 @@ double auroc_of(hg::Trial& trial, const Settings& settings, const Census& census
   return best;
 }
 
-/// `out` gets a line for each trial.
+/// `out` gets one line per trial.
 Found search(const std::string& name, std::shared_ptr<hg::Sampler> sampler, const Census& census, std::uint64_t seed,
              int trials, std::ostream& out) {
   out << '\n' << name << "\n  trial     N  batch        lr   weight decay  dropout   AUROC, validation\n";
@@ -128,7 +128,7 @@ Plot history_plot(const std::vector<Found*>& searches) {
   return plot.limits(0, last + 1, low - margin, high + margin);
 }
 
-/// A search that prints nothing before it is over.
+/// A search that prints nothing until it is over.
 struct Silent {
   std::string text;
   Found found;

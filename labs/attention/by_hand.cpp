@@ -1,4 +1,4 @@
-// One head of attention in plain loops, forwards and backwards, against differences and against the library's layer.
+// One head of attention in plain loops, forward and backward, against differences and the library's layer.
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
@@ -46,7 +46,7 @@ struct Head {
   };
   Gradients backward(const Matrix& delta) const {
     const Matrix dV = product(transposed(P), delta);
-    Matrix dS = product(delta, transposed(V));  // dP, to begin with
+    Matrix dS = product(delta, transposed(V));  // first dP
     for (std::size_t i = 0; i < length; ++i) {
       double D = 0;  // Σⱼ Pᵢⱼ·dPᵢⱼ = Σ_c δᵢ·Oᵢ
       for (std::size_t c = 0; c < width; ++c) D += delta.item(i, c) * O.item(i, c);
@@ -97,7 +97,7 @@ void attention_by_hand(Lab& lab) {
             << " apart.\n";
   lab.figures.exact("attention.differences", worst, within(1, "0"), worst < 1e-8);
 
-  // The library's layer on x = [Q K V] with projections that take them apart.
+  // The library's layer on x = [Q K V] with projections that separate them.
   hg::MultiheadAttention<double> layer(3 * width, 3, {.bias = false, .is_causal = true});
   layer.in_proj_weight.value().fill(0);
   layer.out_proj().weight.value().fill(0);

@@ -1,5 +1,5 @@
-// A causal transformer of two layers on characters: which one comes next? It is trained on a text that a small grammar
-// made, or on the user's own; it writes, and shows where its heads look.
+// A causal two-layer transformer that predicts the next character, trained on a text from a small grammar or on the
+// user's own; it writes, and shows where its heads look.
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
@@ -43,7 +43,7 @@ struct Model {
   }
 };
 
-/// `rows` pieces of the text, beginning at piece `first`: x (N, T) and the characters that follow, (N·T).
+/// `rows` pieces of the text from piece `first` on: x (N, T) and the characters that follow, (N·T).
 struct Pieces {
   Tensor<double> x, next;
 };
@@ -56,7 +56,7 @@ Pieces pieces(const std::vector<std::size_t>& text, std::size_t first, std::size
   return p;
 }
 
-/// Draws each character from what the model makes of the last `length` before it.
+/// Draws each character from the model's prediction, given the last `length` before it.
 std::string write(Model& model, const Alphabet& alphabet, hg::Device device, std::size_t count, std::uint64_t seed) {
   hg::Generator generator(seed);
   std::string text = "\n";
@@ -77,8 +77,8 @@ std::string write(Model& model, const Alphabet& alphabet, hg::Device device, std
   return text.substr(1);
 }
 
-/// P of every head while the model reads a piece: in characters for the head that looks farthest back, as pictures for
-/// all of them.
+/// P of every head while the model reads a piece: as characters for the head that looks farthest back, as pictures for
+/// all.
 void maps(Lab& lab, Model& model, const Alphabet& alphabet, const std::vector<std::size_t>& text) {
   model.net.forward(pieces(text, 0, 1).x.to(lab.options.device));
   std::vector<Plot> plots;
@@ -176,7 +176,7 @@ void attention_characters(Lab& lab) {
                 << " nats a character. It writes:\n"
                 << indented(write(model, alphabet, lab.options.device, 110, lab.options.seed + 9));
   }
-  // The same run as PyTorch's, of the first twenty steps (tests/labs/pytorch_test.cpp).
+  // PyTorch's run for the first twenty steps (tests/labs/pytorch_test.cpp).
   if (!file && lab.options.seed == 0) lab.figures.exact("attention.first_losses", first);
   lab.figures.shape("attention.nats", losses.back());
   Plot plot("What comes next?", "epoch", "nats a character");

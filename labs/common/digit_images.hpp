@@ -1,5 +1,5 @@
 #pragma once
-// MNIST, or drawn digits where it is not at hand, for the labs that read digits.
+// MNIST for the labs, or drawn digits if it is missing.
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -15,17 +15,17 @@ struct Digits {
   Tensor<float> x_train, y_train, x_test, y_test;  // (N, 784) from 0 to 1, (N)
 };
 
-/// MNIST's training and test images; of the test images alone the first 8,000 to train and the rest to test; without
-/// any, drawn ones, likewise. Says which.
+/// MNIST's training and test images; given only the test images, the first 8,000 to train and the rest to test; given
+/// neither, drawn ones, likewise. Prints which.
 Digits read_digits(const Lab& lab);
 
-/// The class with the largest logit of each row: softmax keeps the order.
+/// The class with the largest logit in each row; softmax keeps the order.
 std::vector<long> largest(const Tensor<float>& logits);
 
-/// Which class was taken for which.
+/// How often each class was predicted as each.
 void print_confusion(const ConfusionMatrix& matrix);
 
-/// The mistakes among the test digits, drawn; then some that are right, if there is room.
+/// Draws the misclassified test digits, then some right ones if there is room.
 void draw_mistakes(const Lab& lab, const Digits& data, const std::vector<long>& predicted);
 
 }  // namespace handgrad::labs

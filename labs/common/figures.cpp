@@ -15,7 +15,7 @@ namespace handgrad::labs {
 
 namespace {
 
-/// Half a unit in the last printed place of a number such as `-5.0925` or `1.1272e-04`; 0 when it has no point.
+/// Half a unit in the last printed place of a number such as `-5.0925` or `1.1272e-04`; 0 if it has no point.
 double half_last_place(const std::string& token) {
   const auto point = token.find('.');
   if (point == std::string::npos) return 0;
@@ -46,7 +46,7 @@ Notebook parse(const std::string& text, Tolerance tolerance) {
 bool agree(const std::vector<double>& here, const Notebook& notebook) {
   if (here.size() != notebook.values.size()) return false;
   for (std::size_t i = 0; i < here.size(); ++i) {
-    // Doubles do not hold decimal fractions: the last place gets a millionth of itself as slack.
+    // Doubles cannot hold decimal fractions exactly: allow a millionth of the last place.
     const double slack = notebook.tolerance[i] * 1e-6;
     if (!(std::abs(here[i] - notebook.values[i]) <= notebook.tolerance[i] + slack)) return false;
   }
@@ -62,9 +62,9 @@ std::string number(double value, int decimals) {
   return text.data();
 }
 
-/// As many numbers as fit into a column, and how many there are when not all do.
+/// As many numbers as fit into a column, and their count if not all do.
 std::string row(const std::vector<double>& values, const std::vector<int>& decimals) {
-  constexpr std::size_t width = 25;  // so that the whole table fits into 100
+  constexpr std::size_t width = 25;  // so that the table fits 100 columns
   std::string text;
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::string next = (i ? " " : "") + number(values[i], i < decimals.size() ? decimals[i] : -1);
@@ -86,7 +86,7 @@ std::string counted(std::size_t n, std::size_t of, const std::string& what) {
   return std::to_string(n) + " of " + std::to_string(of) + " " + what;
 }
 
-/// Of a bound such as 0.22 the printed digits are not those that matter.
+/// For a bound such as 0.22 the printed digits do not matter.
 Notebook in_four_decimals(Notebook notebook) {
   for (int& decimals : notebook.decimals)
     if (decimals >= 0) decimals = std::max(decimals, 4);
@@ -148,7 +148,7 @@ void print_table(std::ostream& out, const std::vector<Figures>& labs, bool colou
     return colours ? std::string("\x1b[") + code + "m" + text + "\x1b[0m" : text;
   };
   std::vector<std::array<std::string, 5>> rows{{"id", "kind", "notebook", "here", "agrees"}};
-  std::array<std::size_t, 5> counts{};  // exact that agree, exact; reached, to reach; nothing to compare with
+  std::array<std::size_t, 5> counts{};  // exact ones that agree, exact; reached, to reach; without comparison
   for (const Figures& lab : labs)
     for (const Figure& figure : lab.all()) {
       const std::vector<int> decimals = figure.notebook ? figure.notebook->decimals : std::vector<int>{};

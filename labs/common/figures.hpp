@@ -10,7 +10,7 @@
 
 namespace handgrad::labs {
 
-/// Numbers in row-major order, made from whatever a lab has: a number, a list, a vector or a tensor.
+/// Numbers in row-major order, from a number, a list, a vector or a tensor.
 class Numbers {
  public:
   template <class N>
@@ -27,22 +27,22 @@ class Numbers {
   std::vector<double> values_;
 };
 
-/// Numbers as a notebook prints them, and how far ours may be from each of them.
+/// Numbers as a notebook prints them, and the tolerance for each.
 struct Notebook {
   std::string text;
   std::vector<double> values;
-  std::vector<double> tolerance;  // the largest |here − notebook|, one for each value
-  std::vector<int> decimals;      // printed behind the point; −1: not in fixed notation
+  std::vector<double> tolerance;  // the largest |here − notebook| allowed, per value
+  std::vector<int> decimals;      // digits after the point; −1: not in fixed notation
 };
 
-/// Rounded by the printer: every printed digit must agree. `printed("5.8937 -6.0718")`, `printed("6.6135e-04")`. A
-/// number printed without a point must agree as it is.
+/// Rounded in printing: every printed digit must agree. `printed("5.8937 -6.0718")`, `printed("6.6135e-04")`. A number
+/// printed without a point must agree exactly.
 Notebook printed(const std::string& text);
 /// Printed in full by a notebook that computes in float: 1e-5 relative.
 Notebook full_float(const std::string& text);
 /// Printed in full by a notebook that computes in double: 1e-12 relative.
 Notebook full_double(const std::string& text);
-/// Where rounding has grown along the way: `relative` of each number.
+/// For accumulated rounding: `relative` of each number.
 Notebook within(double relative, const std::string& text);
 
 enum class Kind { Exact, Reach, Shape };
@@ -53,23 +53,23 @@ struct Figure {
   Kind kind;
   std::optional<Notebook> notebook;
   std::vector<double> here;
-  std::optional<bool> agrees;  // none where the notebook prints nothing
+  std::optional<bool> agrees;  // empty if the notebook prints nothing
 };
 
-/// The figures of one lab, in the order in which they were computed.
+/// The figures of one lab, in the order of computation.
 class Figures {
  public:
   explicit Figures(std::string lab) : lab_(std::move(lab)) {}
 
-  /// Follows from code and seed: agrees when every number does, within the notebook's own digits.
+  /// Follows from code and seed: agrees if every number does, within the notebook's own digits.
   void exact(const std::string& id, const Numbers& here, const Notebook& notebook);
-  /// Follows from code and seed, but the notebook prints nothing beside it.
+  /// Follows from code and seed, but the notebook prints nothing to compare.
   void exact(const std::string& id, const Numbers& here);
-  /// The notebook asserts something of it that is no equality (`loss < 0.22`): whether it `holds`.
+  /// The notebook claims an inequality (`loss < 0.22`): whether it `holds`.
   void exact(const std::string& id, const Numbers& here, const Notebook& notebook, bool holds);
-  /// Comes from an unseeded start in the notebook: `reached` says whether ours is as good or better.
+  /// From an unseeded start in the notebook: `reached` says whether ours is as good or better.
   void reach(const std::string& id, const Numbers& here, const Notebook& notebook, bool reached);
-  /// Comes from an unseeded start, and the notebook prints nothing to reach.
+  /// From an unseeded start, with nothing printed to reach.
   void reach(const std::string& id, const Numbers& here);
   /// A picture or a timing.
   void shape(const std::string& id, const Numbers& here = {});
@@ -83,13 +83,13 @@ class Figures {
   std::vector<Figure> figures_;
 };
 
-/// id | kind | notebook | here | agrees, for all labs, and a line that says how many agree. In colours when `colours`.
+/// id | kind | notebook | here | agrees, for all labs, and a line with the totals; coloured if `colours`.
 void print_table(std::ostream& out, const std::vector<Figures>& labs, bool colours);
 
 /// `[{"lab": …, "figures": [{"id": …, "kind": …, "notebook": […], "here": […], "agrees": …}, …]}, …]`
 std::string to_json(const std::vector<Figures>& labs);
 
-/// Does no exact figure disagree?
+/// Whether no exact figure disagrees.
 bool all_exact_agree(const std::vector<Figures>& labs);
 
 }  // namespace handgrad::labs

@@ -31,7 +31,7 @@ const Entry& find(const std::string& name) {
 
 std::string bold(const std::string& text) { return colours() ? "\x1b[1m" + text + "\x1b[0m" : text; }
 
-/// Runs one lab; what it throws ends the lab, not the program.
+/// Runs one lab; an exception ends the lab, not the program.
 bool run_one(const Entry& entry, const Options& options, Figures& figures) {
   std::cout << '\n' << bold("=== " + entry.name + ": " + entry.summary + " (" + entry.source() + ")") << '\n';
   Lab lab{options, figures};
@@ -87,7 +87,7 @@ int run_labs(const std::vector<std::string>& names, const Options& options, cons
   std::vector<const Entry*> chosen;
   for (const std::string& name : names) chosen.push_back(&find(name));
 
-  // Now rather than after minutes, if the file cannot be written.
+  // Fail now rather than after minutes if the file cannot be written.
   if (!json.empty()) write_file(json, to_json({}));
   bool whole = true, interrupted = false;
   std::vector<Figures> done;

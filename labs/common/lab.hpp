@@ -9,32 +9,32 @@
 
 namespace handgrad::labs {
 
-/// What the command line says.
+/// The command-line options.
 struct Options {
-  std::uint64_t seed = 0;           // of what a notebook left unseeded; the seeds that it sets stay as they are
+  std::uint64_t seed = 0;           // for what a notebook leaves unseeded; the seeds it sets are kept
   Device device;                    // where networks train
   std::optional<std::string> data;  // the folder with the notebooks' data sets
   std::string out;                  // where pictures and other files go
-  std::size_t trials = 30;          // of a search for hyperparameters
-  bool quick = false;               // short forms of what takes longer than a minute
+  std::size_t trials = 30;          // of a hyperparameter search
+  bool quick = false;               // shorter forms of what takes more than a minute
 };
 
-/// What a lab is given: the options, and where its figures go.
+/// What a lab gets: the options, and a place for its figures.
 struct Lab {
   const Options& options;
   Figures& figures;
 
-  /// The title of a step, above what it prints.
+  /// Prints the title of a step.
   void section(const std::string& title) const;
-  /// Says so where another device was asked for: `what` computes on the CPU in any case.
+  /// If another device was requested, says that `what` computes on the CPU anyway.
   void stays_on_cpu(const std::string& what) const;
-  /// The path of a file or folder among the data sets; nothing when no folder was given, or it lacks this one.
+  /// The path of a file or folder in the data folder; empty if none was given or it is missing there.
   std::optional<std::string> data(const std::string& name) const;
-  /// The path for a file to write, `OUT/from_scratch/fit.svg`; its folder is made.
+  /// The path of an output file, `OUT/from_scratch/fit.svg`; creates its folder.
   std::string out(const std::string& name) const;
 };
 
-/// Thrown by a lab whose training Ctrl-C has ended. No further lab is run.
+/// Thrown by a lab whose training Ctrl-C has ended; no further lab runs.
 struct Interrupted {};
 
 struct Entry {
@@ -47,16 +47,15 @@ struct Entry {
   std::string source() const;
 };
 
-/// All labs, in the order of their notebooks; what goes beyond them comes last.
+/// All labs in the order of their notebooks, then those beyond them.
 const std::vector<Entry>& labs();
 
-/// Runs the named ones, each with its heading, and prints the table of all figures. Writes them to `json` after each
-/// lab, if it is not empty. A lab that throws is reported, and the next one runs. Returns the exit status: 0 when every
-/// lab came to its end and no exact figure disagrees, 130 after Ctrl-C, else 1. Throws ValueError for a name that no
-/// lab has.
+/// Runs the named labs, each with its heading, and prints the table of all figures, which it also writes to `json`
+/// after each lab, unless empty. A lab that throws is reported, and the next one runs. Returns the exit status: 0 if
+/// every lab finished and no exact figure disagrees, 130 after Ctrl-C, else 1. Throws ValueError for an unknown name.
 int run_labs(const std::vector<std::string>& names, const Options& options, const std::string& json);
 
-/// Is standard output a terminal that wants colours?
+/// Whether standard output is a terminal that wants colours.
 bool colours();
 
 namespace detail {

@@ -19,7 +19,7 @@ struct Work::State {
   std::exception_ptr error = nullptr;
 };
 
-/// The threads beside the lab's own, from the first piece of work to the end of the program.
+/// The threads beside the lab's own, from the first work to the end of the program.
 class Helpers {
  public:
   using Piece = std::shared_ptr<Work::State>;
@@ -40,7 +40,7 @@ class Helpers {
 
   void add(const Piece& piece) {
     const std::lock_guard lock(mutex_);
-    if (busy_ == 1) total_ = num_threads();  // nobody has a share of them now
+    if (busy_ == 1) total_ = num_threads();  // nobody uses a share of them now
     while (static_cast<int>(threads_.size()) < std::min(total_ - 1, most)) threads_.emplace_back([this] { work(); });
     waiting_.push_back(piece);
     changed_.notify_all();
@@ -90,7 +90,7 @@ class Helpers {
     } catch (...) {
       piece->error = std::current_exception();
     }
-    piece->run = nullptr;  // with all that it holds
+    piece->run = nullptr;  // and everything it holds
     lock.lock();
     piece->stage = Work::State::Done;
     changed_.notify_all();
@@ -103,7 +103,7 @@ class Helpers {
     count(+1);
   }
 
-  /// Who works shares the threads on which matrix products run.
+  /// Busy threads share those for matrix products.
   void count(int more) {
     busy_ += more;
     set_num_threads(std::max(1, total_ / std::max(1, busy_)));
@@ -113,7 +113,7 @@ class Helpers {
   std::condition_variable changed_;
   std::deque<Piece> waiting_;
   std::vector<std::thread> threads_;
-  int busy_ = 1;  // the lab's own thread is
+  int busy_ = 1;  // counts the lab's own thread
   int total_ = num_threads();
   bool stop_ = false;
 };

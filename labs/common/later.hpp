@@ -15,11 +15,11 @@ namespace detail {
 class Work {
  public:
   explicit Work(std::function<void()> run, bool for_any_thread);
-  /// Drops it if nobody has begun, and otherwise waits for its end.
+  /// Drops the work if nobody has begun it, otherwise waits for its end.
   ~Work();
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
-  /// Does it here if nobody has begun, and otherwise waits for its end. Throws what it threw.
+  /// Does the work here if nobody has begun it, otherwise waits for its end. Throws what it threw.
   void finish();
 
  private:
@@ -30,10 +30,10 @@ class Work {
 
 }  // namespace detail
 
-/// A result that a lab needs later. Where there are threads beside the lab's own (one, on two processors), they work on
-/// it meanwhile, in the order in which it was asked for; otherwise `get` does. It draws its random numbers from a
-/// generator of its own (GeneratorGuard), and matrix products share the threads with whoever is busy: the result is the
-/// same, bit for bit, whoever computes it, and when. Copies of a Later share the result; the last one ends the work.
+/// A result needed later. Threads beside the lab's own (one, on two processors) compute it meanwhile, in the order of
+/// requests; otherwise `get` does. It draws random numbers from its own generator (GeneratorGuard), and matrix products
+/// share the threads with whoever is busy: the result is the same, bit for bit, whoever computes it and when. Copies of
+/// a Later share the result; the last one ends the work.
 template <class T>
 class Later {
  public:
@@ -47,14 +47,14 @@ class Later {
  private:
   struct Shared {
     std::optional<T> result;
-    detail::Work work;  // the first to go
+    detail::Work work;  // destroyed first
     Shared(std::function<T()> compute, bool for_any_thread)
         : work([this, compute = std::move(compute)] { result.emplace(compute()); }, for_any_thread) {}
   };
   std::shared_ptr<Shared> shared_;
 };
 
-/// `auto scores = later([&] { return train(seed); });` What computes on a GPU is left to `get`.
+/// `auto scores = later([&] { return train(seed); });` GPU work is left to `get`.
 template <class F>
 auto later(F compute, Device device = {}) {
   return Later<std::invoke_result_t<F&>>(std::move(compute), device);

@@ -19,7 +19,7 @@ Tensor<double> in_double(const Tensor<float>& x) {
   return Tensor<double>(x.shape(), std::vector<double>(numbers.begin(), numbers.end()));
 }
 
-/// `make(T())` makes a network: here in double, with the weights that the same seed gives one of floats.
+/// `make(T())` makes a network; returns it in double, with the weights that the same seed gives for float.
 template <class Make>
 Sequential<double> in_double(Make make) {
   std::vector<NamedTensor<double>> weights;
@@ -73,7 +73,7 @@ Lesson network() {
 Lesson gabor() {
   manual_seed(0);
   auto [x, y] = make_gabor(300, 0.1);
-  const auto order = randperm(x.size(0));  // the points come sorted
+  const auto order = randperm(x.size(0));  // the points are sorted
   const std::vector<float> xs = x.to_vector(), ys = y.to_vector();
   std::vector<float> xo, yo;
   for (std::size_t i : order) xo.push_back(xs[i]), yo.push_back(ys[i]);

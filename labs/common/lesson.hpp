@@ -7,9 +7,9 @@
 
 namespace handgrad::labs {
 
-/// A model small enough to be stepped through, with its data and its training: what the stepper and the page show. Its
-/// data and its initial weights are floats, those that the labs see; it computes in double, so that what the page
-/// computes from the formulas can be held against it.
+/// A model small enough to step through, with its data and training, for the stepper and the page. Data and initial
+/// weights are floats, as in the labs; it computes in double, so that the page's own computations can be compared with
+/// it.
 struct Lesson {
   enum class Picture {
     Boundary,  // two inputs: the plane, with the probability of class 1
@@ -21,41 +21,41 @@ struct Lesson {
   std::unique_ptr<Loss<double>> loss;
   std::unique_ptr<Optimizer<double>> optimizer;
   Tensor<double> x, y;
-  std::size_t batch;   // rows in a step
-  std::size_t epochs;  // that the page shows
+  std::size_t batch;   // rows per step
+  std::size_t epochs;  // shown on the page
   Picture picture;
-  bool logits = false;  // the network's outputs are logits: pictures show their sigmoid
+  bool logits = false;  // outputs are logits; pictures show their sigmoid
 };
 
-/// Those there are: logistic, network, gabor, xor, from_scratch.
+/// All lessons: logistic, network, gabor, xor, from_scratch.
 const std::vector<std::string>& lesson_names();
-/// From a fixed seed, so that everybody sees the same numbers. Throws ValueError for a name that no lesson has.
+/// From a fixed seed, so that everybody sees the same numbers. Throws ValueError for an unknown name.
 Lesson make_lesson(const std::string& name);
 
-/// A lesson's training, one step after the other. A step takes the next `batch` rows, in their order.
+/// A lesson's training, step by step. Each step takes the next `batch` rows in order.
 class Training {
  public:
   explicit Training(Lesson lesson);
 
   const Lesson& lesson() const { return lesson_; }
-  /// Steps made, and where the next one stands: its epoch, and its batch there, both from 0.
+  /// The number of steps made, and the epoch and batch (from 0) of the next.
   std::size_t steps() const { return steps_; }
   std::size_t epoch() const { return steps_ / batches(); }
   std::size_t batch() const { return steps_ % batches(); }
   std::size_t batches() const;
 
-  /// Makes a step: forward, loss, zero_grad, backward, update. Returns the loss.
+  /// Makes one step: forward, loss, zero_grad, backward, update. Returns the loss.
   double step();
   /// The same, recorded.
   trace::Trace record();
   /// The largest |gradient| of the last step; NaN if any is.
   double largest_gradient() const;
-  /// The loss over all data with the parameters as they are.
+  /// The loss over all data with the current parameters.
   double loss();
-  /// What the network makes of inputs: probabilities if its outputs are logits.
+  /// The network's predictions: probabilities if its outputs are logits.
   Tensor<double> predict(const Tensor<double>& x);
 
-  /// The parameters and the number of steps, to come back to.
+  /// The parameters and the number of steps, to return to.
   struct State {
     std::vector<NamedTensor<double>> parameters;
     std::size_t steps;

@@ -1,6 +1,6 @@
-// The made-up census of made_data.hpp. The frequencies are roughly those that the UCI data set Adult is described with
-// (B. Becker and R. Kohavi, 1996, https://doi.org/10.24432/C5XW20); the dependences are invented, and simple enough to
-// be read here: a network that finds them must come near the best that can be reached.
+// The synthetic census of made_data.hpp. Frequencies roughly follow the description of the UCI data set Adult (B.
+// Becker and R. Kohavi, 1996, https://doi.org/10.24432/C5XW20); the dependences are invented, and simple enough that a
+// network which finds them must come near the best possible.
 #include <algorithm>
 #include <cmath>
 #include <span>
@@ -13,7 +13,7 @@ namespace handgrad::labs {
 
 namespace {
 
-/// A category, how often it occurs, and how it goes together with the rest.
+/// A category, its frequency, and its relation to the rest.
 struct Category {
   const char* value;
   double weight;         // relative frequency
@@ -23,7 +23,7 @@ struct Category {
 };
 
 constexpr Category education[] = {
-    // in the order of education-num, 1 … 16
+    // in order of education-num, 1 … 16
     {" Preschool", 51},   {" 1st-4th", 168},       {" 5th-6th", 333},     {" 7th-8th", 646},
     {" 9th", 514},        {" 10th", 933},          {" 11th", 1175},       {" 12th", 433},
     {" HS-grad", 10501},  {" Some-college", 7291}, {" Assoc-voc", 1382},  {" Assoc-acdm", 1067},
@@ -106,7 +106,7 @@ constexpr Category country[] = {
 
 double sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
 
-/// One of the categories, with frequencies bent by schooling (in units of three years from the mean) and sex.
+/// Draws a category, with frequencies adjusted for schooling (in units of three years from the mean) and sex.
 const Category& draw(std::span<const Category> categories, double schooling, bool male, NumpyRandom& random) {
   std::vector<double> weights;
   for (const Category& c : categories) {
@@ -158,8 +158,8 @@ Table make_census(std::size_t n_samples, std::uint32_t random_state) {
     const double weekly =
         between(1, random.rand() < 0.45 ? 40 : random.normal(41 + (male ? 3 : -4) + 2 * schooling, 13), 99);
 
-    // The log-odds of a high wage: rising with school, faster for managers and specialists; an arch over age; hours
-    // count for less beyond 50; marriage most of all.
+    // The log-odds of a high wage: rising with schooling, faster for managers and specialists; an arch over age; hours
+    // beyond 50 count less; marriage counts most.
     const double arch = -std::pow((years - 48) / 17, 2);
     double z = -2.9 + 1.05 * schooling + 0.35 * schooling * std::max(0.0, position.wage) + 0.9 * arch +
                0.045 * (std::min(weekly, 50.0) - 40) + 0.01 * std::max(0.0, weekly - 50) + (married ? 2.6 : -0.4) +

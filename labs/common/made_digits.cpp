@@ -1,4 +1,4 @@
-// The drawn digits of made_data.hpp: strokes with a random hand, for where MNIST is not at hand.
+// The drawn digits of made_data.hpp: strokes by a random hand, in place of MNIST.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,7 +17,7 @@ struct Point {
 };
 using Stroke = std::vector<Point>;
 
-/// Points on an ellipse's arc, angles in degrees, clockwise from the right as y points down.
+/// Points on an ellipse's arc; angles in degrees, clockwise from the right since y points down.
 Stroke arc(double x, double y, double rx, double ry, double from, double to) {
   constexpr int steps = 10;
   Stroke stroke;
@@ -28,7 +28,7 @@ Stroke arc(double x, double y, double rx, double ry, double from, double to) {
   return stroke;
 }
 
-/// The strokes of each digit; several have two ways of being written.
+/// The strokes of each digit; several digits can be written in two ways.
 std::vector<Stroke> skeleton(std::size_t digit, bool other_way) {
   switch (digit) {
     case 0:
@@ -66,7 +66,7 @@ double distance_to_segment(Point p, Point a, Point b) {
 constexpr std::size_t side = 28;
 using Image = std::array<double, side * side>;
 
-/// Ink where the pen passed: full within half its width of the segment, fading out over one pixel.
+/// Ink along a segment: full within half the pen's width, fading out over one pixel.
 void draw(Point a, Point b, double pen, Image& image) {
   const double reach = pen / 2 + 1;
   const auto pixel = [](double coordinate) {
@@ -81,7 +81,7 @@ void draw(Point a, Point b, double pen, Image& image) {
   }
 }
 
-/// A digit as one hand writes it once.
+/// A digit written once by a random hand.
 Image written(std::size_t digit, NumpyRandom& random) {
   const bool other_way = random.rand() < 0.3;
   const double turn = random.normal(0, 0.12), slant = random.normal(0.1, 0.2), pen = random.uniform(1.6, 4.0);

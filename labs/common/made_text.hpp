@@ -1,5 +1,5 @@
 #pragma once
-// A text that the labs make where the user has none at hand: written by a small grammar, whose entropy is known.
+// A synthetic text for labs without one: written by a small grammar of known entropy.
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -10,12 +10,12 @@ namespace handgrad::labs {
 
 struct Text {
   std::string text;
-  double entropy = 0;  // nats a character; 0: unknown
+  double entropy = 0;  // nats per character; 0: unknown
 };
 
-/// Sentences with a choice of words in each of seven places, each as likely as the others, until there are `length`
-/// characters. None of a place's words begins another, so that a reader always knows which choices were made, and the
-/// text has exactly their entropy.
+/// Sentences with a choice of equally likely words in each of seven places, up to `length` characters. No word of a
+/// place is a prefix of another, so a reader always knows which choices were made, and the text has exactly their
+/// entropy.
 Text made_text(std::size_t length, std::uint64_t seed);
 
 /// The characters of a text as numbers 0 … C−1, in their order.
@@ -28,7 +28,7 @@ struct Alphabet {
   std::map<char, std::size_t> number;
 };
 
-/// Behind a bar, to be told from what the lab says.
+/// Behind a bar, to distinguish it from the lab's own output.
 std::string indented(const std::string& text);
 
 }  // namespace handgrad::labs

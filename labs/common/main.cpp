@@ -31,7 +31,7 @@ Device device_from(const std::string& text) {
   return device;
 }
 
-/// The labs to run: those named, each once, or all of them.
+/// The labs to run: those named, each once, or all.
 std::vector<std::string> expand(const std::vector<std::string>& names) {
   const auto named = [&](const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));
   app.add_flag("--quick", options.quick, "short forms of what takes longer than a minute");
-  app.fallthrough();  // `open xor --out DIR`: options may come behind a subcommand too
+  app.fallthrough();  // `open xor --out DIR`: options may follow a subcommand too
   CLI::App* list = app.add_subcommand("list", "name the labs");
   std::string lesson;
   bool plain = false;

@@ -30,7 +30,7 @@ using json = nlohmann::ordered_json;  // symbols in their formula's order
 
 constexpr std::size_t most_frames = 41, shown_points = 300;
 
-/// Rounded for pictures: a pixel does not need more.
+/// Rounded for pictures, which need no more than this.
 double rounded(double x) { return std::round(x * 1e4) / 1e4; }
 
 json numbers(const Tensor<double>& x) {
@@ -42,7 +42,7 @@ json numbers(const Tensor<double>& x) {
 /// The inputs over which a picture is drawn, and its axes.
 struct Canvas {
   Tensor<double> inputs;
-  std::vector<double> x, y;  // where the inputs stand: columns and rows of a grid, or points on a line
+  std::vector<double> x, y;  // grid columns and rows, or points on a line
 };
 
 Canvas canvas(const Lesson& lesson) {
@@ -77,7 +77,7 @@ Canvas canvas(const Lesson& lesson) {
   return canvas;
 }
 
-/// The epochs that get a frame: all of them, or more of the early ones, where more happens.
+/// The epochs that get a frame: all, or more of the early ones, in which more happens.
 std::vector<std::size_t> frame_epochs(std::size_t last) {
   std::vector<std::size_t> epochs;
   for (std::size_t i = 0; i < most_frames; ++i) {
@@ -104,7 +104,7 @@ json lesson_json(const Lesson& lesson, const Canvas& canvas) {
           {"data", {{"x", lesson.x.to_vector()}, {"y", lesson.y.to_vector()}}}};
 }
 
-/// What an assignment's formula has come to, unfolded: chains of derivatives whose product it is.
+/// An assignment's formula unfolded into the chain of derivatives whose product it is.
 json unfolded(const trace::Assignment& assignment) {
   if (assignment.label != "BCEWithLogitsLoss" || assignment.target != "dz") return nullptr;
   const auto step = [](const char* left, const char* formula, const char* right = "") {
@@ -139,8 +139,8 @@ json step_json(const trace::Trace& step) {
   return all;
 }
 
-/// Steps of the lesson's network with other activations, of a loss for classes and one for curves: without numbers, for
-/// networks of other sizes that the page makes.
+/// Steps of the lesson's network with other activations, with a loss for classes and one for curves, without numbers:
+/// for networks of other sizes that the page makes.
 json kits(const Lesson& lesson) {
   json all = json::array();
   if (lesson.net.size() < 3) return all;  // no hidden layer
@@ -177,7 +177,7 @@ json kits(const Lesson& lesson) {
   return all;
 }
 
-/// The text that goes with a lesson: its lab's.
+/// The text of a lesson: its lab's README.
 std::string readme_of(const Lesson& lesson) {
   return read_file(std::string(HANDGRAD_LABS_PAGE "/../") + (lesson.name == "xor" ? "gabor" : lesson.name) +
                    "/README.md");
@@ -204,7 +204,7 @@ json page_data(const std::string& name) {
 
 struct Part {
   const char* package;
-  std::vector<const char*> paths;  // where distributions put it
+  std::vector<const char*> paths;  // as installed by different distributions
 };
 const Part d3{"node-d3", {"/usr/share/nodejs/d3/dist/d3.min.js", "/usr/share/javascript/d3/d3.min.js"}};
 const Part katex{"libjs-katex",
@@ -231,7 +231,7 @@ std::string base64(const std::string& bytes) {
   return out;
 }
 
-/// KaTeX's style with the fonts that our formulas use put into it; the rules of the others are dropped.
+/// KaTeX's style with the fonts that our formulas need embedded; rules for other fonts are dropped.
 std::string style_with_fonts() {
   const std::string css = content(katex_style);
   std::string out;
@@ -258,7 +258,7 @@ std::string style_with_fonts() {
   return out;
 }
 
-/// What the packages say about their licences.
+/// The licences of the packages used.
 std::string licences() {
   std::string text;
   for (const char* package : {"node-d3", "libjs-katex", "fonts-katex"}) {
@@ -276,14 +276,14 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-/// Text inside of a script element: nothing in it may look like its end.
+/// Escapes text inside a script element, so that nothing looks like its end.
 std::string inside_script(std::string text) {
   for (std::size_t at = text.find("</"); at != std::string::npos; at = text.find("</", at + 3))
     text.insert(at + 1, "\\");
   return text;
 }
 
-/// Prints where a file is, and shows it in a browser where there is a desktop.
+/// Prints where a file is, and opens it in a browser on a desktop.
 int show_page(const std::string& path) {
   const std::string full = std::filesystem::absolute(path).string();
   std::cout << full << '\n';
@@ -301,7 +301,7 @@ int show_page(const std::string& path) {
   return 0;
 }
 
-/// The lessons in the order in which they build on each other, and what each is for.
+/// The lessons in the order in which they build on each other, and the purpose of each.
 const std::vector<std::pair<const char*, const char*>>& path_through() {
   static const std::vector<std::pair<const char*, const char*>> path{
       {"from_scratch", "One neuron: where a gradient comes from, and what a step does with it."},
@@ -329,7 +329,7 @@ std::string make_page(const std::string& lesson) {
                                                                {"{{data}}", inside_script(data.dump())},
                                                                {"{{scripts}}", scripts}};
   std::string page, rest = own("page.html");
-  for (const auto& [mark, part] : parts) {  // in the order in which they stand, so that no part is searched for marks
+  for (const auto& [mark, part] : parts) {  // in order of position, so that inserted parts are not searched
     const std::size_t at = rest.find(mark);
     if (at == std::string::npos) throw ParseError("page.html: " + mark + " is missing, or not in its place");
     page += rest.substr(0, at) + part;

@@ -36,13 +36,13 @@ std::string number(double value, const char* format = "%.9g") {
   return text.data();
 }
 
-std::string quoted(const std::string& text) {  // gnuplot's single quotes: only the quote itself is special
+std::string quoted(const std::string& text) {  // in gnuplot's single quotes only the quote itself is special
   std::string result = "'";
   for (const char c : text) result += c == '\'' ? std::string("''") : c == '\n' ? std::string(" ") : std::string(1, c);
   return result + "'";
 }
 
-// The first line is solid, the others differ in their dashes.
+// The first line is solid, the others are dashed differently.
 constexpr std::array<const char*, 4> dashes{"solid", "(14, 4)", "(5, 3)", "(14, 4, 3, 4)"};
 
 std::string titled(const std::string& label) { return label.empty() ? " notitle" : " title " + quoted(label); }
@@ -57,7 +57,7 @@ std::string rows_of(const std::vector<double>& x, const std::vector<double>& y) 
   return rows;
 }
 
-/// Runs gnuplot on a script. Returns its exit status, 127 when there is no gnuplot; what it complains of goes to `log`.
+/// Runs gnuplot on a script. Returns its exit status, 127 if there is no gnuplot; error messages go to `log`.
 int run_gnuplot(const std::string& script, const std::string& log) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -226,7 +226,7 @@ std::string Plot::gnuplot_data(const std::string& id) const {
   return data;
 }
 
-/// The legend lies above the plot, where it hides nothing, and the title above the legend: as the legend's own title.
+/// The legend lies above the plot, where it hides nothing; the title above that, as the legend's own title.
 bool Plot::has_legend() const {
   const auto labelled = [](const auto& part) { return !part.label.empty(); };
   return std::any_of(series_.begin(), series_.end(), labelled) || std::any_of(bands_.begin(), bands_.end(), labelled) ||
@@ -245,7 +245,7 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
          quoted(x_label_) + "\nset ylabel " + quoted(y_label_) + "\n";
   if (log_x_) set += "set logscale x\nset format x '%g'\n";
   if (log_y_) set += "set logscale y\nset format y '%g'\n";
-  // A logarithmic axis ranges over the values alone: the margin could reach below zero.
+  // A logarithmic axis has no margin, which could reach below zero.
   if (!bar_names_.empty())
     set += "set xrange [-0.6:" + number(static_cast<double>(bar_names_.size()) - 0.4) + "]\nset yrange [0:*]\n" +
            "set offsets 0, 0, graph 0.12, 0\nset style fill solid 0.85\nset boxwidth 0.6\nunset key\n";

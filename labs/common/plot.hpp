@@ -9,26 +9,26 @@
 
 namespace handgrad::labs {
 
-/// One picture: what is added to it shares its axes, and what comes later lies above.
+/// A plot with one pair of axes; later elements are drawn on top.
 ///
 ///     Plot plot("loss", "epoch", "binary cross-entropy");
 ///     plot.line(epochs, losses, "training").vertical(best, "early stop");
 ///     draw(lab, "loss", {plot});
 ///
-/// The colours are those of Okabe and Ito, which people with any kind of colour vision can tell apart; series differ in
-/// dashes and in the points' shapes too. Numbers that are not finite are left out.
+/// The colours are Okabe and Ito's, distinguishable with any kind of colour vision; series also differ in dashes and
+/// point shapes. Non-finite numbers are left out.
 class Plot {
  public:
   explicit Plot(std::string title, std::string x_label = "", std::string y_label = "");
 
-  /// Each throws ShapeError when the numbers of x and y (and z) do not fit together.
+  /// Each throws ShapeError if the sizes of x and y (and z) do not match.
   Plot& line(const Numbers& x, const Numbers& y, const std::string& label = "");
   Plot& points(const Numbers& x, const Numbers& y, const std::string& label = "");
-  /// Few, large points, to be seen above everything else.
+  /// A few large points on top of everything else.
   Plot& marks(const Numbers& x, const Numbers& y, const std::string& label = "");
-  /// A bar for each name, its height written above.
+  /// A bar for each name, with its height written above.
   Plot& bars(const std::vector<std::string>& names, const Numbers& heights);
-  /// A shaded range of x, behind the rest. Ranges with the same label appear once in the legend.
+  /// A shaded range of x, behind the rest. Ranges with the same label share a legend entry.
   Plot& band(double x_low, double x_high, const std::string& label = "");
   /// A dashed vertical line.
   Plot& vertical(double x, const std::string& label = "");
@@ -37,19 +37,19 @@ class Plot {
     Sequential,  ///< dark to bright: amounts
     Probability  ///< from 0 to 1, blue over white to orange
   };
-  /// z at the points of an evenly spaced grid as colour; z has one row for each y, one column for each x.
+  /// z on an evenly spaced grid, as colour; z has one row per y, one column per x.
   Plot& surface(const Numbers& x, const Numbers& y, const Numbers& z, const std::string& label, Scale scale);
-  /// Lines of equal height of the surface.
+  /// Contour lines of the surface.
   Plot& contours(std::vector<double> levels);
 
-  /// The axes' range; without it, that of the values.
+  /// The axes' ranges; by default those of the values.
   Plot& limits(double x_low, double x_high, double y_low, double y_high);
-  /// An image: no axes, no colour bar, and pixels as high as they are wide.
+  /// For an image: no axes, no colour bar, square pixels.
   Plot& bare();
   Plot& log_x();
   Plot& log_y();
 
-  /// In characters: points as `.`, lines as `#`, with the range written at the axes.
+  /// As text: points as `.`, lines as `#`, with the ranges at the axes.
   void print(std::ostream& out, std::size_t width = 64, std::size_t height = 16) const;
 
  private:
@@ -74,7 +74,7 @@ class Plot {
   Plot& add(Style style, const Numbers& x, const Numbers& y, const std::string& label);
   Range range(bool of_x) const;
   bool has_legend() const;
-  /// gnuplot's data blocks, whose names begin with `id`, and the commands that draw them.
+  /// gnuplot's data blocks, with names that begin with `id`, and the commands that draw them.
   std::string gnuplot_data(const std::string& id) const;
   std::string gnuplot_commands(const std::string& id) const;
 
@@ -83,7 +83,7 @@ class Plot {
   std::vector<std::string> bar_names_;
   std::vector<double> bar_heights_;
   std::vector<Band> bands_, verticals_;
-  std::vector<Surface> surface_;  // none or one
+  std::vector<Surface> surface_;  // at most one
   std::vector<double> levels_;
   std::vector<double> limits_;  // empty, or x_low, x_high, y_low, y_high
   bool log_x_ = false, log_y_ = false, bare_ = false;
@@ -91,8 +91,8 @@ class Plot {
   friend void draw(const Lab&, const std::string&, const std::vector<Plot>&, std::size_t);
 };
 
-/// Draws plots, `columns` beside each other, into OUT/LAB/name.png and .svg, and says so. Without gnuplot it says that,
-/// once, and draws nothing: a picture is never a reason for a lab to fail.
+/// Draws plots, `columns` side by side, into OUT/LAB/name.png and .svg, and prints that. Without gnuplot it only says
+/// so, once: a picture never makes a lab fail.
 void draw(const Lab& lab, const std::string& name, const std::vector<Plot>& plots, std::size_t columns = 1);
 
 }  // namespace handgrad::labs

@@ -1,4 +1,4 @@
-// Where one stands, and the commands that move there.
+// The position in a training, and the commands that move it.
 #include "common/stepper.hpp"
 
 #include <algorithm>
@@ -14,8 +14,8 @@ using trace::Phase;
 
 namespace {
 
-constexpr std::size_t remembered = 200;   // steps that one can go back
-constexpr std::size_t patience = 200000;  // steps of `run` before it gives up
+constexpr std::size_t remembered = 200;   // steps one can go back
+constexpr std::size_t patience = 200000;  // steps before `run` gives up
 
 double loss_of(const trace::Trace& trace) {
   for (std::size_t i = 0; i < trace.assignments.size(); ++i)
@@ -107,7 +107,7 @@ std::string Stepper::command(const std::string& line) {
     if (verb != name(phase)) continue;
     for (std::size_t i = at_ + 1; i < trace().assignments.size(); ++i)
       if (trace().assignments[i].phase == phase && trace().assignments[i - 1].phase != phase) return go(i), "";
-    for (std::size_t i = 0; i < trace().assignments.size(); ++i)  // from the beginning of the step again
+    for (std::size_t i = 0; i < trace().assignments.size(); ++i)  // from the start of the step again
       if (trace().assignments[i].phase == phase) return go(i), "";
   }
   if (verb == "epoch") {

@@ -8,8 +8,8 @@
 
 namespace handgrad::labs {
 
-/// Where one stands in a lesson's training: at an assignment of a recorded step, looking at one element of its result.
-/// Going forward past the end of a step makes the next one; going back shows what was recorded.
+/// A position in a lesson's training: an assignment of a recorded step, and an element of its result. Going forward
+/// past the end of a step makes the next one; going back shows what was recorded.
 class Stepper {
  public:
   explicit Stepper(Lesson lesson);
@@ -20,9 +20,9 @@ class Stepper {
     double loss;
   };
 
-  /// What one types: next, back, forward, loss, backward, update (the next assignment of that phase), epoch, run nan,
-  /// run gradient 0.01, element 2, element 0 1, show W. Returns a message, empty when there is nothing to say.
-  /// Throws ValueError for what it does not understand, with what it would have understood.
+  /// Commands: next, back, forward, loss, backward, update (the next assignment of that phase), epoch, run nan, run
+  /// gradient 0.01, element 2, element 0 1, show W. Returns a message, possibly empty. Throws ValueError for an unknown
+  /// command, listing the known ones.
   std::string command(const std::string& line);
   static const char* help();
 
@@ -34,7 +34,7 @@ class Stepper {
   std::size_t at() const { return at_; }
   std::size_t element() const { return element_; }
   const trace::Assignment& assignment() const { return trace().assignments[at_]; }
-  /// Moves to another element of the result, by rows and columns, as far as there are any.
+  /// Moves to another element of the result by rows and columns, within its bounds.
   void move(int rows, int columns);
 
  private:
@@ -43,20 +43,20 @@ class Stepper {
   std::string run(double below, bool nan);
 
   Training training_;
-  std::vector<Recorded> history_;  // the last ones
+  std::vector<Recorded> history_;  // the most recent steps
   std::size_t step_ = 0, at_ = 0, element_ = 0;
 };
 
-/// One assignment as text, line by line: for a pipe and for a screen reader.
+/// One assignment as text, line by line, for pipes and screen readers.
 std::string describe(const Stepper& stepper);
-/// A tensor as an aligned table of at most so many rows and columns, `marked` elements with a star, `chosen` in
-/// brackets; from row and column `top`, `left` on.
+/// A tensor as an aligned table of at most `rows` × `columns` elements from row `top` and column `left` on; `marked`
+/// elements with a star, `chosen` in brackets.
 std::vector<std::string> table(const trace::Array& array, std::size_t rows, std::size_t columns, std::size_t top,
                                std::size_t left, const std::set<std::size_t>& marked, std::size_t chosen);
 constexpr std::size_t nothing_chosen = static_cast<std::size_t>(-1);
 
-/// The screen of the terminal stepper: `height` lines of at most `width` columns. `focus`: which table the window keys
-/// move (0 is the result), `top` and `left` where its window stands.
+/// The screen of the terminal stepper: `height` lines of at most `width` columns. `focus` is the table moved by the
+/// window keys (0 is the result), `top` and `left` its window's position.
 struct View {
   std::size_t width = 80, height = 24, focus = 0, top = 0, left = 0;
   bool colour = false;
@@ -64,7 +64,7 @@ struct View {
 };
 std::vector<std::string> screen(const Stepper& stepper, const View& view);
 
-/// Runs the stepper until one quits: in the terminal, or line by line when `plain`. Without a terminal to type at,
+/// Runs the stepper until the user quits: in the terminal, or line by line if `plain`. Without a terminal for input,
 /// prints one whole step. Returns the exit status.
 int step_through(const std::string& lesson, bool plain);
 

@@ -1,4 +1,4 @@
-// The terminal: keys in, screens out; and the plain form for pipes and screen readers.
+// The terminal: reads keys, draws screens; and the plain form for pipes and screen readers.
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -18,7 +18,7 @@ namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
 
-/// Keys one by one and another screen, until its end: also when something throws or a signal comes.
+/// Reads single keys on an alternate screen until its end, even if something throws or a signal comes.
 class RawTerminal {
  public:
   RawTerminal() {
@@ -41,8 +41,8 @@ class RawTerminal {
   RawTerminal(const RawTerminal&) = delete;
   RawTerminal& operator=(const RawTerminal&) = delete;
 
-  /// One key: a character, or "up", "down", "left", "right", "tab", "enter", "backspace", "escape"; "" when the window
-  /// has changed; "quit" when there is nobody to type any more.
+  /// One key: a character, or "up", "down", "left", "right", "tab", "enter", "backspace", "escape"; "" if the window
+  /// size has changed; "quit" at the end of input.
   std::string key() const {
     char c = 0;
     const ssize_t got = read(STDIN_FILENO, &c, 1);
@@ -96,7 +96,7 @@ const std::vector<std::string> help_lines{
     "",
     "any key goes back"};
 
-/// A line typed at the bottom of the screen.
+/// Reads a line typed at the bottom of the screen.
 std::string ask(const RawTerminal& terminal, const Stepper& stepper, View view, const std::string& question) {
   std::string answer;
   for (;;) {
@@ -118,7 +118,7 @@ void arrow(Stepper& stepper, View& view, int rows, int columns) {
   view.top = shift(view.top, rows), view.left = shift(view.left, columns);
 }
 
-/// How many tables there are: the result and what it reads.
+/// The number of tables: the result and what it reads.
 std::size_t tables(const Stepper& stepper) {
   std::size_t count = 1;
   for (const auto& [symbol, value] : stepper.assignment().inputs)
@@ -168,7 +168,7 @@ int in_terminal(Stepper& stepper) {
   }
 }
 
-/// Nobody types: all of the step.
+/// At the end of input: the rest of the step.
 void rest_of_step(Stepper& stepper) {
   while (stepper.at() + 1 < stepper.trace().assignments.size()) {
     stepper.command("next");

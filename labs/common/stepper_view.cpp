@@ -1,4 +1,4 @@
-// What one sees: the screen of the terminal stepper, and the same as plain text.
+// The display: the screen of the terminal stepper, and the same as plain text.
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
@@ -15,7 +15,7 @@ using trace::Assignment;
 
 constexpr std::size_t cell_width = 10;
 
-/// Columns that a text takes: characters, without the marks that combine with the one before.
+/// The columns that a text takes: characters, without combining marks.
 std::size_t width(const std::string& text) {
   std::size_t columns = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -34,7 +34,7 @@ std::string to_the_right(const std::string& text, std::size_t columns) {
   return std::string(columns > width(text) ? columns - width(text) : 0, ' ') + text;
 }
 
-/// A number that fits into a cell between its marks: 4 digits, fewer where a sign and an exponent need the room.
+/// A number that fits into a cell between its marks: 4 digits, fewer if a sign and an exponent need room.
 std::string cell_number(double number) {
   std::string text = trace::number_text(number, 4);
   for (int digits = 3; width(text) > cell_width - 2 && digits >= 0; --digits) {
@@ -49,7 +49,7 @@ std::string cell_number(double number) {
   return text;
 }
 
-/// Cut to so many columns, with … where something is missing.
+/// Cut to `columns`, with … where something is missing.
 std::string cut(const std::string& text, std::size_t columns) {
   if (width(text) <= columns) return text;
   std::string out;
@@ -63,7 +63,7 @@ std::string cut(const std::string& text, std::size_t columns) {
   return out + "…";
 }
 
-/// A text over several lines, broken at blanks.
+/// A text wrapped at spaces.
 std::vector<std::string> wrapped(const std::string& text, std::size_t columns, const std::string& indent) {
   std::vector<std::string> lines;
   std::istringstream in(text);
@@ -103,7 +103,7 @@ std::string short_name(const trace::Trace& trace, std::size_t i) {
   return std::to_string(i + 1) + " " + (a.layer.empty() ? "" : a.layer + ".") + a.target;
 }
 
-/// "x ← 1 0.y   W (parameter)": where each symbol came from.
+/// "x ← 1 0.y   W (parameter)": the origin of each symbol.
 std::string origins(const trace::Trace& trace, std::size_t i) {
   std::string out;
   for (const auto& [symbol, value] : trace.assignments[i].inputs) {
@@ -227,7 +227,7 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   if (const std::string reason = why(trace, s.at()); !reason.empty())
     for (const std::string& line : wrapped(reason, view.width - 2, "")) add("  " + line);
   add("  shapes: " + shapes(trace, s.at()));
-  std::size_t terms = 6;  // as many as fit into two lines
+  std::size_t terms = 6;  // as many as fit on two lines
   auto numbers = wrapped(with_numbers(s, terms), view.width - 2, "    ");
   while (numbers.size() > 2 && terms > 1) numbers = wrapped(with_numbers(s, --terms), view.width - 2, "    ");
   for (std::size_t i = 0; i < numbers.size() && i < 3; ++i) add("  " + numbers[i], "33");
@@ -235,7 +235,7 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   add("  feeds: " + feeds(trace, s.at()));
   add("");
 
-  // The result and what it was made of, side by side as far as there is room.
+  // The result and its inputs, side by side as far as there is room.
   const auto read = read_for(s);
   const std::size_t below = 3,
                     rows = view.height > lines.size() + below + 2 ? view.height - lines.size() - below - 2 : 1;
@@ -278,7 +278,7 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
     if (i != first) place_table(i);
   for (std::size_t i = 0; i < block.size(); ++i) {
     std::string line = cut(block[i], view.width);
-    if (view.colour && i > 1) {  // colour comes on top of the marks, never instead of them
+    if (view.colour && i > 1) {  // colour adds to the marks, and never replaces them
       std::string coloured;
       for (std::size_t k = 0; k < line.size(); ++k) {
         if (line[k] == '[') coloured += "\x1b[7m";

@@ -4,11 +4,11 @@
 
 namespace handgrad::labs {
 
-/// How many letters a terminal shows of UTF-8.
+/// The number of letters that a terminal shows for UTF-8 text.
 std::size_t letters(const std::string& text);
-/// With blanks behind it, up to `width` letters.
+/// Padded with spaces to `width` letters.
 std::string padded(const std::string& text, std::size_t width);
-/// In lines of at most 98 letters, broken at blanks, each after `indent` more of them.
+/// Wrapped at spaces into lines of at most 98 letters, each after `indent` more spaces.
 std::string wrapped(const std::string& text, std::size_t indent = 0);
 
 }  // namespace handgrad::labs

@@ -9,7 +9,7 @@ namespace {
 using trace::Assignment;
 using trace::Phase;
 
-/// The sentence for a target of a layer, a loss or an optimizer whose label begins so; "" fits any.
+/// The sentence for a target of a layer, loss or optimizer whose label begins like this; "" fits any.
 struct Sentence {
   Phase phase;
   const char *label, *target, *text;

@@ -5,8 +5,8 @@
 
 namespace handgrad::labs {
 
-/// Why an assignment is as it is, in a sentence for who sees it for the first time; empty where nothing is known, as of
-/// a layer of one's own.
+/// A one-sentence explanation of an assignment for somebody who sees it for the first time; empty if unknown, as for a
+/// user's own layer.
 std::string why(const trace::Trace& trace, std::size_t assignment);
 
 }  // namespace handgrad::labs

@@ -1,5 +1,5 @@
-// Beyond the notebooks: what depth does to activations and gradients, and what initialisation, BatchNorm, Residual and
-// the choice of an optimizer do about it. The derivation is in README.md beside this file.
+// Beyond the notebooks: what depth does to activations and gradients, and how initialisation, BatchNorm, Residual and
+// the optimizer change it. The derivation is in README.md beside this file.
 #include <algorithm>
 #include <cmath>
 #include <handgrad/handgrad.hpp>
@@ -34,7 +34,7 @@ std::shared_ptr<hg::Layer<double>> activation(const std::string& phi) {
   return std::make_shared<hg::ReLU<double>>();
 }
 
-/// One of the `depth` blocks: φ(x·Wᵀ), φ(BatchNorm(x·Wᵀ)) or x + φ(x·Wᵀ). Biases are 0, as the derivation has them.
+/// One of `depth` blocks: φ(x·Wᵀ), φ(BatchNorm(x·Wᵀ)) or x + φ(x·Wᵀ). Biases are 0, as in the derivation.
 std::shared_ptr<hg::Layer<double>> block(std::size_t features, const std::string& phi, Start start, Kind kind) {
   auto linear = std::make_shared<hg::Linear<double>>(features, features);
   if (start == Start::Xavier) hg::init::xavier_uniform_(linear->weight.value());
@@ -56,7 +56,7 @@ double spread(const std::vector<double>& numbers) {
   return std::sqrt(squares / static_cast<double>(numbers.size()));
 }
 
-/// What comes out of each block, and ∂L/∂x before each, for x and δ of standard normal numbers.
+/// The output of each block, and ∂L/∂x before each, for x and δ of standard normal numbers.
 struct Signals {
   std::vector<std::vector<double>> activations, gradients;
 };
@@ -99,7 +99,7 @@ void histogram(Plot& plot, const std::vector<double>& numbers, double low, doubl
   for (std::size_t i = 0; i < bins; ++i) centres[i] = low + (high - low) * (static_cast<double>(i) + 0.5) / bins;
   for (const double v : numbers) {
     const double at = (v - low) / (high - low) * bins;
-    const double held = std::min(std::max(at, 0.0), bins - 1.0);  // what lies outside goes into the outermost bins
+    const double held = std::min(std::max(at, 0.0), bins - 1.0);  // outliers go into the outermost bins
     shares[static_cast<std::size_t>(held)] += 1 / static_cast<double>(numbers.size());
   }
   plot.line(centres, shares, label);

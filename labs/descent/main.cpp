@@ -1,5 +1,5 @@
-// Notebook 003, its first part: a straight line through 100 points by gradient descent. The derivation, which the
-// notebook's text has garbled, is written out in README.md beside this file.
+// Notebook 003, its first part: a straight line through 100 points by gradient descent. The derivation, garbled in the
+// notebook, is written out in README.md beside this file.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -20,7 +20,7 @@ using hg::Tensor;
 
 namespace {
 
-/// y = x + noise, and the line ŷ = a·x + b with which the descent begins.
+/// y = x + noise, and the initial line ŷ = a·x + b.
 struct Data {
   Tensor<double> x, y;  // (100, 1)
   double a, b;
@@ -53,7 +53,7 @@ struct Point {
   double a, b, loss;
 };
 
-/// The points that descent passes: before each of the steps, and after the last.
+/// The points along the descent: before each step, and after the last.
 std::vector<Point> descend(const Data& data, double lr, int steps) {
   std::vector<Point> path{{data.a, data.b, mse(data, data.a, data.b)}};
   for (int i = 0; i < steps; ++i) {
@@ -66,7 +66,7 @@ std::vector<Point> descend(const Data& data, double lr, int steps) {
   return path;
 }
 
-/// The same through a Linear(1, 1), MSELoss and SGD: the loss before each step.
+/// The same with Linear(1, 1), MSELoss and SGD: the loss before each step.
 std::vector<double> descend_with_layers(const Data& data, double lr, int steps) {
   hg::Linear<double> line(Tensor<double>{{data.a}}, Tensor<double>{data.b});
   hg::MSELoss<double> loss;
@@ -150,8 +150,7 @@ void descent_section(Lab& lab, const Data& data) {
   draw(lab, "line", {fit});
 }
 
-/// Where L is smallest, and the eigenvalues of its second derivative H = (2/N)·[Σx² Σx; Σx N], which is the same
-/// everywhere.
+/// The minimum of L, and the eigenvalues of its second derivative H = (2/N)·[Σx² Σx; Σx N], which is constant.
 struct Bowl {
   double a, b, loss;
   double h_low, h_high;

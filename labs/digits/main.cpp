@@ -1,5 +1,5 @@
-// Beyond the notebooks: handwritten digits again, by a convolutional network. README.md beside this file derives the
-// backward pass of a convolution and of pooling.
+// Beyond the notebooks: handwritten digits again, with a convolutional network. README.md beside this file derives the
+// backward passes of convolution and pooling.
 #include <algorithm>
 #include <handgrad/handgrad.hpp>
 #include <iomanip>
@@ -33,7 +33,7 @@ hg::Sequential<float> model() {
 
 Tensor<float> as_images(const Tensor<float>& x) { return x.reshape({x.size(0), 1, side, side}); }
 
-/// Some hundred images at a time: what the layers keep of them is many times their size.
+/// In batches of some hundred images, since what the layers store is many times their size.
 std::vector<long> predict(hg::Sequential<float>& net, const Tensor<float>& x) {
   net.eval();
   std::vector<long> classes;
@@ -64,7 +64,7 @@ void draw_filters(const Lab& lab, hg::Sequential<float>& net) {
   draw(lab, "filters", plots, 4);
 }
 
-/// What the layers make of one digit: the image, the first filters' planes after the ReLU, and some of the second's.
+/// The layers' view of one digit: the image, the first filters' planes after the ReLU, and some of the second's.
 void draw_activations(const Lab& lab, hg::Sequential<float>& net, const Tensor<float>& image) {
   const hg::Device device = net.parameters()[0].value().device();
   net.eval();

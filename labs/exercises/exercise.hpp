@@ -1,5 +1,5 @@
 #pragma once
-// What an exercise may use: matrices and vectors of numbers, whose indices are checked.
+// For exercises: matrices and vectors of numbers with checked indices.
 //
 //     Matrix dW(7, 3);                   // 7×3, zeros
 //     for (int n = 0; n < x.rows(); ++n)

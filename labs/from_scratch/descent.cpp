@@ -1,4 +1,4 @@
-// Notebook 004, tasks 4.1 to 4.3: one neuron learns a linear function, example by example and in batches.
+// Notebook 004, tasks 4.1 to 4.3: one neuron learns a linear function, by single examples and in batches.
 #include <handgrad/handgrad.hpp>
 #include <iomanip>
 #include <iostream>
@@ -27,9 +27,9 @@ void print_step(const std::string& when, const Model& model, float loss) {
             << "\n  b = " << model.bias.value() << "\n  db = " << model.bias.grad() << "\n  loss = " << loss << '\n';
 }
 
-/// What the notebook prints of its first epoch. Of example 31 dw and the loss are held to 2e-5: they come from a
-/// difference of numbers near 100, and exact arithmetic gives 7.31505 and 15.77570 where the notebook has 7.3150 and
-/// 15.7756. Of example 61 only w and b: the error is down to rounding by then.
+/// The notebook's printed first epoch. dw and the loss of example 31 are compared to 2e-5: they come from a difference
+/// of numbers near 100, and exact arithmetic gives 7.31505 and 15.77570 where the notebook has 7.3150 and 15.7756. Of
+/// example 61 only w and b: by then the error is down to rounding.
 struct PrintedStep {
   std::size_t example;
   const char *w, *b, *dw, *db, *loss;
@@ -53,12 +53,12 @@ void record_step(Lab& lab, std::size_t example, const hg::Neuron<float>& neuron,
   }
 }
 
-/// 4.1: w ← w − η·dw after every single example. The loss of one example has no mean, δ = 2(z − y).
+/// 4.1: w ← w − η·dw after every example. The loss of one example has no mean, so δ = 2(z − y).
 void one_example_per_step(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.section("4.1   One neuron, one example per step, learning rate 0.1");
   hg::manual_seed(0);
   hg::Neuron neuron(4);
-  const Tensor<float> y = data.y.reshape({data.y.numel()});  // one neuron gives (N), and the loss wants the same shape
+  const Tensor<float> y = data.y.reshape({data.y.numel()});  // one neuron gives (N), and the loss wants the same
   hg::MSELoss loss;
   hg::SGD sgd(neuron.parameters(), {.lr = 0.1});
 
@@ -77,8 +77,8 @@ void one_example_per_step(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.figures.exact("004.sgd.w", neuron.weight.value(), printed("20.4924 34.1698 67.6242 87.9235"));
 }
 
-/// The step of full-batch descent that 4.1 to 4.3 share, for a Neuron (targets (N)) as for a Linear (targets (N, 1)).
-/// Returns the loss before the step.
+/// The full-batch step shared by 4.1 to 4.3, for a Neuron (targets (N)) or a Linear (targets (N, 1)). Returns the loss
+/// before the step.
 template <class Model>
 float step(Model& model, hg::MSELoss<float>& loss, hg::SGD<float>& sgd, const Tensor<float>& x,
            const Tensor<float>& y) {
@@ -108,7 +108,7 @@ void full_batch(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.section("4.2   One neuron, full batch, learning rate 0.1: the loss takes the mean, δ = 2(z − y)/N");
   hg::manual_seed(0);
   hg::Neuron neuron(4);
-  const Tensor<float> y = data.y.reshape({data.y.numel()});  // one neuron gives (N), and the loss wants the same shape
+  const Tensor<float> y = data.y.reshape({data.y.numel()});  // one neuron gives (N), and the loss wants the same
   hg::MSELoss loss;
   hg::SGD sgd(neuron.parameters(), {.lr = 0.1});
   for (int epoch = 1; epoch <= 100; ++epoch) {
@@ -139,8 +139,8 @@ void layer_of_one(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.figures.exact("004.layer.w", layer.weight.value(), printed("20.4924 34.1698 67.6242 87.9235"));
 }
 
-/// The notebook's backward of a layer, carried over to several neurons: its bias gradient is one mean over the whole of
-/// δ. For one neuron that is right; for more it mixes them.
+/// The notebook's backward of a layer, extended to several neurons: its bias gradient is one mean over all of δ, right
+/// for a single neuron but mixing several.
 class NotebookLinear : public hg::Layer<double> {
  public:
   NotebookLinear(std::size_t in, std::size_t out)

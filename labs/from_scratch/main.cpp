@@ -1,5 +1,5 @@
-// Notebook 004: neurons, layers, activations, losses and their descent, with nothing ready-made. Here they come from
-// handgrad, whose every forward and backward is derived in README.md beside this file.
+// Notebook 004: neurons, layers, activations, losses and their descent from scratch. Here they come from handgrad,
+// whose forwards and backwards are derived in README.md beside this file.
 #include <handgrad/handgrad.hpp>
 #include <iomanip>
 #include <iostream>
@@ -75,7 +75,7 @@ void activations(Lab& lab) {
   std::cout << "softmax(z) = " << p << '\n';
   lab.figures.exact("004.softmax", p,
                     printed("0.8446 0.1349 0.0205  0.7511 0.1438 0.1051  0.3484 0.5382 0.1134  0.2762 0.2277 0.4961"));
-  // The notebook exponentiates z as it is: float32 ends at e⁸⁸.
+  // The notebook takes exp of z as it is; float32 overflows beyond e⁸⁸.
   const Tensor<float> large{{1000, 1001, 1002}};
   const Tensor<float> as_written = xt::exp(large.xt()) / xt::sum(xt::exp(large.xt()))();
   std::cout << "\nof z = " << large << "\n  as the notebook writes it: " << as_written

@@ -1,4 +1,4 @@
-// Notebook 004, task 4.4, which it leaves unfinished: a network with a hidden layer learns y = x² + noise. For that a
+// Notebook 004, task 4.4, left unfinished there: a network with a hidden layer learns y = x² + noise. For that a
 // layer's backward must return δ for the layer before it.
 #include <algorithm>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// A function of two parameters, learnt from noisy points.
+// A function with two parameters, learnt from noisy points.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -65,7 +65,7 @@ struct Config {
 };
 
 struct Run {
-  std::vector<double> train_loss, val_loss;  // of each epoch
+  std::vector<double> train_loss, val_loss;  // per epoch
   std::vector<double> w1, w2;                // before the first step and after each
   int best_epoch = 0;
   std::vector<hg::NamedTensor<float>> best;
@@ -135,7 +135,7 @@ void first_batches(Lab& lab, const Data& data) {
   print_parameters(model);
 }
 
-/// The training loss over (w₁, w₂), and the way of descents on it.
+/// The training loss over (w₁, w₂), with the paths of descents on it.
 Plot surface(const std::string& title, const hg::Samples<float>& data, double w1_low, double w1_high, double w2_low,
              double w2_high, const std::vector<std::pair<std::string, const Run*>>& runs) {
   const std::size_t n = 80;
@@ -172,7 +172,7 @@ Gabor<float> best_model(const Run& run) {
   return model;
 }
 
-/// Near enough to the truth: w₁ within 0.05, w₂ within 0.3.
+/// Close enough to the truth: w₁ within 0.05, w₂ within 0.3.
 bool reached(const Gabor<float>& model) {
   return std::abs(model.w1.value().item() - true_w1) <= 0.05 && std::abs(model.w2.value().item() - true_w2) <= 0.3;
 }
@@ -199,7 +199,7 @@ void pictures(Lab& lab, const Data& data, const Run& plain, const Run& run) {
   training.points(data.train.x, data.train.y), validation.points(data.val.x, data.val.y);
   draw(lab, "fit", {training, validation, loss, fit}, 2);
 
-  // Near the start the surface is a valley; further away there are others, and descents that end in them.
+  // Near the truth the surface is one valley; further away there are others, in which descents end.
   const Plot near = surface("The loss around the truth, and two descents", data.train, 1.6, 4.4, 12.5, 17.5,
                             {{"plain", &plain}, {"momentum 0.9", &run}});
   const Run others[] = {train(data, {.w1 = 0, .w2 = 20}, device), train(data, {.w1 = -4, .w2 = 12}, device),

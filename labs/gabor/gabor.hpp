@@ -28,7 +28,7 @@ class Gabor : public handgrad::Layer<T> {
  protected:
   using Tensor = handgrad::Tensor<T>;
 
-  // xtensor computes on the CPU: cpu() and copy_from bring the tensors of another device over and back.
+  // xtensor computes on the CPU; cpu() and copy_from move tensors of other devices there and back.
   void forward_into(const Tensor& x, Tensor& y) override {
     const auto h = preactivation(x.cpu());
     y.copy_from(xt::sin(h) * xt::exp(-h * h / 32));
@@ -47,7 +47,7 @@ class Gabor : public handgrad::Layer<T> {
   xt::xarray<T> preactivation(const Tensor& x) const {
     return w1.value().item() + T(0.06) * w2.value().item() * x.xt();
   }
-  /// In the shape of a parameter, (1).
+  /// Reshaped to a parameter, (1).
   template <class E>
   static xt::xarray<T> sum(const E& e) {
     return {static_cast<T>(xt::sum(e)())};

@@ -1,4 +1,4 @@
-// Notebook 002: products on the CPU and the GPU, a gradient by hand, the Gabor function as a layer of one's own, XOR.
+// Notebook 002: products on the CPU and the GPU, a gradient by hand, the Gabor function as a user-defined layer, XOR.
 // The formulas are derived in README.md beside this file.
 #include <handgrad/handgrad.hpp>
 #include <iomanip>
@@ -13,7 +13,7 @@ using hg::Tensor;
 
 namespace {
 
-/// Seconds for a product x·x, after one that is not counted: then the product library is loaded and has chosen how.
+/// Seconds per product x·x, after a first one that loads and tunes the product library.
 double time_of_product(const Tensor<float>& x, int times) {
   const auto product = [&] { hg::matmul(x, x); };
   product();

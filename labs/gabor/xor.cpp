@@ -1,4 +1,4 @@
-// The exclusive or, with noise: four clouds, two classes, no straight border.
+// The exclusive or, with noise: four clouds, two classes, no straight boundary.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -43,7 +43,7 @@ struct Run {
   int best_epoch = 0;
 };
 
-/// The notebook gives the model, the loss and the metric, and leaves the training to the reader.
+/// The notebook gives the model, the loss and the metric, and leaves training to the reader.
 Run train(const Data& data, hg::Device device, int epochs = 60) {
   Run run;
   run.model.to(device);

@@ -1,4 +1,4 @@
-// Section 2 of the notebook: the same model from the library's parts, a shuffled loader and a training loop.
+// Section 2 of the notebook: the same model with the library's parts, a shuffled loader and a training loop.
 #include <cstdint>
 #include <handgrad/handgrad.hpp>
 #include <iomanip>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr int epochs = 1000;
 
-/// Trains, and returns the mean loss of the batches of each epoch.
+/// Trains; returns the mean batch loss of each epoch.
 std::vector<double> fit_return_loss(hg::Sequential<float>& model, hg::Loss<float>& loss, hg::SGD<float>& opt,
                                     hg::DataLoader<float>& train_dl, bool talk) {
   std::vector<double> losses;
@@ -37,10 +37,10 @@ std::vector<double> fit_return_loss(hg::Sequential<float>& model, hg::Loss<float
 
 struct Run {
   std::vector<double> losses;
-  Tensor<float> probs;  // (5, 1): of the five distinct rows
+  Tensor<float> probs;  // (5, 1): for the five distinct rows
 };
 
-/// Section 2 as it stands: Linear, Sigmoid, and the loss of probabilities.
+/// Section 2 unchanged: Linear, Sigmoid, and the loss on probabilities.
 Run train(std::uint64_t seed, hg::Device device, bool talk = false) {
   hg::manual_seed(seed);
   const auto [x, y] = hg::apples(3);
@@ -59,7 +59,7 @@ Run train(std::uint64_t seed, hg::Device device, bool talk = false) {
   return run;
 }
 
-/// The same with the sigmoid inside the loss, on inputs as they are or standardised.
+/// The same with the sigmoid inside the loss, on raw or standardised inputs.
 Run train_on_logits(std::uint64_t seed, hg::Device device, bool standardised, double lr) {
   hg::manual_seed(seed);
   auto [x, y] = hg::apples(3);
@@ -122,7 +122,7 @@ void layers_section(Lab& lab) {
   const hg::TensorDataset train_ds(x, y);
   std::cout << "train_ds[0:3] = " << x.rows(0, 3) << ",\n" << y.rows(0, 3) << '\n';
 
-  // Of the notebook's unseeded start one knows only that it arrived; this is a seed that does (see 2.12).
+  // Of the notebook's unseeded start only its success is known; this is a seed that succeeds (see 2.12).
   const std::uint64_t seed = 11 + lab.options.seed;
   lab.section("2.8  Batches of 5, in a random order");
   hg::manual_seed(seed);

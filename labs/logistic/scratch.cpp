@@ -1,4 +1,4 @@
-// Section 1 of the notebook: the model, its loss and its descent, one formula after the other; and what went wrong.
+// Section 1 of the notebook: the model, its loss and its descent, formula by formula, and what went wrong.
 #include <cmath>
 #include <handgrad/handgrad.hpp>
 #include <iomanip>
@@ -16,9 +16,9 @@ using hg::Tensor;
 
 namespace {
 
-constexpr double clamp = 1e-7;  // the notebook holds probabilities to [1e-7, 1 − 1e-7] before it takes logarithms
+constexpr double clamp = 1e-7;  // the notebook clamps probabilities to [1e-7, 1 − 1e-7] before taking logarithms
 
-/// ŷ = σ(x·w + b), for x (N, 3), w (3), b (1): a vector of N probabilities, as the notebook's `model` gives it.
+/// ŷ = σ(x·w + b) for x (N, 3), w (3), b (1): N probabilities, as in the notebook's `model`.
 struct Model {
   hg::Parameter<float> w, b;
   hg::Sequential<float> net;
@@ -34,13 +34,13 @@ Model draw_model(float divisor) {
 
 Tensor<float> threshold(const Tensor<float>& p) { return xt::cast<float>(p.xt() > 0.5f); }
 
-/// What `true_labels * torch.log(predicted_probs)` becomes when p has shape (N,) and y has shape (N, 1): both are
-/// repeated to (N, N), and the loss is the mean of a table whose row i and column j hold ℓ(pⱼ, yᵢ).
+/// What `true_labels * torch.log(predicted_probs)` becomes if p has shape (N,) and y shape (N, 1): both are broadcast
+/// to (N, N), and the loss is the mean of a table with ℓ(pⱼ, yᵢ) in row i and column j.
 ///
 ///     L = (1/N²) Σᵢⱼ ℓ(pⱼ, yᵢ)   ⇒   ∂L/∂pⱼ = (1/N²) Σᵢ (pⱼ − yᵢ)/(pⱼ(1−pⱼ)) = (1/N)·(pⱼ − ȳ)/(pⱼ(1−pⱼ)),
 ///
-/// and 0 where pⱼ was clamped. Of the labels nothing is left but their mean ȳ. The library's losses refuse such shapes,
-/// so that the table is written out here.
+/// and 0 where pⱼ was clamped. Only the labels' mean ȳ remains. The library's losses reject such shapes, so the table
+/// is written out here.
 struct BroadcastLoss {
   Tensor<float> table;  // (N, N)
   double value;
@@ -56,7 +56,7 @@ BroadcastLoss broadcast_loss(const Tensor<float>& p, const Tensor<float>& y) {
   return {table, xt::mean(table.xt())(), inside.xt() * xt::sum(pulls.xt(), {0}) / (n * n)};
 }
 
-/// 1000 epochs of descent. `step` computes the loss and δ = ∂L/∂p. Whatever is in the gradients at the start is used.
+/// 1000 epochs of descent. `step` computes the loss and δ = ∂L/∂p. Gradients present at the start are used.
 template <class Step>
 std::vector<double> descend(Model& model, const Tensor<float>& x, Step&& step, int epochs = 1000) {
   hg::SGD sgd(model.net.parameters(), {.lr = 1e-5});
@@ -143,7 +143,7 @@ void from_scratch_section(Lab& lab) {
   lab.stays_on_cpu("the first part, whose formulas are written with xtensor");
   const auto [x, y] = hg::apples();
   std::cout << x << '\n' << y << '\n';
-  const Tensor<float> labels = y.reshape({y.numel()});  // (5,): as the probabilities are
+  const Tensor<float> labels = y.reshape({y.numel()});  // (5,), like the probabilities
   saturated(lab, x, y);
 
   lab.section("1.5c The same draw, divided by 1000");
@@ -151,7 +151,7 @@ void from_scratch_section(Lab& lab) {
   std::cout << "w = " << faulty.w.value() << "\nb = " << faulty.b.value() << '\n';
   lab.figures.exact("000.small.w", faulty.w.value(), printed("6.6135e-04 2.6692e-04 6.1677e-05"));
   const auto broadcast_step = [&targets =
-                                   y](const Tensor<float>& p) {  // named anew: Clang 14 captures no structured binding
+                                   y](const Tensor<float>& p) {  // copies: Clang 14 captures no structured binding
     BroadcastLoss loss = broadcast_loss(p, targets);
     return std::pair{loss.value, loss.dp};
   };
@@ -165,7 +165,7 @@ void from_scratch_section(Lab& lab) {
   lab.figures.exact("000.small.db", faulty.b.grad(), printed("-0.0794"));
 
   lab.section("1.6  1000 epochs of gradient descent, and the same with targets shaped as the probabilities are");
-  // The gradient of the cell before is still there: the first step of the descent is twice as long.
+  // The previous cell's gradient is still there, so the first step is twice as long.
   const std::vector<double> faulty_losses = descend(faulty, x, broadcast_step);
 
   Model fixed = draw_model(1000);

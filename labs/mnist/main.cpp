@@ -43,7 +43,7 @@ HANDGRAD_LAB(mnist, "", "handwritten digits: a softmax over ten classes") {
   hg::CrossEntropyLoss loss;
   hg::AdamW adamw(net.parameters(), {.lr = 1e-3});
   hg::CosineAnnealingLR schedule(adamw, epochs);
-  // All digits at once to where the network is: they fit into any GPU, and are shuffled there.
+  // Move all digits to the network's device: they fit any GPU, and are shuffled there.
   hg::DataLoader train(hg::TensorDataset(data.x_train.to(device), data.y_train.to(device)),
                        {.batch_size = 128, .shuffle = true});
   std::vector<double> numbers, losses, test_errors;

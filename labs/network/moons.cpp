@@ -67,7 +67,7 @@ const std::vector<Version>& versions() {
   return all;
 }
 
-// ---- beside what is shown: the same from other seeds ----
+// ---- the same from other seeds, in the background ----
 
 struct Outcome {
   double loss, accuracy;
@@ -81,7 +81,7 @@ struct Setting {
   double start = 0;  // weights from N(0, start²) instead of PyTorch's
 };
 
-/// A second thread, where there is one, works on them meanwhile (common/later.hpp).
+/// Computed meanwhile by a second thread, if there is one (common/later.hpp).
 Outcomes outcomes(const hg::Samples<float>& data, hg::Sequential<float> (*make)(std::uint64_t), std::uint64_t first,
                   std::uint64_t last, const Setting& setting = {}) {
   Outcomes all;
@@ -189,14 +189,14 @@ hg::Sequential<float> classify(Lab& lab, const hg::Samples<float>& data) {
     std::cout << '\n';
   }
   why(data, beside);
-  // The notebook prints no number, but says what it saw: v1 and v2 do not separate the moons, v3 does.
+  // The notebook prints no numbers but reports that v1 and v2 fail to separate the moons, and v3 succeeds.
   lab.figures.reach("001.moons.v1", reached[0]);
   lab.figures.reach("001.moons.v2", reached[1]);
   lab.figures.reach("001.moons.v3", reached[2], printed("1.00"), reached[2] >= 0.995);
   return model;
 }
 
-/// Loads a state where it does not belong, and shows what the library says.
+/// Loads a state where it does not fit, and shows the library's error.
 bool refused(hg::Layer<float>& model, const std::vector<hg::NamedTensor<float>>& state) {
   const auto before = model.state_dict();
   try {
@@ -218,7 +218,7 @@ void save_and_load(Lab& lab, hg::Sequential<float>& model, const hg::Samples<flo
   std::cout << path << ":\n";
   for (const auto& [name, tensor] : state) std::cout << "  " << name << ' ' << tensor.shape().str() << '\n';
 
-  auto loaded = classification_nn_v3(1);  // other weights, until it is given the saved ones
+  auto loaded = classification_nn_v3(1);  // other weights, until loading
   loaded.load_state_dict(state);
   loaded.to(data.x.device());
   const Tensor<float> again = loaded.forward(data.x).cpu();

@@ -1,4 +1,4 @@
-// What a neuron is made of, how it learns, and the layer of the library.
+// The parts of a neuron, how it learns, and the library's layer.
 #include <algorithm>
 #include <cmath>
 #include <handgrad/handgrad.hpp>
@@ -18,7 +18,7 @@ using hg::Tensor;
 
 namespace {
 
-/// Where |f′| < 0.01, as ranges of z: there hardly any gradient passes.
+/// Ranges of z with |f′| < 0.01, where hardly any gradient passes.
 std::vector<std::pair<double, double>> saturated(const std::vector<float>& z, const std::vector<float>& slope) {
   std::vector<std::pair<double, double>> ranges;
   for (std::size_t i = 0; i < z.size(); ++i) {
@@ -29,7 +29,7 @@ std::vector<std::pair<double, double>> saturated(const std::vector<float>& z, co
   return ranges;
 }
 
-/// f and f′ as the layer computes them: backward of δ = 1 is f′.
+/// f and f′ as the layer computes them: backward of δ = 1 gives f′.
 Plot activation(const std::string& title, hg::Layer<float>& f, const Tensor<float>& z) {
   const Tensor<float> y = f.forward(z).clone();
   const Tensor<float> slope = f.backward(hg::ones(z.shape())).clone();
@@ -73,7 +73,7 @@ void delta_rule(Lab& lab) {
   const Chain c;
   std::cout << "x = " << c.x << ", y = " << c.y << ", w_h = " << c.w_h << ", w_o = " << c.w_o << "; J = (y − a_o)²\n\n";
 
-  // The library's layers pass δ from one to the next: what comes out of a sigmoid's backward is the neuron's delta.
+  // The library's layers pass δ on: what a sigmoid's backward returns is the neuron's delta.
   hg::Linear<double> h(Tensor<double>{{c.w_h}}), o(Tensor<double>{{c.w_o}});
   hg::Sigmoid<double> act_h, act_o;
   hg::MSELoss<double> mse;

@@ -35,7 +35,7 @@ Data line_data(hg::NumpyRandom& numpy) {
   return {{{n, 1}, X}, {{n, 1}, y}};
 }
 
-/// 100 points of [2, 10], y = 5/x + 2 + noise from N(0, 1/7²): the same stream goes on.
+/// 100 points of [2, 10], y = 5/x + 2 + noise from N(0, 1/7²), continuing the same stream.
 Data curve_data(hg::NumpyRandom& numpy) {
   const std::size_t n = 100;
   std::vector<float> X(n), y(n);
@@ -57,7 +57,7 @@ void line(Lab& lab, const Data& data) {
   hg::Linear model = create_model();
   hg::MSELoss loss_op;
   std::cout << "w = " << model.weight.value() << ", b = " << model.bias.value() << '\n';
-  // The notebook first compares (100, 1) with (100,): PyTorch makes 100×100 differences of them.
+  // The notebook first compares (100, 1) with (100,): PyTorch computes 100×100 differences.
   try {
     loss_op.forward(model.forward(data.X), data.y.reshape({100}));
   } catch (const hg::ShapeError& error) {

@@ -1,5 +1,5 @@
-// The adding problem (Hochreiter and Schmidhuber 1997): T pairs of a number and a mark; two of them are marked, and
-// their sum is asked for at the end.
+// The adding problem (Hochreiter and Schmidhuber 1997): T pairs of a number and a mark; two are marked, and their sum
+// is the target at the end.
 #include <algorithm>
 #include <iomanip>
 #include <iostream>
@@ -36,10 +36,10 @@ Examples draw_examples(std::size_t steps, std::size_t n, hg::Generator& generato
 }
 
 struct Run {
-  std::vector<double> steps, losses, norms;  // of 20 steps each; the gradient's largest norm in them
+  std::vector<double> steps, losses, norms;  // per 20 steps; the largest gradient norm in them
 };
 
-/// Adam on batches that are never seen again; with `clip` the gradient's norm is held below it.
+/// Adam on fresh batches; `clip` bounds the gradient's norm.
 Run train(const std::string& name, std::size_t length, int steps, double clip, const Lab& lab) {
   hg::manual_seed(lab.options.seed);
   hg::Generator generator(lab.options.seed + 1);

@@ -1,5 +1,5 @@
-// A model of characters: which one comes next? Trained on pieces of a text whose states are carried over, and asked to
-// write. The text is made by a small grammar, whose entropy is known; or the user's own.
+// A character model that predicts the next one, trained on pieces of a text with the states carried over, and then made
+// to write. The text comes from a small grammar of known entropy, or is the user's own.
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
@@ -46,7 +46,7 @@ class Model {
     return {p.x.to(device_), p.next.to(device_)};
   }
 
-  /// Writes: draws each character from what the model makes of those before it. Another text's state is forgotten.
+  /// Writes by drawing each character from the model's prediction, starting from a fresh state.
   std::string write(std::size_t length, char first, std::uint64_t seed) {
     const std::size_t C = alphabet_.letters.size();
     hg::Generator generator(seed);

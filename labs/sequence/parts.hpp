@@ -5,8 +5,7 @@
 
 #include "common/lab.hpp"
 
-/// How far back a gradient reaches (reach.cpp), the adding problem (adding.cpp), a model of characters
-/// (characters.cpp).
+/// How far back a gradient reaches (reach.cpp), the adding problem (adding.cpp), a character model (characters.cpp).
 void reach(handgrad::labs::Lab& lab);
 void adding(handgrad::labs::Lab& lab);
 void characters(handgrad::labs::Lab& lab);

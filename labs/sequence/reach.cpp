@@ -1,4 +1,4 @@
-// ‖∂h_T/∂h_t‖, measured: the Jacobian itself, one row for each unit, by a backward from the last step to step t.
+// Measures ‖∂h_T/∂h_t‖ from the Jacobian itself, one row per unit, by a backward from the last step to step t.
 #include <cmath>
 #include <iomanip>
 #include <iostream>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t steps = 60, units = 24, inputs = 4;
 
-/// ‖∂h_T/∂h_t‖ and, of an LSTM, ‖∂c_T/∂c_t‖ (Frobenius) for t = 0 … T, T being the last.
+/// ‖∂h_T/∂h_t‖ and, for an LSTM, ‖∂c_T/∂c_t‖ (Frobenius norms) for t = 0 … T, the last step.
 struct Reach {
   std::vector<double> of_h, of_c;
 };
@@ -25,8 +25,8 @@ double norm(const Tensor<double>& x) {
   return std::sqrt(sum);
 }
 
-/// The same sequence `units` times, as a batch: with the k-th unit vector for ∂L/∂h_T in the k-th of them, ∂L/∂h_t is
-/// row k of the Jacobian.
+/// Runs the same sequence `units` times as a batch: with the k-th unit vector as ∂L/∂h_T of the k-th copy, its ∂L/∂h_t
+/// is row k of the Jacobian.
 Reach reach_of(hg::Recurrent<double>& layer, bool has_c) {
   hg::Generator generator(1);
   const Tensor<double> one = hg::randn<double>({steps, inputs}, generator);
@@ -57,7 +57,7 @@ Reach reach_of(hg::Recurrent<double>& layer, bool has_c) {
   return reach;
 }
 
-/// What a gradient is multiplied by in a step, from the slope of log ‖·‖ over the first half of the way back.
+/// The factor on a gradient per step, from the slope of log ‖·‖ over the first half of the way back.
 double factor(const std::vector<double>& norms) {
   return std::pow(norms[steps / 2] / norms[steps], 1.0 / double(steps - steps / 2));
 }
@@ -73,7 +73,7 @@ void reach(Lab& lab) {
     std::vector<double> norms;
   };
   std::vector<Row> rows;
-  const double radius = 1 / std::sqrt(3.0);  // of a matrix drawn from U(−1/√H, 1/√H), for large H
+  const double radius = 1 / std::sqrt(3.0);  // for large H, of a matrix from U(−1/√H, 1/√H)
   hg::manual_seed(lab.options.seed);
   for (const double gain : {1.0, 1 / radius, 1.6 / radius}) {
     hg::RNN<double> rnn(inputs, units);
@@ -87,7 +87,7 @@ void reach(Lab& lab) {
   rows.push_back({"GRU", reach_of(gru, false).of_h});
   for (const double bias : {0.0, 3.0}) {
     hg::LSTM<double> lstm(inputs, units);
-    for (std::size_t j = units; j < 2 * units; ++j) lstm.bias_ih().value().data()[j] += bias;  // of the forget gate
+    for (std::size_t j = units; j < 2 * units; ++j) lstm.bias_ih().value().data()[j] += bias;  // the forget gate's
     const Reach r = reach_of(lstm, true);
     const std::string with = bias > 0 ? ", forget bias +3" : "";
     rows.push_back({"LSTM" + with + ", h", r.of_h});

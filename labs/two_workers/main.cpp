@@ -35,7 +35,7 @@ struct Backward {
   double loss, dw, db;
 };
 
-/// L = (1/n)·Σ (ŷ − y)² and its gradient, of some of the rows.
+/// L = (1/n)·Σ (ŷ − y)² over some of the rows, and its gradient.
 Backward backward(hg::Layer<double>& net, hg::Loss<double>& loss, const Tensor<double>& x, const Tensor<double>& y) {
   const double value = loss.forward(net.forward(x), y).item();
   net.zero_grad();
@@ -88,7 +88,7 @@ void sums_section(Lab& lab, const Data& data) {
   lab.figures.exact("two_workers.sums", {each[0].dw, each[1].dw, each[0].db, each[1].db});
 }
 
-/// A training of one's own, with a mistake in it: gᵣ·factor(rank, rows) summed and divided by `divisor`.
+/// A user's own step with a mistake: gᵣ·factor(rank, rows) summed and divided by `divisor`.
 hg::RankStep<double> with_mistake(double (*factor)(int, double), double divisor) {
   return [=](hg::Layer<double>& net, hg::Loss<double>& loss, hg::Communicator& ranks, const Tensor<double>& x,
              const Tensor<double>& y) {

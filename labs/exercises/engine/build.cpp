@@ -46,7 +46,7 @@ Outcome run_command(const std::vector<std::string>& command, double seconds, con
   const pid_t child = fork();
   if (child < 0) throw IoError("no process for " + command[0]);
   if (child == 0) {
-    setpgid(0, 0);  // so that what it starts ends with it
+    setpgid(0, 0);  // so that its children end with it
     dup2(ends[1], STDOUT_FILENO);
     dup2(ends[1], STDERR_FILENO);
     const int nothing = open("/dev/null", O_RDONLY);
@@ -92,7 +92,7 @@ std::vector<std::string> compile_command(const std::string& source, const std::s
 
 namespace {
 
-/// A folder that is gone when it goes out of scope.
+/// A folder that is removed on destruction.
 struct Scratch {
   fs::path path;
   Scratch() {
@@ -119,7 +119,7 @@ std::string first_lines(const std::string& text, std::size_t count) {
   return result;
 }
 
-/// The first of what the compiler says with this word ("error: "), and how many there are more.
+/// The compiler's first message with this word ("error: "), and the number of further ones.
 std::string first_message(const std::string& text, const std::string& word) {
   std::istringstream lines(text);
   std::string first;
@@ -137,7 +137,7 @@ std::string first_message(const std::string& text, const std::string& word) {
   return first_lines(first, 8) + (count > 1 ? "  … " + std::to_string(count - 1) + " more\n" : "");
 }
 
-/// Is there something like a definition of this function?
+/// Whether the text seems to define this function.
 bool mentions(const std::string& text, const std::string& function) {
   const auto letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
   for (std::size_t at = text.find(function); at != std::string::npos; at = text.find(function, at + 1)) {
@@ -149,7 +149,7 @@ bool mentions(const std::string& text, const std::string& function) {
   return false;
 }
 
-/// What can be said of a file without compiling it; empty if nothing.
+/// What can be said of a file without compiling it; possibly nothing.
 std::string at_a_glance(const Exercise& exercise, const std::string& text) {
   if (std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isspace(c); }))
     return "the file is empty; `reset` puts it back as it was\n";
@@ -161,7 +161,7 @@ std::string at_a_glance(const Exercise& exercise, const std::string& text) {
   return "";
 }
 
-/// Of a sanitizer's report what says what and where.
+/// The lines of a sanitizer's report that say what and where.
 std::string crash_summary(const std::string& output, const std::string& file) {
   std::istringstream lines(output);
   std::string result;
@@ -194,7 +194,7 @@ Result check_file(const Exercise& exercise, const std::string& file, bool colour
 
   std::vector<std::string> command{HANDGRAD_EXERCISE_CHECK, exercise.name, library, std::to_string(limit)};
   if (colour) command.push_back("--colour");
-  // The child stops by itself, after `limit` seconds of computing; should it wait instead, we do.
+  // The child stops by itself after `limit` seconds of computing; if it waits instead, we stop it.
   const Outcome ran = run_command(command, 5 * limit + 5, stop);
   if (ran.stopped) return {false, "", true};
   Result verdict{ran.status == 0, ran.output};

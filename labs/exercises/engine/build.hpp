@@ -1,5 +1,5 @@
 #pragma once
-// The learner's file, compiled and checked.
+// Compiles and checks the learner's file.
 #include <functional>
 #include <string>
 #include <vector>
@@ -12,28 +12,28 @@ namespace handgrad::exercises {
 std::string glue(const std::string& file, const std::vector<std::string>& functions,
                  const std::string& symbol = "handgrad_exercise");
 
-/// What a command said, and how it ended.
+/// A command's output and how it ended.
 struct Outcome {
-  int status = 0;  // of exit; 128 + the signal's number
+  int status = 0;  // exit status, or 128 + the signal's number
   bool timed_out = false;
-  bool stopped = false;  // because `stop` said so
+  bool stopped = false;  // on request of `stop`
   std::string output;
 };
-/// Runs a program with its arguments in a child process, standard output and error together, for at most so long, or
-/// until `stop`, asked ten times a second, says so.
+/// Runs a program in a child process, with standard output and error together, for at most `seconds`, or until `stop`,
+/// polled ten times a second, returns true.
 Outcome run_command(const std::vector<std::string>& command, double seconds, const std::function<bool()>& stop = {});
 
-/// The compiler that built this program, with C++20, warnings, and `flags`, making a shared object of `source`.
+/// The compiler that built this program, with C++20, warnings and `flags`, making a shared object of `source`.
 std::vector<std::string> compile_command(const std::string& source, const std::string& output,
                                          const std::vector<std::string>& flags);
 
 struct Result {
   bool passed = false;
   std::string text;      // to print
-  bool stopped = false;  // before it was known
+  bool stopped = false;  // before the result was known
 };
 /// Builds the learner's file with warnings and sanitizers, and runs the exercise's check in a child process. A function
-/// that computes for longer than `limit` seconds is stopped and named; `stop` ends the whole.
+/// that computes for more than `limit` seconds is stopped and named; `stop` ends everything.
 Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit = 2,
                   const std::function<bool()>& stop = {});
 

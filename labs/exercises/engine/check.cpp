@@ -148,7 +148,7 @@ void Check::holds(const std::string& name, bool condition, const KnownMistake& m
   if (condition) return;
   TensorReport& t = report_.tensors.back();
   t.reason = "no";
-  t.analytic = tensor(0.5);  // not zero, which would be said first
+  t.analytic = tensor(0.5);  // not zero, which would be reported first
   t.worst.clear();
   t.mistakes = {mistake};
   t.mistakes[0].gradient = t.analytic;
@@ -190,7 +190,7 @@ void print_verdict(std::ostream& out, const GradientReport& report, bool colour)
     if (!t.worst.empty()) out << formatted(" error %.0e, at most 1e-07 expected", t.worst_error());
     if (!t.reason.empty()) out << ' ' << t.reason;
     out << '\n';
-    if (blamed) continue;  // what follows from the first is not explained again
+    if (blamed) continue;  // consequences of the first are not explained again
     blamed = true;
     for (std::size_t i = 0; i < std::min<std::size_t>(3, t.worst.size()); ++i)
       out << "    " << index_of(t.worst[i].index, t.shape)

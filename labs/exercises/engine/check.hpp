@@ -1,5 +1,5 @@
 #pragma once
-// What an exercise's check.cpp is written with.
+// For writing an exercise's check.cpp.
 #include <functional>
 #include <iosfwd>
 #include <string>
@@ -11,10 +11,10 @@
 
 namespace handgrad::exercises {
 
-/// A function of the learner's, as it comes out of the compiled file.
+/// A learner's function, as found in the compiled file.
 struct Entry {
   const char* name;
-  const char* type;  // of its address, as typeid names it
+  const char* type;  // its pointer type, as named by typeid
   void (*function)();
 };
 
@@ -23,35 +23,34 @@ Tensor<double> tensor(const Vector& v);
 Tensor<double> tensor(double number);
 Matrix matrix(const Tensor<double>& t);
 Vector vector(const Tensor<double>& t);
-/// From N(0, 1), the same at every call with the same seed.
+/// From N(0, 1), always the same for the same seed.
 Matrix random_matrix(int rows, int cols, std::uint64_t seed);
 Vector random_vector(int size, std::uint64_t seed);
 
-// The right forward passes.
+// Correct forward passes.
 /// y = x·Wᵀ + b
 Matrix linear(const Matrix& x, const Matrix& W, const Vector& b);
 Matrix each(Matrix z, const std::function<double(double)>& f);
 double sigmoid(double z);
-/// Σ y∘δ, as terms: what the gradients of a layer are checked with, whatever δ comes from above.
+/// Σ y∘δ as terms: the scalar for checking a layer's gradients with any δ from above.
 Tensor<double> projected(const Matrix& y, const Matrix& delta);
 
-/// One run of an exercise's check: what is compared is reported in the order of the calls. The first that is wrong
-/// decides.
+/// One run of an exercise's check: comparisons are reported in the order of the calls, and the first failure decides.
 class Check {
  public:
   Check(const std::string& exercise, const Entry* entries);
 
-  /// The learner's function of that type. Throws ValueError saying which signature is expected.
+  /// The learner's function of that type. Throws ValueError naming the expected signature.
   template <class F>
   F* function(const std::string& name) const {
     return reinterpret_cast<F*>(find(name, typeid(F*).name()));
   }
-  /// A value, not a gradient: `got` must equal `expected`.
+  /// Compares a value (not a gradient): `got` must equal `expected`.
   void value(const std::string& name, const Tensor<double>& got, const Tensor<double>& expected,
              const std::vector<KnownMistake>& mistakes = {}, const GradientStep& step = {}, double tolerance = 1e-7);
-  /// A gradient, against differences.
+  /// Compares a gradient with differences.
   void gradient(const FunctionGradient& gradient);
-  /// Something that must hold; `mistake` says what is wrong where it does not.
+  /// A condition that must hold; `mistake` says what is wrong otherwise.
   void holds(const std::string& name, bool condition, const KnownMistake& mistake);
 
   const GradientReport& report() const { return report_; }
@@ -71,13 +70,13 @@ struct Registered {
 /// Throws ValueError for an exercise without a check.
 const Registered& check_of(const std::string& exercise);
 
-/// Runs it; what the learner's functions throw becomes the report's only entry.
+/// Runs the check; an exception from the learner's functions becomes the report's only entry.
 GradientReport run_check(const std::string& exercise, const Entry* entries);
 
-/// Per tensor, in backward order: verdict, error against what is expected, the worst entries, the diagnosis.
+/// Per tensor, in backward order: verdict, error, the worst entries, the diagnosis.
 void print_verdict(std::ostream& out, const GradientReport& report, bool colour);
 
-/// The exit status of a child that was stopped because a function of the learner's computed too long.
+/// The exit status of a child stopped because a learner's function computed too long.
 constexpr int too_long = 3;
 
 struct Registration {

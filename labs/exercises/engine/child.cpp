@@ -1,6 +1,6 @@
 // handgrad-exercise-check EXERCISE FILE.so SECONDS [--colour]: runs an exercise's check against the learner's
-// functions, in a process of its own, linked with the sanitizers that the learner's file is built with. Ends with 0
-// when it passes. After so many seconds of computing it names the function in which it is, and ends.
+// functions, in a separate process linked with the sanitizers of the learner's file. Exits with 0 if it passes. After
+// SECONDS of computing it names the running function and ends.
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -22,7 +22,7 @@ namespace {
 const char* learners_file = nullptr;
 double seconds = 0;
 
-/// The innermost of the learner's functions that is running.
+/// The innermost learner's function that is running.
 std::string running() {
   void* frames[64];
   const int count = backtrace(frames, 64);
@@ -41,7 +41,7 @@ std::string running() {
   return "";
 }
 
-// We end here, so that what a signal handler must not do elsewhere does no harm.
+// The process ends here, so doing what signal handlers must not do is harmless.
 void stop(int) {
   const std::string name = running();
   char text[200];
@@ -56,7 +56,7 @@ void stop_after(double limit) {
   signal(SIGPROF, stop);
   const double whole = std::floor(limit);
   const itimerval timer{{0, 0}, {static_cast<time_t>(whole), static_cast<suseconds_t>((limit - whole) * 1e6)}};
-  setitimer(ITIMER_PROF, &timer, nullptr);  // computing time: other programs may be busy
+  setitimer(ITIMER_PROF, &timer, nullptr);  // CPU time, since other programs may be busy
 }
 
 }  // namespace

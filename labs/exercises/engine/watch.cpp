@@ -26,7 +26,7 @@ void print_heading(const Workshop& workshop, const Exercise& e) {
             << workshop.file(e) << "\n\n";
 }
 
-/// Keys come one by one and are not echoed, until it goes out of scope.
+/// Reads keys one by one without echo, until destroyed.
 class RawTerminal {
  public:
   RawTerminal() {
@@ -42,7 +42,7 @@ class RawTerminal {
   termios before_;
 };
 
-/// A key, if one comes within a tenth of a second; 0 if not, 'q' when there will be none.
+/// A key, if one comes within a tenth of a second; 0 if not, 'q' at the end of input.
 char key() {
   pollfd waiting{STDIN_FILENO, POLLIN, 0};
   if (poll(&waiting, 1, 100) <= 0) return 0;
@@ -96,7 +96,7 @@ int watch(Workshop& workshop) {
               << std::flush;
   };
   Stamp seen;
-  char before = 0;  // the key before, for what wants a second one
+  char before = 0;  // the previous key, for commands of two keys
   const Exercise* watched = nullptr;
   for (;;) {
     const Exercise& e = workshop.current();
@@ -108,7 +108,7 @@ int watch(Workshop& workshop) {
       std::cout << "checking …\n" << std::flush;
       const auto start = std::chrono::steady_clock::now();
       check_and_print(workshop, e, [&] { return stamp(workshop.file(e)) != seen; });
-      if (stamp(workshop.file(e)) != seen) continue;  // saved in the meantime: this run is of no interest any more
+      if (stamp(workshop.file(e)) != seen) continue;  // saved meanwhile: this run is outdated
       std::cout
           << "("
           << std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count()

@@ -7,12 +7,12 @@ namespace handgrad::exercises {
 
 /// [######--------------] 6/20
 std::string progress_line(const Workshop& workshop);
-/// Checks an exercise, prints the verdict, and notes down whether it passed; nothing of this once `stop` says so.
+/// Checks an exercise, prints the verdict, and records whether it passed; does none of this once `stop` returns true.
 bool check_and_print(Workshop& workshop, const Exercise& exercise, const std::function<bool()>& stop = {});
 void print_list(const Workshop& workshop);
 
-/// Checks the current exercise each time its file is saved, and waits for keys. Never moves on by itself. Where
-/// standard input is no terminal, checks once. Returns the exit status.
+/// Checks the current exercise each time its file is saved, and waits for keys. Never moves on by itself. If standard
+/// input is not a terminal, checks once. Returns the exit status.
 int watch(Workshop& workshop);
 
 }  // namespace handgrad::exercises

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* progress_file = "progress.txt";
 
-/// Where the folder that was made last is remembered.
+/// The file that remembers the most recent folder.
 std::string memory() {
   const char* state = std::getenv("XDG_STATE_HOME");
   const char* home = std::getenv("HOME");
@@ -105,7 +105,7 @@ std::string Workshop::next_hint(const Exercise& e) {
   return "Hint " + std::to_string(shown + 1) + " of " + std::to_string(all.size()) + ", " + all[shown];
 }
 
-/// Lines of two words or three: `passed neuron`, `hints mse 2`, `current mse`. What is not understood is passed over.
+/// Lines of two or three words: `passed neuron`, `hints mse 2`, `current mse`. Unknown lines are skipped.
 void Workshop::load() {
   std::istringstream lines(read_file(folder_ + "/" + progress_file));
   current_ = exercises().front().name;
