@@ -146,7 +146,7 @@ std::vector<Case> losses() {
       loss("BCE with logits (N) against (N, 1)", logits, normal({5, 1}), probabilities({5}), pairing)};
 }
 
-/// Linear(3 → 7), φ, Linear(7 → 7), Linear(7 → C) with a loss. A mistake "0: …" belongs to layer 0, "loss: …" to the loss.
+/// Linear(3 → 7), φ, Linear(7 → 7), Linear(7 → C) with a loss. A mistake "0: …" is in layer 0, "loss: …" in the loss.
 Case network(const std::string& activation, const std::string& loss_name) {
   const auto with = [](const Mistakes& all, const std::string& prefix) {
     Mistakes own;

@@ -15,7 +15,7 @@ EXERCISE(sigmoid, {"sigmoid", "sigmoid_derivative"}) {
               {{tensor(each(z, [](double v) { return sigmoid(-v); })), Cause::Other, "this is σ(−z)",
                 "it has the values of the sigmoid at −z", "the sign in the exponent: 1/(1 + e⁻ᶻ)"}});
   check.value("σ(±1000)", tensor(each(extremes, theirs)), tensor(each(extremes, sigmoid)));
-  const Matrix dy(5, 3, 1);  // δ = 1, so that what comes out is σ′ itself
+  const Matrix dy(5, 3, 1);  // δ = 1, so that the result is σ′ itself
   check.gradient({"σ′",
                   tensor(each(y, derivative)),
                   tensor(z),

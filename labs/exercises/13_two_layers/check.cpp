@@ -29,7 +29,7 @@ EXERCISE(two_layers, {"two_layers_backward"}) {
   Vector db2(C), db1(H);
   backward(x, h, p, y, W2, delta2, dW2, db2, delta1, dW1, db1);
 
-  // What arrives at each step, when all is right above it.
+  // What arrives at each step if everything above it is right.
   Matrix dp(N, C), right2(N, C), dh(N, H), right1(N, H), through_transpose(N, H), no_weight(N, H);
   for (int n = 0; n < N; ++n)
     for (int c = 0; c < C; ++c) {

@@ -46,7 +46,7 @@ EXERCISE(batch, {"batch_gradient"}) {
   part(3, 7, parts);
   part(3, 7, second);
 
-  // δₙ as it should be; and the gradients if each part were divided by its own size.
+  // The right δₙ, and the gradients if each part were divided by its own size.
   Vector delta(7), own_dw(3);
   double own_db = 0;
   for (int n = 0; n < 7; ++n) {

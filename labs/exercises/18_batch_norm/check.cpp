@@ -45,7 +45,7 @@ EXERCISE(batch_norm, {"batch_norm", "batch_norm_backward"}) {
   Matrix dx(N, C);
   backward(delta, x, gamma, eps, dbeta, dgamma, dx);
 
-  Matrix own(N, C), without_s(N, C), without_mean(N, C);  // dx with some of its ways to L forgotten
+  Matrix own(N, C), without_s(N, C), without_mean(N, C);  // dx with some of its paths to L omitted
   for (int c = 0; c < C; ++c) {
     double mean_g = 0, mean_gx = 0, range_x = x(1, c) - x(0, c);
     const double s = range_x / (hat(1, c) - hat(0, c));

@@ -14,7 +14,7 @@ Matrix right(const Matrix& x, const Matrix& w) {
   return y;
 }
 
-/// One image of one channel, as layers have it: the diagnosis knows convolutions of this form.
+/// One image of one channel, the form in which the diagnosis knows convolutions.
 Tensor<double> image(const Matrix& m) {
   return tensor(m).reshape({1, 1, static_cast<std::size_t>(m.rows()), static_cast<std::size_t>(m.cols())});
 }

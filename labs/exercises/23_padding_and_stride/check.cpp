@@ -5,7 +5,7 @@ using namespace handgrad::exercises;
 
 namespace {
 
-/// With strides and padding of the forward, or wrong ones, in a y of the right size.
+/// Uses the forward's stride and padding, or wrong ones, in a y of the right size.
 Matrix right(const Matrix& x, const Matrix& w, int s, int p, int s_used, int p_used) {
   Matrix y((x.rows() + 2 * p - w.rows()) / s + 1, (x.cols() + 2 * p - w.cols()) / s + 1);
   for (int i = 0; i < y.rows(); ++i)
@@ -28,7 +28,7 @@ Matrix of_image(const Tensor<double>& t) { return matrix(t.reshape({t.size(2), t
 EXERCISE(padding_and_stride, {"convolve", "convolve_dX"}) {
   const auto convolve = check.function<Matrix(const Matrix&, const Matrix&, int, int)>("convolve");
   const auto convolve_dX = check.function<Matrix(const Matrix&, const Matrix&, int, int, int, int)>("convolve_dX");
-  const int s = 2, p = 1;  // of the 8 columns the last is seen by no window
+  const int s = 2, p = 1;  // no window sees the last of the 8 columns
   const Matrix x = random_matrix(7, 8, 1), w = random_matrix(3, 3, 2);
   const Matrix y = right(x, w, s, p, s, p), delta = random_matrix(y.rows(), y.cols(), 3);
   check.value("y", tensor(convolve(x, w, s, p)), tensor(y),

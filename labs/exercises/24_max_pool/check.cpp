@@ -16,7 +16,7 @@ Matrix right(const Matrix& x) {
   return y;
 }
 
-/// δ for the first, the last or all of a window's largest.
+/// δ for the first, the last or all of a window's maxima.
 enum class Whose { First, Last, All };
 Matrix given(const Matrix& delta, const Matrix& x, Whose whose) {
   const Matrix y = right(x);
@@ -58,7 +58,7 @@ EXERCISE(max_pool, {"max_pool", "max_pool_dX"}) {
        {image(x), image(right(x)), image(delta), {}, {}, 1},
        {{image(given(Matrix(3, 5, 1), x, Whose::First)), Cause::UpstreamIgnored,
          "the δ that comes from above is ignored", "with δ = 1 everywhere it would be right", "dX(h, w) += δ(i, j)"}}});
-  // Equal elements, as a ReLU leaves them: differences cannot tell, the rule does.
+  // Equal elements, as after a ReLU: differences cannot decide, so the rule does.
   const Matrix tied = each(random_matrix(6, 10, 3), [](double v) { return v > 0.5; });
   check.value("dX where elements are equal", tensor(max_pool_dX(delta, tied, k)),
               tensor(given(delta, tied, Whose::First)),

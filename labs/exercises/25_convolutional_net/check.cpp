@@ -50,7 +50,7 @@ Tensor<double> gradient(const M& before, const M& after, double lr) {
   return g;
 }
 
-/// Bars on a little noise: horizontal ones are 1.
+/// Bars on a little noise: horizontal ones are labelled 1.
 void bars(int N, std::vector<Matrix>& x, Vector& y) {
   y = Vector(N);
   for (int n = 0; n < N; ++n) {

@@ -50,14 +50,14 @@ EXERCISE(rnn_step, {"rnn_step", "rnn_step_backward"}) {
   Matrix dW(H, I), dU(H, H), ds(N, H);
   backward(delta, x, s, h, U, db, dW, dU, ds);
 
-  Matrix g = delta, at_s = delta;  // δ∘φ′, rightly, and of the state before
+  Matrix g = delta, at_s = delta;  // δ∘φ′, right, and at the previous state
   for (int n = 0; n < N; ++n)
     for (int j = 0; j < H; ++j) {
       g(n, j) *= 1 - h(n, j) * h(n, j);
       at_s(n, j) *= 1 - s(n, j) * s(n, j);
     }
   const std::string where = "g = δ∘(1 − h²), then db = Σ g, dW = gᵀ·x, dU = gᵀ·s, ds = g·U";
-  /// What any gradient is with a wrong g.
+  /// What a wrong g makes of any gradient.
   const auto mistakes = [&](const std::function<Tensor<double>(const Matrix&)>& made_of) {
     return std::vector<KnownMistake>{
         {made_of(delta), Cause::DerivativeMissing, "the derivative of tanh is missing: 1 − h²", "it is made of δ alone",

@@ -22,7 +22,7 @@ struct Gradients {
   Vector db, dh0;
 };
 
-/// What a backward can do wrongly.
+/// Possible faults of a backward.
 enum class Fault { None, Cut, LastStep, FirstStepLeft, NewState, NoFirstState, NoDerivative, Transposed };
 
 Gradients gradients(const Matrix& delta, const Matrix& x, const Vector& h0, const Matrix& h, const Matrix& W,

@@ -17,7 +17,7 @@ Matrix right(const Matrix& E, const std::vector<int>& x) {
 EXERCISE(embedding, {"embedding", "embedding_backward"}) {
   const auto embedding = check.function<Matrix(const Matrix&, const std::vector<int>&)>("embedding");
   const auto backward = check.function<Matrix(const Matrix&, const std::vector<int>&, int)>("embedding_backward");
-  const std::vector<int> x{3, 0, 3, 4, 0, 3, 1};  // 2 does not come at all
+  const std::vector<int> x{3, 0, 3, 4, 0, 3, 1};  // 2 does not occur
   const Matrix E = random_matrix(5, 3, 1), delta = random_matrix(7, 3, 4), y = right(E, x);
   check.value("y", tensor(embedding(E, x)), tensor(y));
   Vector indices(7);

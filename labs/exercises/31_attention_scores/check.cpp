@@ -5,7 +5,7 @@ using namespace handgrad::exercises;
 
 namespace {
 
-/// What must not be seen is 0 here: it is multiplied by nothing.
+/// Masked entries are 0 here: they are multiplied by nothing.
 Matrix right(const Matrix& Q, const Matrix& K, double tau) {
   Matrix S(Q.rows(), K.rows());
   for (int i = 0; i < S.rows(); ++i)
@@ -14,7 +14,7 @@ Matrix right(const Matrix& Q, const Matrix& K, double tau) {
   return S;
 }
 
-/// Of dQ with rows of K, or with i and j exchanged of dK with rows of Q.
+/// dQ from rows of K or, with i and j exchanged, dK from rows of Q.
 Matrix sums(const Matrix& dS, const Matrix& other, double tau, bool of_K, bool masked = true) {
   Matrix d(other.rows(), other.cols());
   for (int i = 0; i < dS.rows(); ++i)

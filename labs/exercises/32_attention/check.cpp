@@ -34,10 +34,10 @@ Matrix transposed(const Matrix& a) {
   return t;
 }
 
-/// dS with the whole Jacobian of the softmax, without the sum, with its diagonal alone, or without P.
+/// dS with softmax's whole Jacobian, without the sum, with only its diagonal, or without P.
 enum class Softmax { Right, NoSum, Diagonal, NoP };
 Matrix score_gradient(const Matrix& P, const Matrix& V, const Matrix& delta, Softmax how) {
-  Matrix dS = times(delta, transposed(V));  // dP
+  Matrix dS = times(delta, transposed(V));  // first dP
   for (int i = 0; i < P.rows(); ++i) {
     double D = 0;
     for (int j = 0; j < P.cols(); ++j) D += P(i, j) * dS(i, j);

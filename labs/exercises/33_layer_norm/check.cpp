@@ -46,7 +46,7 @@ EXERCISE(layer_norm, {"layer_norm", "layer_norm_backward"}) {
   Vector dbeta(D), dgamma(D);
   Matrix dx(N, D), outside(N, D);
   backward(delta, x, gamma, eps, dbeta, dgamma, dx);
-  for (int n = 0; n < N; ++n) {  // γ taken out of the first mean
+  for (int n = 0; n < N; ++n) {  // γ omitted from the first mean
     double mean = 0, mean_gx = 0;
     for (int i = 0; i < D; ++i) mean += delta(n, i) / D, mean_gx += gamma(i) * delta(n, i) * hat(n, i) / D;
     for (int i = 0; i < D; ++i) outside(n, i) = s(n) * (gamma(i) * delta(n, i) - mean - hat(n, i) * mean_gx);

@@ -22,7 +22,7 @@ double largest(const Values& values) {
   return top;
 }
 
-/// The largest gap, unless the two agree up to rounding of the whole.
+/// The largest gap relative to the largest value; empty if the two agree up to rounding.
 std::optional<double> gap_of(const Values& got, const Values& expected) {
   const double scale = std::max(largest(got), largest(expected));
   double gap = 0;
