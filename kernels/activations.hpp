@@ -16,9 +16,9 @@ class Activations {
   virtual void backward(const formulas::Activation& f, Vector<const T> z, Vector<const T> y, Vector<const T> dy,
                         Vector<T> dz) = 0;
 
-  /// y = z for z > 0, else a_c·z, with a slope for each channel c: z is seen along its channels, as many as a has.
+  /// y = z for z > 0, else a_c·z. z is seen along its channels, each with its own slope a_c.
   virtual void prelu_forward(Lines<const T> z, Vector<const T> a, Vector<T> y) = 0;
-  /// dz = dy for z > 0, else a_c·dy;  da_c = Σ dy·min(z, 0) over all elements of channel c. dz may be dy, or null; da
+  /// dz = dy for z > 0, else a_c·dy;  da_c = Σ dy·min(z, 0) over all elements of channel c. dz may be dy or null; da
   /// may be null.
   virtual void prelu_backward(Lines<const T> z, Vector<const T> a, Vector<const T> dy, Vector<T> dz,
                               Gradient<T> da) = 0;

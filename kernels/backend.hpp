@@ -1,8 +1,8 @@
 #pragma once
-// The operations that a layer, a loss or an optimizer may call: all that there are, by subject. Each subject's header
-// has the interface and, once for all devices, the class of its implementations; these are in cpu/ and cuda/ under the
-// same name. All are pure virtual: an operation that a device lacks does not link. Nothing here checks sizes: that is
-// the caller's business, once. Outputs come sized.
+// All operations that a layer, a loss or an optimizer may call, by subject. Each subject's header declares the
+// interface and the class that implements it on a device D; the implementations are in cpu/ and cuda/ under the same
+// name. All are pure virtual: an operation that a device lacks does not link. Sizes are not checked here, which is the
+// caller's task, and outputs come with their final size.
 #include "kernels/activations.hpp"
 #include "kernels/attention.hpp"
 #include "kernels/convolution.hpp"
@@ -39,7 +39,7 @@ struct Backend {
   Optimizers<T>& optimizers;
 };
 
-/// Those of device D.
+/// The operations of device D.
 template <class D, class T>
 class BackendOn {
  public:
@@ -81,7 +81,7 @@ class BackendOn {
   Backend<T> all_;
 };
 
-/// The CPU's. (kernels/cpu)
+/// The CPU's operations (kernels/cpu).
 template <class T>
 const Backend<T>& cpu_backend();
 

@@ -1,12 +1,12 @@
 #pragma once
-// Convolution as networks have it, a correlation: each output is the sum of a window of the input, weighted.
+// Convolution in the sense of neural networks: a correlation, each output a weighted sum over a window of the input.
 #include "kernels/formulas/windows.hpp"
 #include "kernels/view.hpp"
 
 namespace handgrad::kernels {
 
-/// x (N×C×H×W), W (O×C/G×kh×kw), y (N×O×H′×W′). The channels come in G groups: the o-th of O/G filters of a group sees
-/// the C/G channels of that group. The rows' axis says how H, kh and H′ belong together, the columns' W, kw and W′.
+/// x (N×C×H×W), W (O×C/G×kh×kw), y (N×O×H′×W′). The channels form G groups: each of a group's O/G filters sees the C/G
+/// channels of that group. `rows` relates H, kh and H′; `columns` relates W, kw and W′.
 struct ConvolutionShape {
   std::size_t batch, channels, filters, groups;
   formulas::Axis rows, columns;
@@ -20,7 +20,7 @@ struct ConvolutionShape {
   constexpr std::size_t terms() const { return group_channels() * taps(); }
 };
 
-/// With h = i·s + u·d − p and w = j·s + v·d − p (formulas/windows.hpp); what lies outside of x is 0.
+/// With h = i·s + u·d − p and w = j·s + v·d − p (formulas/windows.hpp); x is 0 outside its borders.
 template <class T>
 class Convolution {
  public:
@@ -28,8 +28,8 @@ class Convolution {
 
   /// y[n,o,i,j] = Σ_{c,u,v} W[o,c,u,v]·x[n,c,h,w] + b[o]; b may be null.
   virtual void forward(const ConvolutionShape& shape, const T* x, const T* W, const T* b, T* y) = 0;
-  /// dx[n,c,h,w] = Σ_{o,u,v} W[o,c,u,v]·dy[n,o,i,j] over the u, v for which there are such i and j, + b[c]; b may be
-  /// null. It is the forward of a transposed convolution, too, which is why there is a b.
+  /// dx[n,c,h,w] = Σ_{o,u,v} W[o,c,u,v]·dy[n,o,i,j] + b[c], over the u, v for which such i and j exist; b may be null.
+  /// There is a b because this is also the forward of a transposed convolution.
   virtual void backward_input(const ConvolutionShape& shape, const T* dy, const T* W, const T* b, T* dx) = 0;
   /// dW[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j]·x[n,c,h,w]
   virtual void backward_weight(const ConvolutionShape& shape, const T* x, const T* dy, Gradient<T> dW) = 0;

@@ -10,8 +10,8 @@ class Dropout {
  public:
   virtual ~Dropout() = default;
 
-  /// y = m∘x/(1−p) with the mask m of *step, which with `advance` is increased by 1 first. The backward is the same
-  /// with dy for x, without `advance`. y may be x.
+  /// y = m∘x/(1−p) with the mask m of *step, which is first increased by 1 if `advance`. The backward is the same with
+  /// dy for x, without `advance`. y may be x.
   virtual void apply(const formulas::Dropout& rule, bool advance, double* step, Vector<const T> x, Vector<T> y) = 0;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// Elements one by one, rows of a matrix, and their sum.
+// Elementwise operations, rows of a matrix, and sums.
 #include "kernels/view.hpp"
 
 namespace handgrad::kernels {

@@ -1,5 +1,5 @@
 #pragma once
-// Rows of a table by their numbers, and rows added at their places in a sequence.
+// Rows of a table looked up by index, and rows added by their position in a sequence.
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -10,7 +10,7 @@
 namespace handgrad::kernels {
 
 /// Which rows of a table's gradient have been added to, each once: `count` numbers in `rows`, which has room for all
-/// that a call may add, and for each row of the table a mark. Null: nobody wants to know.
+/// that a call may add, and a mark for each row of the table. Null: not wanted.
 struct TouchedRows {
   std::uint32_t* rows = nullptr;
   std::size_t* count = nullptr;
@@ -25,8 +25,8 @@ class Embedding {
  public:
   virtual ~Embedding() = default;
 
-  /// yₜ = E[iₜ] for E (K×D), i (N), y (N×D). An iₜ that is none of 0 … K−1 is returned, or, on a device that runs by
-  /// itself, raised later; its row is NaN then.
+  /// yₜ = E[iₜ] for E (K×D), i (N), y (N×D). An iₜ outside 0 … K−1 is returned, or, on an asynchronous device, raised
+  /// later; its row is NaN then.
   virtual std::optional<BadClass> forward(Vector<const T> indices, Matrix<const T> table, Matrix<T> y) = 0;
   /// dE[iₜ] += δₜ, in the order of t; row `padding` stays as it is.
   virtual void backward(Vector<const T> indices, Matrix<const T> dy, std::size_t padding, Matrix<T> dE,

@@ -1,5 +1,5 @@
 #pragma once
-// Linear layers, y = x·Wᵀ + b, alone and with the activation beside them.
+// Linear layers, y = x·Wᵀ + b, alone or fused with a neighbouring activation.
 #include <cstddef>
 
 #include "kernels/formulas/activations.hpp"
@@ -7,24 +7,24 @@
 
 namespace handgrad::kernels {
 
-/// x (N×in), W (out×in), b (out), y (N×out); N is all dimensions but the last.
+/// x (N×in), W (out×in), b (out), y (N×out); N is the product of all dimensions but the last.
 template <class T>
 class Linear {
  public:
   virtual ~Linear() = default;
 
-  /// y = f(x·Wᵀ + b); b may be null, f too. In `mask`, which may be null and has `mask_size` elements, what f′ needs is
-  /// left for `backward_through`, in a form of the device's own; says whether it was.
+  /// y = f(x·Wᵀ + b); b and f may be null. `mask`, null or of `mask_size` elements, receives what f′ needs in
+  /// `backward_through`, in the device's own format. Returns whether it was written.
   virtual bool forward(Matrix<const T> x, Matrix<const T> W, Vector<const T> b, const formulas::Activation* f,
                        Matrix<T> y, T* mask = nullptr) = 0;
-  /// For y of this many rows and columns; 0 where y itself serves as well.
+  /// Size of the mask for y (rows×columns); 0 where y itself serves as well.
   virtual std::size_t mask_size(const formulas::Activation& f, std::size_t rows, std::size_t columns) const = 0;
   /// dx = dy·W
   virtual void backward_input(Matrix<const T> dy, Matrix<const T> W, Matrix<T> dx) = 0;
   /// dW = dyᵀ·x,  db = Σᵢ dyᵢ
   virtual void backward_parameters(Matrix<const T> x, Matrix<const T> dy, Gradient<T> dW, Gradient<T> db) = 0;
-  /// Back through a Linear and the activation before it, x = f(z), to what z came from, a Linear with bias b:
-  /// dz = (dy·W)∘f′(z),  db = Σᵢ dzᵢ. `mask` is what that Linear's forward left, or null.
+  /// Back through a Linear and the activation x = f(z) before it, to z, the output of a Linear with bias b: dz =
+  /// (dy·W)∘f′(z),  db = Σᵢ dzᵢ. `mask` is what that Linear's forward wrote, or null.
   virtual void backward_through(Matrix<const T> dy, Matrix<const T> W, const formulas::Activation& f, Matrix<const T> z,
                                 Matrix<const T> x, const T* mask, Matrix<T> dz, Gradient<T> db) = 0;
 };

@@ -17,8 +17,8 @@ enum class RowLoss {
   Categorical,            // ℓ = −Σⱼ wⱼ·yⱼ·log pⱼ            p are probabilities
 };
 
-/// What rows are held against: one class each (N), or a distribution over all classes (N×C). A row whose class is
-/// `ignored` costs nothing, and does not count. With `smoothing` ε, every class has a share: (1−ε)·y + ε/C for y.
+/// Targets of rows: one class each (N), or a distribution over all classes (N×C). A row whose class is `ignored` costs
+/// nothing and does not count. `smoothing` ε replaces y by (1−ε)·y + ε/C.
 template <class T>
 struct Targets {
   const T* data;
@@ -37,10 +37,10 @@ class Losses {
   /// dpᵢ = a·wᵢ·∂f/∂p
   virtual void element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y, Vector<const T> w,
                                 Vector<const T> q, T a, Vector<T> dp) = 0;
-  /// Rows: p (N×C), w weights of classes (C) or null. Mean divides by N, or by Σᵢ w(yᵢ) over the rows that count where
-  /// y are classes; that divisor is left for the backward. *value = Σℓ/divisor, or all ℓ (N) for Reduction::None.
-  /// Returns a target that is no class, the first, where the device knows at once; a GPU tells with its next download
-  /// (`Raise`). What was computed is then of no use.
+  /// Rows: p (N×C), w class weights (C) or null. Mean divides by N or, where y are classes, by Σᵢ w(yᵢ) over the rows
+  /// that count; the divisor is kept for the backward. *value = Σℓ/divisor, or all ℓ (N) for Reduction::None. Returns
+  /// the first target that is no class, where the device knows at once; a GPU reports it with its next download
+  /// (`Raise`). The computed values are then meaningless.
   virtual std::optional<BadClass> row_forward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
                                               Reduction reduction, T* divisor, T* value) = 0;
   /// dp = ∂(Σℓ/divisor)/∂p. Returns what `row_forward` does.

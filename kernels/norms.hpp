@@ -1,15 +1,15 @@
 #pragma once
-// Normalisation, with µ, s = 1/√(σ² + ε) and x̂ = (x − µ)·s (kernels/formulas/norms.hpp). γ and β may be null: 1 and 0.
+// Normalisation with µ, s = 1/√(σ² + ε) and x̂ = (x − µ)·s (kernels/formulas/norms.hpp). γ and β may be null: 1 and 0.
 #include "kernels/view.hpp"
 
 namespace handgrad::kernels {
 
-/// What BatchNorm remembers of the batches. Null where it does not.
+/// BatchNorm's running statistics; null where it keeps none.
 template <class T>
 struct RunningStatistics {
   T* mean = nullptr;        // (C)
   T* var = nullptr;         // (C), of the unbiased variance
-  double* count = nullptr;  // the number of batches: in float it would stop at 2²⁴
+  double* count = nullptr;  // the number of batches; a float would stop at 2²⁴
   T momentum = 0;
   bool cumulative = false;  // the plain average of all batches: momentum = 1/count
 };
@@ -19,15 +19,15 @@ class Norms {
  public:
   virtual ~Norms() = default;
 
-  /// y = γ∘x̂ + β for each column of x (N×C); γ, β, inv_std (C), mean (2×C): µ rounded, and below it what the rounding
-  /// left: beside a µ of 10000 and a σ of 0.005 that is a tenth of σ. With `of_batch`, µ and σ² are the batch's, and
-  /// where there are running statistics, count ← count + 1, r ← (1−a)·r + a·(µ, σ²·N/(N−1)); otherwise µ and σ² are the
-  /// running ones. mean and inv_std are left for the backward.
+  /// y = γ∘x̂ + β for each column of x (N×C); γ, β, inv_std (C). mean (2×C) holds µ rounded and, below it, the
+  /// rounding's rest: with µ = 10000 and σ = 0.005 the rest is a tenth of σ. With `of_batch`, µ and σ² are the batch's,
+  /// and running statistics, if any, are updated: count ← count + 1, r ← (1−a)·r + a·(µ, σ²·N/(N−1)); otherwise µ and
+  /// σ² are the running ones. mean and inv_std are kept for the backward.
   virtual void batch_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps,
                                   const RunningStatistics<T>& running, bool of_batch, Matrix<T> mean, Vector<T> inv_std,
                                   Matrix<T> y) = 0;
-  /// dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = s∘γ∘(δ − dβ/N − x̂∘dγ/N), without the two means unless `of_batch`. sums (2×C) is
-  /// left with this batch's dβ and dγ. dx may be null.
+  /// dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = s∘γ∘(δ − dβ/N − x̂∘dγ/N), without the two means unless `of_batch`. sums (2×C)
+  /// receives this batch's dβ and dγ. dx may be null.
   virtual void batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                                    Vector<const T> inv_std, bool of_batch, Matrix<T> sums, Gradient<T> dgamma,
                                    Gradient<T> dbeta, Matrix<T> dx) = 0;
@@ -37,9 +37,9 @@ class Norms {
   /// dβ = Σₙ δ,  dγ = Σₙ δ∘x̂;  with g = γ∘δ, row by row dx = s·(g − mean(g) − x̂·mean(g∘x̂)). dx may be null.
   virtual void layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                                    Vector<const T> inv_std, Gradient<T> dgamma, Gradient<T> dbeta, Matrix<T> dx) = 0;
-  /// The same with channels: x (N×C×L) is seen along them, and y = γ_c·x̂ + β_c. What is normalised together are, with
-  /// `groups` = 0, all N·L elements of a channel (BatchNorm; `running` and `of_batch` as above), else the elements of
-  /// C/groups channels of one example (GroupNorm). For S such sets: mean (2×S), inv_std (S).
+  /// The same for x (N×C×L), seen along its channels: y = γ_c·x̂ + β_c. Normalised together are, with `groups` = 0, all
+  /// N·L elements of a channel (BatchNorm; `running` and `of_batch` as above), else the elements of C/groups channels
+  /// of one example (GroupNorm). For S such sets: mean (2×S), inv_std (S).
   virtual void channel_norm_forward(Lines<const T> x, std::size_t groups, Vector<const T> gamma, Vector<const T> beta,
                                     T eps, const RunningStatistics<T>& running, bool of_batch, Matrix<T> mean,
                                     Vector<T> inv_std, Vector<T> y) = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// Optimizers' steps, and what is done to gradients before them: all parameters at once.
+// Optimizer steps, and the clipping of gradients before them, for all parameters at once.
 #include <array>
 #include <span>
 #include <type_traits>
@@ -9,7 +9,7 @@
 
 namespace handgrad::kernels {
 
-/// One parameter's part of an optimizer's step.
+/// One parameter in an optimizer's step.
 template <class T>
 struct Update {
   Vector<T> value;
@@ -18,7 +18,7 @@ struct Update {
   formulas::UpdateRule rule;
 };
 
-/// May the rule have so many states? (What it may not is not compiled.)
+/// Whether the rule can have this many states; other cases are not compiled.
 template <class Rule>
 constexpr bool may_have(int states) {
   using namespace formulas;
@@ -36,12 +36,12 @@ class Optimizers {
   virtual ~Optimizers() = default;
 
   virtual void optimize(std::span<const Update<T>> updates) = 0;
-  /// *norm = ‖all gradients as one vector‖ₚ, p ≥ 1 or ∞; each is then multiplied by max_norm/(norm + 1e-6) where that
-  /// is below 1.
+  /// *norm = ‖all gradients as one vector‖ₚ, p ≥ 1 or ∞; each gradient is then multiplied by min(1, max_norm/(norm +
+  /// 1e-6)).
   virtual void clip_norm(std::span<const Vector<T>> grads, T max_norm, double p, T* norm) = 0;
-  /// x ← x/max(‖x‖₂, eps), and *norm = ‖x‖₂ of before
+  /// *norm = ‖x‖₂, then x ← x/max(*norm, eps).
   virtual void normalize(Vector<T> x, T eps, T* norm) = 0;
-  /// Each element held to [−bound, bound].
+  /// Clamps each element to [−bound, bound].
   virtual void clip_value(std::span<const Vector<T>> grads, T bound) = 0;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// Pooling: of each window of a plane its maximum or its mean (formulas/windows.hpp).
+// Pooling: the maximum or the mean of each window of a plane (formulas/windows.hpp).
 #include "kernels/formulas/windows.hpp"
 #include "kernels/view.hpp"
 
@@ -19,14 +19,14 @@ class Pooling {
  public:
   virtual ~Pooling() = default;
 
-  /// y[i,j] = max over u, v of x[h,w], and at[i,j] = u·kw + v where it was found: the first of several in this order; a
-  /// NaN is larger than any number. Padding is not looked at; a window of nothing else is −∞.
+  /// y[i,j] = max over u, v of x[h,w], and at[i,j] = u·kw + v, its place: the first of equal ones; NaN is larger than
+  /// any number. Padding is skipped; a window of padding alone gives −∞.
   virtual void max_forward(const PoolingShape& shape, const T* x, T* y, T* at) = 0;
-  /// dx[h,w] = Σ dy[i,j] over the windows whose maximum is there.
+  /// dx[h,w] = Σ dy[i,j] over the windows that have their maximum there.
   virtual void max_backward(const PoolingShape& shape, const T* dy, const T* at, T* dx) = 0;
-  /// y[i,j] = Σ x[h,w] over the window / divisor; 0 for a window of nothing.
+  /// y[i,j] = Σ x[h,w] over the window / divisor; 0 for an empty window.
   virtual void average_forward(const PoolingShape& shape, const formulas::Averaging& how, const T* x, T* y) = 0;
-  /// dx[h,w] = Σ dy[i,j] / divisor over the windows that hold it.
+  /// dx[h,w] = Σ dy[i,j] / divisor over the windows that contain it.
   virtual void average_backward(const PoolingShape& shape, const formulas::Averaging& how, const T* dy, T* dx) = 0;
 };
 

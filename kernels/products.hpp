@@ -9,8 +9,8 @@ class Products {
  public:
   virtual ~Products() = default;
 
-  /// C = op(A)·op(B) + β·C for op(A) (m×k), op(B) (k×n), C (m×n), where op transposes or does nothing; β = 0 does not
-  /// read C.
+  /// C = op(A)·op(B) + β·C, op(A) (m×k), op(B) (k×n), C (m×n), where op transposes or does nothing; with β = 0, C is
+  /// not read.
   virtual void matmul(Matrix<const T> a, bool transpose_a, Matrix<const T> b, bool transpose_b, T beta,
                       Matrix<T> c) = 0;
 };

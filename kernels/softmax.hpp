@@ -4,7 +4,7 @@
 
 namespace handgrad::kernels {
 
-/// Each line by itself, m = max z.
+/// Each line on its own, with m = max z.
 template <class T>
 class Softmax {
  public:

@@ -1,13 +1,12 @@
 #pragma once
-// What kernels work on: addresses and sizes. Elements are contiguous and row-major, and lie in the memory of the device
-// that runs the kernel. Who owns them, and whether sizes fit together, is the caller's business.
+// What kernels work on: addresses and sizes. Elements are contiguous and row-major, in the memory of the device that
+// runs the kernel. Ownership and matching sizes are the caller's responsibility.
 #include <concepts>
 #include <cstddef>
 
 namespace handgrad::kernels {
 
-/// Elements one after the other. `Vector<const T>` is for reading. Data may be null where an operation says so: then
-/// there is no such vector.
+/// Contiguous elements; `Vector<const T>` is read-only. Null means no vector, where an operation allows it.
 template <class T>
 struct Vector {
   T* data = nullptr;
@@ -20,7 +19,7 @@ struct Vector {
   }
 };
 
-/// rows×columns elements, row after row.
+/// rows×columns elements, row by row.
 template <class T>
 struct Matrix {
   T* data = nullptr;
@@ -34,7 +33,7 @@ struct Matrix {
   }
 };
 
-/// A tensor seen along one of its dimensions: outer·inner lines, each of `size` elements that are `inner` apart.
+/// A tensor seen along one of its dimensions: outer·inner lines of `size` elements that are `inner` apart.
 template <class T>
 struct Lines {
   T* data = nullptr;
@@ -46,7 +45,7 @@ struct Lines {
   }
 };
 
-/// A gradient to accumulate into: grad = β·grad + …, β = 0 or 1; β = 0 does not read it. Null: not wanted.
+/// A gradient to accumulate into: grad = β·grad + …, β = 0 (grad is not read) or 1. Null: not wanted.
 template <class T>
 struct Gradient {
   T* data = nullptr;

@@ -16,7 +16,7 @@ using namespace cpu;
 
 namespace {
 
-constexpr std::size_t tile = 64;  // queries, and keys, of a tile of S
+constexpr std::size_t tile = 64;  // queries, and keys, in a tile of S
 
 // Head h of sequence n.
 template <class T>
@@ -31,7 +31,7 @@ class Head {
   }
   bool dropped() const { return rule_.dropout.p > 0; }
 
-  // The head's columns of a matrix, of its `part`th E columns, as T×d; and back.
+  // Copies the head's columns of a matrix, from its `part`th E columns, to T×d, times `factor`; `scatter` copies back.
   void gather(Matrix<const T> from, std::size_t part, T factor, T* to) const {
     for (std::size_t t = 0; t < length; ++t) {
       const T* in = from.data + place(from.columns, part, t);
@@ -45,20 +45,20 @@ class Head {
     }
   }
 
-  // Of query i, the keys from `first` on, at most n: so many of them are to be looked at, the rest it does not see.
+  // How many of the n keys from `first` on query i may see; the causal rule hides the rest.
   std::size_t looked_at(std::size_t i, std::size_t first, std::size_t n) const {
     return !rule_.causal ? n : i < first ? 0 : std::min(n, i + 1 - first);
   }
-  // Does query i see one of the keys before `end`?
+  // Whether query i sees any key before `end`.
   bool sees(std::size_t i, std::size_t end) const { return first_seen_ < looked_at(i, 0, end); }
-  // s, of the keys from `first` on, is −∞ where nobody sees them.
+  // Sets s to −∞ for those of the n keys from `first` on that are padding.
   void hide(std::size_t first, std::size_t n, T* s) const {
     if (padding_)
       for (std::size_t j = 0; j < n; ++j)
         if (padding_[first + j] != T(0)) s[j] = -std::numeric_limits<T>::infinity();
   }
 
-  // y = x∘mask/(1−p) of query i and n keys from `first` on.
+  // y = x∘mask/(1−p) for query i and the n keys from `first` on.
   void drop(std::size_t i, std::size_t first, std::size_t n, const T* x, T* y) const {
     const formulas::Dropout& rule = rule_.dropout;
     if (rule.p >= 1) {
@@ -94,7 +94,7 @@ class Head {
   std::uint32_t count_ = 0;
 };
 
-// Σ f(in[i]…) or the like, op taking two of them: in 16 lanes, whatever the width of a vector, and these in a tree.
+// Reduces f(in[i]…) by op in 16 lanes, whatever the width of a vector, and then the lanes in a tree.
 template <class T, class Op, class F, class... In>
 T in_lanes(std::size_t n, T nothing, Op op, F f, const In*... in) {
   constexpr std::size_t lanes = 16, w = Batch<T>::size, batches = lanes / w;
@@ -117,7 +117,7 @@ struct Added {
     return a + b;
   }
 };
-struct Larger {  // a NaN is passed by: e^(NaN − m) says it
+struct Larger {  // may skip a NaN, which e^(NaN − m) brings back
   template <class T>
   Batch<T> operator()(Batch<T> a, Batch<T> b) const {
     return select(a < b, b, a);
@@ -163,7 +163,7 @@ void softmax_gradient(std::size_t n, const T* p, T D, T* dp) {
       n, dp, [=](Batch<T> a, Batch<T> b) { return a * (b - mean); }, p, dp);
 }
 
-// P is kept. P (T×T), room: 4·T·d, and T·T where P is dropped out.
+// With P kept (T×T). room: 4·T·d, plus T·T with dropout.
 template <class T>
 void forward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, T* P, T* room, Matrix<T> y) {
   const std::size_t n = head.length, d = head.width;
@@ -187,7 +187,7 @@ void forward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, T* P, T* room
   head.scatter(O, T(1), y, 0);
 }
 
-// room: 7·T·d + T·T, and as much again where P is dropped out.
+// room: 7·T·d + T·T, twice the T·T with dropout.
 template <class T>
 void backward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, const T* P, Matrix<const T> dy, T* room,
                    Matrix<T> dqkv) {
@@ -205,7 +205,7 @@ void backward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, const T* P, 
   for (std::size_t i = 0; i < n; ++i) {                                    // dS = P∘(dP − D),  D = Σ P∘dP
     T* row = dS + i * n;
     if (head.dropped()) head.drop(i, 0, n, row, row);
-    // Not Σ δ_O∘O, which is the same number, rounded otherwise: of a single key dS is 0, to the last bit.
+    // Not Σ δ_O∘O, which is equal but rounded differently: here dS of a single key is exactly 0.
     softmax_gradient(n, P + i * n, dot(n, P + i * n, row), row);
   }
   gemm(false, false, n, d, n, dS, K, T(0), dQ);  // dQ = τ·dS·K
@@ -215,9 +215,8 @@ void backward_kept(const Head<T>& head, T tau, Matrix<const T> qkv, const T* P, 
   head.scatter(dV, T(1), dqkv, 2);
 }
 
-// FlashAttention-2: of each row of S the tiles from left to right, with the largest so far m, l = Σ e^(S−m) and
-// O = e^(S−m)·V, which are all scaled by e^(m_old − m) when a larger one comes.
-// m, l (T); room: 4·T·d + 2·tile² + tile
+// FlashAttention-2: the tiles of each row of S from left to right, keeping the largest so far m, l = Σ e^(S−m) and O =
+// e^(S−m)·V; a larger one scales l and O by e^(m_old − m). m, l (T); room: 4·T·d + 2·tile² + tile
 template <class T>
 void forward_tiled(const Head<T>& head, T tau, Matrix<const T> qkv, T* m, T* l, T* room, Matrix<T> y) {
   const std::size_t n = head.length, d = head.width;
@@ -262,7 +261,7 @@ void forward_tiled(const Head<T>& head, T tau, Matrix<const T> qkv, T* m, T* l, 
   head.scatter(O, T(1), y, 0);
 }
 
-// With m and l of the forward, P = e^(S−m)/l tile by tile. room: 8·T·d + T + 3·tile²
+// P = e^(S−m)/l tile by tile, from the forward's m and l. room: 8·T·d + T + 3·tile²
 template <class T>
 void backward_tiled(const Head<T>& head, T tau, Matrix<const T> qkv, const T* m, const T* l, Matrix<const T> y,
                     Matrix<const T> dy, T* room, Matrix<T> dqkv) {
@@ -311,7 +310,7 @@ void backward_tiled(const Head<T>& head, T tau, Matrix<const T> qkv, const T* m,
   head.scatter(dV, T(1), dqkv, 2);
 }
 
-// f(task, room) for each head of each sequence; threads share the heads.
+// f(task, room) for each head of each sequence, shared among threads.
 template <class T, class F>
 void each_head(const AttentionShape& shape, std::size_t room, F f) {
   constexpr std::size_t worth_a_part = 50'000;

@@ -1,4 +1,4 @@
-// All operations of the instruction set that this is compiled for.
+// All operations, for the instruction set this file is compiled for.
 #include "kernels/backend.hpp"
 
 #include "kernels/cpu/cpu.hpp"
@@ -14,7 +14,7 @@
 namespace handgrad::kernels::cpu {
 namespace {
 
-// An array's elements, each by f.
+// Applies f to each element of an array.
 template <class T, class F>
 void (*each(F))(std::size_t, const T*, T*) {
   return [](std::size_t n, const T* x, T* y) { map(n, y, F(), x); };
@@ -25,7 +25,7 @@ Operations<T> operations() {
   using V = Batch<T>;
   const auto itself = [](V v) { return v; };
   static Cpu cpu;
-  static auto* backend = new BackendOn<Cpu, T>(cpu);  // never destroyed: static objects may need it last
+  static auto* backend = new BackendOn<Cpu, T>(cpu);  // never destroyed: static objects may use it until the end
   return {backend->operations(),
           {[](bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c) {
              gemm(ta, tb, m, n, k, a, b, beta, c);

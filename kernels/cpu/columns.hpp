@@ -1,5 +1,5 @@
 #pragma once
-// Columns of a row-major matrix as vectors, for the products: `quad` columns of `size` rows by SIMD transposes.
+// Columns of a row-major matrix as vectors, for the products: `quad` columns of `size` rows, by SIMD transposes.
 #include <cstddef>
 #include <cstring>
 
@@ -7,7 +7,7 @@
 
 namespace handgrad::kernels::cpu {
 
-/// quad: how many columns are read at once. rows: how many rows a product's tile has in registers.
+/// quad: columns read at once. rows: rows that a product's tile holds in registers.
 template <class T>
 struct Tiling {
   static constexpr std::size_t size = Batch<T>::size;
@@ -84,8 +84,8 @@ inline void columns(const T* p, std::size_t step, Batch<T>* c) {
 
 #endif
 
-/// c[j] = column j of the `size` rows that begin at p, `step` apart: the first n of them exist (the others give 0), and
-/// `count` columns ≤ quad.
+/// c[j] = column j of the `size` rows from p on, `step` apart, of which the first n exist (the others give 0); `count`
+/// ≤ quad columns.
 template <class T>
 inline void load_columns(const T* p, std::size_t step, std::size_t n, std::size_t count, Batch<T>* c) {
   constexpr std::size_t size = Batch<T>::size, quad = Tiling<T>::quad;

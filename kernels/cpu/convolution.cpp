@@ -1,19 +1,19 @@
-// All three sums of a convolution without a matrix of patches. What a tap sees, x[n,c,i·s + u·d − p, j·s + v·d − p] for
-// all i and j, is a strided part of a plane. So x is copied once, with zeros round it, and into a plane for each phase
-// (rows and columns modulo the stride): there it is contiguous,
+// The three sums of a convolution, without a matrix of patches. What a tap sees, x[n,c,i·s + u·d − p, j·s + v·d − p]
+// for all i and j, is a strided part of a plane. So x is copied once, padded with zeros, into a plane for each phase
+// (rows and columns modulo the stride), where it is contiguous:
 //
-//     x̃[c, a, b, r, t] = x[c, r·s + a − p, t·s + b − p],      tap (c,u,v) of output (i,j) = x̃[offset(c,u,v) + i·width +
-//     j]
+//     x̃[c, a, b, r, t] = x[c, r·s + a − p, t·s + b − p]
+//     tap (c,u,v) of output (i,j) = x̃[offset(c,u,v) + i·width + j]
 //
-// and the sums are products in which a matrix's row is an address:
+// The sums are then products in which a row of one matrix is an address:
 //
 //     y[o,·]   = Σ_l W[o,l]·x̃[offset(l) + ·]         correlation of x with W
-//     dx[c,·]  = Σ_l W[o,c,u,v]·δ̃[offset(l) + ·]     of the padded δ with the flipped W, a phase of x at a time
+//     dx[c,·]  = Σ_l W[o,c,u,v]·δ̃[offset(l) + ·]     of the padded δ with the flipped W, one phase of x at a time
 //     dW[o,l]  = Σ_q δ[o,q]·x̃[offset(l) + q]         of x with δ
 //
-// Every element of y and dx is a chain of fused multiply-adds over l, in blocks of 256, as in a product (product.hpp);
-// dW and db are sums in 64 bytes' worth of lanes, in blocks that follow from the shape. Nothing depends on the vectors'
-// width or on the number of threads.
+// Every element of y and dx is a chain of fused multiply-adds over l in blocks of 256, as in a product (product.hpp);
+// dW and db are sums in 64 bytes' worth of lanes, in blocks that follow from the shape. Neither the width of the
+// vectors nor the number of threads changes a bit.
 #include "kernels/convolution.hpp"
 
 #include <algorithm>
@@ -40,7 +40,7 @@ using Register = Batch<T>;
 
 // --- Room ----------------------------------------------------------------------------------------------------------
 
-// This thread's scratch memory, taken once by an operation and dealt out: first how much, then where.
+// This thread's scratch memory, taken once per operation and dealt out: the first pass measures, the second places.
 class Room {
  public:
   template <class V>
@@ -63,7 +63,7 @@ class Room {
   std::byte* base_ = nullptr;
 };
 
-// How many parts a job of so many fused multiply-adds is worth.
+// How many parts a job of this many fused multiply-adds is split into.
 template <class T>
 std::size_t parts_for(std::size_t items, std::size_t terms) {
   const std::size_t threads = threads_at_most(), cycles = terms / Register<T>::size;
@@ -78,7 +78,7 @@ void share(std::size_t items, std::size_t parts, F f) {
   parallel(parts, [&](std::size_t part) { f(part, items * part / parts, items * (part + 1) / parts); });
 }
 
-// A few elements at a time: rows are short.
+// A vector at a time: the rows are short.
 template <class T>
 void copy_run(std::size_t n, const T* from, T* to) {
   constexpr std::size_t w = Register<T>::size;
@@ -90,12 +90,12 @@ void copy_run(std::size_t n, const T* from, T* to) {
 
 // --- Planes --------------------------------------------------------------------------------------------------------
 
-// How x̃ lies in memory, for `rows` output rows: for each channel and phase height × width elements.
+// Layout of x̃ for `rows` output rows: height × width elements for each channel and phase.
 struct Planes {
   Axis y, x;                       // the axes of rows and columns
-  std::size_t phases_y, phases_x;  // that taps look at
+  std::size_t phases_y, phases_x;  // those that taps look at
   std::size_t height, width;
-  bool direct;  // x itself is what it would be
+  bool direct;  // x itself can serve as x̃
 
   Planes(const ConvolutionShape& s, std::size_t rows)
       : y(s.rows),
@@ -121,7 +121,7 @@ struct Planes {
         for (std::size_t v = 0; v < x.kernel; ++v) *to++ = offset(c, u, v);
   }
 
-  // Copies what output rows from `first` on see: to[c, a, b, r, t] = from[c, h, t·stride + b − padding], 0 outside.
+  // Copies what the output rows from `first` on see: to[c, a, b, r, t] = from[c, h, t·stride + b − padding], 0 outside.
   template <class T>
   void copy(std::size_t channels, std::size_t first, const T* from, T* to) const {
     for (std::size_t c = 0; c < channels; ++c)
@@ -131,7 +131,7 @@ struct Planes {
           const std::size_t end = x.in + x.padding > b ? (x.in + x.padding - b + x.stride - 1) / x.stride : 0;
           const std::size_t begin = std::min(before, width), stop = std::max(begin, std::min(end, width));
           for (std::size_t r = 0; r < height; ++r, to += width) {
-            const std::size_t h = (first + r) * y.stride + a - y.padding;  // wraps round before 0
+            const std::size_t h = (first + r) * y.stride + a - y.padding;  // wraps round below 0
             if (h >= y.in) {
               std::fill_n(to, width, T(0));
               continue;
@@ -150,17 +150,17 @@ struct Planes {
 
 // --- Sums over taps ------------------------------------------------------------------------------------------------
 
-// Neighbouring outputs that are one vector: where the first tap with offset 0 is, where they go, and how many.
+// Neighbouring outputs that form one vector: where the tap of offset 0 is, where they go, and how many.
 struct Slot {
   std::size_t from, to, count;
 };
 
-// Of `rows` rows of `columns` outputs; `step` and `line` are between neighbours and rows where they go.
+// For `rows` rows of `columns` outputs; in the destination, neighbours are `step` and rows `line` apart.
 template <class T>
 std::size_t make_slots(std::size_t rows, std::size_t columns, std::size_t from, std::size_t from_line, std::size_t to,
                        std::size_t step, std::size_t line, Slot* slots) {
   constexpr std::size_t w = Register<T>::size;
-  if (from_line == columns && line == columns * step) {  // one row after the other without a gap
+  if (from_line == columns && line == columns * step) {  // rows without gaps
     columns *= rows;
     rows = 1;
   }
@@ -175,8 +175,8 @@ std::size_t most_slots(std::size_t rows, std::size_t columns) {
   return rows * ((columns + Register<T>::size - 1) / Register<T>::size);
 }
 
-// out[i, slot j] = or += Σ_l weight[l,i]·from[slot j + offset[l]], then + bias[i] unless that is null. Loads are whole
-// vectors unless `part`.
+// out[i, slot j] = or += Σ_l weight[l,i]·from[slot j + offset[l]], then + bias[i] unless null. Loads whole vectors
+// unless `part`.
 template <class T, std::size_t R, std::size_t N, bool part>
 void taps(std::size_t terms, const std::size_t* offset, const T* weight, const T* from, const Slot* slots, T* out,
           std::size_t ld, bool add, const T* bias) {
@@ -222,12 +222,11 @@ template <class T, std::size_t N, bool part, std::size_t... R>
 constexpr std::array<Taps<T>, sizeof...(R)> make_taps(std::index_sequence<R...>) {
   return {taps<T, R + 1, N, part>...};
 }
-// [R−1]
 template <class T, std::size_t N, bool part = false>
 constexpr auto taps_of = make_taps<T, N, part>(std::make_index_sequence<Tiling<T>::rows>());
 
-// Rows of weights in panels of at most Tiling::rows, which one pass over a slot sums up at once; in a panel the rows'
-// weights of one tap are neighbours.
+// Rows of weights in panels of at most Tiling::rows, which one pass over a slot sums together; within a panel, the
+// weights of one tap are contiguous.
 template <class T>
 struct Panels {
   std::size_t rows, terms;
@@ -242,8 +241,8 @@ struct Panels {
   }
 };
 
-// out[row, slot] for all rows and slots; `step` is between a slot's neighbours in out. `overrun`: a vector may be read
-// whole where fewer elements are there.
+// out[row, slot] for all rows and slots; a slot's neighbours are `step` apart in out. `overrun`: whole vectors may be
+// read past the last element.
 template <class T>
 void correlate(const Panels<T>& p, const std::size_t* offset, const T* weights, const T* from, bool overrun,
                const Slot* slots, std::size_t slot_count, T* out, std::size_t ld, std::size_t step, const T* bias) {
@@ -299,7 +298,7 @@ struct Lanes {
     for (std::size_t k = 0; k < parts; ++k) r.part[k] = V::load(p + k * V::size);
     return r;
   }
-  // the first n, the others are 0
+  // the first n; the others are 0
   static Lanes load(const T* p, std::size_t n) {
     Lanes r;
     HANDGRAD_UNROLL
@@ -324,7 +323,7 @@ struct Lanes {
     HANDGRAD_UNROLL
     for (std::size_t k = 0; k < parts; ++k) part[k].store(lane + k * V::size);
   }
-  // lane k + lane k + size/2, and so on
+  // adds lane k + size/2 to lane k, and so on
   static T tree(T* lane) {
     for (std::size_t half = size / 2; half > 0; half /= 2)
       for (std::size_t k = 0; k < half; ++k) lane[k] += lane[k + half];
@@ -337,11 +336,11 @@ struct Lanes {
   }
 };
 
-// Rows of δ that a chain of sums runs along: of some images each `count` runs of `length` neighbours.
+// The rows of δ that a chain of sums runs along: in each of some images, `count` runs of `length` neighbours.
 struct Runs {
   std::size_t images, count, length;
-  std::size_t delta_image, delta_line;  // between images and runs of δ
-  std::size_t x_image, x_line;          // and of x̃
+  std::size_t delta_image, delta_line;  // between images, and between runs, of δ
+  std::size_t x_image, x_line;          // the same of x̃
 };
 
 // out[i·ld + j] = or += Σ δ[i]·x̃[offset[j] + ·] over all runs, for R rows of δ and N taps
@@ -387,7 +386,7 @@ void positions(const Runs& runs, const T* delta, std::size_t delta_ld, const T* 
 
 template <class T>
 using Positions = void (*)(const Runs&, const T*, std::size_t, const T*, const std::size_t*, T*, std::size_t, bool);
-// As many as registers hold.
+// As many as fit in registers.
 template <class T>
 constexpr std::size_t delta_rows = Tiling<T>::rows >= 12 ? 4 : 2;
 template <class T>
@@ -396,7 +395,6 @@ template <class T, std::size_t R, std::size_t... N>
 constexpr std::array<Positions<T>, sizeof...(N)> make_positions(std::index_sequence<N...>) {
   return {positions<T, R, N + 1>...};
 }
-// [R−1][N−1]
 template <class T, std::size_t... R>
 constexpr std::array<std::array<Positions<T>, delta_taps<T>>, sizeof...(R)> make_positions_table(
     std::index_sequence<R...>) {
@@ -421,7 +419,7 @@ void correlate_positions(const Runs& runs, std::size_t rows, const T* delta, std
   }
 }
 
-// grad = β·grad + Σ of `count` sums of n numbers: pairs, pairs of pairs, …
+// grad = β·grad + Σ of `count` sums of n numbers: in pairs, pairs of pairs, …
 template <class T>
 void add_up(std::size_t count, std::size_t n, T* sums, Gradient<T> to) {
   for (std::size_t step = 1; step < count; step *= 2)
@@ -432,12 +430,13 @@ void add_up(std::size_t count, std::size_t n, T* sums, Gradient<T> to) {
   for (std::size_t k = 0; k < n; ++k) to.data[k] = to.beta == T(0) ? sums[k] : to.data[k] + sums[k];
 }
 
-// How the rows of all images are cut into blocks, each a chain in every lane, and these shared out: by the shape alone.
+// How the rows of all images are cut into blocks, each one chain per lane, and the blocks into shares: by the shape
+// alone.
 struct Blocks {
-  static constexpr std::size_t steps = 128;  // of a chain, about
-  std::size_t images = 1, rows;              // of a block: either several images or a part of one
-  std::size_t per_image, count;              // blocks
-  std::size_t shares;                        // each adds up its blocks one after the other
+  static constexpr std::size_t steps = 128;  // approximate length of a chain
+  std::size_t images = 1, rows;              // of a block: several images, or part of one
+  std::size_t per_image, count;              // numbers of blocks
+  std::size_t shares;                        // each share adds up its blocks one after the other
 
   Blocks(std::size_t batch, std::size_t height, std::size_t steps_of_row, std::size_t sums) : rows(height) {
     const std::size_t steps_of_image = height * steps_of_row;
@@ -457,7 +456,7 @@ struct Blocks {
 template <class D, class T>
 void ConvolutionOn<D, T>::forward(const ConvolutionShape& s, const T* x, const T* W, const T* b, T* y) {
   const std::size_t G = s.groups, C = s.group_channels(), O = s.group_filters(), K = s.terms();
-  // A piece is some rows of one group's planes of an image: what it sees stays in the nearest caches.
+  // A piece is some rows of one group's planes in one image, small enough that its input stays in the nearest caches.
   constexpr std::size_t piece_elements = 16'384;
   const std::size_t line = C * Planes(s, 0).phases_y * Planes(s, 0).phases_x * Planes(s, 0).width;
   std::size_t rows = std::min(s.rows.out, std::max<std::size_t>(4, piece_elements / std::max<std::size_t>(line, 1)));
@@ -502,14 +501,14 @@ void ConvolutionOn<D, T>::forward(const ConvolutionShape& s, const T* x, const T
   });
 }
 
-// dx[n,c,h,w] = Σ_{o,u,v: i·s = h + p − u·d, j·s = w + p − v·d} W[o,c,u,v]·δ[n,o,i,j] + b[c]. With h + p = r·s + a only
-// the taps with u·d ≡ a (mod s) take part, and i = r − ⌊u·d/s⌋: for each phase a correlation of stride 1, in which a
-// larger u looks further back: the kernel is flipped.
+// dx[n,c,h,w] = Σ_{o,u,v: i·s = h + p − u·d, j·s = w + p − v·d} W[o,c,u,v]·δ[n,o,i,j] + b[c]. With h + p = r·s + a,
+// only the taps with u·d ≡ a (mod s) take part, and i = r − ⌊u·d/s⌋. Each phase is thus a correlation of stride 1 in
+// which a larger u looks further back: the kernel is flipped.
 template <class D, class T>
 void ConvolutionOn<D, T>::backward_input(const ConvolutionShape& s, const T* dy, const T* W, const T* b, T* dx) {
   const std::size_t G = s.groups, C = s.group_channels(), O = s.group_filters(), taps = s.taps();
   const Axis &y = s.rows, &x = s.columns;
-  // δ̃: δ with zeros round it, `up` rows above and `left` columns before
+  // δ̃: δ padded with zeros, `up` rows above and `left` columns on the left
   const std::size_t up = (y.kernel - 1) * y.dilation / y.stride, left = (x.kernel - 1) * x.dilation / x.stride;
   const std::size_t height = up + std::max(y.out, (y.in - 1 + y.padding) / y.stride + 1),
                     width = left + std::max(x.out, (x.in - 1 + x.padding) / x.stride + 1);
@@ -524,7 +523,7 @@ void ConvolutionOn<D, T>::backward_input(const ConvolutionShape& s, const T* dy,
     const std::size_t at = first * axis.stride + a - axis.padding;
     return Phase{first, at < axis.in ? (axis.in - at + axis.stride - 1) / axis.stride : 0, at};
   };
-  // What one phase of rows and one of columns has.
+  // One phase of rows combined with one of columns.
   struct Part {
     std::size_t terms, weights, slots, slot_count;
   };
@@ -628,7 +627,7 @@ void ConvolutionOn<D, T>::backward_weight(const ConvolutionShape& s, const T* x,
                   width,
                   planes.direct ? s.channels * s.in_plane() : C * planes.channel(),
                   planes.width};
-        if (planes.width == width) {  // a run after the other without a gap
+        if (planes.width == width) {  // runs without gaps
           runs.length *= runs.count;
           runs.count = 1;
         }

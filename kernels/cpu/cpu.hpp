@@ -2,7 +2,7 @@
 
 namespace handgrad::kernels::cpu {
 
-/// The processor as a device, for the classes over a device in kernels/*.hpp.
+/// The processor as a device, for the classes in kernels/*.hpp that take one.
 struct Cpu {};
 
 }  // namespace handgrad::kernels::cpu

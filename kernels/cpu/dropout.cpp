@@ -9,7 +9,7 @@ namespace handgrad::kernels {
 
 using namespace cpu;
 
-// y = m∘x/(1−p). The words of many blocks are computed side by side, in plain loops that the compiler turns into SIMD.
+// y = m∘x/(1−p). The words of many blocks are computed side by side, in plain loops that the compiler vectorises.
 template <class D, class T>
 void DropoutOn<D, T>::apply(const formulas::Dropout& rule, bool advance, double* step, Vector<const T> x, Vector<T> y) {
   if (advance) *step += 1;

@@ -24,7 +24,7 @@ std::optional<BadClass> EmbeddingOn<D, T>::forward(Vector<const T> indices, Matr
   return {};
 }
 
-// dE[iₜ] += δₜ. Threads share the columns, so that each element is added to in the order of t.
+// dE[iₜ] += δₜ. Threads share the columns, so that each element accumulates in the order of t.
 template <class D, class T>
 void EmbeddingOn<D, T>::backward(Vector<const T> indices, Matrix<const T> dy, std::size_t padding, Matrix<T> dE,
                                  const TouchedRows& touched) {

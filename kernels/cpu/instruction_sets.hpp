@@ -1,6 +1,6 @@
 #pragma once
-// The CPU's kernels are compiled for several instruction sets (sets.cmake), each of which has all operations. They give
-// the same bits; a processor runs the best that it has.
+// The CPU's kernels are compiled for several instruction sets (sets.cmake), each with all operations. All give the same
+// bits; the best one that the processor supports runs.
 #include <cstddef>
 #include <span>
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace handgrad::kernels::cpu {
 
-/// What the operations are built from, for tests that hold it against its definition.
+/// The building blocks of the operations, for tests against their definitions.
 template <class T>
 struct Arithmetic {
   /// As in product.hpp.
@@ -24,7 +24,7 @@ struct Arithmetic {
   void (*expm1)(std::size_t n, const T* x, T* y);
   void (*tanh)(std::size_t n, const T* x, T* y);
   void (*erf)(std::size_t n, const T* x, T* y);
-  /// Σ x, and Σ x over elements `step` apart: as in simd.hpp.
+  /// Σ x, and Σ x over elements `step` apart, as in simd.hpp.
   double (*sum)(std::size_t n, const T* x);
   double (*sum_strided)(std::size_t n, const T* x, std::size_t step);
 };
@@ -48,11 +48,11 @@ struct InstructionSet {
   }
 };
 
-/// Those that were compiled and that this processor has, the best last.
+/// The sets that were compiled and that this processor supports, the best last.
 std::span<const InstructionSet* const> instruction_sets();
 
-/// The one whose operations `cpu_backend` gives: the best, or what HANDGRAD_SIMD names (baseline, avx2 or avx512).
-/// Throws std::runtime_error, which says what there is, where it names another.
+/// The set that `cpu_backend` uses: the best, or the one that HANDGRAD_SIMD names (baseline, avx2 or avx512). Throws
+/// std::runtime_error, listing what there is, if it names another.
 const InstructionSet& instruction_set();
 
 }  // namespace handgrad::kernels::cpu

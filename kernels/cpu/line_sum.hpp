@@ -1,5 +1,5 @@
 #pragma once
-// What softmax and its losses need of a line.
+// The maximum and the sum that softmax and its losses need.
 #include <array>
 #include <cstddef>
 
@@ -8,13 +8,13 @@
 
 namespace handgrad::kernels::cpu {
 
-/// m = max z and Σ e^(z−m) − 1, as kernels/formulas/softmax.hpp has it.
+/// m = max z and Σ e^(z−m) − 1, as in kernels/formulas/softmax.hpp.
 template <class T>
 struct LineSum {
   T m, beyond_one;
 };
 
-/// z: n elements, by their address or Strided.
+/// z: n elements, as an address or Strided.
 template <class T, class In>
 LineSum<T> line_sum(In z, std::size_t n) {
   const T m = maximum<T>(n, z);
@@ -29,7 +29,7 @@ LineSum<T> line_sum(In z, std::size_t n) {
   return {m, formulas::sum_beyond_one(m, static_cast<T>(equal), static_cast<T>(others))};
 }
 
-/// z − m, and 0 for m itself: kernels/formulas/softmax.hpp.
+/// z − m, and 0 for m itself, as in kernels/formulas/softmax.hpp.
 template <class T>
 Batch<T> below(Batch<T> z, Batch<T> m) {
   return select(z == m, Batch<T>(T(0)), z - m);

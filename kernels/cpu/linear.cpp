@@ -13,8 +13,8 @@ using namespace cpu;
 
 namespace {
 
-// rows·columns elements from c on, in rows that are ldc apart:  c ← f(c, in…), the same place in each of `in`. A column
-// alone is one run.
+// c ← f(c, in…) for rows·columns elements from c on, in rows that are ldc apart, with the same places of each `in`. A
+// single column is one run.
 template <class T, class F, class... In>
 void piece(T* c, std::size_t ldc, std::size_t rows, std::size_t columns, F f, const In*... in) {
   if (columns == ldc) return map(rows * columns, c, f, c, in...);
@@ -59,7 +59,7 @@ struct ActivationDerivative {
 
 }  // namespace
 
-// y = f(x·Wᵀ + b): bias and activation while a piece of the product is in the cache.
+// y = f(x·Wᵀ + b): bias and activation are applied while a piece of the product is in the cache.
 template <class D, class T>
 bool LinearOn<D, T>::forward(Matrix<const T> x, Matrix<const T> W, Vector<const T> b, const formulas::Activation* f,
                              Matrix<T> y, T*) {
@@ -110,7 +110,7 @@ void LinearOn<D, T>::backward_through(Matrix<const T> dy, Matrix<const T> W, con
         gemm(false, false, rows, in, out, dy.data, W.data, T(0), dz.data, &epilogue);
       },
       f);
-  if (db) column_sums(rows, in, dz.data, db.beta, db.data);  // over all rows at once: the order of the unfused sum
+  if (db) column_sums(rows, in, dz.data, db.beta, db.data);  // over all rows at once: in the order of the unfused sum
 }
 
 template class LinearOn<cpu::Cpu, float>;

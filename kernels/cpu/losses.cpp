@@ -13,7 +13,8 @@ using namespace cpu;
 
 namespace {
 
-// Calls run(in…) with a loss of batches `l(p, y, w, q)` and those of the four arrays that there are; the others are 1.
+// Calls run(in…) with a loss of batches `l(p, y, w, q)` and those of the four arrays that are not null; the others are
+// 1.
 template <class T, class Loss, class Run>
 void with_weights(Loss l, Vector<const T> p, Vector<const T> y, Vector<const T> w, Vector<const T> q, Run run) {
   using V = Batch<T>;
@@ -66,9 +67,8 @@ template <class T>
 class RowTargets {
  public:
   RowTargets(Matrix<const T> p, Targets<T> y, Vector<const T> w) : columns_(p.columns), y_(y), w_(w.data) {}
-  /// Does row i count?
   bool counts(std::size_t i) const { return !y_.are_classes || y_.data[i] != y_.ignored; }
-  /// Calls visit(j, wⱼ·yⱼ) for the classes that matter in row i, which counts.
+  /// Calls visit(j, wⱼ·yⱼ) for the classes that matter in row i, which must count.
   template <class F>
   void each(std::size_t i, F&& visit) const {
     if (y_.are_classes && y_.smoothing == T(0)) {
@@ -80,14 +80,14 @@ class RowTargets {
     }
   }
   T weight(std::size_t j) const { return w_ ? w_[j] : T(1); }
-  /// Row i's target, where it is no class.
+  /// Row i's target if it is no class.
   std::optional<BadClass> bad(std::size_t i) const {
     if (!y_.are_classes || !counts(i)) return {};
     const double y = static_cast<double>(y_.data[i]);
     if (y >= 0 && y < static_cast<double>(columns_) && y == std::floor(y)) return {};
     return BadClass{i, y, columns_};
   }
-  /// What row i is worth in a mean.
+  /// Row i's weight in a mean.
   T of_row(std::size_t i) const { return y_.are_classes ? weight(static_cast<std::size_t>(y_.data[i])) : T(1); }
 
  private:
@@ -113,7 +113,7 @@ class LogSoftmaxOf {
   T operator()(std::size_t j) const { return formulas::below(p_[j], m_) - log_sum_; }
   Batch<T> operator()(Batch<T> p) const { return below(p, Batch<T>(m_)) - log_sum_; }
   bool is_largest(std::size_t j) const { return p_[j] == m_; }
-  /// 1 − y of the largest, which may be too near to 1 for that difference.
+  /// 1 − y of the largest, which may be too near 1 to be subtracted.
   T beside_largest() const { return beside_; }
 
  private:
@@ -164,7 +164,7 @@ std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const 
   const RowTargets<T> targets(p, y, w);
   const T a = T(1) / *divisor;
   for (std::size_t i = 0; i < rows; ++i) {
-    if (const auto bad = targets.bad(i)) return bad;  // again: it may have been changed since, and would be an index
+    if (const auto bad = targets.bad(i)) return bad;  // again: it may have changed, and is used as an index
     const T* row = p.data + i * columns;
     T* d = dp.data + i * columns;
     if (!targets.counts(i)) {

@@ -17,8 +17,8 @@ using namespace cpu;
 namespace {
 
 // finish(c, Σᵣ f(r)) for each column c. f(read, c, i) gives K batches for the columns from c on, at offset i in the
-// matrix, and reads with `read`. Added in blocks of rows, and these in double, so that the rounding of a long column
-// does not grow with its length.
+// matrix, which it reads with `read`. Blocks of rows are summed in T and added in double, so that the rounding error
+// does not grow with the length of a column.
 template <class T, std::size_t K, class F, class Finish>
 void column_sums(std::size_t rows, std::size_t columns, F f, Finish finish) {
   using V = Batch<T>;
@@ -57,7 +57,7 @@ struct Moments {
   Moments(double n, T m, const std::array<double, 2>& sums) {
     const double mu = static_cast<double>(m) + sums[0] / n;
     mean = static_cast<T>(mu);
-    // µ − mean without µ, which in double is itself rounded
+    // from m, since µ in double is itself rounded
     rest = static_cast<T>((static_cast<double>(m) - static_cast<double>(mean)) + sums[0] / n);
     variance = static_cast<T>(std::max(0.0, (sums[1] - sums[0] * sums[0] / n) / n));
     if (sums[1] != sums[1]) variance = static_cast<T>(sums[1]);  // NaN stays NaN
@@ -247,8 +247,8 @@ void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
 
 namespace {
 
-// Which elements of x (N×C×L) are normalised together: those of a channel (groups = 0), or of C/groups channels of an
-// example. A set lies in `runs` pieces of `run` elements, `stride` apart.
+// Which elements of x (N×C×L) are normalised together: those of one channel (groups = 0), or of C/groups channels of
+// one example. A set lies in `runs` pieces of `run` elements, `stride` apart.
 template <class T>
 struct Sets {
   std::size_t examples, channels, length, groups;

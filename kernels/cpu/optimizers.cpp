@@ -45,7 +45,7 @@ template <class D, class T>
 void OptimizersOn<D, T>::optimize(std::span<const Update<T>> updates) {
   for (const Update<T>& u : updates)
     std::visit(
-        [&](const auto rule) {  // a copy, which no store can change: its numbers stay in registers
+        [&](const auto rule) {  // by value: no store can change it, so its numbers stay in registers
           using Rule = std::decay_t<decltype(rule)>;
           switch (rule.states()) {
             case 0:

@@ -1,6 +1,6 @@
 #pragma once
-// x·op(W) again and again, for a few rows x at a time and always the same W: packed once, where a gemm would pack it
-// each time. The bits are gemm's.
+// x·op(W) for a few rows of x at a time and always the same W, which is packed once, where gemm would pack it each
+// time. The bits are gemm's.
 #include <algorithm>
 #include <cstddef>
 
@@ -16,7 +16,7 @@ class PackedFactor {
   static constexpr std::size_t w = V::size;
 
  public:
-  /// Room for W, and for the rows of one product at a time.
+  /// Room for W, and for the rows of one product.
   static std::size_t room(std::size_t n, std::size_t k) { return (n + 2 * w - 1) / (2 * w) * (2 * w) * k + 2 * w; }
   static std::size_t row_room(std::size_t rows, std::size_t k) {
     return (rows * std::min(k, block_terms) + 2 * w + 15) / 16 * 16;
@@ -33,7 +33,7 @@ class PackedFactor {
     if (packs_) parallel((n + 2 * w - 1) / (2 * w), [this](std::size_t panel) { pack(panel * 2 * w); });
   }
 
-  /// y (rows×n) = x·op(W). After x there are `more` rows that may be read.
+  /// y (rows×n) = x·op(W). After x, `more` rows may be read.
   void operator()(std::size_t rows, std::size_t more, const T* x, T* y, T* row_room) const {
     if (!packs_) return gemm(false, transposed_, rows, n_, k_, x, W_, T(0), y);
     const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
@@ -58,7 +58,7 @@ class PackedFactor {
  private:
   std::size_t padded() const { return (n_ + 2 * w - 1) / (2 * w) * (2 * w); }
 
-  // Columns j … j+2w of op(W): row by row, block of terms by block, filled with zeros to whole vectors.
+  // Columns j … j+2w of op(W): row by row, in blocks of terms, padded with zeros to whole vectors.
   void pack(std::size_t j) {
     const std::size_t width = std::min(2 * w, n_ - j), vectors = (width + w - 1) / w, step = vectors * w;
     for (std::size_t l = 0; l < k_; l += block_terms) {
@@ -81,7 +81,7 @@ class PackedFactor {
     }
   }
 
-  // A panel's rows next to each other, column by column. A vector longer than the panel is high runs over into what is
+  // A panel's rows side by side, column by column. A vector longer than the panel is high runs over into what is
   // written next.
   void pack_rows(const T* x, std::size_t height, std::size_t there, std::size_t terms, T* to) const {
     for (std::size_t part = 0; part < height; part += w) {

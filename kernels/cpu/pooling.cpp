@@ -15,7 +15,7 @@ using formulas::Axis;
 
 namespace {
 
-// f(plane, room) for all planes, on as many threads as `work` elements are worth; each thread has room for n numbers.
+// f(plane, room) for all planes, on as many threads as `work` elements justify; each thread has room for n numbers.
 template <class T, class F>
 void each_plane(std::size_t planes, std::size_t work, std::size_t n, F f) {
   const std::size_t threads = threads_at_most();
@@ -28,9 +28,9 @@ void each_plane(std::size_t planes, std::size_t work, std::size_t n, F f) {
   parallel(parts, part);
 }
 
-// 2×2 windows side by side, the usual pooling, without a window's loops, and in loops that are long also where rows are
-// short: so the compiler makes vectors of them. Both ways go through rows of pairs: row i has the 2·W′ columns that
-// windows see, and `plane` has H′ such rows.
+// Disjoint 2×2 windows, the usual pooling, without a loop over the window, in loops that stay long for short rows, so
+// that the compiler vectorises them. Both passes go through rows of pairs: row i has the 2·W′ columns that windows see,
+// and `plane` has H′ such rows.
 bool is_two_by_two(const PoolingShape& s) {
   const auto two = [](const Axis& a) {
     return a.kernel == 2 && a.stride == 2 && a.padding == 0 && a.dilation == 1 && 2 * a.out <= a.in;
@@ -44,8 +44,8 @@ std::size_t room_for_two_by_two(const PoolingShape& s) {
   return 2 * (2 * s.out_plane() + Batch<T>::size);
 }
 
-// The larger of two rows, then of two columns; in a window the places are 0 1 above 2 3. As if looked at in this order:
-// the first of equal ones, and the last NaN. `left` elements from the plane's first on are there.
+// The larger of two rows, then of two columns; the places in a window are 0 1 above 2 3. As if searched in this order:
+// the first of equal elements, and the last NaN. `left` elements may be read from the plane's first on.
 template <class T>
 void max_of_two_by_two(const PoolingShape& s, const T* in, std::size_t left, T* room, T* y, T* at) {
   using B = Batch<T>;
@@ -54,7 +54,7 @@ void max_of_two_by_two(const PoolingShape& s, const T* in, std::size_t left, T* 
   for (std::size_t i = 0; i < s.rows.out; ++i) {
     const T *above = in + 2 * i * s.columns.in, *below = above + s.columns.in;
     T *m = most + i * width, *p = place + i * width;
-    for (std::size_t w = 0; w < width; w += B::size) {  // what runs over is written again by the next row
+    for (std::size_t w = 0; w < width; w += B::size) {  // the overrun is overwritten by the next row
       const bool whole = (2 * i + 1) * s.columns.in + w + B::size <= left;
       const B a = whole ? load(above + w) : load_part(above + w, width - w),
               c = whole ? load(below + w) : load_part(below + w, width - w);
@@ -75,7 +75,7 @@ template <class T>
 void spread_two_by_two(const PoolingShape& s, const T* dy, const T* at, T* room, T* dx) {
   using B = Batch<T>;
   const std::size_t width = 2 * s.columns.out;
-  T *delta = room, *place = room + room_for_two_by_two<T>(s) / 2;  // of each of a window's columns: 0 above, 2 below
+  T *delta = room, *place = room + room_for_two_by_two<T>(s) / 2;  // for each column of a window: 0 above, 2 below
   for (std::size_t q = 0; q < s.out_plane(); ++q) {
     delta[2 * q] = delta[2 * q + 1] = dy[q];
     place[2 * q] = at[q];
@@ -88,7 +88,7 @@ void spread_two_by_two(const PoolingShape& s, const T* dy, const T* at, T* room,
     for (std::size_t w = 0; w < width; w += B::size) {
       const B value = select(load(p + w) == which, load(d + w), B(T(0)));
       if (i * s.columns.in + w + B::size <= s.in_plane())
-        value.store_unaligned(to + w);  // what runs over is written again by the next row
+        value.store_unaligned(to + w);  // the overrun is overwritten by the next row
       else
         store_part(value, to + w, width - w);
     }
@@ -134,7 +134,7 @@ void PoolingOn<D, T>::max_forward(const PoolingShape& s, const T* x, T* y, T* at
                 });
 }
 
-// dx[h,w] = Σ δ[i,j] over the windows whose maximum is there
+// dx[h,w] = Σ δ[i,j] over the windows that have their maximum there
 template <class D, class T>
 void PoolingOn<D, T>::max_backward(const PoolingShape& s, const T* dy, const T* at, T* dx) {
   const Axis &rows = s.rows, &columns = s.columns;
@@ -174,7 +174,7 @@ void PoolingOn<D, T>::average_forward(const PoolingShape& s, const formulas::Ave
   });
 }
 
-// dx[h,w] = Σ δ[i,j] / divisor over the windows that hold it
+// dx[h,w] = Σ δ[i,j] / divisor over the windows that contain it
 template <class D, class T>
 void PoolingOn<D, T>::average_backward(const PoolingShape& s, const formulas::Averaging& how, const T* dy, T* dx) {
   each_plane<T>(s.planes, s.planes * s.in_plane(), 0, [&](std::size_t plane, T*) {

@@ -3,9 +3,9 @@
 
 namespace handgrad::kernels::cpu {
 
-/// What is done with a piece of C as soon as it is finished, while it is in the nearest cache: `apply` gets its
-/// address, the distance of C's rows, and the piece's first row, rows, first column and columns. For each element once;
-/// on several threads at once.
+/// What is done with each finished piece of C while it is in the nearest cache. `apply` gets its address, the distance
+/// between C's rows, and the piece's first row, rows, first column and columns. Called once for each element, on
+/// several threads at once.
 template <class T>
 struct Epilogue {
   void (*apply)(const void* context, T* c, std::size_t ldc, std::size_t row, std::size_t rows, std::size_t column,
@@ -23,22 +23,22 @@ struct Epilogue {
 ///              as large as it can be, the rest the other
 ///     C[i,j] = β·C[i,j] + that
 ///
-/// So neither the processor's vectors, nor the number of threads, nor the other dimensions change a bit, and a column
+/// So neither the width of the vectors, nor the number of threads, nor the other dimensions change a bit, and a column
 /// of many millions keeps its digits.
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b,
           T beta, T* c, const Epilogue<T>* epilogue = nullptr);
 
-/// sums (columns) = Σᵢ xᵢ + β·sums over the rows of x: the product with a row of ones, bit for bit.
+/// sums (columns) = Σᵢ xᵢ + β·sums over the rows of x: bit for bit the product with a row of ones.
 template <class T>
 void column_sums(std::size_t rows, std::size_t columns, const T* x, T beta, T* sums);
 
-/// gemm by the BLAS that the library is linked with: in that library's order, which may differ with the processor.
+/// gemm by the BLAS that the library is linked with, in its order of summation, which may depend on the processor.
 template <class T>
 void blas_gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b,
                T beta, T* c);
 
-/// Whose products gemm takes. At first HANDGRAD_PRODUCTS (own or blas), own where that is not set.
+/// Who computes gemm's products: at first what HANDGRAD_PRODUCTS says (own or blas), otherwise own.
 enum class ProductEngine { own, blas };
 ProductEngine product_engine();
 void set_product_engine(ProductEngine engine);

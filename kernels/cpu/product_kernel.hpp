@@ -1,10 +1,9 @@
 #pragma once
-// The product that product.hpp specifies, for the instruction set that this is compiled for. Three ways lead to the
-// same bits:
+// The product that product.hpp specifies, for the instruction set this is compiled for. Three ways give the same bits:
 //   packed   panels of A and B are copied in the order in which a tile of C, held in registers, reads them;
 //   thin     few rows or few columns: the other matrix is read once, so copying it would not pay;
 //   scalar   a handful of numbers.
-// Threads share regions of C, or, where C is small and k long, the chunks of k.
+// Threads share regions of C or, where C is small and k long, the chunks of k.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -32,7 +31,7 @@ struct Finish {
   }
 };
 
-/// Room that a thread keeps from product to product.
+/// Memory that a thread keeps from product to product.
 class Workspace {
  public:
   template <class T>
@@ -95,7 +94,6 @@ void tile(std::size_t terms, const T* a, const T* b, T* c, std::size_t ldc, std:
 template <class T>
 using Tile = void (*)(std::size_t, const T*, const T*, T*, std::size_t, std::size_t, bool);
 
-// tiles[N−1][R−1]
 template <class T, std::size_t... R>
 constexpr std::array<std::array<Tile<T>, sizeof...(R)>, 2> make_tiles(std::index_sequence<R...>) {
   return {{{tile<T, R + 1, 1>...}, {tile<T, R + 1, 2>...}}};
@@ -103,8 +101,8 @@ constexpr std::array<std::array<Tile<T>, sizeof...(R)>, 2> make_tiles(std::index
 template <class T>
 constexpr auto tiles = make_tiles<T>(std::make_index_sequence<Tiling<T>::rows>());
 
-// Few vectors f_0 … f_F−1 by a matrix, along whose lanes p the sums run side by side:
-// out[p·lane + j·few] = or += Σₗ matrix(p, l)·f_j(l) for p < lanes.
+// Few vectors f_0 … f_F−1 by a matrix, whose lanes p run side by side: out[p·lane + j·few] = or += Σₗ matrix(p,
+// l)·f_j(l) for p < lanes.
 template <class T>
 struct Thin {
   const T* matrix;
@@ -188,7 +186,7 @@ void thin_lanes(const Thin<T>& t, std::size_t p, std::size_t lanes, std::size_t 
     }
 }
 
-// How many vectors of lanes run side by side: enough to hide what an fma takes.
+// How many vectors of lanes run side by side: enough to hide the latency of an fma.
 template <std::size_t F, bool Contiguous>
 constexpr std::size_t thin_side_by_side = Contiguous ? (F == 1   ? 8
                                                         : F == 2 ? 4
@@ -258,13 +256,13 @@ class Product {
   void run() {
     const std::size_t chunks = (k_ + chunk_terms - 1) / chunk_terms;
     const std::size_t threads = threads_at_most();
-    // In cycles, roughly: a thin product reads a matrix once, the others compute.
+    // In cycles, roughly: a thin product is bound by reading a matrix once, the others by arithmetic.
     const std::size_t cost = thin() ? (m_ + n_) * k_ / 4 : m_ * n_ * k_ / (4 * w / 2) + (m_ + n_) * k_ / 4;
     constexpr std::size_t worth_a_part = 24'000;
     std::size_t parts = 1;
     if (threads > 1) {
       parts = std::min(threads, cost / worth_a_part);
-      if (cost > 40 * threads * worth_a_part) parts = 2 * threads;  // a thread that was held up leaves some to others
+      if (cost > 40 * threads * worth_a_part) parts = 2 * threads;  // so that others take a delayed thread's
     }
     if (parts > 1 && chunks > 1 && m_ * n_ <= 32'768) return by_chunks(chunks, 2 * parts);
     by_regions(std::max<std::size_t>(parts, 1));
@@ -272,7 +270,7 @@ class Product {
 
  private:
   bool thin() const { return thin_rows_ || thin_columns_; }
-  // where op(A)[i,l] and op(B)[l,j] are
+  // the addresses of op(A)[i,l] and op(B)[l,j]
   const T* a_at(std::size_t i, std::size_t l) const { return a_ + (ta_ ? l * m_ + i : i * k_ + l); }
   const T* b_at(std::size_t l, std::size_t j) const { return b_ + (tb_ ? j * k_ + l : l * n_ + j); }
 
@@ -283,7 +281,7 @@ class Product {
     return terms * (columns + std::min(r.rows, rows_at_once)) + 2 * w;
   }
 
-  // C in parts × parts regions, whose longer side is cut first.
+  // C in parts × parts regions; the longer side is cut first.
   void by_regions(std::size_t parts) {
     std::size_t down = 1, across = 1;
     while (down * across < parts) {
@@ -300,7 +298,7 @@ class Product {
                       width = std::min(n_, step(n_, across, column_unit));
     down = (m_ + height - 1) / height;
     across = (n_ + width - 1) / width;
-    // A finished sum of several blocks is added to C, or to another branch of the tree, as a whole.
+    // A finished sum of several blocks is added as a whole, to C or to another branch of the tree.
     const std::size_t chunks = (k_ + chunk_terms - 1) / chunk_terms;
     const bool direct = k_ <= block_terms || (chunks == 1 && !add_);
     Region piece{0, direct ? height : std::min<std::size_t>(height, 264), 0,
@@ -335,7 +333,7 @@ class Product {
 
   static std::size_t levels(std::size_t chunks) { return static_cast<std::size_t>(std::bit_width(chunks)) + 1; }
 
-  // The tree, as chunks come: two sums that are branches of the same size become one.
+  // The tree, built as chunks come: two branches of the same size become one.
   class Tree {
    public:
     Tree(T* sums, std::size_t size) : sums_(sums), size_(size) {}
@@ -369,7 +367,7 @@ class Product {
     return tree.total();
   }
 
-  // C is small and k long: each part sums a branch of the tree.
+  // C is small and k long: each part sums one branch of the tree.
   void by_chunks(std::size_t chunks, std::size_t parts) {
     const std::size_t each = std::bit_ceil((chunks + parts - 1) / parts), branches = (chunks + each - 1) / each;
     const Region all{0, m_, 0, n_};
@@ -380,7 +378,7 @@ class Product {
           branch(all, part * each, std::min(each, chunks - part * each), workspace, workspace + packed_size(all));
       std::copy_n(sum, size, sums + part * size);
     });
-    // the branches of the same size, in place: what a pair gives takes the place of its first
+    // combines branches of the same size in place: the sum of a pair replaces its first
     Tree tree(sums, size);
     for (std::size_t part = 0; part < branches; ++part) {
       if (tree.top() != sums + part * size) std::copy_n(sums + part * size, size, tree.top());
@@ -437,11 +435,11 @@ class Product {
     }
   }
 
-  // A's panels of up to Tiling<T>::rows rows: column by column, the panel's rows next to each other. A vector that is
-  // longer than the panel's height runs over into what is written next.
+  // A's panels of up to Tiling<T>::rows rows: column by column, with the panel's rows side by side. A vector longer
+  // than the panel is high runs over into what is written next.
   void pack_a(std::size_t row, std::size_t rows, std::size_t l, std::size_t terms, T* to) const {
     const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
-    if (ta_) {  // row by row of what is stored, so that a page is visited once
+    if (ta_) {  // row by row as stored, so that each page is visited once
       std::array<std::size_t, rows_at_once / Tiling<T>::rows + 1> begin;
       for (std::size_t panel = 0; panel <= panels; ++panel) begin[panel] = rows * panel / panels;
       for (std::size_t t = 0; t < terms; ++t) {
@@ -464,7 +462,7 @@ class Product {
         T* out = to + i * terms + part;
         const T* in = a_at(row + i + part, l);
         const bool overrun = height <= w;
-        // rows that are not this panel's are read where the matrix has them
+        // rows beyond this panel are read where the matrix has them
         const std::size_t there = overrun ? std::min(w, m_ - (row + i + part)) : n;
         for (std::size_t t = 0; t < terms; t += Tiling<T>::quad) {
           V c[Tiling<T>::quad];
@@ -477,9 +475,9 @@ class Product {
     }
   }
 
-  // B's panels of two vectors' width (the last may have one): row by row, filled with zeros.
+  // B's panels, two vectors wide (the last may be one): row by row, padded with zeros.
   void pack_b(std::size_t column, std::size_t columns, std::size_t l, std::size_t terms, T* to) const {
-    if (!tb_) {  // some panels at a time, so that a page is visited seldom
+    if (!tb_) {  // several panels at a time, so that pages are visited less often
       for (std::size_t j = 0; j < columns; j += 8 * w) {
         const std::size_t end = std::min(columns, j + 8 * w);
         for (std::size_t t = 0; t < terms; ++t) {
@@ -519,8 +517,8 @@ class Product {
     }
   }
 
-  // f(part, workspace) for each part. The workspaces are the caller's: a part takes one that is free, so that no thread
-  // allocates in a later step because it was idle in the first.
+  // f(part, workspace) for each part. The workspaces are the caller's, and a part takes a free one: otherwise a thread
+  // that was idle in the first step would allocate in a later one.
   template <class F>
   void each_part(std::size_t parts, std::size_t room, F f) {
     constexpr std::size_t at_most = 64;
@@ -552,7 +550,7 @@ thread_local Workspace Product<T>::own_;
 template <class T>
 thread_local Workspace Product<T>::shared_;
 
-// k = 1: a column by a row, whose vectors are stored alike transposed or not. c = β·c + aᵢ·bⱼ
+// k = 1: a column by a row, stored alike whether transposed or not. c = β·c + aᵢ·bⱼ
 template <class T>
 void outer(std::size_t m, std::size_t n, const T* a, const T* b, T beta, T* c) {
   using V = Batch<T>;
@@ -581,7 +579,6 @@ void outer(std::size_t m, std::size_t n, const T* a, const T* b, T beta, T* c) {
   }
 }
 
-/// gemm by these products.
 template <class T>
 void product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c,
              Finish<T> epilogue) {

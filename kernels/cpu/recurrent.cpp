@@ -28,7 +28,7 @@ void visit(RecurrentCell cell, F&& f) {
   }
 }
 
-/// f(j, load, store) for the units from j on, a batch of them at a time.
+/// f(j, load, store) for each batch of units, from unit j on.
 template <class T, class F>
 void each_batch(std::size_t units, F&& f) {
   constexpr std::size_t w = Batch<T>::size;
@@ -41,8 +41,8 @@ void each_batch(std::size_t units, F&& f) {
         j, [=](const T* p) { return load_part(p, rest); }, [=](Batch<T> v, T* p) { store_part(v, p, rest); });
 }
 
-/// Sequences do not know of each other: threads share them, and go through all steps without waiting for one another.
-/// f(first, rows, room), where `room` is for a product of so many rows.
+/// Sequences are independent: threads share them, and each goes through all steps without waiting for the others.
+/// f(first, rows, room), where `room` is for a product of that many rows.
 template <class T, class F>
 void each_part(const Recurrence<T>& r, std::size_t terms, std::size_t taken, T* room, F&& f) {
   const std::size_t cycles = r.steps * r.batch * r.units * r.units * r.gate_count() / (2 * Batch<T>::size);
@@ -111,7 +111,7 @@ void backward_as(const Recurrence<T>& r, StepRows<const T> dy, bool first_states
         each_batch<T>(H, [&](std::size_t j, auto load_at, auto store_at) {
           Batch<T> gates[G];
           for (std::size_t g = 0; g < G; ++g) gates[g] = load_at(r.gates + line + g * H + j);
-          Batch<T> dh_here = load_at(dh + own + j);  // what comes from the step after, and from above
+          Batch<T> dh_here = load_at(dh + own + j);  // from the step after, and from above
           if (dy_row) dh_here += load_at(dy_row + j);
           const Batch<T> kept = C::keeps ? load_at(r.kept + to + j) : dh_here,
                          kept_before = C::keeps ? load_at(r.kept + from + j) : dh_here;

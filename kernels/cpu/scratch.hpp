@@ -3,7 +3,7 @@
 
 namespace handgrad::kernels::cpu {
 
-/// Room for n numbers of T, this thread's own, kept from call to call: valid until the next call on this thread.
+/// Room for n numbers of T in this thread's own memory, valid until the thread's next call.
 void* scratch_bytes(std::size_t bytes);
 
 template <class T>

@@ -1,12 +1,12 @@
-# The CPU's kernels, compiled once for each instruction set; the best that the processor has is chosen at run time
-# (kernels/cpu/common/instruction_sets.cpp). Every kernels/cpu/*.cpp belongs to each set, without further ceremony: a new
-# group of kernels is a file there. What exists once (threads, memory, the choice) is in kernels/cpu/common.
+# The CPU's kernels, compiled once for each instruction set; the best that the processor supports is chosen at run time
+# (kernels/cpu/common/instruction_sets.cpp). Every kernels/cpu/*.cpp belongs to each set; what exists once (threads,
+# memory, the choice) is in kernels/cpu/common.
 #
 # A set's objects are linked into one, in which only the function that hands out the set stays visible. Otherwise the
-# linker would keep one copy of each inline function and template for all sets, of std too, and a processor without
-# AVX-512 could be given the one compiled for it.
+# linker would keep one copy of each inline function and template for all sets, those of std too, and a processor
+# without AVX-512 could be given the one compiled for it.
 #
-# Sets handgrad_kernel_objects, what is to be linked, and the target handgrad_kernel_sets that makes it.
+# Sets handgrad_kernel_objects, the objects to link, and the target handgrad_kernel_sets, which makes them.
 file(GLOB handgrad_common_kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/common/*.cpp)
 file(GLOB handgrad_set_kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
 
@@ -25,8 +25,8 @@ set(handgrad_set_options_avx2 -march=x86-64-v3)
 set(handgrad_set_options_avx512 -march=x86-64-v4)
 list(LENGTH HANDGRAD_CPU_SETS handgrad_sets_number)
 
-# Never -ffast-math: a NaN must stay a NaN. errno after exp and log is read by nobody, and nobody traps floating-point
-# exceptions: so a choice between two numbers needs no branch. Under sanitizers -O3 would take minutes for a file.
+# Never -ffast-math: a NaN must stay a NaN. Nobody reads errno after exp and log or traps floating-point exceptions, so
+# a choice between two numbers needs no branch. Under sanitizers -O3 would take minutes for a file.
 set(handgrad_kernel_options -fno-math-errno -fno-trapping-math -fno-lto
     $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)  # objcopy leaves unique symbols visible
 if(NOT HANDGRAD_SANITIZE)

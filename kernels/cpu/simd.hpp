@@ -1,8 +1,8 @@
 #pragma once
-// Vectors of T as wide as the instruction set that this is compiled for, and loops and sums over contiguous elements.
-// Every operation is one IEEE operation per lane, and fused is rounded once everywhere: a lane's bits do not depend on
-// the width. The last, incomplete batch goes through the same operations as all others: an element's value does not
-// depend on its place.
+// Vectors of T as wide as those of the instruction set this is compiled for, and loops and sums over contiguous
+// elements. Every operation is one IEEE operation per lane, and `fused` is always rounded once: a lane's bits do not
+// depend on the width. The last, incomplete batch goes through the same operations as all others: an element's value
+// does not depend on its place.
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -40,7 +40,7 @@ struct Native {
   typedef std::make_signed_t<Word> Truths __attribute__((vector_size(vector_bytes)));  // −1 or 0
 };
 
-/// Truth, lane by lane: what a comparison gives and `select` takes.
+/// A truth value per lane: the result of a comparison, the condition of `select`.
 template <class T>
 struct Mask {
   typename Native<T>::Truths v;
@@ -58,7 +58,7 @@ struct Batch {
   Numbers v;
 
   Batch() = default;
-  Batch(T x) : v(x - Numbers{}) {}  // in each lane; not 0 + x, which would make 0 of −0
+  Batch(T x) : v(x - Numbers{}) {}  // in each lane; not 0 + x, which would turn −0 into 0
   Batch(Numbers numbers) : v(numbers) {}
 
   static Batch load(const T* p) {
@@ -67,7 +67,7 @@ struct Batch {
     return r;
   }
   void store(T* p) const { std::memcpy(p, &v, sizeof v); }
-  /// The first n ≤ size; the others are 0, and stay as they are in memory.
+  /// The first n ≤ size lanes: load makes the others 0, store leaves their memory alone.
   static Batch load(const T* p, std::size_t n);
   void store(T* p, std::size_t n) const;
 
@@ -122,7 +122,7 @@ template <>
 inline void Batch<double>::store(double* p, std::size_t n) const {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), v);
 }
-/// The first half of a's lanes, and the second, in double.
+/// The two halves of a's lanes, in double.
 inline std::array<Batch<double>, 2> doubles(Batch<float> a) {
   return {Batch<double>(_mm512_cvtps_pd(_mm512_castps512_ps256(a.v))),
           Batch<double>(_mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1)))};
@@ -233,7 +233,6 @@ struct Format<kernels::cpu::Batch<T>> : Format<T> {
 
 namespace handgrad::kernels::cpu {
 
-// For numbers and batches.
 using elementary::erf;
 using elementary::exp;
 using elementary::expm1;
@@ -255,7 +254,7 @@ inline Batch<T> min(Batch<T> a, Batch<T> b) {
   return select(a < b, a, b);
 }
 
-// What is read from and written to: contiguous elements by their address, or elements `step` apart.
+// Where a loop reads and writes: contiguous elements, as an address, or elements `step` apart.
 
 template <class T>
 struct Strided {
@@ -312,8 +311,7 @@ inline void store_at(Batch<T> v, Strided<T> s, std::size_t i) {
   store_part_at(v, s, i, Batch<T>::size);
 }
 
-/// out[i] = f(in[i]…) for i < n; f takes and gives batches. out may be one of the inputs. Out and In are addresses or
-/// Strided.
+/// out[i] = f(in[i]…) for i < n, with f on batches. out may be one of the inputs. Out and In are addresses or Strided.
 template <class Out, class F, class... In>
 inline void map(std::size_t n, Out out, F f, In... in) {
   constexpr std::size_t w = decltype(f(load_at(in, 0)...))::size;
@@ -348,17 +346,16 @@ inline T maximum(std::size_t n, In in) {
   return greatest;
 }
 
-// Sums. The order in which n numbers are added depends on n alone, and all is added in double:
+// Sums. The order in which n numbers are added depends on n alone, and all additions are in double:
 //
 //     block    4096 numbers, in 16 lanes:  lⱼ = ((xⱼ + x₁₆₊ⱼ) + x₃₂₊ⱼ) + …  from 0 on
 //     lanes    lⱼ ← lⱼ + lⱼ₊₈ (j < 8),  lⱼ ← lⱼ + lⱼ₊₄ (j < 4),  then + lⱼ₊₂, + lⱼ₊₁:  the block's sum is l₀
-//     tree     the blocks' sums in pairs, the pairs in pairs …: of R blocks the first 2ᵖ < R are one branch, 2ᵖ as
-//     large
-//              as it can be, the rest the other
+//     tree     the blocks' sums in pairs, the pairs in pairs …: of R blocks the first 2ᵖ < R are one branch, with 2ᵖ
+//              as large as possible, the rest the other
 
 inline constexpr std::size_t sum_lanes = 16, sum_block = 256 * sum_lanes;
 
-/// K sums' blocks, as they come: two branches of the same size become one.
+/// The blocks of K sums as they come: two branches of the same size become one.
 template <std::size_t K>
 class SumTree {
  public:
@@ -387,7 +384,7 @@ inline double sum_of_lanes(double* l) {
   return l[0];
 }
 
-/// The same sum of numbers that come one by one.
+/// The same sum, of numbers that come one by one.
 class RunningSum {
  public:
   void add(double x) {
@@ -437,7 +434,7 @@ inline std::array<double, K> sums(std::size_t n, F f, In... in) {
     for (std::size_t part = 0; i < end; ++part, i += w) {
       const std::size_t count = end - i < w ? end - i : w;
       std::array<Batch<T>, K> terms = f(load_part_at(in, i, count)...);
-      for (Batch<T>& t : terms) {  // f of nothing may be something
+      for (Batch<T>& t : terms) {  // f(0) need not be 0
         T values[w] = {};
         t.store(values, count);
         t = load(values);
@@ -456,7 +453,7 @@ inline std::array<double, K> sums(std::size_t n, F f, In... in) {
   return tree.total();
 }
 
-/// Σ f(in[i]…) over i < n, where f gives a batch.
+/// Σ f(in[i]…) over i < n, with f on batches.
 template <class T, class F, class... In>
 inline double sum(std::size_t n, F f, In... in) {
   return sums<T, 1>(

@@ -4,18 +4,17 @@
 
 namespace handgrad::kernels::cpu {
 
-/// On how many threads a job may run, the caller's among them; at first what the environment says
-/// (HANDGRAD_NUM_THREADS, OMP_NUM_THREADS, OPENBLAS_NUM_THREADS), otherwise one for each processor. `number` is at
-/// least 1.
+/// How many threads a job may use, the caller's included. Initially HANDGRAD_NUM_THREADS, OMP_NUM_THREADS or
+/// OPENBLAS_NUM_THREADS from the environment, otherwise one for each processor. `number` is at least 1.
 int num_threads();
 void set_num_threads(int number);
 
-/// Calls part(context, i) for each i < n, once each and in no order, on up to num_threads() threads, the caller's among
-/// them; returns when all have returned. `part` must not throw. Allocates nothing. Called from several threads at once,
-/// or from within a part, the parts run on the caller's thread.
+/// Calls part(context, i) once for each i < n, in no order, on up to num_threads() threads, the caller's included;
+/// returns when all have returned. `part` must not throw. Allocates nothing. Called from several threads at once, or
+/// from within a part, it runs the parts on the caller's thread.
 void run_parts(std::size_t n, void (*part)(void* context, std::size_t i), void* context);
 
-/// On how many threads `parallel` runs at most: num_threads().
+/// The most threads that `parallel` uses: num_threads().
 std::size_t threads_at_most();
 
 template <class F>

@@ -13,7 +13,7 @@ namespace handgrad::kernels::cpu {
 
 namespace {
 
-// All that x86-64-v3 and -v4 ask for beside comes with these.
+// Every processor with these has the rest of x86-64-v3 and -v4 too.
 struct Processor {
   static bool baseline() { return true; }
 #if defined(__x86_64__)

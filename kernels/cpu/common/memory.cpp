@@ -8,7 +8,7 @@ namespace handgrad::kernels {
 
 namespace {
 
-/// Host memory in whole cache lines, so that a SIMD batch does not straddle two.
+/// Host memory in whole cache lines, so that no SIMD batch straddles two.
 class HostMemory final : public Memory {
  public:
   void* allocate(std::size_t bytes) override { return ::operator new(std::max<std::size_t>(bytes, 1), line); }

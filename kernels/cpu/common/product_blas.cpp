@@ -1,17 +1,17 @@
-// The second product engine, and the oracle of the tests: BLAS by way of xtensor-blas.
+// The second product engine, and the tests' reference: BLAS by way of xtensor-blas.
 #include <algorithm>
 #include <xtensor-blas/xblas.hpp>
 
 #include "kernels/cpu/product.hpp"
 #include "kernels/cpu/threads.hpp"
 
-// Of OpenBLAS, where that is the product library.
+// OpenBLAS's, where that is the product library.
 extern "C" void openblas_set_num_threads(int) __attribute__((weak));
 
 namespace handgrad::kernels::cpu {
 
-// The product library's own threads add up in an order that depends on their number. So it runs on one thread, and a
-// large product is cut here: into parts that follow from the shape alone, whoever computes them.
+// The BLAS's own threads add up in an order that depends on their number. So it runs on one thread, and a large product
+// is cut here into parts that follow from the shape alone.
 template <class T>
 void blas_gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T beta, T* c) {
   [[maybe_unused]] static const bool one_thread = [] {

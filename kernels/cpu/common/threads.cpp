@@ -1,6 +1,6 @@
-// A few threads that wait for work. A job is a number of parts; whoever is free takes the next one. A job of the
-// notebooks' sizes takes some 50 µs, less than to wake a sleeping thread: so a thread that has run out of work looks
-// out for more for a while before it sleeps.
+// A few threads that wait for work. A job is a number of parts; a free thread takes the next one. A typical job takes
+// some 50 µs, less than it takes to wake a sleeping thread: so a thread without work spins for a while before it
+// sleeps.
 #include "kernels/cpu/threads.hpp"
 
 #include <pthread.h>
@@ -63,7 +63,7 @@ class Pool {
   }
   int workers() const { return static_cast<int>(workers_.size()); }
 
-  /// Is no help to be had from the workers for a while?
+  /// Whether the workers are not to be waited for at present.
   bool held_up() const { return Clock::now() < alone_until_; }
 
   void run(std::uint32_t n, void (*part)(void*, std::size_t), void* context) {
@@ -71,8 +71,8 @@ class Pool {
     part_ = part;
     context_ = context;
     done_ = 0;
-    // The job's number, how many parts it has and which is next, in one word: whoever takes a part by raising it knows
-    // that the job is not over, and that part_ and context_ are the job's.
+    // The job's number, its number of parts and the next part, in one word: a thread that takes a part by raising it
+    // knows that the job is not over, and that part_ and context_ belong to it.
     ++job_;
     ticket_.store(std::uint64_t{job_} << 32 | n << 16, std::memory_order_release);
     announce();
@@ -86,9 +86,9 @@ class Pool {
  private:
   using Clock = std::chrono::steady_clock;
 
-  // A worker whose processor does something else is taken off it in the middle of a part, for milliseconds, and all
-  // wait. Who has waited for much longer than a part takes computes alone for a while, and twice as long each time that
-  // it happens again at once: then a busy processor costs little more than having one less.
+  // A worker whose processor is busy with something else is suspended in the middle of a part, for milliseconds, and
+  // all wait. A caller that has waited much longer than a part takes computes alone for a while, twice as long each
+  // time this happens again at once: a busy processor then costs little more than having one less.
   void judge(std::uint32_t own_parts, Clock::duration working, Clock::duration waiting) {
     using std::chrono::microseconds;
     if (own_parts == 0) return;
@@ -132,7 +132,7 @@ class Pool {
 
   std::vector<std::thread> workers_;
   std::atomic<bool> stop_{false};
-  std::atomic<std::uint32_t> signal_{0};  // raised when there is something to see
+  std::atomic<std::uint32_t> signal_{0};  // raised when there is news
   std::atomic<std::uint64_t> ticket_{0};
   std::atomic<std::uint32_t> done_{0};
   std::uint32_t job_ = 0;
@@ -146,7 +146,7 @@ struct Shared {
   std::mutex one_job_at_a_time;
   std::unique_ptr<Pool> pool;
   Shared() {
-    // A forked child has none of its parent's threads: it begins with a pool of its own, and leaves that one alone.
+    // A forked child has none of its parent's threads: it starts a pool of its own and leaves the old one alone.
     pthread_atfork([] { shared().one_job_at_a_time.lock(); }, [] { shared().one_job_at_a_time.unlock(); },
                    [] {
                      static_cast<void>(shared().pool.release());
