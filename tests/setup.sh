@@ -51,6 +51,15 @@ handgrad_install_optional() {
   (handgrad_install "$@") || handgrad_say "going on without; the tests that need them are skipped"
 }
 
+# handgrad_install_for_tests: what ./tests/run wants, before the first configuring, which looks for it.
+handgrad_install_for_tests() {
+  handgrad_install "${handgrad_packages[@]}" "${handgrad_test_packages[@]}" || return
+  handgrad_install_optional "${handgrad_page_packages[@]}" python3
+  handgrad_install_optional chromium
+  handgrad_install_optional "${handgrad_onnx_packages[@]}"
+  handgrad_install_optional "${handgrad_mpi_packages[@]}"
+}
+
 # handgrad_configure BUILD OPTION=VALUE…: configures BUILD unless it is, with these very options; ninja then sees for
 # itself when a CMakeLists.txt or the list of sources has changed.
 handgrad_configure() {
