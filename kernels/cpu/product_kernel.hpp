@@ -19,7 +19,7 @@
 namespace handgrad::kernels::cpu {
 namespace {
 
-constexpr std::size_t block_terms = 256, chunk_terms = 16 * block_terms;
+inline constexpr std::size_t block_terms = 256, chunk_terms = 16 * block_terms;
 
 /// What is done with a finished piece of C: an epilogue, or nothing.
 template <class T>
@@ -213,7 +213,7 @@ void thin_block(const Thin<T>& t, std::size_t lanes, std::size_t first, std::siz
     thin_lanes<T, F, 1, Contiguous>(t, p, std::min(w, lanes - p), first, terms, add);
 }
 
-constexpr std::size_t few_at_most = Tiling<float>::rows;
+inline constexpr std::size_t few_at_most = Tiling<float>::rows;
 
 template <class T, std::size_t... F>
 void thin_block(std::index_sequence<F...>, std::size_t few, const Thin<T>& t, std::size_t lanes, std::size_t first,

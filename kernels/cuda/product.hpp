@@ -46,7 +46,7 @@ struct PlanKey {
   Epilogue epilogue;
   Precision precision;
   unsigned alignment_a, alignment_b, alignment_c, alignment_bias;  // the last is 0 without a bias
-  auto operator<=>(const PlanKey&) const = default;
+  auto operator<=>(const PlanKey&) const = default;                // NOLINT(modernize-use-nullptr): its 0
 };
 
 /// The largest power of two, up to 256, that divides the address.

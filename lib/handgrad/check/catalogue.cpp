@@ -104,7 +104,7 @@ class Catalogue : Failure {
     };
     if (which.empty()) return "";
     if (!flat)
-      if (const std::string row = all_in(true); !row.empty()) return row;
+      if (std::string row = all_in(true); !row.empty()) return row;
     return all_in(false);
   }
   std::vector<std::size_t> differing() const {

@@ -107,8 +107,8 @@ GradientReport not_repeatable(const std::string& subject, double tolerance, cons
   return report;
 }
 
-std::function<const Noise&()> lazy_noise(std::vector<Tensor<double>> tensors, std::function<Evaluation()> evaluate,
-                                         std::uint64_t seed) {
+std::function<const Noise&()> lazy_noise(const std::vector<Tensor<double>>& tensors,
+                                         const std::function<Evaluation()>& evaluate, std::uint64_t seed) {
   const auto noise = std::make_shared<std::optional<Noise>>();
   return [=]() -> const Noise& {
     if (!*noise) *noise = measure_noise(tensors, evaluate, seed);
@@ -143,12 +143,12 @@ class Gradients {
         tensors, [this_ = *this]() mutable { return this_.evaluate(); }, options_.seed + 2);
     step_.forward();
     run(step_.delta().clone());  // once, so that the buffers exist
-    const std::vector<Values> first = fresh(nan, [](Tensor<double>) {});
+    const std::vector<Values> first = fresh(nan, [](const Tensor<double>&) {});
     for (const Values& gradient : first)
       if (all_finite(gradient)) largest_ = std::max(largest_, largest(gradient));
     const bool written = std::all_of(first.begin(), first.end(), all_finite);
     const std::vector<Values> unpoisoned =
-        written ? std::vector<Values>(first.size()) : fresh(0, [](Tensor<double>) {});
+        written ? std::vector<Values>(first.size()) : fresh(0, [](const Tensor<double>&) {});
     std::vector<Variable> variables = accumulated(first, unpoisoned);
     if (written) {
       linearity(first, variables);
@@ -183,7 +183,7 @@ class Gradients {
     return gradients;
   }
   std::vector<Values> run(const Tensor<double>& delta) {
-    return run(delta, [](Tensor<double>) {});
+    return run(delta, [](const Tensor<double>&) {});
   }
 
   /// The same onto buffers holding `content`, which must be overwritten.

@@ -58,7 +58,7 @@ std::vector<Variable> collect(Layer<double>& layer, const Tensor<double>& x, boo
                               const GradcheckOptions& options, const Step& step);
 
 /// Measures the noise on first use.
-std::function<const Noise&()> lazy_noise(std::vector<Tensor<double>> tensors, std::function<Evaluation()> evaluate,
-                                         std::uint64_t seed);
+std::function<const Noise&()> lazy_noise(const std::vector<Tensor<double>>& tensors,
+                                         const std::function<Evaluation()>& evaluate, std::uint64_t seed);
 
 }  // namespace handgrad::detail

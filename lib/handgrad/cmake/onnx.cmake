@@ -9,7 +9,9 @@ if(NOT Protobuf_FOUND OR NOT TARGET onnx_proto)
   message(FATAL_ERROR "HANDGRAD_ONNX=ON, but onnx and protobuf were not both found (libonnx-dev, libprotobuf-dev).")
 endif()
 
-add_library(handgrad_onnx ${CMAKE_CURRENT_LIST_DIR}/../onnx/read.cpp ${CMAKE_CURRENT_LIST_DIR}/../onnx/write.cpp)
+set(handgrad_onnx_sources file.cpp operators.cpp read.cpp write.cpp)
+list(TRANSFORM handgrad_onnx_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/../onnx/)
+add_library(handgrad_onnx ${handgrad_onnx_sources})
 add_library(handgrad::onnx ALIAS handgrad_onnx)
 set_target_properties(handgrad_onnx PROPERTIES
   EXPORT_NAME onnx POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF VERSION ${PROJECT_VERSION}

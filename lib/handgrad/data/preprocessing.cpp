@@ -25,7 +25,7 @@ Tensor<T> checked(const char* what, const Tensor<T>& x, std::size_t columns) {
                      ") expected, got " + x.shape().str());
   }
   if (x.numel() == 0) throw ValueError(std::string(what) + ": no elements, shape " + x.shape().str());
-  const Tensor<T> on_cpu = x.cpu();
+  Tensor<T> on_cpu = x.cpu();
   for (std::size_t i = 0; i < x.numel(); ++i) {
     if (!std::isfinite(on_cpu.data()[i])) {
       throw ValueError(std::string(what) + ": row " + std::to_string(i / x.size(1)) + ", column " +

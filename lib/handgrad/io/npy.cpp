@@ -140,7 +140,7 @@ class HeaderReader {
     if (quote == '"') expect('"');
     const std::size_t close = bytes_.substr(0, end_).find(quote, at_);
     if (close == std::string_view::npos) fail("a string without its closing quote");
-    const std::string text(bytes_.substr(at_, close - at_));
+    std::string text(bytes_.substr(at_, close - at_));
     at_ = close;
     expect(quote);
     return text;

@@ -220,7 +220,7 @@ std::string symbol_text(const std::string& name, const std::vector<std::string>&
 std::string symbol_latex(const std::string& name, const std::vector<std::string>& indices) {
   std::string below;
   for (const std::string& index : indices) below += (below.empty() ? "" : ",") + index;
-  const std::string base = name_latex(name);
+  std::string base = name_latex(name);
   if (below.empty()) return base;
   return (base.find('_') == std::string::npos ? base : "{" + base + "}") + "_{" + below + "}";
 }

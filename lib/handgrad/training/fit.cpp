@@ -85,7 +85,7 @@ class Gathered {
     rows_ += part.size(0);
   }
   Tensor<T> get(Communicator* ranks) const {
-    const Tensor<T> mine = all_.rows(0, rows_).cpu();
+    Tensor<T> mine = all_.rows(0, rows_).cpu();
     if (!ranks) return mine;
     const std::vector<T> elements = mine.to_vector();
     const std::vector<double> all = all_gather(*ranks, std::vector<double>(elements.begin(), elements.end()));

@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <utility>
 
+// NOLINTBEGIN(bugprone-reserved-identifier): NVIDIA's names
 #define HANDGRAD_CUDA_EMULATED 1
 #define CUDART_VERSION 13000
 #define __global__
@@ -147,3 +148,4 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t);
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t, cudaGraphNode_t, const cudaKernelNodeParams*);
 cudaError_t cudaGraphDestroy(cudaGraph_t);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t);
+// NOLINTEND(bugprone-reserved-identifier)
