@@ -202,7 +202,7 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
   Generator generator(options.seed);
   Tensor<double> R = Tensor<double>::empty(y.shape());
   normal_(R, 0, 1, generator);
-  const Tensor<double> delta = R.to(own.device());
+  Tensor<double> delta = R.to(own.device());
   const Values weights = R.to_vector(), ones(weights.size(), 1.0);
 
   // Each output beside y enters S with its own R.
