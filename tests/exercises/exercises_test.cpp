@@ -5,8 +5,10 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <sstream>
 
+#include "exercises/engine/after.hpp"
 #include "exercises/engine/build.hpp"
 #include "exercises/engine/check.hpp"
 #include "exercises/engine/workshop.hpp"
@@ -50,10 +52,23 @@ std::vector<Variant> variants() {
   return all;
 }
 
-std::string text_of(const GradientReport& report) {
+std::string text_of(const Check& check) {
   std::ostringstream out;
-  print_verdict(out, report, false);
+  print_verdict(out, check, false);
   return out.str();
+}
+
+/// Equal numbers in PyTorch, for as many of the results as its code computes.
+void check_pytorch(const Exercise& e, const GradientReport& report) {
+  const auto numbers = pytorch_numbers(e);
+  BOOST_TEST(!numbers.empty(), e.folder);
+  for (const auto& [name, theirs] : numbers) {
+    const std::vector<double> ours = report[name].analytic.to_vector();
+    BOOST_REQUIRE_MESSAGE(ours.size() == theirs.size(), e.folder << ": " << name);
+    for (std::size_t i = 0; i < ours.size(); ++i)
+      BOOST_TEST(std::abs(ours[i] - theirs[i]) <= 1e-9 * std::max(1.0, std::abs(theirs[i])),
+                 e.folder << ": " << name << '[' << i << "] = " << ours[i] << ", PyTorch " << theirs[i]);
+  }
 }
 
 /// A folder that is removed at the end.
@@ -91,17 +106,23 @@ BOOST_AUTO_TEST_CASE(stubs_fail_solutions_pass_and_mistakes_are_named) {
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   BOOST_REQUIRE_MESSAGE(handle, dlerror());
 
+  std::map<const Exercise*, int> wrong_on_paper;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const std::string symbol = "variant_" + std::to_string(i) + "_entries";
     const auto* entries = static_cast<const Entry*>(dlsym(handle, symbol.c_str()));
     BOOST_REQUIRE(entries);
     const Variant& variant = all[i];
-    const GradientReport report = run_check(variant.exercise->name, entries);
-    const std::string about = variant.exercise->folder + ", " + variant.what + "\n" + text_of(report);
-    if (variant.cause == "passes")
+    const Check check = run_check(variant.exercise->name, entries);
+    const GradientReport& report = check.report();
+    const std::string about = variant.exercise->folder + ", " + variant.what + "\n" + text_of(check);
+    if (variant.cause == "passes") {
       BOOST_TEST(report.passed(), about);
-    else
+      BOOST_TEST(check.smallest_wrong() == "", about);
+      if (!variant.exercise->has_fault()) check_pytorch(*variant.exercise, report);
+      wrong_on_paper[variant.exercise] = 0;
+    } else
       BOOST_TEST(!report.passed(), about);
+    if (!check.smallest_wrong().empty()) ++wrong_on_paper[variant.exercise];
     if (variant.cause != "passes" && variant.cause != "fails") {
       const std::string cause = to_string(report.diagnose().cause);
       BOOST_TEST(cause == variant.cause, cause << " for " << variant.cause << " in " << about);
@@ -109,12 +130,63 @@ BOOST_AUTO_TEST_CASE(stubs_fail_solutions_pass_and_mistakes_are_named) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(what_can_be_read_off_a_file_is_named_with_its_line) {
+  const Folder folder;
+  const auto text_of_check = [&](const std::string& name, const std::string& from, const std::string& to) {
+    const Exercise& e = exercise(name);
+    std::string solution = e.text("solution.cpp");
+    BOOST_REQUIRE(solution.find(from) != std::string::npos);
+    solution.replace(solution.find(from), from.size(), to);
+    const std::string file = (folder.path / (name + ".cpp")).string();
+    write_file(file, e.with_solution(solution));
+    const Result result = check_file(e, file, false, 10);
+    BOOST_TEST(!result.passed);
+    return result.text;
+  };
+  const auto has = [](const std::string& text, const std::string& what) {
+    BOOST_TEST(text.find(what) != std::string::npos, text << "\nlacks: " << what);
+  };
+  const std::string cut = text_of_check("mse", "return sum / p.size();", "return sum * (1 / p.size());");
+  has(cut, "What is wrong: a division of whole numbers: 1 / p.size() is cut to a whole number\n");
+  has(cut, "Where to look: line ");
+  const std::string delta =
+      text_of_check("bce_with_logits", "(p - t(n, c)) / z.size()", "1 / z.size() * (p - t(n, c))");
+  has(delta, "1 / z.size() is cut");
+  has(delta, "to be redone on paper:\n    z = [0 0]   t = [1 0]\n");
+  const std::string whole = text_of_check("cross_entropy", "double total = 0;", "int total = 0;");
+  has(whole, "What is wrong: total is an int: what is put there loses its fraction\n");
+  const std::string other =
+      text_of_check("mse", "return sum / p.size();", "return sum / p.rows() + 0 * (1 / p.size());");
+  has(other, "What is wrong: ");
+  BOOST_TEST(other.find("whole numbers") == std::string::npos, other);  // there is one, but it is not what is wrong
+  const std::string sign = text_of_check("linear_dW", "+= delta(n, o)", "-= delta(n, o)");
+  has(sign, "delta = [3]   x = [2]\n    dW: yours [-6], expected [6]\n");
+  const std::string beyond = text_of_check("linear_db", "db(o) += delta(n, o);", "db(o) += delta(o, n);");
+  has(beyond, "element (5, 0) of a matrix of 5 rows and 7 columns, in line ");
+  has(beyond, ": for (int o");
+}
+
+BOOST_AUTO_TEST_CASE(one_steps_through_a_fault) {
+  const Folder folder;
+  const Exercise& e = exercise("fault_pooling");
+  const std::string file = (folder.path / "pool.cpp").string();
+  write_file(file, e.text("exercise.cpp"));
+  const Result steps = step_file(e, file, 10);
+  BOOST_TEST(steps.passed);
+  for (const char* what :
+       {"delta = [3 1]   x = [1 3 2]\n", "dx(n, largest) = delta(n, k);", "delta[0,0] = 3   dx[0,1]: 0 → 3",
+        "delta[0,1] = 1   dx[0,1]: 3 → 1", "dx: yours [0 1 0], expected [0 4 0]"})
+    BOOST_TEST(steps.text.find(what) != std::string::npos, steps.text << "\nlacks: " << what);
+}
+
 BOOST_AUTO_TEST_CASE(an_exercise_is_complete) {
-  BOOST_TEST(exercises::exercises().size() >= 35u);
+  BOOST_TEST(exercises::exercises().size() >= 42u);
   for (const Exercise& e : exercises::exercises()) {
     BOOST_TEST(e.hints().size() == 3u, e.folder);
     BOOST_TEST(e.text("README.md").size() > 300u, e.folder);
     BOOST_TEST(!e.title.empty());
+    BOOST_TEST(after(e).sentence.size() > 40u, e.folder);
+    BOOST_TEST(after(e).code.empty() == e.has_fault(), e.folder);
     const std::string stub = e.text("exercise.cpp");
     BOOST_TEST(stub.find("// TODO", stub.find("// TODO") + 1) == std::string::npos, e.folder << " has two fences");
   }

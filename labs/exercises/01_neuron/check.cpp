@@ -6,6 +6,17 @@ using namespace handgrad::exercises;
 EXERCISE(neuron, {"neuron", "neuron_dw"}) {
   const auto neuron = check.function<double(const Vector&, double, const Vector&)>("neuron");
   const auto neuron_dw = check.function<Vector(double, const Vector&)>("neuron_dw");
+  check.on_paper([=](int N, int D, int) -> Paper {
+    const Vector weights = paper_vector(D, 1), in = paper_vector(D, 0);
+    double sum = N;  // the bias
+    for (int i = 0; i < D; ++i) sum += weights(i) * in(i);
+    Vector right = in;
+    for (int i = 0; i < D; ++i) right(i) *= 3;
+    const Tensor<double> got = tensor(neuron(weights, N, in));
+    if (std::abs(got.item() - sum) > 1e-9)
+      return {{{"w", tensor(weights)}, {"b", tensor(double(N))}, {"x", tensor(in)}}, "y", got, tensor(sum)};
+    return {{{"delta", tensor(3.0)}, {"x", tensor(in)}}, "dw", tensor(neuron_dw(3, in)), tensor(right)};
+  });
   const Vector w = random_vector(7, 1), x = random_vector(7, 2);
   const double b = 0.7, delta = -1.3;
   const auto y = [&](const Vector& weights) {

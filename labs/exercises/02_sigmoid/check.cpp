@@ -6,6 +6,12 @@ using namespace handgrad::exercises;
 EXERCISE(sigmoid, {"sigmoid", "sigmoid_derivative"}) {
   const auto theirs = check.function<double(double)>("sigmoid");
   const auto derivative = check.function<double(double)>("sigmoid_derivative");
+  check.on_paper(2, [=](int k) -> Paper {
+    const double z = k, y = 0.25 * (k + 1);
+    const double got = theirs(z), expected = sigmoid(z);
+    if (!(std::abs(got - expected) <= 1e-9)) return {{{"z", tensor(z)}}, "y", tensor(got), tensor(expected)};
+    return {{{"y", tensor(y)}}, "σ′", tensor(derivative(y)), tensor(y * (1 - y))};
+  });
   Matrix z = random_matrix(5, 3, 1);
   const Matrix y = each(z, sigmoid);
   Matrix extremes(1, 2);

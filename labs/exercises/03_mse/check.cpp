@@ -17,6 +17,14 @@ double right(const Matrix& p, const Matrix& y) {
 EXERCISE(mse, {"mse", "mse_delta"}) {
   const auto mse = check.function<double(const Matrix&, const Matrix&)>("mse");
   const auto mse_delta = check.function<Matrix(const Matrix&, const Matrix&)>("mse_delta");
+  check.on_paper([=](int N, int, int C) -> Paper {
+    const Matrix p = paper_matrix(N, C, 0), y = paper_matrix(N, C, 1);
+    const double got = mse(p, y);
+    const std::vector<std::pair<std::string, Tensor<double>>> inputs{{"p", tensor(p)}, {"t", tensor(y)}};
+    if (!(std::abs(got - right(p, y)) <= 1e-9)) return {inputs, "L", tensor(got), tensor(right(p, y))};
+    return {inputs, "delta", tensor(mse_delta(p, y)),
+            slope(tensor(p), [&](const Tensor<double>& v) { return tensor(right(matrix(v), y)); })};
+  });
   const Matrix p = random_matrix(5, 3, 1), y = random_matrix(5, 3, 2);
   Matrix paired(5, 3);
   for (int n = 0; n < 5; ++n)
@@ -30,5 +38,5 @@ EXERCISE(mse, {"mse", "mse_delta"}) {
                   [&](const Tensor<double>& value) { return tensor(right(matrix(value), y)); },
                   step,
                   {{tensor(paired), Cause::Pairing, "every prediction is taken with every target",
-                    "it is the mean over all N×N pairs of rows", "pₙ goes with yₙ, of the same n"}}});
+                    "it is the mean over all N×N pairs of rows", "pₙ goes with tₙ, of the same n"}}});
 }

@@ -5,6 +5,12 @@ using namespace handgrad::exercises;
 
 EXERCISE(linear_forward, {"linear_forward"}) {
   const auto forward = check.function<Matrix(const Matrix&, const Matrix&, const Vector&)>("linear_forward");
+  check.on_paper([=](int N, int D, int C) -> Paper {
+    const Matrix x = paper_matrix(N, D, 0), W = paper_matrix(C, D, 1);
+    const Vector b = paper_vector(C, 2);
+    return {
+        {{"x", tensor(x)}, {"W", tensor(W)}, {"b", tensor(b)}}, "y", tensor(forward(x, W, b)), tensor(linear(x, W, b))};
+  });
   const Matrix x = random_matrix(5, 3, 1), W = random_matrix(7, 3, 2);
   const Vector b = random_vector(7, 3);
   Matrix last(5, 7);

@@ -5,6 +5,14 @@ using namespace handgrad::exercises;
 
 EXERCISE(linear_dW, {"linear_dW"}) {
   const auto linear_dW = check.function<Matrix(const Matrix&, const Matrix&)>("linear_dW");
+  check.on_paper([=](int N, int D, int C) -> Paper {
+    const Matrix x = paper_matrix(N, D, 0), delta = paper_matrix(N, C, 1);
+    return {{{"delta", tensor(delta)}, {"x", tensor(x)}},
+            "dW",
+            tensor(linear_dW(delta, x)),
+            slope(tensor(Matrix(C, D)),
+                  [&](const Tensor<double>& W) { return projected(linear(x, matrix(W), Vector(C)), delta); })};
+  });
   const Matrix x = random_matrix(5, 3, 1), W = random_matrix(7, 3, 2), delta = random_matrix(5, 7, 4);
   const Vector b = random_vector(7, 3);
   Matrix last(7, 3);

@@ -5,6 +5,14 @@ using namespace handgrad::exercises;
 
 EXERCISE(linear_dX, {"linear_dX"}) {
   const auto linear_dX = check.function<Matrix(const Matrix&, const Matrix&)>("linear_dX");
+  check.on_paper([=](int N, int D, int C) -> Paper {
+    const Matrix W = paper_matrix(C, D, 0), delta = paper_matrix(N, C, 1);
+    return {{{"delta", tensor(delta)}, {"W", tensor(W)}},
+            "dx",
+            tensor(linear_dX(delta, W)),
+            slope(tensor(Matrix(N, D)),
+                  [&](const Tensor<double>& x) { return projected(linear(matrix(x), W, Vector(C)), delta); })};
+  });
   for (const int inputs : {7, 3}) {  // square, and not
     const Matrix x = random_matrix(5, inputs, 1), W = random_matrix(7, inputs, 2), delta = random_matrix(5, 7, 4);
     const Vector b = random_vector(7, 3);

@@ -6,6 +6,16 @@ using namespace handgrad::exercises;
 EXERCISE(relu, {"relu", "relu_backward"}) {
   const auto relu = check.function<Matrix(const Matrix&)>("relu");
   const auto backward = check.function<Matrix(const Matrix&, const Matrix&)>("relu_backward");
+  check.on_paper([=](int N, int, int C) -> Paper {
+    const Matrix z = paper_matrix(N, C + 2, 0), delta = paper_matrix(N, C + 2, 1);
+    const auto cut = [](const Matrix& v) { return each(v, [](double u) { return u > 0 ? u : 0; }); };
+    const Tensor<double> got = tensor(relu(z)), y = tensor(cut(z));
+    if (!(got == y)) return {{{"z", tensor(z)}}, "y", got, y};
+    return {{{"delta", tensor(delta)}, {"z", tensor(z)}},
+            "dz",
+            tensor(backward(delta, z)),
+            slope(tensor(z), [&](const Tensor<double>& v) { return projected(cut(matrix(v)), delta); })};
+  });
   const Matrix z = random_matrix(5, 7, 1), delta = random_matrix(5, 7, 4);
   const auto right = [](const Matrix& v) { return each(v, [](double u) { return u > 0 ? u : 0; }); };
   Matrix by_delta(5, 7), inverted(5, 7);

@@ -21,6 +21,23 @@ Matrix right(const Matrix& z) {
 EXERCISE(softmax, {"softmax", "softmax_backward"}) {
   const auto softmax = check.function<Matrix(const Matrix&)>("softmax");
   const auto backward = check.function<Matrix(const Matrix&, const Matrix&)>("softmax_backward");
+  check.on_paper([=](int N, int, int C) -> Paper {
+    const Matrix z = paper_matrix(N, C + 1, 0), delta = paper_matrix(N, C + 1, 1), y = right(z);
+    const Matrix got = softmax(z);
+    for (int n = 0; n < N; ++n)
+      for (int j = 0; j <= C; ++j)
+        if (!(std::abs(got(n, j) - y(n, j)) <= 1e-9)) return {{{"z", tensor(z)}}, "y", tensor(got), tensor(y)};
+    Matrix halves(N, 2, 0.5);  // of two equal z: easier on paper
+    if (C == 1)
+      return {{{"delta", tensor(delta)}, {"y", tensor(halves)}},
+              "dz",
+              tensor(backward(delta, halves)),
+              slope(tensor(Matrix(N, 2)), [&](const Tensor<double>& v) { return projected(right(matrix(v)), delta); })};
+    return {{{"delta", tensor(delta)}, {"y", tensor(y)}},
+            "dz",
+            tensor(backward(delta, y)),
+            slope(tensor(z), [&](const Tensor<double>& v) { return projected(right(matrix(v)), delta); })};
+  });
   const Matrix z = random_matrix(5, 3, 1), delta = random_matrix(5, 3, 4), y = right(z);
   Matrix large = random_matrix(2, 3, 5), diagonal(5, 3);
   large(0, 0) = 1000;

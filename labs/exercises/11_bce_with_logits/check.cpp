@@ -18,6 +18,14 @@ double right(const Matrix& z, const Matrix& y) {
 EXERCISE(bce_with_logits, {"bce_with_logits", "bce_with_logits_delta"}) {
   const auto loss = check.function<double(const Matrix&, const Matrix&)>("bce_with_logits");
   const auto loss_delta = check.function<Matrix(const Matrix&, const Matrix&)>("bce_with_logits_delta");
+  check.on_paper([=](int N, int, int C) -> Paper {
+    const Matrix z(N, C), y = each(paper_matrix(N, C, 0), [](double v) { return v > 0; });  // z = 0, so p = ½
+    const double got = loss(z, y);
+    const std::vector<std::pair<std::string, Tensor<double>>> inputs{{"z", tensor(z)}, {"t", tensor(y)}};
+    if (!(std::abs(got - right(z, y)) <= 1e-9)) return {inputs, "L", tensor(got), tensor(right(z, y))};
+    return {inputs, "delta", tensor(loss_delta(z, y)),
+            slope(tensor(z), [&](const Tensor<double>& v) { return tensor(right(matrix(v), y)); })};
+  });
   const Matrix z = random_matrix(5, 3, 1), y = each(random_matrix(5, 3, 2), [](double v) { return v > 0; });
   Matrix large(1, 2);
   large(0, 0) = 1000;

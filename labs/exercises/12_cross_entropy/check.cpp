@@ -21,6 +21,17 @@ double right(const Matrix& z, const std::vector<int>& y) {
 EXERCISE(cross_entropy, {"cross_entropy", "cross_entropy_delta"}) {
   const auto loss = check.function<double(const Matrix&, const std::vector<int>&)>("cross_entropy");
   const auto loss_delta = check.function<Matrix(const Matrix&, const std::vector<int>&)>("cross_entropy_delta");
+  check.on_paper([=](int N, int, int C) -> Paper {
+    const Matrix z(N, C + 1);  // all p equal
+    std::vector<int> y;
+    Vector classes(N);
+    for (int n = 0; n < N; ++n) y.push_back((n + 1) % (C + 1)), classes(n) = y.back();
+    const double got = loss(z, y);
+    const std::vector<std::pair<std::string, Tensor<double>>> inputs{{"z", tensor(z)}, {"t", tensor(classes)}};
+    if (!(std::abs(got - right(z, y)) <= 1e-9)) return {inputs, "L", tensor(got), tensor(right(z, y))};
+    return {inputs, "delta", tensor(loss_delta(z, y)),
+            slope(tensor(z), [&](const Tensor<double>& v) { return tensor(right(matrix(v), y)); })};
+  });
   const Matrix z = random_matrix(5, 3, 1);
   const std::vector<int> y{0, 2, 1, 1, 2};
   Matrix no_target(5, 3), large(1, 3);
@@ -40,5 +51,5 @@ EXERCISE(cross_entropy, {"cross_entropy", "cross_entropy_delta"}) {
                   [&](const Tensor<double>& value) { return tensor(right(matrix(value), y)); },
                   step,
                   {{tensor(no_target), Cause::TermMissing, "the right class is missing", "this is p/N alone",
-                    "1 is taken off p where i = yₙ"}}});
+                    "1 is taken off p where i = tₙ"}}});
 }

@@ -23,6 +23,70 @@ struct Net {
   }
 };
 
+/// What a step's (before − after)/η is when W2 is changed before δ1 has been made of it: after the whole batch, or with
+/// each example at once, which then meets the changed W2 with the next one; maybe with all of it once more at the end.
+enum class Early { Batch, Example };
+struct Gradients {
+  Matrix dW1 = Matrix(5, 2), dW2 = Matrix(1, 5);
+  Vector db1 = Vector(5), db2 = Vector(1);
+};
+Gradients too_early(Net net, const Matrix& x, const Matrix& y, double lr, Early when, bool delta1_first, bool once_more,
+                    bool b2_too) {
+  Gradients d;
+  const Matrix W2 = net.W2;
+  const int N = x.rows();
+  Vector delta2(N);
+  for (int n = 0; n < N; ++n) {
+    Matrix one(1, 2);
+    one(0, 0) = x(n, 0), one(0, 1) = x(n, 1);
+    delta2(n) = (sigmoid(net.z(one)(0, 0)) - y(n, 0)) / N;
+    d.db2(0) += delta2(n);
+    const Matrix h = net.h(one), before = net.W2;
+    for (int j = 0; j < 5; ++j) {
+      d.dW2(0, j) += delta2(n) * h(0, j);
+      if (when == Early::Example) net.W2(0, j) -= lr * delta2(n) * h(0, j);
+    }
+    if (when == Early::Example && b2_too) net.b2(0) -= lr * delta2(n);
+    if (when == Early::Batch) continue;
+    for (int j = 0; j < 5; ++j) {
+      const double delta1 = delta2(n) * (delta1_first ? before : net.W2)(0, j) * (1 - h(0, j) * h(0, j));
+      d.db1(j) += delta1;
+      for (int i = 0; i < 2; ++i) d.dW1(j, i) += delta1 * x(n, i);
+    }
+  }
+  if (when == Early::Batch) {
+    const Matrix h = net.h(x);
+    for (int n = 0; n < N; ++n)
+      for (int j = 0; j < 5; ++j) {
+        const double delta1 = delta2(n) * (W2(0, j) - lr * d.dW2(0, j)) * (1 - h(n, j) * h(n, j));
+        d.db1(j) += delta1;
+        for (int i = 0; i < 2; ++i) d.dW1(j, i) += delta1 * x(n, i);
+      }
+  } else if (once_more) {
+    for (int j = 0; j < 5; ++j) d.dW2(0, j) *= 2;
+    if (b2_too) d.db2(0) *= 2;
+  }
+  return d;
+}
+
+/// What the network says of the points around the four: # class 1, · class 0; the four in brackets.
+std::string plane(const Net& net) {
+  std::string text =
+      "What your network has learnt of the plane: # is class 1, · class 0, in brackets the four points.\n\n";
+  for (int row = 0; row < 17; ++row) {
+    text += "  ";
+    for (int column = 0; column < 41; ++column) {
+      Matrix x(1, 2);
+      x(0, 0) = -0.5 + column / 20.0, x(0, 1) = 1.5 - row / 8.0;
+      const std::string mark = net.z(x)(0, 0) > 0 ? "#" : "·";
+      const bool line = row == 4 || row == 12;
+      text += line && (column == 9 || column == 29) ? "[" : line && (column == 11 || column == 31) ? "]" : mark;
+    }
+    text += row == 4 ? "   x₂ = 1\n" : row == 12 ? "   x₂ = 0\n" : "\n";
+  }
+  return text + "           x₁ = 0              x₁ = 1\n";
+}
+
 /// (before − after)/η
 template <class M>
 Tensor<double> gradient(const M& before, const M& after, double lr) {
@@ -58,14 +122,27 @@ EXERCISE(xor, {
       moved.*member = value;
       return moved.loss(x, y);
     };
+    const auto mistakes = [&](auto Gradients::*part) {
+      std::vector<KnownMistake> all;
+      const std::string where = "first all of dW2, db2, dW1, db1, then the four lines w −= η·dw";
+      const auto add = [&](const Gradients& d, const std::string& evidence) {
+        all.push_back({tensor(d.*part), Cause::UpdatedTooEarly,
+                       "W2 is updated too early: the gradients still need the old one", evidence, where});
+      };
+      add(too_early(net, x, y, lr, Early::Batch, false, false, false), "it is made with δ1 from the new W2");
+      for (int k = 0; k < 8; ++k)
+        add(too_early(net, x, y, lr, Early::Example, (k & 1) != 0, (k & 2) != 0, (k & 4) != 0),
+            "it is what comes out when each example changes W2 before the next one is looked at");
+      return all;
+    };
     check.gradient({"db2", gradient(net.b2, after.b2, lr), tensor(net.b2),
-                    [&](const T& v) { return loss_with(&Net::b2, vector(v)); }, second});
+                    [&](const T& v) { return loss_with(&Net::b2, vector(v)); }, second, mistakes(&Gradients::db2)});
     check.gradient({"dW2", gradient(net.W2, after.W2, lr), tensor(net.W2),
-                    [&](const T& v) { return loss_with(&Net::W2, matrix(v)); }, second});
+                    [&](const T& v) { return loss_with(&Net::W2, matrix(v)); }, second, mistakes(&Gradients::dW2)});
     check.gradient({"db1", gradient(net.b1, after.b1, lr), tensor(net.b1),
-                    [&](const T& v) { return loss_with(&Net::b1, vector(v)); }, first});
+                    [&](const T& v) { return loss_with(&Net::b1, vector(v)); }, first, mistakes(&Gradients::db1)});
     check.gradient({"dW1", gradient(net.W1, after.W1, lr), tensor(net.W1),
-                    [&](const T& v) { return loss_with(&Net::W1, matrix(v)); }, first});
+                    [&](const T& v) { return loss_with(&Net::W1, matrix(v)); }, first, mistakes(&Gradients::dW1)});
     if (!check.report().passed()) return;
   }
   Matrix x(4, 2), y(4, 1);
@@ -76,6 +153,7 @@ EXERCISE(xor, {
   }
   Net net;
   for (int epoch = 0; epoch < 2000; ++epoch) step(x, y, net.W1, net.b1, net.W2, net.b2, lr);
+  check.picture(plane(net));
   double loss = 0;
   for (const double term : net.loss(x, y).to_vector()) loss += term;
   check.holds("XOR is learnt", loss < 0.05,

@@ -1,7 +1,7 @@
 
 // One step of gradient descent.
-// x (N×2), y (N×1); W1 (H×2), b1 (H), W2 (1×H), b2 (1) are changed; lr = η
-void xor_step(const Matrix& x, const Matrix& y, Matrix& W1, Vector& b1, Matrix& W2, Vector& b2, double lr) {
+// x (N×2), t (N×1); W1 (H×2), b1 (H), W2 (1×H), b2 (1) are changed; lr = η
+void xor_step(const Matrix& x, const Matrix& t, Matrix& W1, Vector& b1, Matrix& W2, Vector& b2, double lr) {
   const int N = x.rows(), H = W1.rows();
   Matrix dW1(H, 2), dW2(1, H);
   Vector db1(H), db2(1), h(H);
@@ -11,7 +11,7 @@ void xor_step(const Matrix& x, const Matrix& y, Matrix& W1, Vector& b1, Matrix& 
       h(j) = std::tanh(x(n, 0) * W1(j, 0) + x(n, 1) * W1(j, 1) + b1(j));
       z += h(j) * W2(0, j);
     }
-    const double delta2 = (1 / (1 + std::exp(-z)) - y(n, 0)) / N;
+    const double delta2 = (1 / (1 + std::exp(-z)) - t(n, 0)) / N;
     db2(0) += delta2;
     for (int j = 0; j < H; ++j) {
       const double delta1 = delta2 * W2(0, j) * (1 - h(j) * h(j));

@@ -1,7 +1,7 @@
 
 // One step of gradient descent.
-// x: N images (H×W each), y (N) 0 or 1; W: F filters (3×3), v (F), b are changed; lr = η
-void net_step(const std::vector<Matrix>& x, const Vector& y, std::vector<Matrix>& W, Vector& v, double& b, double lr) {
+// x: N images (H×W each), t (N) 0 or 1; W: F filters (3×3), v (F), b are changed; lr = η
+void net_step(const std::vector<Matrix>& x, const Vector& t, std::vector<Matrix>& W, Vector& v, double& b, double lr) {
   const int N = static_cast<int>(x.size()), F = v.size();
   std::vector<Matrix> dW(W.size(), Matrix(3, 3));
   Vector dv(F);
@@ -23,7 +23,7 @@ void net_step(const std::vector<Matrix>& x, const Vector& y, std::vector<Matrix>
         }
       z += v(f) * m(f);
     }
-    const double delta = (1 / (1 + std::exp(-z)) - y(n)) / N;
+    const double delta = (1 / (1 + std::exp(-z)) - t(n)) / N;
     db += delta;
     for (int f = 0; f < F; ++f) {
       dv(f) += delta * m(f);

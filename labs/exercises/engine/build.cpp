@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "exercises/engine/check.hpp"
+#include "exercises/engine/repairs.hpp"
 #include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
@@ -34,7 +35,9 @@ std::string glue(const std::string& file, const std::vector<std::string>& functi
                      symbol + " " + symbol + "[] = {\n";
   for (const std::string& f : functions)
     text += "    {\"" + f + "\", typeid(&" + f + ").name(), reinterpret_cast<void (*)()>(&" + f + ")},\n";
-  return text + "    {nullptr, nullptr, nullptr}};\n";
+  return text + "    {nullptr, nullptr, nullptr}};\n" + "extern \"C\" void " + symbol +
+         "_listen(stepping::Listener listener) { stepping::listener = listener; }\nextern \"C\" const char* const " +
+         symbol + "_file;\nconst char* const " + symbol + "_file = \"" + file + "\";\n";
 }
 
 Outcome run_command(const std::vector<std::string>& command, double seconds, const std::function<bool()>& stop) {
@@ -161,6 +164,63 @@ std::string at_a_glance(const Exercise& exercise, const std::string& text) {
   return "";
 }
 
+/// The learner's file, built beside a text that lists its functions.
+struct Built {
+  Outcome compiler;
+  std::string library;
+};
+Built build(const Scratch& scratch, const Exercise& exercise, const std::string& file, const std::string& name,
+            const std::vector<std::string>& flags, const std::function<bool()>& stop) {
+  const std::string source = (scratch.path / (name + ".cpp")).string(),
+                    library = (scratch.path / (name + ".so")).string();
+  write_file(source, glue(fs::absolute(file).string(), check_of(exercise.name).functions));
+  return {run_command(compile_command(source, library, flags), 60, stop), library};
+}
+
+/// Warnings, and what stops at an index out of bounds.
+std::vector<std::string> checked_flags(bool colour) {
+  return {"-O0",
+          "-g1",
+          "-Wall",
+          "-Wextra",
+          "-Wshadow",
+          "-Wconversion",
+          "-Wno-unused-parameter",
+          "-Wno-sign-compare",
+          "-Wno-sign-conversion",
+          "-fsanitize=address,undefined",
+          "-fno-sanitize-recover=all",
+          "-fdiagnostics-color=" + std::string(colour ? "always" : "never")};
+}
+
+/// A mistake that can be read off the file, if one of them, mended, makes it pass: the diagnosis in its words.
+std::string read_off(const Scratch& scratch, const Exercise& exercise, const std::string& file,
+                     const std::string& compiler_output, const std::function<bool()>& stop) {
+  const std::string text = read_file(file);
+  std::vector<Repair> repairs = integer_divisions(text);
+  for (Repair& r : integer_variables(text, compiler_output, fs::path(file).filename().string()))
+    repairs.push_back(std::move(r));
+  for (const Repair& repair : repairs) {
+    const std::string mended = (scratch.path / "mended.cpp").string();
+    write_file(mended, repair.text);
+    const Built built = build(scratch, exercise, mended, "mended_glue", {"-O0", "-w"}, stop);
+    if (built.compiler.status != 0 || built.compiler.stopped) continue;
+    const Outcome ran = run_command({HANDGRAD_EXERCISE_CHECK, exercise.name, built.library, "2"}, 15, stop);
+    if (ran.status == 0)
+      return "  What is wrong: " + repair.what + "\n  Evidence:      " + repair.evidence +
+             "\n  Where to look: " + repair.where + "\n";
+  }
+  return "";
+}
+
+/// In what print_verdict printed.
+void replace_diagnosis(std::string& text, const std::string& by) {
+  const std::size_t begin = text.find("\n\n");
+  if (begin == std::string::npos) return;
+  const std::size_t end = text.find("\n\n", begin + 2);
+  text = text.substr(0, begin + 2) + by + (end == std::string::npos ? "" : text.substr(end + 1));
+}
+
 /// The lines of a sanitizer's report that say what and where.
 std::string crash_summary(const std::string& output, const std::string& file) {
   std::istringstream lines(output);
@@ -175,19 +235,24 @@ std::string crash_summary(const std::string& output, const std::string& file) {
 
 }  // namespace
 
+Result step_file(const Exercise& exercise, const std::string& file, double limit) {
+  if (!fs::exists(file)) return {false, "there is no " + file + "; `reset` puts it back\n"};
+  if (const std::string seen = at_a_glance(exercise, read_file(file)); !seen.empty()) return {false, seen};
+  const Scratch scratch;
+  const auto [built, library] = build(scratch, exercise, file, "glue", checked_flags(false), {});
+  if (built.status != 0) return {false, "it does not compile:\n" + first_message(built.output, "error: ")};
+  const Outcome ran =
+      run_command({HANDGRAD_EXERCISE_CHECK, exercise.name, library, std::to_string(limit), "--step"}, 5 * limit + 5);
+  if (ran.status > 1) return {false, "it crashed:\n" + crash_summary(ran.output, file)};
+  return {true, ran.output};
+}
+
 Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit,
                   const std::function<bool()>& stop) {
   if (!fs::exists(file)) return {false, "there is no " + file + "; `reset` puts it back\n"};
   if (const std::string seen = at_a_glance(exercise, read_file(file)); !seen.empty()) return {false, seen};
   const Scratch scratch;
-  const std::string source = (scratch.path / "glue.cpp").string(), library = (scratch.path / "exercise.so").string();
-  write_file(source, glue(fs::absolute(file).string(), check_of(exercise.name).functions));
-  const Outcome built = run_command(
-      compile_command(source, library,
-                      {"-O0", "-g1", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-unused-parameter",
-                       "-Wno-sign-compare", "-Wno-sign-conversion", "-fsanitize=address,undefined",
-                       "-fno-sanitize-recover=all", "-fdiagnostics-color=" + std::string(colour ? "always" : "never")}),
-      60, stop);
+  const auto [built, library] = build(scratch, exercise, file, "glue", checked_flags(colour), stop);
   if (built.stopped) return {false, "", true};
   if (built.timed_out) return {false, "the compiler took longer than a minute\n"};
   if (built.status != 0) return {false, "it does not compile:\n" + first_message(built.output, "error: ")};
@@ -202,6 +267,9 @@ Result check_file(const Exercise& exercise, const std::string& file, bool colour
     verdict = {false, "stopped: it neither computes nor ends\n"};
   else if (ran.status > 1 && ran.status != too_long)
     verdict.text = "it crashed:\n" + crash_summary(ran.output, file);
+  if (ran.status == 1)
+    if (const std::string found = read_off(scratch, exercise, file, built.output, stop); !found.empty())
+      replace_diagnosis(verdict.text, found);
   if (!built.output.empty()) verdict.text += "\nThe compiler warns:\n" + first_message(built.output, "warning: ");
   return verdict;
 }

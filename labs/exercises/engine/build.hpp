@@ -37,4 +37,7 @@ struct Result {
 Result check_file(const Exercise& exercise, const std::string& file, bool colour, double limit = 2,
                   const std::function<bool()>& stop = {});
 
+/// Runs the learner's function on a case small enough for paper: what each line reads and writes, one after the other.
+Result step_file(const Exercise& exercise, const std::string& file, double limit = 2);
+
 }  // namespace handgrad::exercises

@@ -23,6 +23,11 @@ std::string Exercise::with_solution(const std::string& solution) const {
   return stub.substr(0, begin + 1) + solution + stub.substr(end);
 }
 
+std::string fenced(const std::string& text) {
+  const std::size_t begin = text.find('\n', std::min(text.find("// TODO"), text.size())), end = text.find("// END");
+  return begin == std::string::npos || end == std::string::npos ? text : text.substr(begin + 1, end - begin - 1);
+}
+
 std::vector<std::string> Exercise::hints() const {
   std::vector<std::string> all;
   std::istringstream lines(text("hints.md"));

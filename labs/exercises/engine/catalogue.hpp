@@ -23,6 +23,9 @@ struct Exercise {
   std::vector<std::string> hints() const;
 };
 
+/// What stands between the fences of a learner's file; all of it where there are none.
+std::string fenced(const std::string& text);
+
 /// All exercises in order.
 const std::vector<Exercise>& exercises();
 /// By name, folder or number ("linear_dW", "05_linear_dW", "5"). Throws ValueError listing the known ones.

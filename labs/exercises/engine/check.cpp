@@ -2,8 +2,10 @@
 
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <ostream>
+#include <sstream>
 
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/random.hpp"
@@ -11,9 +13,13 @@
 namespace handgrad::exercises {
 
 Tensor<double> tensor(const Matrix& m) {
+  if (taking_over) taking_over();
   return Tensor<double>({static_cast<std::size_t>(m.rows()), static_cast<std::size_t>(m.cols())}, m.elements());
 }
-Tensor<double> tensor(const Vector& v) { return Tensor<double>({static_cast<std::size_t>(v.size())}, v.elements()); }
+Tensor<double> tensor(const Vector& v) {
+  if (taking_over) taking_over();
+  return Tensor<double>({static_cast<std::size_t>(v.size())}, v.elements());
+}
 Tensor<double> tensor(double number) { return Tensor<double>(Shape{}, {number}); }
 
 Matrix matrix(const Tensor<double>& t) {
@@ -155,23 +161,44 @@ void Check::holds(const std::string& name, bool condition, const KnownMistake& m
   t.numeric = tensor(3.0);  // and no constant of the catalogue
 }
 
-GradientReport run_check(const std::string& exercise, const Entry* entries) {
+namespace {
+
+/// `dW(o, i) += …`, line 12 of the learner's file; nothing of a place in ours.
+std::string line_of(const stepping::Place& place) {
+  const std::string file = place.file_name();
+  if (file.ends_with("check.cpp")) return "";
+  std::ifstream in(file);
+  std::string line;
+  for (unsigned n = 0; n < place.line() && std::getline(in, line);) ++n;
+  line.erase(0, std::min(line.find_first_not_of(' '), line.size()));
+  return ", in line " + std::to_string(place.line()) + ": " + line;
+}
+
+void threw(Check& check, const std::string& what) {
+  check.holds("it ran", false,
+              {{},
+               Cause::Other,
+               "your function threw: " + what,
+               "it came to this before anything more could be compared",
+               "the bounds of the loops, and the order of the indices: rows first"});
+}
+
+}  // namespace
+
+Check run_check(const std::string& exercise, const Entry* entries) {
   Check check(exercise, entries);
   try {
     check_of(exercise).run(check);
-    return check.report();
+  } catch (const stepping::OutOfRange& error) {
+    threw(check, error.what() + line_of(error.place));
   } catch (const std::exception& error) {
-    check.holds("it ran", false,
-                {{},
-                 Cause::Other,
-                 std::string("your function threw: ") + error.what(),
-                 "it came to this before anything more could be compared",
-                 "the bounds of the loops, and the order of the indices: rows first"});
-    return check.report();
+    threw(check, error.what());
   }
+  return check;
 }
 
-void print_verdict(std::ostream& out, const GradientReport& report, bool colour) {
+void print_verdict(std::ostream& out, const Check& check, bool colour) {
+  const GradientReport& report = check.report();
   const auto paint = [&](const char* code, const std::string& text) {
     return colour ? std::string("\x1b[") + code + "m" + text + "\x1b[0m" : text;
   };
@@ -200,6 +227,11 @@ void print_verdict(std::ostream& out, const GradientReport& report, bool colour)
   const Diagnosis diagnosis = report.diagnose();
   out << "\n  " << paint("1", "What is wrong: ") << diagnosis.what << "\n  " << paint("1", "Evidence:      ")
       << diagnosis.evidence << "\n  " << paint("1", "Where to look: ") << diagnosis.where << '\n';
+  std::istringstream paper(check.smallest_wrong());
+  std::string line;
+  if (std::getline(paper, line))
+    out << "\n  The smallest case that goes wrong, to be redone on paper:\n    " << line << '\n';
+  while (std::getline(paper, line)) out << "    " << line << '\n';
 }
 
 }  // namespace handgrad::exercises

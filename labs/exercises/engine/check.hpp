@@ -4,6 +4,7 @@
 #include <iosfwd>
 #include <string>
 #include <typeinfo>
+#include <utility>
 #include <vector>
 
 #include "exercises/exercise.hpp"
@@ -18,6 +19,8 @@ struct Entry {
   void (*function)();
 };
 
+/// Called before a result of the learner's is taken over and its memory freed; for stepping.
+inline void (*taking_over)() = nullptr;
 Tensor<double> tensor(const Matrix& m);
 Tensor<double> tensor(const Vector& v);
 Tensor<double> tensor(double number);
@@ -34,6 +37,20 @@ Matrix each(Matrix z, const std::function<double(double)>& f);
 double sigmoid(double z);
 /// Σ y∘δ as terms: the scalar for checking a layer's gradients with any δ from above.
 Tensor<double> projected(const Matrix& y, const Matrix& delta);
+
+/// A case that is small enough to be redone on paper: what goes in, what came out, and what is right.
+struct Paper {
+  std::vector<std::pair<std::string, Tensor<double>>> inputs;
+  std::string name;
+  Tensor<double> got, expected;
+};
+/// Small numbers, all different, others for another `kind`.
+Matrix paper_matrix(int rows, int cols, int kind);
+Vector paper_vector(int size, int kind);
+/// Sizes for such cases, the smallest first: examples, inputs, outputs.
+constexpr int paper_sizes[][3] = {{1, 1, 1}, {1, 2, 1}, {1, 1, 2}, {2, 1, 1}, {2, 2, 2}, {2, 3, 2}};
+/// ∂S/∂value by differences; S adds up the terms that `forward` gives.
+Tensor<double> slope(const Tensor<double>& value, const std::function<Tensor<double>(const Tensor<double>&)>& forward);
 
 /// One run of an exercise's check: comparisons are reported in the order of the calls, and the first failure decides.
 class Check {
@@ -53,12 +70,28 @@ class Check {
   /// A condition that must hold; `mistake` says what is wrong otherwise.
   void holds(const std::string& name, bool condition, const KnownMistake& mistake);
 
+  /// Cases for paper, from 0 to `count` − 1, the smallest first. They run after the check, so `make` keeps what it
+  /// needs by value; what a case's function throws is told with its inputs.
+  void on_paper(int count, std::function<Paper(int)> make) { papers_ = {count, std::move(make)}; }
+  /// One for each of `paper_sizes`.
+  void on_paper(std::function<Paper(int N, int D, int C)> make);
+  /// What is to be seen when all has passed.
+  void picture(const std::string& text) { picture_ = text; }
+
   const GradientReport& report() const { return report_; }
+  const std::string& picture() const { return picture_; }
+  /// The first case for paper that goes wrong, in words; empty if there is none.
+  std::string smallest_wrong() const;
+  /// Calls the learner's function for that case, or for the last if none goes wrong, and says what comes out; `listen`
+  /// hears when it begins, with its inputs in words, and when it ends.
+  std::string step_through(const std::function<void(bool on, const std::string& inputs)>& listen) const;
 
  private:
   void (*find(const std::string& name, const char* type) const)();
   GradientReport report_;
   const Entry* entries_;
+  std::pair<int, std::function<Paper(int)>> papers_;
+  std::string picture_;
 };
 
 /// An exercise's check and the names of the functions that it calls.
@@ -70,11 +103,12 @@ struct Registered {
 /// Throws ValueError for an exercise without a check.
 const Registered& check_of(const std::string& exercise);
 
-/// Runs the check; an exception from the learner's functions becomes the report's only entry.
-GradientReport run_check(const std::string& exercise, const Entry* entries);
+/// Runs it; what the learner's functions throw becomes the report's last entry.
+Check run_check(const std::string& exercise, const Entry* entries);
 
-/// Per tensor, in backward order: verdict, error, the worst entries, the diagnosis.
-void print_verdict(std::ostream& out, const GradientReport& report, bool colour);
+/// Per tensor, in backward order: verdict, error against what is expected, the worst entries; behind an empty line the
+/// diagnosis, and behind another the smallest case that goes wrong.
+void print_verdict(std::ostream& out, const Check& check, bool colour);
 
 /// The exit status of a child stopped because a learner's function computed too long.
 constexpr int too_long = 3;

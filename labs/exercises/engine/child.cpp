@@ -1,21 +1,28 @@
-// handgrad-exercise-check EXERCISE FILE.so SECONDS [--colour]: runs an exercise's check against the learner's
-// functions, in a separate process linked with the sanitizers of the learner's file. Exits with 0 if it passes. After
-// SECONDS of computing it names the running function and ends.
+// handgrad-exercise-check EXERCISE FILE.so SECONDS [--colour | --step]: runs an exercise's check against the learner's
+// functions, in a process of its own, linked with the sanitizers that the learner's file is built with. Ends with 0
+// when it passes. After so many seconds of computing it names the function in which it is, and ends. With --step it
+// shows what each line of the file reads and writes, on a case small enough for paper.
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <sanitizer/asan_interface.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iomanip>
 #include <iostream>
 #include <string>
+#include <vector>
 
-#include "exercises/engine/check.hpp"
+#include "exercises/engine/after.hpp"
 
 namespace {
 
@@ -59,6 +66,103 @@ void stop_after(double limit) {
   setitimer(ITIMER_PROF, &timer, nullptr);  // CPU time, since other programs may be busy
 }
 
+// ---- Stepping: what each line of the learner's file reads and writes
+
+struct Access {
+  const double* element;
+  double value;
+  std::string name;
+};
+struct Steps {
+  unsigned line = 0;
+  std::vector<Access> accesses;
+  std::size_t printed = 0;
+  std::vector<std::string> text;  // of the file
+} steps;
+constexpr std::size_t most_steps = 300;
+
+std::string short_number(double v) {
+  char digits[40];
+  std::snprintf(digits, sizeof digits, "%.6g", v == 0 ? 0 : v);
+  return digits;
+}
+
+/// "dW" of `dW(o, i) += …`: the word in front of the bracket that is meant.
+std::string name_at(unsigned line, unsigned column) {
+  if (line == 0 || line > steps.text.size() || column == 0) return "";
+  const std::string& text = steps.text[line - 1];
+  const auto letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  std::size_t at = std::min<std::size_t>(column - 1, text.size() - 1);
+  if (text[at] == ')')  // some compilers point to where the call ends
+    for (int open = 1; at > 0 && open > 0;) open += text[--at] == ')' ? 1 : text[at] == '(' ? -1 : 0;
+  while (at < text.size() && letter(text[at])) ++at;  // others to where it begins
+  std::size_t begin = at;
+  while (begin > 0 && letter(text[begin - 1])) --begin;
+  return text.substr(begin, at - begin);
+}
+
+/// The accesses of one line, and what they have changed. An element that is gone is not looked at again.
+void tell() {
+  if (steps.accesses.empty()) return;
+  std::string read, written;
+  for (std::size_t k = 0; k < steps.accesses.size(); ++k) {
+    const Access& a = steps.accesses[k];
+    const bool again = std::any_of(steps.accesses.begin(), steps.accesses.begin() + static_cast<std::ptrdiff_t>(k),
+                                   [&](const Access& other) { return other.element == a.element; });
+    if (again) continue;
+    const bool alive = !__asan_address_is_poisoned(a.element);
+    if (alive && (*a.element != a.value) && !(std::isnan(*a.element) && std::isnan(a.value)))
+      written += "   " + a.name + ": " + short_number(a.value) + " → " + short_number(*a.element);
+    else
+      read += (read.empty() ? "" : ", ") + a.name + " = " + short_number(a.value);
+  }
+  if (steps.printed++ < most_steps) std::cout << "        " << read << written << '\n';
+  steps.accesses.clear();
+}
+
+void hear(const double* element, int i, int j, const stepping::Place& place) {
+  const std::string where = "[" + std::to_string(i) + (j < 0 ? "" : "," + std::to_string(j)) + "]";
+  const std::string name = name_at(place.line(), place.column()) + where;
+  const bool round_again = std::any_of(steps.accesses.begin(), steps.accesses.end(), [&](const Access& a) {
+    return a.name.substr(0, a.name.find('[')) == name.substr(0, name.find('[')) && a.element != element;
+  });
+  if (place.line() != steps.line || round_again) tell();
+  if (place.line() != steps.line && steps.printed < most_steps) {
+    std::string text = place.line() <= steps.text.size() ? steps.text[place.line() - 1] : "";
+    text.erase(0, std::min(text.find_first_not_of(' '), text.size()));
+    std::cout << "  " << std::setw(4) << place.line() << "  " << text << '\n';
+  }
+  steps.line = place.line();
+  steps.accesses.push_back({element, *element, name});
+}
+
+int step_through(void* library, const handgrad::exercises::Check& check) {
+  const auto listen = reinterpret_cast<void (*)(stepping::Listener)>(dlsym(library, "handgrad_exercise_listen"));
+  const auto file = static_cast<const char* const*>(dlsym(library, "handgrad_exercise_file"));
+  if (!listen || !file) return 2;
+  std::ifstream in(*file);
+  for (std::string line; std::getline(in, line);) steps.text.push_back(line);
+  std::string after;
+  try {
+    after = check.step_through([&](bool on, const std::string& inputs) {
+      if (on) std::cout << "  " << inputs << "\n\n";
+      if (!on) tell();
+      listen(on ? hear : nullptr);
+      handgrad::exercises::taking_over = on ? tell : nullptr;
+    });
+  } catch (const std::exception& error) {
+    tell();
+    after = std::string("it threw: ") + error.what();
+  }
+  if (after.empty()) {
+    std::cout << "there is no case small enough for paper in this exercise\n";
+    return 0;
+  }
+  if (steps.printed > most_steps) std::cout << "  … " << steps.printed - most_steps << " more\n";
+  std::cout << '\n' << "  " << after << '\n';
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -75,7 +179,10 @@ int main(int argc, char** argv) {
   }
   learners_file = argv[2];
   stop_after(std::strtod(argv[3], nullptr));
-  const auto report = run_check(argv[1], static_cast<const Entry*>(entries));
-  print_verdict(std::cout, report, argc > 4 && std::strcmp(argv[4], "--colour") == 0);
-  return report.passed() ? 0 : 1;
+  const Check check = run_check(argv[1], static_cast<const Entry*>(entries));
+  const std::string option = argc > 4 ? argv[4] : "";
+  if (option == "--step") return step_through(library, check);
+  print_verdict(std::cout, check, option == "--colour");
+  if (check.report().passed()) print_after(std::cout, exercise(argv[1]), check);
+  return check.report().passed() ? 0 : 1;
 }

@@ -44,7 +44,7 @@ int solution(const Workshop& workshop, const Exercise& e, bool give_up) {
               << "To see the solution all the same: ./labs/run exercise solution " << e.name << " --give-up\n";
     return 1;
   }
-  std::cout << e.solved();
+  std::cout << (workshop.passed(e) ? solution_beside(workshop, e) : e.solved());
   return 0;
 }
 
@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
   init->add_option("DIR", where, "the folder")->required();
   CLI::App* check = with_name(command("check", "check one, once"));
   CLI::App* hint = with_name(command("hint", "the next hint"));
+  CLI::App* step = with_name(command("step", "what each line of yours reads and writes, on a small case"));
   CLI::App* list = command("list", "all exercises, and how far you are");
   CLI::App* on = command("next", "go on to the next one that has not passed");
   CLI::App* reset = with_name(command("reset", "put a file back as it was"));
@@ -89,6 +90,7 @@ int main(int argc, char** argv) {
     const Exercise& chosen = name.empty() ? workshop.current() : exercise(name);
     if (check->parsed()) return check_and_print(workshop, chosen) ? 0 : 1;
     if (hint->parsed()) return std::cout << workshop.next_hint(chosen), 0;
+    if (step->parsed()) return std::cout << step_file(chosen, workshop.file(chosen)).text, 0;
     if (list->parsed()) return print_list(workshop), 0;
     if (on->parsed()) return next(workshop);
     if (solve->parsed()) return solution(workshop, chosen, give_up);

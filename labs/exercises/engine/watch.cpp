@@ -1,6 +1,7 @@
 #include "exercises/engine/watch.hpp"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -9,7 +10,9 @@
 #include <filesystem>
 #include <iostream>
 
+#include "exercises/engine/after.hpp"
 #include "exercises/engine/build.hpp"
+#include "handgrad/io/files.hpp"
 
 namespace handgrad::exercises {
 
@@ -75,6 +78,12 @@ bool check_and_print(Workshop& workshop, const Exercise& e, const std::function<
   return verdict.passed;
 }
 
+std::string solution_beside(const Workshop& workshop, const Exercise& e) {
+  winsize size{};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return beside(fenced(read_file(workshop.file(e))), e.text("solution.cpp"), known ? size.ws_col : 80);
+}
+
 void print_list(const Workshop& workshop) {
   for (const Exercise& e : exercises())
     std::cout << (e.name == workshop.current().name ? "> " : "  ") << (workshop.passed(e) ? "[x] " : "[ ] ")
@@ -92,7 +101,8 @@ int watch(Workshop& workshop) {
   const auto clear = [] { std::cout << (isatty(STDOUT_FILENO) ? "\x1b[2J\x1b[H" : "\n") << std::flush; };
   const auto keys = [&] {
     std::cout << "\nSave the file to check it again.  "
-              << (workshop.passed(workshop.current()) ? "n next  " : "n skip  ") << "h hint  l list  r reset  q quit\n"
+              << (workshop.passed(workshop.current()) ? "n next  m model solution  " : "n skip  h hint  ")
+              << "s step  l list  r reset  q quit\n"
               << std::flush;
   };
   Stamp seen;
@@ -120,6 +130,8 @@ int watch(Workshop& workshop) {
     if (c == 0) continue;
     if (c == 'q' || c == 4) return 0;
     if (c == 'h') std::cout << '\n' << workshop.next_hint(e), keys();
+    if (c == 's') std::cout << '\n' << step_file(e, workshop.file(e)).text, keys();
+    if (c == 'm' && workshop.passed(e)) std::cout << '\n' << solution_beside(workshop, e), keys();
     if (c == 'l') std::cout << '\n', print_list(workshop), keys();
     if (c == 'r') {
       if (before == 'r')

@@ -5,6 +5,19 @@ using namespace handgrad::exercises;
 
 EXERCISE(fault_residual, {"residual_backward"}) {
   const auto backward = check.function<Matrix(const Matrix&, const Matrix&)>("residual_backward");
+  check.on_paper([=](int N, int D, int) -> Paper {
+    const Matrix W = paper_matrix(D, D, 0), delta = paper_matrix(N, D, 1);
+    return {{{"delta", tensor(delta)}, {"W", tensor(W)}},
+            "dx",
+            tensor(backward(delta, W)),
+            slope(tensor(Matrix(N, D)), [&](const Tensor<double>& v) {
+              const Matrix x = matrix(v);
+              Matrix y = linear(x, W, Vector(D));
+              for (int n = 0; n < N; ++n)
+                for (int i = 0; i < D; ++i) y(n, i) += x(n, i);
+              return projected(y, delta);
+            })};
+  });
   const Matrix x = random_matrix(5, 7, 1), W = random_matrix(7, 7, 2), delta = random_matrix(5, 7, 4);
   const auto forward = [&](const Matrix& in) {
     Matrix y = linear(in, W, Vector(7));

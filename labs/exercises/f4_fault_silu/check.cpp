@@ -5,6 +5,15 @@ using namespace handgrad::exercises;
 
 EXERCISE(fault_silu, {"silu_backward"}) {
   const auto backward = check.function<Matrix(const Matrix&, const Matrix&)>("silu_backward");
+  check.on_paper([=](int N, int, int C) -> Paper {
+    const Matrix z = paper_matrix(N, C, 0), delta = paper_matrix(N, C, 1);
+    return {{{"delta", tensor(delta)}, {"z", tensor(z)}},
+            "dz",
+            tensor(backward(delta, z)),
+            slope(tensor(z), [&](const Tensor<double>& v) {
+              return projected(each(matrix(v), [](double x) { return x * sigmoid(x); }), delta);
+            })};
+  });
   const Matrix z = random_matrix(5, 7, 1), delta = random_matrix(5, 7, 4);
   Matrix at_y(5, 7), no_product(5, 7);
   for (int n = 0; n < 5; ++n)

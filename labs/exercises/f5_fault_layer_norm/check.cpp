@@ -6,6 +6,20 @@ using namespace handgrad::exercises;
 EXERCISE(fault_layer_norm, {"layer_norm_backward"}) {
   const auto backward =
       check.function<Matrix(const Matrix&, const Matrix&, const Vector&, const Vector&)>("layer_norm_backward");
+  check.on_paper(2, [=](int k) -> Paper {  // x̂ has mean 0 and mean square 1, r is 1
+    Matrix xhat(1, 4, 1);
+    xhat(0, 0) = xhat(0, 1) = -1;
+    const Matrix delta = paper_matrix(1, 4, 1);
+    const Vector gamma = k == 0 ? Vector(4, 1) : Vector{2, 1, 1, 1}, r(1, 1);
+    Matrix dx(1, 4);
+    double mean = 0, along = 0;
+    for (int c = 0; c < 4; ++c) mean += gamma(c) * delta(0, c) / 4, along += gamma(c) * delta(0, c) * xhat(0, c) / 4;
+    for (int c = 0; c < 4; ++c) dx(0, c) = gamma(c) * delta(0, c) - mean - xhat(0, c) * along;
+    return {{{"delta", tensor(delta)}, {"xhat", tensor(xhat)}, {"r", tensor(r)}, {"gamma", tensor(gamma)}},
+            "dx",
+            tensor(backward(delta, xhat, r, gamma)),
+            tensor(dx)};
+  });
   const Matrix x = random_matrix(5, 7, 1), delta = random_matrix(5, 7, 4);
   const Vector gamma = random_vector(7, 2);
   Vector r(5);

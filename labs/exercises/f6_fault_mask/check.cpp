@@ -5,6 +5,17 @@ using namespace handgrad::exercises;
 
 EXERCISE(fault_mask, {"dropout_backward"}) {
   const auto backward = check.function<Matrix(const Matrix&, const Matrix&, double)>("dropout_backward");
+  check.on_paper([=](int N, int, int C) -> Paper {
+    const Matrix delta = paper_matrix(N, C + 1, 1);
+    Matrix some(N, C + 1, 1), dx = delta;
+    for (int n = 0; n < N; ++n) some(n, C) = 0;
+    for (int n = 0; n < N; ++n)
+      for (int c = 0; c <= C; ++c) dx(n, c) *= some(n, c) / 0.5;
+    return {{{"delta", tensor(delta)}, {"mask", tensor(some)}, {"keep", tensor(0.5)}},
+            "dx",
+            tensor(backward(delta, some, 0.5)),
+            tensor(dx)};
+  });
   const Matrix x = random_matrix(5, 7, 1), delta = random_matrix(5, 7, 4);
   const double keep = 0.6;
   const Matrix mask = each(random_matrix(5, 7, 9), [](double v) { return v > -0.3 ? 1.0 : 0.0; });

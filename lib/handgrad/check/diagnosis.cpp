@@ -133,6 +133,8 @@ std::string to_string(Cause cause) {
       return "a weight left out";
     case Cause::BiasMissing:
       return "the bias missing";
+    case Cause::UpdatedTooEarly:
+      return "updated too early";
     case Cause::StateGradientDropped:
       return "cut between two steps";
     case Cause::LastStepOnly:

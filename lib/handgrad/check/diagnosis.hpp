@@ -49,6 +49,7 @@ enum class Cause {
   JacobianPart,       // softmax's Jacobian: only the diagonal, or all but the diagonal
   WeightMissing,      // a weight matrix missing from the chain
   BiasMissing,        // a forward without its bias
+  UpdatedTooEarly,    // a parameter changed before the gradients that need the old one
   // Of sequences.
   StateGradientDropped,  // ∂h_t/∂h_{t−1} omitted: backpropagation through time stops after one step
   LastStepOnly,          // only the last step's part
