@@ -14,8 +14,8 @@ using trace::Phase;
 
 namespace {
 
-constexpr std::size_t remembered = 200;   // steps one can go back
-constexpr std::size_t patience = 200000;  // steps before `run` gives up
+constexpr std::size_t remembered = 200;  // steps one can go back
+constexpr std::size_t patience = 50000;  // steps before `run` gives up
 
 double loss_of(const trace::Trace& trace) {
   for (std::size_t i = 0; i < trace.assignments.size(); ++i)
@@ -36,9 +36,8 @@ std::size_t number(const std::string& word) {
 Stepper::Stepper(Lesson lesson) : training_(std::move(lesson)) { record(); }
 
 const char* Stepper::help() {
-  return "next, back, forward, loss, backward, update, epoch, run gradient NUMBER, run nan, element ROW [COLUMN], "
-         "help, "
-         "quit";
+  return "next, back, forward, loss, backward, update, epoch, run loss < NUMBER, run gradient < NUMBER, "
+         "run epoch NUMBER, run nan, element ROW [COLUMN], help, quit";
 }
 
 void Stepper::record() {
@@ -66,24 +65,65 @@ void Stepper::move(int rows, int columns) {
   element_ = shifted(element_ / width, rows, shape.rows()) * width + shifted(element_ % width, columns, width);
 }
 
-/// Trains until the condition holds after a step, and shows that step.
-std::string Stepper::run(double below, bool nan) {
+/// What `run` waits for, after a step: NaN ends every run.
+struct Stepper::Condition {
+  double loss_below = -1, gradient_below = -1;
+  std::size_t epoch = 0;
+
+  /// From the words behind `run`: loss < 0.1, gradient < 0.01 (or without the <), epoch 5, nan.
+  static Condition parse(std::vector<std::string> words) {
+    if (words.size() == 3 && words[1] == "<") words.erase(words.begin() + 1);
+    if (words.size() == 1 && words[0] == "nan") return {};
+    const std::string what = words.empty() ? "" : words[0];
+    if (words.size() != 2 || (what != "loss" && what != "gradient" && what != "epoch"))
+      throw ValueError("run: loss < NUMBER, gradient < NUMBER, epoch NUMBER or nan expected");
+    char* end = nullptr;
+    const double x = std::strtod(words[1].c_str(), &end);
+    if (*end || !(x > 0)) throw ValueError("run " + what + ": a number above 0 expected, '" + words[1] + "' came");
+    Condition condition;
+    if (what == "loss") condition.loss_below = x;
+    if (what == "gradient") condition.gradient_below = x;
+    if (what == "epoch") condition.epoch = static_cast<std::size_t>(x);
+    return condition;
+  }
+};
+
+/// Trains until the condition holds after a step, and shows that step; for an epoch its first.
+std::string Stepper::run(const Condition& condition) {
   if (step_ + 1 < history_.size()) return "there are recorded steps ahead: go to the last one first (epoch, or next)";
+  const Training::State begin = training_.state();
+  if (condition.epoch > 0) {
+    if (condition.epoch <= recorded().epoch)
+      return "epoch " + std::to_string(condition.epoch) + " is over: this is epoch " + std::to_string(recorded().epoch);
+    for (std::size_t i = 0; training_.epoch() < condition.epoch; ++i) {
+      if (i == patience) {
+        training_.restore(begin);
+        return "not in " + std::to_string(patience) + " steps; this is where you were";
+      }
+      training_.step();
+    }
+    return record(), "";
+  }
   for (std::size_t i = 0; i < patience; ++i) {
     const Training::State before = training_.state();
     const double loss = training_.step(), gradient = training_.largest_gradient();
     const bool is_nan = std::isnan(loss) || std::isnan(gradient);
-    if (is_nan || (!nan && gradient < below)) {
+    if (is_nan || loss < condition.loss_below || gradient < condition.gradient_below) {
       training_.restore(before);
       record();
       std::ostringstream message;
-      message << "after " << i + 1 << " steps: " << (is_nan ? "NaN" : "the largest gradient is ");
-      if (!is_nan) message << gradient;
+      message << "after " << i + 1 << " steps: ";
+      if (is_nan)
+        message << "NaN";
+      else if (loss < condition.loss_below)
+        message << "the loss is " << loss;
+      else
+        message << "the largest gradient is " << gradient;
       return message.str();
     }
   }
-  record();
-  return "not in " + std::to_string(patience) + " steps";
+  training_.restore(begin);
+  return "not in " + std::to_string(patience) + " steps; this is where you were";
 }
 
 std::string Stepper::command(const std::string& line) {
@@ -117,12 +157,7 @@ std::string Stepper::command(const std::string& line) {
     while (training_.epoch() < next) training_.step();
     return record(), "";
   }
-  if (verb == "run" && words.size() == 2 && words[1] == "nan") return run(0, true);
-  if (verb == "run" && words.size() == 3 && words[1] == "gradient") {
-    const double below = std::strtod(words[2].c_str(), nullptr);
-    if (!(below > 0)) throw ValueError("run gradient: a number above 0 expected, '" + words[2] + "' came");
-    return run(below, false);
-  }
+  if (verb == "run") return run(Condition::parse({words.begin() + 1, words.end()}));
   if (verb == "element" && (words.size() == 2 || words.size() == 3)) {
     const Shape& shape = trace().result(at_).shape;
     const std::size_t row = words.size() == 3 ? number(words[1]) : 0, column = number(words.back());

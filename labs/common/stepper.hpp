@@ -21,8 +21,9 @@ class Stepper {
   };
 
   /// Commands: next, back, forward, loss, backward, update (the next assignment of that phase), epoch, run nan, run
-  /// gradient 0.01, element 2, element 0 1, show W. Returns a message, possibly empty. Throws ValueError for an unknown
-  /// command, listing the known ones.
+  /// loss < 0.1, run gradient < 0.01, run epoch 5, element 2, element 0 1. Returns a message, possibly empty. A run whose
+  /// condition does not come true leaves everything as it was. Throws ValueError for an unknown command, listing the
+  /// known ones.
   std::string command(const std::string& line);
   static const char* help();
 
@@ -40,7 +41,8 @@ class Stepper {
  private:
   void record();
   void go(std::size_t at);
-  std::string run(double below, bool nan);
+  struct Condition;
+  std::string run(const Condition& condition);
 
   Training training_;
   std::vector<Recorded> history_;  // the most recent steps

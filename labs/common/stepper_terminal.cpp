@@ -84,10 +84,11 @@ void draw(const std::vector<std::string>& lines) {
 
 const std::vector<std::string> help_lines{
     "n, space, Enter   the next assignment; after the last one, the next step",
-    "b, Backspace      the one before",
-    "f l k u           the next forward, loss, backward, update",
+    "p, Backspace      the previous one",
+    "f l b u           the next forward, loss, backward, update",
     "e                 the next epoch: trains to its first step",
-    "r                 run to a condition: gradient 0.01 (the largest is below), or nan",
+    "r                 run to a condition: loss < 0.1, gradient < 0.01 (the largest),",
+    "                  epoch 5, or nan; where it does not come true, one stays here",
     "←↑↓→, or h j i m  another element of the result, to be put into the formula",
     "Tab               move the window of the next table with the arrows instead",
     "q                 quit",
@@ -140,14 +141,15 @@ int in_terminal(Stepper& stepper) {
     std::string command;
     if (key == "q" || key == "quit") return 0;
     if (key == "n" || key == " " || key == "enter") command = "next";
-    if (key == "b" || key == "backspace") command = "back";
+    if (key == "p" || key == "backspace") command = "back";
     if (key == "f") command = "forward";
     if (key == "l") command = "loss";
-    if (key == "k") command = "backward";
+    if (key == "b") command = "backward";
     if (key == "u") command = "update";
     if (key == "e") command = "epoch";
     if (key == "r")
-      if (const auto condition = ask(terminal, stepper, view, "run to (gradient NUMBER, or nan): "); !condition.empty())
+      if (const auto condition = ask(terminal, stepper, view, "run to (loss < x, gradient < x, epoch n, nan): ");
+          !condition.empty())
         command = "run " + condition;
     if (key == "up" || key == "i") arrow(stepper, view, -1, 0);
     if (key == "down" || key == "m") arrow(stepper, view, 1, 0);

@@ -150,13 +150,25 @@ std::map<std::string, std::set<std::size_t>> read_for(const Stepper& s) {
   return trace::reads(*a.element, s.trace().symbols(s.at()), s.trace().place(s.at(), s.element()));
 }
 
+/// "  columns 0–2 of 20 →": the part of a table in sight, where that is not all of it.
+std::string part(const char* what, std::size_t from, std::size_t count, std::size_t all, const char* back,
+                 const char* on) {
+  if (count >= all) return "";
+  return std::string("  ") + (from > 0 ? std::string(back) + " " : "") + what + " " + std::to_string(from) + "–" +
+         std::to_string(from + count - 1) + " of " + std::to_string(all) +
+         (from + count < all ? std::string(" ") + on : "");
+}
+std::size_t window(std::size_t from, std::size_t count, std::size_t all) {
+  return std::min(from, all > count ? all - count : 0);
+}
+
 }  // namespace
 
 std::vector<std::string> table(const Array& array, std::size_t rows, std::size_t columns, std::size_t top,
                                std::size_t left, const std::set<std::size_t>& marked, std::size_t chosen) {
   const std::size_t all_rows = array.shape.rows(), all_columns = array.shape.columns();
-  top = std::min(top, all_rows > rows ? all_rows - rows : 0);
-  left = std::min(left, all_columns > columns ? all_columns - columns : 0);
+  top = window(top, rows, all_rows);
+  left = window(left, columns, all_columns);
   const std::size_t bottom = std::min(all_rows, top + rows), right = std::min(all_columns, left + columns);
   const std::size_t number_width = std::to_string(all_rows).size();
 
@@ -243,39 +255,53 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   const bool updates = trace.reads_its_target(s.at());
   for (const auto& input : a.inputs)
     if (trace.values[input.second].role != trace::Value::Role::Constant) shown.push_back(input);
-  const std::size_t first = std::min(view.focus, shown.size() - 1);
+  const std::size_t focus = std::min(view.focus, shown.size() - 1);
   std::vector<std::string> block(rows + 2);
   std::size_t used = 0;
   const auto place_table = [&](std::size_t which) {
     const Array& array = trace.values[shown[which].second].array;
-    const std::size_t gutter = std::to_string(array.shape.rows()).size() + 1;
-    if (used + gutter + cell_width > view.width) return;
+    const std::size_t gutter = std::to_string(array.shape.rows()).size() + 1, wide = array.shape.columns();
+    if (used + gutter + cell_width > view.width) return false;
     const std::size_t room = (view.width - used - gutter) / cell_width;
-    const bool alone = which == first;
-    const std::size_t columns = std::max<std::size_t>(
-        1, std::min({array.shape.columns(), room, alone ? std::max<std::size_t>(room / 2, 3) : room}));
+    const std::size_t columns =
+        std::max<std::size_t>(1, std::min({wide, room, used == 0 ? std::max<std::size_t>(room / 2, 3) : room}));
     std::set<std::size_t> marked;
     std::size_t chosen = nothing_chosen, look = 0;
     if (which == 0) chosen = look = s.element();
     if (const auto found = read.find(shown[which].first); which > 0 && found != read.end() && !found->second.empty())
       marked = found->second, look = *marked.begin();
-    const std::size_t wide = array.shape.columns(), row = look / wide, column = look % wide;
+    const std::size_t row = look / wide, column = look % wide;
     std::size_t top = row < rows ? 0 : row - rows / 2, left_column = column < columns ? 0 : column - columns + 1;
     if (which > 0 && which == view.focus) top = view.top, left_column = view.left;
+    top = window(top, rows, array.shape.rows()), left_column = window(left_column, columns, wide);
     const std::string title = shown[which].first +
                               (updates && which == 0                       ? " new "
                                : updates && shown[which].first == a.target ? " before "
                                                                            : " ") +
-                              array.shape.str() + (which == view.focus ? " ◂" : "");
+                              array.shape.str() + (which == view.focus ? " ◂" : "") +
+                              part("columns", left_column, columns, wide, "←", "→") +
+                              part("rows", top, rows, array.shape.rows(), "↑", "↓");
+    if (used > 0 && used + width(title) > view.width) return false;
     auto cells = table(array, rows, columns, top, left_column, marked, chosen);
     const std::size_t block_width = std::max(width(title), gutter + columns * cell_width) + 2;
     block[0] = padded(block[0], used) + title;
     for (std::size_t i = 0; i < cells.size(); ++i) block[i + 1] = padded(block[i + 1], used) + cells[i];
     used += block_width;
+    return true;
   };
-  place_table(first);
+  // In their order, from the first on, or from the one that the arrows move if it does not fit then.
+  const auto place_from = [&](std::size_t begin) {
+    block.assign(rows + 2, "");
+    used = 0;
+    std::size_t end = begin;
+    while (end < shown.size() && place_table(end)) ++end;
+    return end;
+  };
+  std::size_t begin = 0, end = place_from(0);
+  if (focus >= end) begin = focus, end = place_from(focus);
+  std::string missing;
   for (std::size_t i = 0; i < shown.size(); ++i)
-    if (i != first) place_table(i);
+    if (i < begin || i >= end) missing += (missing.empty() ? "" : ", ") + shown[i].first;
   for (std::size_t i = 0; i < block.size(); ++i) {
     std::string line = cut(block[i], view.width);
     if (view.colour && i > 1) {  // colour adds to the marks, and never replaces them
@@ -292,10 +318,12 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
     }
     lines.push_back(line);
   }
-  while (lines.size() + 2 < view.height) lines.emplace_back();
+  while (lines.size() + 3 < view.height) lines.emplace_back();
+  if (lines.size() + 2 < view.height)
+    lines.push_back(missing.empty() ? "" : cut("not in sight: " + missing + " (Tab)", view.width));
   lines.push_back(cut(view.message, view.width));
-  lines.push_back(
-      styled("7", cut("n next  b back  f l k u phase  e epoch  r run  ←↑↓→ cell  Tab table  ? help", view.width)));
+  lines.push_back(styled(
+      "7", cut("n next  p previous  f l b u phase  e epoch  r run to  ←↑↓→ cell  Tab table  ? help", view.width)));
   return lines;
 }
 

@@ -127,6 +127,52 @@ BOOST_AUTO_TEST_CASE(it_runs_to_a_small_gradient_and_to_nan) {
   BOOST_TEST(std::isnan(stepper_gradient(diverging)));
 }
 
+BOOST_AUTO_TEST_CASE(it_runs_to_a_loss_and_an_epoch_or_stays_where_it_was) {
+  Stepper stepper(make_lesson("xor"));
+  BOOST_TEST(stepper.command("run epoch 3") == "");
+  BOOST_TEST(stepper.recorded().epoch == 3u);
+  BOOST_TEST(stepper.recorded().batch == 0u);
+  BOOST_TEST(stepper.command("run epoch 2") == "epoch 2 is over: this is epoch 3");
+  const std::string message = stepper.command("run loss < 0.3");
+  BOOST_TEST(message.find("steps: the loss is 0.2") != std::string::npos, message);
+  BOOST_TEST(stepper.recorded().loss < 0.3);
+
+  stepper.command("backward");
+  stepper.command("element 1 0");
+  const std::string before = describe(stepper);
+  BOOST_TEST(stepper.command("run nan").find("this is where you were") != std::string::npos);
+  BOOST_TEST(describe(stepper) == before);
+  Stepper other(make_lesson("xor"));  // and the next step is the one that would have come anyway
+  other.command("run epoch 3");
+  other.command("run loss 0.3");
+  for (Stepper* s : {&stepper, &other})
+    while (s->at() + 1 < s->trace().assignments.size()) s->command("next");
+  stepper.command("next"), other.command("next");
+  BOOST_TEST(describe(stepper) == describe(other));
+  for (const char* wrong : {"run", "run loss", "run loss < much", "run fast", "run epoch 0"})
+    BOOST_CHECK_THROW(stepper.command(wrong), ValueError);
+}
+
+BOOST_AUTO_TEST_CASE(what_does_not_fit_is_announced) {
+  Stepper stepper(make_lesson("network"));
+  stepper.command("next");
+  stepper.command("next");  // 20 neurons from 20: y = x·Wᵀ + b
+  const std::string all = joined(screen(stepper, {}));
+  BOOST_TEST(all.find("columns 0–") != std::string::npos, all);
+  BOOST_TEST(all.find(" of 20 →") != std::string::npos, all);
+  const std::size_t tables = 4;  // y, x, W, b
+  std::string seen;
+  for (std::size_t focus = 0; focus < tables; ++focus) {
+    const std::string some = joined(screen(stepper, {.focus = focus}));
+    BOOST_TEST(some.find("◂") != std::string::npos, some);
+    seen += some;
+  }
+  BOOST_TEST(seen.find("not in sight: ") != std::string::npos, seen);
+  BOOST_TEST(joined(screen(stepper, {.width = 1000, .height = 60})).find("not in sight") == std::string::npos);
+  const std::string moved = joined(screen(stepper, {.focus = 1, .left = 17}));
+  BOOST_TEST(moved.find("← columns ") != std::string::npos, moved);
+}
+
 BOOST_AUTO_TEST_CASE(an_element_is_put_into_the_formula) {
   Stepper stepper(make_lesson("xor"));
   stepper.command("element 2 1");
