@@ -13,6 +13,59 @@ using hg::Tensor;
 
 namespace {
 
+/// Where the notebook would compute: the GPU, where there is one.
+hg::Device best_device() { return hg::cuda_available() ? hg::Device::cuda() : hg::Device::cpu(); }
+
+void devices(Lab& lab) {
+  lab.section("2.1  Choosing a device");
+  std::cout << "GPU is available: " << (hg::cuda_available() ? "yes" : "no, " + hg::cuda_unavailable_reason())
+            << "\nDevice being used for operations: " << best_device().str() << '\n';
+
+  lab.section("2.2  The same seed, the same numbers");
+  hg::manual_seed(42);
+  const Tensor<float> first = hg::rand({2, 3}), next = hg::rand({2, 3});
+  hg::manual_seed(42);
+  const Tensor<float> again = hg::rand({2, 3});
+  std::cout << "manual_seed(42), rand({2, 3}): " << first << "\nonce more without a seed:      " << next
+            << "\nmanual_seed(42) again:         " << again << "\nfirst and last are "
+            << (first == again ? "equal, bit for bit" : "NOT EQUAL") << "; the one between them "
+            << (first == next ? "TOO" : "is another") << ".\n";
+  if (!(first == again) || first == next) throw hg::ValueError("2.2: a seed does not do what it is for");
+
+  lab.section("2.3  To the device and back");
+  const hg::Device device = best_device();
+  Tensor<float> x = hg::zeros({2, 3});
+  const Tensor<float> there = x.to(device), back = there.to(hg::Device::cpu());
+  std::cout << "x on " << x.device().str() << ", x.to(" << device.str() << ") on " << there.device().str()
+            << ", and back on " << back.device().str() << ": " << back << '\n';
+  std::cout << (there.shares_with(x)
+                    ? "A tensor that is where it is to go is not copied: both are one memory. clone() copies.\n"
+                    : "On a GPU there is a copy of its own; what is written there is not seen here.\n");
+}
+
+/// The notebook's array of NumPy is an xtensor expression here: `x.xt()` is a view of the tensor's own memory.
+void arrays(Lab& lab) {
+  lab.section("2.5  Tensor and array");
+  Tensor<float> tensor{0, 1, 2, 3};
+  auto array = tensor.xt();
+  std::cout << "tensor: " << tensor << '\n';
+  array(1) = 10;
+  array *= 2;
+  std::cout << "array = tensor.xt(); array(1) = 10; array *= 2\ntensor: " << tensor
+            << "\nOne memory, two names: what is written through the array is in the tensor.\n\n";
+  const Tensor<float> copy = array + 0.f;
+  array(0) = -1;
+  std::cout << "copy = array + 0; array(0) = -1\ntensor: " << tensor << "\ncopy:   " << copy
+            << "\nA tensor made from an expression has memory of its own.\n\n";
+  const std::string file = lab.out("tensor.npy");
+  hg::write_npy(file, tensor);
+  const Tensor<float> read = hg::read_npy(file);
+  std::cout << "Over a file, np.load(\"tensor.npy\") and np.save on the other side:\nwritten and read again: " << read
+            << (read == tensor ? ", equal bit for bit\n" : ", NOT EQUAL\n");
+  if (!(tensor == Tensor<float>{-1, 20, 4, 6}) || !(copy == Tensor<float>{0, 20, 4, 6}) || !(read == tensor))
+    throw hg::ValueError("2.5: a tensor and its array do not share memory");
+}
+
 /// Seconds per product x·x, after a first one that loads and tunes the product library.
 double time_of_product(const Tensor<float>& x, int times) {
   const auto product = [&] { hg::matmul(x, x); };
@@ -87,7 +140,9 @@ void gradient_by_hand(Lab& lab) {
 
 HANDGRAD_LAB(gabor, "002", "products, the Gabor function as a layer of one's own, XOR") {
   std::cout << std::fixed << std::setprecision(4);
+  devices(lab);
   products(lab);
+  arrays(lab);
   gradient_by_hand(lab);
   gabor_fit(lab);
   xor_classifier(lab);

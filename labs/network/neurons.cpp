@@ -118,8 +118,32 @@ void delta_rule(Lab& lab) {
   lab.figures.exact("001.delta", rule);
 }
 
+void first_steps(Lab& lab) {
+  lab.section("3a   A tensor from an array, and back");
+  const xt::xtensor<double, 2> ones_array = xt::ones<double>({3, 4});
+  const Tensor<double> ones_tensor = ones_array;
+  std::cout << "An array of ones, shape (3, 4), as a tensor: " << ones_tensor << '\n';
+  const Tensor<double> data_tensor{{3, 4}, {1, 2}};
+  const xt::xarray<double> data_array = data_tensor.xt();
+  std::cout << "and a tensor as an array: " << data_tensor << " has " << data_array.size() << " elements, the last is "
+            << data_array(1, 1) << ".\n";
+  if (!(ones_tensor == hg::ones<double>({3, 4})) || data_array(0, 1) != 4)
+    throw hg::ValueError("3a: an array did not come through");
+
+  lab.section("3b   A layer, its weights, and one without a bias");
+  hg::manual_seed(0);
+  hg::Linear neurons_layer(3, 2);
+  std::cout << neurons_layer.name()
+            << " begins with random numbers, within ±1/√3:\nweight: " << neurons_layer.weight.value()
+            << "\nbias: " << neurons_layer.bias.value() << '\n';
+  const hg::Linear no_bias(3, 2, false);
+  std::cout << "Linear(3, 2, false) has " << no_bias.parameter_count() << " parameters, not "
+            << neurons_layer.parameter_count() << "; its bias is " << (no_bias.bias.defined() ? "there" : "not defined")
+            << ".\n";
+}
+
 void layer_of_ones(Lab& lab) {
-  lab.section("3    Linear(3, 2), its weights and biases 1");
+  lab.section("3c   Linear(3, 2), its weights and biases 1");
   hg::Linear layer(3, 2);
   layer.weight.value().fill(1);
   layer.bias.value().fill(1);
@@ -129,9 +153,6 @@ void layer_of_ones(Lab& lab) {
   std::cout << "Input: " << input << "\nWeights: " << layer.weight.value() << "\nBias: " << layer.bias.value()
             << "\n\tResult: " << result << "\nManual result: " << manual << '\n';
   lab.figures.exact("001.linear.ones", result, printed("7.5 7.5"));
-  const hg::Linear no_bias(3, 2, false);
-  std::cout << "\nLinear(3, 2, false) has " << no_bias.parameter_count() << " parameters; its bias is "
-            << (no_bias.bias.defined() ? "there" : "not defined") << ".\n";
 }
 
 }  // namespace
@@ -139,5 +160,6 @@ void layer_of_ones(Lab& lab) {
 void neurons(Lab& lab) {
   activations(lab);
   delta_rule(lab);
+  first_steps(lab);
   layer_of_ones(lab);
 }
