@@ -117,17 +117,17 @@ json unfolded(const trace::Assignment& assignment) {
     return json{{"left", left}, {"right", right}, {"element", json::parse(to_json(one))["assignments"][0]["element"]}};
   };
   return json::array(
-      {{{"title", "Through p = σ(z), with ℓ = −y·log p − (1 − y)·log(1 − p): p(1 − p) cancels."},
+      {{{"title", "Through p = σ(z), with ℓ = −t·log p − (1 − t)·log(1 − p): p(1 − p) cancels."},
         {"steps",
-         {step("\\dfrac{\\partial\\ell}{\\partial p}", "c = (p − y)/(p·(1 − p))"),
+         {step("\\dfrac{\\partial\\ell}{\\partial p}", "c = (p − t)/(p·(1 − p))"),
           step("\\dfrac{\\partial p}{\\partial z}", "c = p·(1 − p)"),
-          step("\\dfrac{\\partial\\ell}{\\partial z}", "c = (p − y)/(p·(1 − p))·(p·(1 − p))", "p - y")}}},
-       {{"title", "Through s = log(1 + e⁻ᶻ), with ℓ = (1 − y)·z + s, as the forward computes it: nothing is divided."},
+          step("\\dfrac{\\partial\\ell}{\\partial z}", "c = (p − t)/(p·(1 − p))·(p·(1 − p))", "p - t")}}},
+       {{"title", "Through s = log(1 + e⁻ᶻ), with ℓ = (1 − t)·z + s, as the forward computes it: nothing is divided."},
         {"steps",
          {step("\\dfrac{\\partial s}{\\partial z}", "c = p − 1"),
-          step("\\dfrac{\\partial\\ell}{\\partial z}", "c = (1 − y) + (p − 1)", "p - y")}}},
+          step("\\dfrac{\\partial\\ell}{\\partial z}", "c = (1 − t) + (p − 1)", "p - t")}}},
        {{"title", "The mean over the batch divides by N."},
-        {"steps", {step("\\dfrac{\\partial L}{\\partial z}", "c = (p − y)/N")}}}});
+        {"steps", {step("\\dfrac{\\partial L}{\\partial z}", "c = (p − t)/N")}}}});
 }
 
 json step_json(const trace::Trace& step) {

@@ -25,7 +25,8 @@ const Help = (() => {
                  ["∘", "Element by element."], ["ᵀ", "Transposed: rows and columns exchanged."]];
 
   function meaning(symbol, a) {
-    if (symbol === "y") return a.phase === "loss" || (a.phase === "backward" && a.layer.startsWith("loss")) ? "The target." : "What the layer gave.";
+    if (symbol === "y") return "What the layer gave.";
+    if (symbol === "t" && (a.phase === "loss" || a.layer.startsWith("loss"))) return "The target: what should come out.";
     for (const [pattern, text] of meanings) {
       const found = symbol.match(pattern);
       if (found) return typeof text === "string" ? text : text(found);

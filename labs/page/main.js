@@ -134,6 +134,7 @@ const Page = (() => {
     const a = assignment(), value = trace().values[a.value], sign = a.target in a.inputs ? "\\leftarrow" : "=";
     const both = a.element && a.element.latex !== a.formula.latex ? [a.formula.latex, a.element.latex] : [a.formula.latex];
     d3.select("#symbols").html("").selectAll("span").data(both).enter().append("span").attr("class", "one")
+      .attr("title", Help.lines(a).filter(([symbol]) => symbol === a.target || symbol in a.inputs).map(([symbol, text]) => `${symbol}: ${text}`).join("\n"))
       .each(function (latex) { katex.render(latex, this, {strict: false, throwOnError: true, output: "html"}); });
     const inputs = Object.entries(a.inputs).filter(([s]) => s !== a.target).map(([s, v]) => [symbolTexOf(s), trace().values[v]]);
     const constants = inputs.filter(([, v]) => v.role === "constant" && v.data.length === 1);

@@ -21,13 +21,14 @@ const Tables = (() => {
 
   /**
    * One table. `role` is "result" or "input"; of `hear`, enter(cell, focused) hears of a cell under the pointer or
-   * focused, leave() of none, and edit(cell, x) of a number that was typed in (null: the one before).
+   * focused, leave() of none, and edit(cell, x) of a number that was typed in (null: the one before). `meaning` is
+   * what the symbol stands for, said on the heading under the pointer.
    */
-  function table(symbol, title, value, role, number, hear) {
+  function table(symbol, title, value, role, number, hear, meaning) {
     const box = d3.create("div").attr("class", `tensor ${role}${Formula.columns(value) > 4 ? " wide" : ""}`);
     const id = `t-${role}-${Formula.codes(symbol)}`;
     const given = Worksheet.isGiven(value);
-    const head3 = box.append("h3").attr("id", id).text(`${title} ${value.shape.length ? shapeText(value.shape) : ""} `);
+    const head3 = box.append("h3").attr("id", id).attr("title", meaning).text(`${title} ${value.shape.length ? shapeText(value.shape) : ""} `);
     head3.append("small").attr("class", `by ${value.by === "C++" ? "cpp" : value.by}`).attr("title", whose[value.by]).text(value.by);
     head3.append("small").attr("class", "more");
     const scroller = box.append("div").attr("class", "scroller").attr("data-rows", Formula.rows(value)).attr("data-columns", Formula.columns(value));
@@ -130,13 +131,13 @@ const Tables = (() => {
     const box = d3.select("#tensors").html("");
     const updates = assignment.target in assignment.inputs;
     const result = trace.values[assignment.value];
-    box.append(() => table(assignment.target, assignment.target + (updates ? " new" : ""), result, "result", assignment.value, hear));
+    box.append(() => table(assignment.target, assignment.target + (updates ? " new" : ""), result, "result", assignment.value, hear, Help.meaning(assignment.target, assignment)));
     const inputs = box.append("div").attr("class", "inputs");
     inputs.append("span").attr("class", "made").attr("aria-hidden", "true").text("made of");
     for (const [symbol, number] of Object.entries(assignment.inputs))
       if (trace.values[number].role !== "constant" || Worksheet.isGiven(trace.values[number]))
         inputs.append(() => table(symbol, symbol + (updates && symbol === assignment.target ? " before" : ""),
-                                  trace.values[number], "input", number, hear));
+                                  trace.values[number], "input", number, hear, Help.meaning(symbol, assignment)));
     for (const tensor of document.querySelectorAll("#tensors .scroller"))
       [tensor.scrollLeft, tensor.scrollTop] = scrolled[tensor.previousSibling.id] || [0, 0];
     sayWhatIsHidden();

@@ -353,6 +353,8 @@ def check_words(browser, frames, fails):
             browser.key("?", "?")
         terms = browser.js("[...document.querySelectorAll('#help dt')].map(t => t.textContent)")
         fails.check(set([a["target"], *a["inputs"]]) <= set(terms), f"assignment {at}: its symbols are explained: {terms[:6]}")
+        hover = browser.js("[...document.querySelectorAll('#tensors h3, #symbols .one')].map(e => e.title.length)")
+        fails.check(min(hover) > 10, f"assignment {at}: a symbol is explained under the pointer: {hover}")
     texts = browser.js("[...document.querySelectorAll('#help dd')].map(t => t.textContent)")
     fails.check(all(len(t) > 8 for t in texts), "in words")
     browser.key("Escape")
@@ -364,10 +366,10 @@ def check_words(browser, frames, fails):
         steps = browser.js("document.getElementById('unfold').hidden ? [] : [...document.querySelectorAll('#unfold .step')].map(s => Number(s.dataset.value))")
         fails.check(bool(steps) == (a["label"] == "BCEWithLogitsLoss" and a["target"] == "dz"), f"assignment {at}: a chain to unfold")
         if steps:
-            p, y = (trace["values"][a["inputs"][s]]["data"][1] for s in "py")
+            p, t = (trace["values"][a["inputs"][s]]["data"][1] for s in "pt")
             by_p, p_by_z, product, s_by_z, sum_, mean = steps
-            fails.check(near(by_p * p_by_z, product) and near(product, p - y), f"p(1 − p) cancels: {steps}")
-            fails.check(near(s_by_z, p - 1) and near(sum_, p - y), f"and through s: {steps}")
+            fails.check(near(by_p * p_by_z, product) and near(product, p - t), f"p(1 − p) cancels: {steps}")
+            fails.check(near(s_by_z, p - 1) and near(sum_, p - t), f"and through s: {steps}")
             fails.check(near(mean, trace["values"][a["value"]]["data"][1]), f"to the library's δ: {steps}")
     browser.js("document.getElementById('unfold').open = false")
 

@@ -45,7 +45,7 @@ class Catalogue : Failure {
     const bool is_loss = step_.target.defined();
     const std::string loss_place = is_loss ? "the loss is a mean, so its gradient carries the same 1/N"
                                            : "who divides by N: the loss alone; everything below sums";
-    scaled(-1, Cause::Sign, "the sign of the " + subject_ + " is wrong", "the order of a difference, p − y");
+    scaled(-1, Cause::Sign, "the sign of the " + subject_ + " is wrong", "the order of a difference, p − t");
     scaled(2, Cause::Factor, "the " + subject_ + " is twice what it should be",
            "a factor 2 too much, or a ½ forgotten");
     scaled(0.5, Cause::Factor, "the " + subject_ + " is half of what it should be",
@@ -72,7 +72,7 @@ class Catalogue : Failure {
   void sign_and_more() {
     const double N = static_cast<double>(step_.batch), M = static_cast<double>(step_.x.numel());
     const std::string sign = "the sign of the " + subject_ + " is wrong, and it is ";
-    const std::string where = "one after the other: the sign first, p − y, then the constant";
+    const std::string where = "one after the other: the sign first, p − t, then the constant";
     scaled(-2, Cause::Sign, sign + "twice what it should be", where);
     scaled(-0.5, Cause::Sign, sign + "half of what it should be", where);
     std::vector<std::pair<double, std::string>> counts{{N, "rows of the batch"}};
@@ -318,11 +318,11 @@ class Catalogue : Failure {
     }
   }
 
-  /// Losses: the derivative of the preceding activation, which δ = p − y already contains.
+  /// Losses: the derivative of the preceding activation, which δ = p − t already contains.
   void extra_derivative() {
     const Grid x(step_.x);
     if (!step_.target.defined() || x.elements.size() != n_.elements.size()) return;
-    const std::string where = "∂L/∂z = p − y for the logits z has the activation's derivative in it, ∂L/∂p has not";
+    const std::string where = "∂L/∂z = p − t for the logits z has the activation's derivative in it, ∂L/∂p has not";
     for (const Function& f : functions()) {
       if (f.name != "σ" && f.name != "softmax" && f.name != "tanh") continue;
       const Grid p = f.value(x);
@@ -339,14 +339,14 @@ class Catalogue : Failure {
         if (a_.elements.size() == p.elements.size())
           consider(repaired, Cause::DerivativeMissing,
                    "this is ∂L/∂p: the σ′ = p(1−p) that leads on to the logits is missing",
-                   "multiplying your " + subject_ + " by p(1−p) gives", "∂L/∂z = ∂L/∂p · p(1−p), which comes to p − y");
+                   "multiplying your " + subject_ + " by p(1−p) gives", "∂L/∂z = ∂L/∂p · p(1−p), which comes to p − t");
       }
       extra(f.backward(x, x, n_),
             "δ has the derivative of " + f.name + " in it, and " + f.name + "'s own backward multiplies again");
       if (!f.elementwise) {  // only the diagonal of the Jacobian
         Grid diagonal = n_;
         for (std::size_t i = 0; i < p.elements.size(); ++i) diagonal.elements[i] *= p.elements[i] * (1 - p.elements[i]);
-        extra(diagonal, "p(1−p) is on top of δ = p − y, which has the derivative of " + f.name + " already");
+        extra(diagonal, "p(1−p) is on top of δ = p − t, which has the derivative of " + f.name + " already");
       }
     }
   }
@@ -371,8 +371,8 @@ class Catalogue : Failure {
         }
         if (error(right) && equal(wrong, a_))
           find(Cause::WrongVariable, "the logits are taken for probabilities: z − y",
-               "with p = " + f.name + "(z), p − y gives " + error_text(right),
-               "∂L/∂z = p − y with p = " + f.name + "(z)");
+               "with p = " + f.name + "(z), p − t gives " + error_text(right),
+               "∂L/∂z = p − t with p = " + f.name + "(z)");
       }
     }
   }
@@ -391,9 +391,9 @@ class Catalogue : Failure {
     }
     find(Cause::TermMissing, "only the right class has a δ: those of the others are missing",
          formatted("one entry of each of the %zu rows is right, the others are 0", n_.rows),
-         "all logits are in log Σ e^z: δ = p − y for every class");
+         "all logits are in log Σ e^z: δ = p − t for every class");
   }
-  /// p instead of p − y.
+  /// p instead of p − t.
   void target_missing(const Grid& x) {
     const double N = static_cast<double>(std::max<std::size_t>(step_.batch, 1));
     for (const Function& f : functions()) {
@@ -407,8 +407,8 @@ class Catalogue : Failure {
           is_target = is_target && target.elements[i] > -1e-6 && target.elements[i] < 1 + 1e-6;
         }
         if (is_target && equal(wrong, a_) && !error(wrong))
-          find(Cause::TermMissing, "the target is missing: this is p, not p − y",
-               "p = " + f.name + "(z) gives exactly your " + subject_, "δ = p − y: 1 is taken off the right class");
+          find(Cause::TermMissing, "the target is missing: this is p, not p − t",
+               "p = " + f.name + "(z) gives exactly your " + subject_, "δ = p − t: 1 is taken off the right class");
       }
     }
   }

@@ -63,7 +63,7 @@ class LossInspection {
   virtual trace::Derivation derivation(const Shape& prediction, const Shape& target) const;
 
  protected:
-  /// On which side of each of its kinks (|p − y| at p = y) the loss ran.
+  /// On which side of each of its kinks (|p − t| at p = t) the loss ran.
   virtual void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const {
     (void)p, (void)y, (void)sides;
   }

@@ -12,7 +12,7 @@ namespace handgrad {
 /// anything divided by the size of the batch.
 enum class Reduction { None, Mean, Sum };
 
-/// L(p, y) of a prediction p and a target y, and δ = ∂L/∂p, derived by hand.
+/// L(p, t) of a prediction p and a target t, and δ = ∂L/∂p, derived by hand.
 ///
 /// As with Layer, the public functions live here once and check; a loss's own part are two functions of pure
 /// mathematics. What the gradient check and the recorder ask beside that is in contract/inspection.hpp.

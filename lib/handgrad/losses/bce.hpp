@@ -10,8 +10,8 @@ struct BCELossOptions {
   Reduction reduction = Reduction::Mean;
 };
 
-/// Binary cross-entropy of probabilities p ∈ [0, 1] and targets y ∈ [0, 1]:
-///     ℓ = −[y·log p + (1−y)·log(1−p)],   ∂ℓ/∂p = (p − y)/(p(1−p))
+/// Binary cross-entropy of probabilities p ∈ [0, 1] and targets t ∈ [0, 1]:
+///     ℓ = −[t·log p + (1−t)·log(1−p)],   ∂ℓ/∂p = (p − t)/(p(1−p))
 /// Where the probabilities come from a sigmoid, BCEWithLogitsLoss is exact and cannot overflow: prefer it.
 /// Throws ValueError for a probability outside [0, 1] or NaN, and for a target outside [0, 1] or NaN (on the CPU; a GPU
 /// would have to wait for the answer).
@@ -40,8 +40,8 @@ struct BCEWithLogitsLossOptions {
 };
 
 /// Sigmoid and binary cross-entropy in one, for logits z: with p = σ(z), weight w and pos_weight q
-///     ℓ = −w·[q·y·log σ(z) + (1−y)·log(1−σ(z))] = w·[q·y·log(1+e⁻ᶻ) + (1−y)·log(1+eᶻ)]
-///     ∂ℓ/∂z = w·[(1−y) − (1 + (q−1)y)·σ(−z)],   for w = q = 1:  ∂ℓ/∂z = σ(z) − y
+///     ℓ = −w·[q·t·log σ(z) + (1−t)·log(1−σ(z))] = w·[q·t·log(1+e⁻ᶻ) + (1−t)·log(1+eᶻ)]
+///     ∂ℓ/∂z = w·[(1−t) − (1 + (q−1)t)·σ(−z)],   for w = q = 1:  ∂ℓ/∂z = σ(z) − t
 /// The sigmoid's derivative is in it: nothing of the kind is to be multiplied on top. Throws ShapeError when a weight
 /// does not fit the prediction, ValueError for a NaN among the targets (on the CPU).
 template <class T = float>

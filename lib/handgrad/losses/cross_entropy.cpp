@@ -73,17 +73,17 @@ trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& t
   const std::vector<T> y = classes ? this->target().to_vector() : std::vector<T>();
   const bool some_ignored = std::find(y.begin(), y.end(), ignored_) != y.end();
   // The share of class j in row n's target, times the class's weight; and a sum over the classes that have a share.
-  const std::string counts = some_ignored ? "(1 − [y[n] = i])·" : "";
+  const std::string counts = some_ignored ? "(1 − [t[n] = i])·" : "";
   const auto share = [&](const std::string& j) {
-    std::string text = classes ? "[y[n] = " + j + "]" : "y[n," + j + "]";
+    std::string text = classes ? "[t[n] = " + j + "]" : "t[n," + j + "]";
     if (smoothed) text = "((1 − ε)·" + text + " + ε/C)";
     return counts + (weighted ? "w[" + j + "]·" : "") + text;
   };
   const auto where_shared = [&](const std::string& j, const std::string& then) {  // 0·log 0 = 0
     if (smoothed) return share(j) + "·" + then;
-    const std::string shared = classes ? "if(y[n] = " + j + ", " + (weighted ? "w[" + j + "]·" : "") + then + ", 0)"
-                                       : "if(y[n," + j + "] = 0, 0, " + share(j) + "·" + then + ")";
-    return some_ignored ? "if(y[n] = i, 0, " + shared + ")" : shared;
+    const std::string shared = classes ? "if(t[n] = " + j + ", " + (weighted ? "w[" + j + "]·" : "") + then + ", 0)"
+                                       : "if(t[n," + j + "] = 0, 0, " + share(j) + "·" + then + ")";
+    return some_ignored ? "if(t[n] = i, 0, " + shared + ")" : shared;
   };
   trace::Derivation d;
   if (logits) {
@@ -91,16 +91,16 @@ trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& t
     d.forward = {{"m = max z", "m[n] = max(k: z[n,k])"},
                  {"s = log Σ exp(z − m)", "s[n] = log(sum(k: exp(z[n,k] − m[n])))"},
                  {"p = softmax(z)", "p[n,j] = exp(z[n,j] − m[n] − s[n])"},
-                 {"ℓ = −Σ y∘log p", "ℓ[n] = sum(j: " + where_shared("j", "(s[n] − (z[n,j] − m[n]))") + ")"}};
+                 {"ℓ = −Σ t∘log p", "ℓ[n] = sum(j: " + where_shared("j", "(s[n] − (z[n,j] − m[n]))") + ")"}};
   } else if (kind() == Kind::NegativeLogLikelihood) {
-    d.forward = {{"ℓ = −Σ y∘p", "ℓ[n] = −sum(j: " + where_shared("j", "p[n,j]") + ")"}};
+    d.forward = {{"ℓ = −Σ t∘p", "ℓ[n] = −sum(j: " + where_shared("j", "p[n,j]") + ")"}};
   } else {
-    d.forward = {{"ℓ = −Σ y∘log p", "ℓ[n] = −sum(j: " + where_shared("j", "log(p[n,j])") + ")"}};
+    d.forward = {{"ℓ = −Σ t∘log p", "ℓ[n] = −sum(j: " + where_shared("j", "log(p[n,j])") + ")"}};
   }
   if (mean && weighted && classes)
-    d.forward.emplace_back("N = Σₙ w[yₙ]", "N = sum(n: sum(j: " + counts + "w[j]·[y[n] = j]))");
+    d.forward.emplace_back("N = Σₙ w[tₙ]", "N = sum(n: sum(j: " + counts + "w[j]·[t[n] = j]))");
   else if (mean && some_ignored)
-    d.forward.emplace_back("N = number of rows that count", "N = sum(n: 1 − [y[n] = i])");
+    d.forward.emplace_back("N = number of rows that count", "N = sum(n: 1 − [t[n] = i])");
   else if (mean)
     d.known.emplace_back("N", trace::constant(static_cast<double>(losses_shape(prediction, target).numel())));
   if (weighted) d.known.emplace_back("w", trace::array(weight_));
@@ -117,13 +117,13 @@ trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& t
   if (logits) {
     // Σₖ of the shares of a row: 1 for a class without weights, if the row counts.
     const std::string total = weighted || !classes ? "·sum(k: " + share("k") + ")"
-                              : some_ignored       ? "·(1 − [y[n] = i])"
+                              : some_ignored       ? "·(1 − [t[n] = i])"
                                                    : "";
-    d.backward = {{"dz = (p − y)" + over, "dz[n,j] = (p[n,j]" + total + " − " + share("j") + ")" + over}};
+    d.backward = {{"dz = (p − t)" + over, "dz[n,j] = (p[n,j]" + total + " − " + share("j") + ")" + over}};
   } else if (kind() == Kind::NegativeLogLikelihood) {
-    d.backward = {{"dp = −y" + over, "dp[n,j] = −" + share("j") + over}};
+    d.backward = {{"dp = −t" + over, "dp[n,j] = −" + share("j") + over}};
   } else {
-    d.backward = {{"dp = −y/p" + over, "dp[n,j] = " + where_shared("j", "(−1/p[n,j])") + over}};
+    d.backward = {{"dp = −t/p" + over, "dp[n,j] = " + where_shared("j", "(−1/p[n,j])") + over}};
   }
   return d;
 }

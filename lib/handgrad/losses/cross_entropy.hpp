@@ -14,7 +14,7 @@ struct ClassLossOptions {
   Reduction reduction = Reduction::Mean;
 };
 
-/// `label_smoothing` ε: the target y becomes (1−ε)·y + ε/C, so that no class is ever quite out of the question.
+/// `label_smoothing` ε: the target t becomes (1−ε)·t + ε/C, so that no class is ever quite out of the question.
 template <class T>
 struct CrossEntropyLossOptions {
   Tensor<T> weight = {};
@@ -24,8 +24,8 @@ struct CrossEntropyLossOptions {
 };
 
 /// What the losses of rows share: predictions p (N×C), one row an example, or (C,) for a single one. Targets are either
-/// classes, y (N) with elements 0 … C−1 (of type T, as all tensors), or distributions, y (N×C): one-hot or soft.
-/// None keeps one loss a row, (N). Mean divides by N, or for classes by Σₙ w(yₙ) over the rows that are not ignored, as
+/// classes, t (N) with elements 0 … C−1 (of type T, as all tensors), or distributions, t (N×C): one-hot or soft.
+/// None keeps one loss a row, (N). Mean divides by N, or for classes by Σₙ w(tₙ) over the rows that are not ignored, as
 /// PyTorch does; where all are, the mean is NaN.
 ///
 /// Throws ShapeError for other shapes, ValueError for a class that does not exist (as NaN).
@@ -37,7 +37,7 @@ class RowLoss : public Loss<T> {
         weight_(std::move(options.weight)),
         ignored_(static_cast<T>(options.ignore_index)) {}
   trace::Derivation derivation(const Shape& prediction, const Shape& target) const override;
-  /// The rows that are not ignored, for classes with weights Σₙ w(yₙ). On a GPU it is waited for.
+  /// The rows that are not ignored, for classes with weights Σₙ w(tₙ). On a GPU it is waited for.
   double averaged_over() const override;
 
  protected:
@@ -54,9 +54,9 @@ class RowLoss : public Loss<T> {
 };
 
 /// Softmax and cross-entropy in one, for logits z: with p = softmax(z) and class weights w
-///     ℓ = −Σⱼ wⱼ·yⱼ·log pⱼ = −Σⱼ wⱼ·yⱼ·(zⱼ − log Σₖ e^(zₖ))
-/// Derivation: ∂(log pⱼ)/∂zᵢ = 1[i=j] − pᵢ   ⇒   ∂ℓ/∂zᵢ = −wᵢyᵢ + pᵢ·Σⱼ wⱼyⱼ;   for one class y without weights: p − y.
-/// With label_smoothing ε, (1−ε)·y + ε/C takes the place of y (Szegedy et al. 2016), and the mean's divisor stays.
+///     ℓ = −Σⱼ wⱼ·tⱼ·log pⱼ = −Σⱼ wⱼ·tⱼ·(zⱼ − log Σₖ e^(zₖ))
+/// Derivation: ∂(log pⱼ)/∂zᵢ = 1[i=j] − pᵢ   ⇒   ∂ℓ/∂zᵢ = −wᵢtᵢ + pᵢ·Σⱼ wⱼtⱼ;   for one class t without weights: p − t.
+/// With label_smoothing ε, (1−ε)·t + ε/C takes the place of t (Szegedy et al. 2016), and the mean's divisor stays.
 /// Throws ValueError for an ε outside [0, 1].
 template <class T = float>
 class CrossEntropyLoss : public RowLoss<T> {
@@ -74,7 +74,7 @@ class CrossEntropyLoss : public RowLoss<T> {
 };
 
 /// For logarithms of probabilities, as LogSoftmax gives them:
-///     ℓ = −w(y)·p[y],   ∂ℓ/∂pⱼ = −wⱼ·yⱼ (yⱼ one-hot)
+///     ℓ = −w(t)·p[t],   ∂ℓ/∂pⱼ = −wⱼ·tⱼ (tⱼ one-hot)
 template <class T = float>
 class NLLLoss : public RowLoss<T> {
  public:
@@ -86,8 +86,8 @@ class NLLLoss : public RowLoss<T> {
 };
 
 /// For probabilities, as Softmax gives them:
-///     ℓ = −Σⱼ wⱼ·yⱼ·log pⱼ,   ∂ℓ/∂pⱼ = −wⱼ·yⱼ/pⱼ
-/// A probability of 0 where y is not gives ∞: CrossEntropyLoss on logits does not know that trouble.
+///     ℓ = −Σⱼ wⱼ·tⱼ·log pⱼ,   ∂ℓ/∂pⱼ = −wⱼ·tⱼ/pⱼ
+/// A probability of 0 where t is not gives ∞: CrossEntropyLoss on logits does not know that trouble.
 template <class T = float>
 class CategoricalCrossEntropyLoss : public RowLoss<T> {
  public:

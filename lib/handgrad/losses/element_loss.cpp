@@ -43,11 +43,11 @@ struct Written {
   };
   bool positive_weights;
 
-  Pieces operator()(formulas::SquaredError) const { return {"p", {}, "(p − y)²", "2·(p − y)"}; }
-  Pieces operator()(formulas::AbsoluteError) const { return {"p", {}, "abs(p − y)", "sign(p − y)"}; }
+  Pieces operator()(formulas::SquaredError) const { return {"p", {}, "(p − t)²", "2·(p − t)"}; }
+  Pieces operator()(formulas::AbsoluteError) const { return {"p", {}, "abs(p − t)", "sign(p − t)"}; }
   Pieces operator()(formulas::Huber f) const {
     return {"p",
-            {"d = p − y"},
+            {"d = p − t"},
             "if(abs(d) > c, c·(abs(d) − c/2), d²/2)",
             "max(min(d, c), −c)",
             {{"c", trace::constant(f.delta)}}};
@@ -55,37 +55,37 @@ struct Written {
   Pieces operator()(formulas::SmoothAbsoluteError f) const {
     if (f.beta == 0) return (*this)(formulas::AbsoluteError{});
     return {"p",
-            {"d = p − y"},
+            {"d = p − t"},
             "if(abs(d) ≥ β, abs(d) − β/2, d²/(2·β))",
             "if(abs(d) ≥ β, sign(d), d/β)",
             {{"β", trace::constant(f.beta)}}};
   }
   Pieces operator()(formulas::KullbackLeibler f) const {
-    if (f.log_target) return {"p", {"q = exp(y)"}, "q·(y − p)", "(−q)"};
-    return {"p", {}, "if(y = 0, 0, y·(log(y) − p))", "(−y)"};
+    if (f.log_target) return {"p", {"q = exp(t)"}, "q·(t − p)", "(−q)"};
+    return {"p", {}, "if(t = 0, 0, t·(log(t) − p))", "(−t)"};
   }
   Pieces operator()(formulas::BinaryCrossEntropy) const {
     return {"p",
             {},
-            "(−y·max(log(p), −100) − (1 − y)·max(log(1 − p), −100))",
-            "(p − y)/max(p·(1 − p), ε)",
+            "(−t·max(log(p), −100) − (1 − t)·max(log(1 − p), −100))",
+            "(p − t)/max(p·(1 − p), ε)",
             {{"ε", trace::constant(static_cast<double>(1e-12F))}}};
   }
   Pieces operator()(formulas::ClampedBinaryCrossEntropy f) const {
     const T low = static_cast<T>(f.eps), high = 1 - low;  // in T, as they are computed
     return {"p",
             {"c = min(max(p, low), high)"},
-            "(−y·log(c) − (1 − y)·log(1 − c))",
-            "if(p < low, 0, if(p > high, 0, (p − y)/(p·(1 − p))))",
+            "(−t·log(c) − (1 − t)·log(1 − c))",
+            "if(p < low, 0, if(p > high, 0, (p − t)/(p·(1 − p))))",
             {{"low", trace::constant(static_cast<double>(low))}, {"high", trace::constant(static_cast<double>(high))}}};
   }
   Pieces operator()(formulas::BinaryCrossEntropyWithLogits) const {
     if (positive_weights)
       return {"z",
               {"p = σ(z)", "s = log1p(exp(−abs(z)))"},
-              "(q·y·max(−z, 0) + (1 − y)·max(z, 0) + (1 + (q − 1)·y)·s)",
-              "((1 − y) − (1 + (q − 1)·y)·(1 − p))"};
-    return {"z", {"p = σ(z)", "s = log1p(exp(−abs(z)))"}, "(y·max(−z, 0) + (1 − y)·max(z, 0) + s)", "(p − y)"};
+              "(q·t·max(−z, 0) + (1 − t)·max(z, 0) + (1 + (q − 1)·t)·s)",
+              "((1 − t) − (1 + (q − 1)·t)·(1 − p))"};
+    return {"z", {"p = σ(z)", "s = log1p(exp(−abs(z)))"}, "(t·max(−z, 0) + (1 − t)·max(z, 0) + s)", "(p − t)"};
   }
 };
 

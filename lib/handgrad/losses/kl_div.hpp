@@ -9,11 +9,11 @@ struct KLDivLossOptions {
   bool batchmean = false;   ///< Mean divides by the rows, as PyTorch's reduction="batchmean": that is the divergence
 };
 
-/// The divergence of Kullback and Leibler of a distribution q = softmax(z) from the target y, for predictions that are
+/// The divergence of Kullback and Leibler of a distribution q = softmax(z) from the target t, for predictions that are
 /// logarithms, p = log q, as LogSoftmax gives them:
-///     ℓ = y·(log y − p), 0 where y = 0,   ∂ℓ/∂p = −y;   with log_target ℓ = eʸ·(y − p),   ∂ℓ/∂p = −eʸ
+///     ℓ = t·(log t − p), 0 where t = 0,   ∂ℓ/∂p = −t;   with log_target ℓ = eᵗ·(t − p),   ∂ℓ/∂p = −eᵗ
 /// As PyTorch's, element by element: a mean over all elements is the divergence over the number of classes; `batchmean`
-/// is the mean over the rows. Its gradient is that of cross-entropy, from which it differs by Σ y·log y.
+/// is the mean over the rows. Its gradient is that of cross-entropy, from which it differs by Σ t·log t.
 template <class T = float>
 class KLDivLoss : public ElementLoss<T> {
  public:

@@ -3,7 +3,7 @@
 
 namespace handgrad {
 
-/// ℓ = (p − y)²,  ∂ℓ/∂p = 2(p − y). Mean over all elements (not rows) by default, as torch.nn.MSELoss.
+/// ℓ = (p − t)²,  ∂ℓ/∂p = 2(p − t). Mean over all elements (not rows) by default, as torch.nn.MSELoss.
 template <class T = float>
 class MSELoss : public ElementLoss<T> {
  public:
@@ -11,7 +11,7 @@ class MSELoss : public ElementLoss<T> {
   formulas::ElementLoss formula() const override;
 };
 
-/// ℓ = |p − y|,  ∂ℓ/∂p = sign(p − y), 0 at the kink p = y.
+/// ℓ = |p − t|,  ∂ℓ/∂p = sign(p − t), 0 at the kink p = t.
 template <class T = float>
 class L1Loss : public ElementLoss<T> {
  public:
@@ -27,7 +27,7 @@ struct HuberLossOptions {
   Reduction reduction = Reduction::Mean;
 };
 
-/// With d = p − y:  ℓ = ½d² for |d| ≤ δ, δ(|d| − ½δ) beyond;  ∂ℓ/∂p = d held to [−δ, δ] (Huber 1964). Large errors pull
+/// With d = p − t:  ℓ = ½d² for |d| ≤ δ, δ(|d| − ½δ) beyond;  ∂ℓ/∂p = d held to [−δ, δ] (Huber 1964). Large errors pull
 /// no harder than δ, so that an outlier does not rule the fit. Throws ValueError unless delta > 0.
 template <class T = float>
 class HuberLoss : public ElementLoss<T> {
@@ -48,7 +48,7 @@ struct SmoothL1LossOptions {
   double beta = 1;
 };
 
-/// With d = p − y:  ℓ = ½d²/β for |d| < β, |d| − ½β beyond;  ∂ℓ/∂p = d/β, sign d beyond: HuberLoss over its δ, and
+/// With d = p − t:  ℓ = ½d²/β for |d| < β, |d| − ½β beyond;  ∂ℓ/∂p = d/β, sign d beyond: HuberLoss over its δ, and
 /// L1Loss for β = 0. Throws ValueError for a negative β.
 template <class T = float>
 class SmoothL1Loss : public ElementLoss<T> {

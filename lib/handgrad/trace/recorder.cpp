@@ -308,10 +308,10 @@ void Recorder::forward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>&
   const Derivation d = loss.derivation(p.shape(), y.shape());
   Scope scope;
   scope[symbol(d, "p")] = value_of(source(p), "p", Role::Input);
-  scope[symbol(d, "y")] = value_of(source(y), "target", Role::Input);
+  scope[symbol(d, "t")] = value_of(source(y), "target", Role::Input);
   for (const auto& [name, array] : d.known) scope[name] = value_of({nullptr, array, false}, name, Role::Constant);
   const Frame frame{Phase::Loss, "loss", loss.name(), {{symbol(d, "L"), source(value)}}, {}};
-  if (d.forward.empty()) write(scope, frame, {Equation::symbols("L = L(p, y)")}, true);
+  if (d.forward.empty()) write(scope, frame, {Equation::symbols("L = L(p, t)")}, true);
   write(scope, frame, d.forward);
   scopes_[&loss] = scope;
 }
