@@ -40,7 +40,7 @@ const Network = (() => {
     const x = trace.values[all[0].inputOf];
     const columns = [{label: "input", value: x, at: -1}].concat(
       all.map((l) => ({label: l.label, value: trace.values[l.output], at: l.at, delta: l.delta, layer: l})));
-    const most = d3.max(columns, (c) => Formula.columns(c.value)), height = Math.min(320, top + 24 + 44 * most);
+    const most = d3.max(columns, (c) => Formula.columns(c.value)), height = Math.min(260, top + 24 + 44 * most);
     const svg = d3.select("#network").html("").append("svg").attr("viewBox", `0 0 ${width} ${height}`)
       .attr("role", "img").attr("aria-label", `The network for example ${example}: ` + describe(trace, columns, at, example));
     const place = d3.scalePoint().domain(d3.range(columns.length)).range([46, width - 60]);
@@ -61,24 +61,23 @@ const Network = (() => {
       const pairs = matrix ? d3.cross(d3.range(units(before)), d3.range(units(column)))
                            : d3.range(Math.min(units(before), units(column))).map((i) => [i, i]);
       const shown = matrix && (edges === "gradient" ? (layer.gradients["d" + matrix[0]] || {}).value : matrix[1]);
-      svg.append("g").selectAll("line").data(pairs).enter().append("line")
-        .attr("data-value", matrix ? shown : null).attr("data-flat", ([i, o]) => o * units(before) + i)
-        .attr("x1", place(k)).attr("y1", ([i]) => y(before, i)).attr("x2", place(k + 1)).attr("y2", ([, o]) => y(column, o))
-        .attr("class", ([i, o]) => !matrix ? "thread" : !weight ? "edge unknown"
-                                   : Formula.decode(weight.data[o * units(before) + i]) < 0 ? "edge minus" : "edge plus")
-        .style("stroke-width", ([i, o]) => matrix && weight ? 0.3 + 3.2 * Math.abs(weight.data[o * units(before) + i]) / scale : 0.7)
-        .style("stroke-opacity", ([i, o]) => matrix && weight ? 0.2 + 0.7 * Math.abs(weight.data[o * units(before) + i]) / scale : 0.5);
+      const way = ([i, o]) => `x1="${place(k)}" y1="${y(before, i)}" x2="${place(k + 1)}" y2="${y(column, o)}"`;
+      svg.append("g").html(pairs.map((pair) => {  // as text: there can be hundreds
+        const flat = pair[1] * units(before) + pair[0], w = weight ? Formula.decode(weight.data[flat]) : 0, size = Math.abs(w) / scale;
+        const kind = !matrix ? "thread" : !weight ? "edge unknown" : w < 0 ? "edge minus" : "edge plus";
+        const [wide, strong] = matrix && weight ? [0.3 + 3.2 * size, 0.2 + 0.7 * size] : [0.7, 0.5];
+        return `<line ${matrix ? `data-value="${shown}" data-flat="${flat}" ` : ""}${way(pair)} class="${kind}" style="stroke-width: ${wide}; stroke-opacity: ${strong};"></line>`;
+      }).join(""));
     });
 
     columns.slice(1).forEach((column, k) => {  // wide and unseen, to take hold of a weight
       const matrix = Object.values(column.layer.parameters || {}).find((v) => trace.values[v].shape.length === 2);
       if (matrix === undefined || edges !== "weight") return;
       const before = columns[k], pairs = d3.cross(d3.range(units(before)), d3.range(units(column)));
-      svg.append("g").selectAll("line").data(pairs).enter().append("line").attr("class", "grip")
-        .style("stroke-width", pairs.length > 60 ? 3 : 9)
-        .attr("x1", place(k)).attr("y1", ([i]) => y(before, i)).attr("x2", place(k + 1)).attr("y2", ([, o]) => y(column, o))
-        .on("pointerdown", ([i, o]) => grab(matrix, o * units(before) + i, d3.event))
-        .append("title").text(([i, o]) => `W[${o},${i}]: drag up or down to change it`);
+      svg.append("g").html(pairs.map(([i, o]) =>
+        `<line class="grip" data-grip="${o * units(before) + i}" style="stroke-width: ${pairs.length > 60 ? 3 : 9};" x1="${place(k)}" y1="${y(before, i)}" ` +
+        `x2="${place(k + 1)}" y2="${y(column, o)}"><title>W[${o},${i}]: drag up or down to change it</title></line>`).join(""))
+        .on("pointerdown", () => { const line = d3.event.target.closest("line"); if (line) grab(matrix, Number(line.dataset.grip), d3.event); });
     });
 
     columns.forEach((column, k) => {
