@@ -35,7 +35,7 @@ std::string write_census(const Lab& lab) {
     for (const std::string& name : columns)
       (table.is_numeric(name) ? text << table.numbers(name)[row] : text << table.text(name)[row])
           << (name == columns.back() ? "\n" : ",");
-  const std::string path = lab.out("census.csv");
+  std::string path = lab.out("census.csv");
   hg::write_file(path, text.str());
   return path;
 }

@@ -16,7 +16,6 @@
 
 namespace hg = handgrad;
 using namespace handgrad::labs;
-using hg::Tensor;
 
 namespace {
 

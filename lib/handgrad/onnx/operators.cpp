@@ -12,7 +12,7 @@ namespace {
 using Integers = std::vector<std::int64_t>;
 
 /// The shortest decimal that reads back as the float, as a double: 1e-5 for 9.99999975e-06.
-static double shortest(float value) {
+double shortest(float value) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof text, value).ptr;
   double number = value;
@@ -239,7 +239,7 @@ class Operators {
     if (rank != 3 && rank != 4) file_.fail(node, "takes (N, C, L) or (N, C, H, W), here " + shape().str());
     Window w{.spatial = rank - 2, .kernel = 1, .stride = 1, .before = 0, .after = 0, .dilation = 1};
     const auto numbers = [&](const char* name, std::size_t count) {
-      const Integers values = file_.list(node, name);
+      Integers values = file_.list(node, name);
       if (!values.empty() &&
           (values.size() != count || std::any_of(values.begin(), values.end(), [](auto v) { return v < 0; })))
         file_.fail(node, std::string("has wrong ") + name);
