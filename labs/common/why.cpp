@@ -121,6 +121,117 @@ const std::vector<Sentence> sentences{
      "off."},
     {backward, "", "dγ", "γ is in y of every example, with the factor x̂: so each adds δ·x̂."},
     {backward, "", "dβ", "β is in y of every example, with the factor 1: so each adds its δ."},
+    {forward, "Conv", "y",
+     "The same small weights at every place: each number of y is a sum over the window of x that lies under them."},
+    {backward, "Conv", "dW",
+     "A weight is used at every place, each time with another number of x: so every place adds its δ times that "
+     "number."},
+    {backward, "Conv", "db",
+     "A channel's bias is in each of its places, with the factor 1: so each of them adds its δ."},
+    {backward, "Conv", "dx",
+     "A number of x lies in several windows, each time under another weight: each of them sends its δ back over it."},
+    {forward, "MaxPool", "y", "Of each window the largest number stays, wherever in it it was."},
+    {backward, "MaxPool", "dx",
+     "Only the largest number of a window moves y; where windows overlap, one number can be that of several: δ adds "
+     "up."},
+    {forward, "AvgPool", "y", "Of each window the mean."},
+    {backward, "AvgPool", "dx",
+     "Each of the D numbers of a window moves its mean by 1/D; what several windows send adds up."},
+    {forward, "AdaptiveAvgPool", "y", "Means, over windows of such sizes that so many come out."},
+    {backward, "AdaptiveAvgPool", "dx",
+     "Each of the D numbers of a window moves its mean by 1/D; what several windows send adds up."},
+
+    {forward, "RNN", "h", "What comes in and what was kept, weighed, added and bent: the new state."},
+    {forward, "LSTM", "i", "How much of what is offered is let in, between 0 and 1."},
+    {forward, "LSTM", "f", "How much of the old cell is kept, between 0 and 1."},
+    {forward, "LSTM", "g", "What is offered to the cell."},
+    {forward, "LSTM", "o", "How much of the cell is shown."},
+    {forward, "LSTM", "c", "The cell changes by adding, so that what goes back to it is only multiplied by f."},
+    {forward, "LSTM", "h", "What the cell shows."},
+    {forward, "GRU", "r", "How much of the old state the new one looks at."},
+    {forward, "GRU", "z", "How much of the old state is kept."},
+    {forward, "GRU", "q", "What the old state says to the new one."},
+    {forward, "GRU", "n", "The state that is offered."},
+    {forward, "GRU", "h", "A mixture of what is offered and what was, by z."},
+    {forward, "RNN", "y", "The states, step by step."},
+    {forward, "LSTM", "y", "The states, step by step."},
+    {forward, "GRU", "y", "The states, step by step."},
+    {backward, "RNN", "dh",
+     "hₜ goes two ways to L: out, where δ comes from, and into the next step. Two ways, two gradients, added."},
+    {backward, "LSTM", "dh",
+     "hₜ goes two ways to L: out, where δ comes from, and into the next step's gates. The gradients add."},
+    {backward, "GRU", "dh",
+     "hₜ goes out, into the next step's gates, and past them into its state: three ways, added."},
+    {backward, "RNN", "da", "Through the bend: δ times the slope, which the state itself gives."},
+    {backward, "LSTM", "dc", "cₜ goes into cₜ₊₁, with the factor f, and through tanh into hₜ."},
+    {backward, "LSTM", "di", "i stands before g in the cell; times its own slope, i(1 − i)."},
+    {backward, "LSTM", "df", "f stands before the old cell; times its own slope, f(1 − f)."},
+    {backward, "LSTM", "dg", "g stands before i in the cell; times its own slope, 1 − g²."},
+    {backward, "LSTM", "do", "o stands before tanh(c) in what is shown; times its own slope, o(1 − o)."},
+    {backward, "GRU", "dn", "n has the share 1 − z in the state; times its own slope, 1 − n²."},
+    {backward, "GRU", "dz", "z moves the state from n to what was before; times its own slope, z(1 − z)."},
+    {backward, "GRU", "dr", "r stands before q inside of n; times its own slope, r(1 − r)."},
+    {backward, "", "dWh", "The same weights in every step: each adds what its own state before makes of it."},
+    {backward, "", "dWx", "The same weights in every step: each adds what its own x makes of it."},
+    {backward, "", "dbh", "The same biases in every step, with the factor 1: the steps' gradients add up."},
+    {backward, "", "dbx", "The same biases in every step, with the factor 1: the steps' gradients add up."},
+    {backward, "RNN", "dx", "xₜ is in the sum of its step with the factor Wx; for the layer before, this is δ."},
+    {backward, "LSTM", "dx", "xₜ is in all four sums of its step; for the layer before, this is δ."},
+    {backward, "GRU", "dx", "xₜ is in all three sums of its step; for the layer before, this is δ."},
+
+    {forward, "Embedding", "y", "A number is looked up as a row of a table."},
+    {backward, "Embedding", "dE",
+     "A row is in y as often as its number came, each time with the factor 1: so each time its δ is added to it."},
+    {forward, "PositionalEncoding", "y",
+     "To each place a pattern of its own is added, for the layers behind see no order."},
+    {backward, "PositionalEncoding", "dx", "y moves just as x does: the pattern is a constant."},
+    {forward, "MultiheadAttention", "Q", "What each place asks for."},
+    {forward, "MultiheadAttention", "K", "What each place answers to."},
+    {forward, "MultiheadAttention", "V", "What each place has to say."},
+    {forward, "MultiheadAttention", "S",
+     "How well question t fits to answer s; τ keeps the sum of many products small."},
+    {forward, "MultiheadAttention", "m",
+     "The row's largest number is taken off first, so that no exponential overflows."},
+    {forward, "MultiheadAttention", "e", "Exponentials make all numbers positive and keep their order."},
+    {forward, "MultiheadAttention", "P",
+     "How much of its attention each place gives to each other: a row adds up to 1."},
+    {forward, "MultiheadAttention", "O", "The mixture of what the places have to say, by attention."},
+    {forward, "MultiheadAttention", "y", "The mixture, through a linear layer."},
+    {backward, "MultiheadAttention", "dO",
+     "Back through the linear layer: over each weight that the mixture went out by."},
+    {backward, "MultiheadAttention", "dV", "V[s] is in every O[t] with the factor P[t,s]: so each t adds its share."},
+    {backward, "MultiheadAttention", "dP", "P[t,s] has V[s] as its factor in O[t]."},
+    {backward, "MultiheadAttention", "D", "All P of a row share one sum below the line: what they have in common."},
+    {backward, "MultiheadAttention", "dS",
+     "A score raises its own P and lowers the others of its row: dP is measured against D."},
+    {backward, "MultiheadAttention", "dQ", "Q[t] is in every score of its row, with the factor τ·K[s]."},
+    {backward, "MultiheadAttention", "dK", "K[s] is in every score of its column, with the factor τ·Q[t]."},
+    {backward, "MultiheadAttention", "dW", "Q, K and V are linear in x: each place adds its gradients times its x."},
+    {backward, "MultiheadAttention", "db", "The biases are in every place with the factor 1: the places add up."},
+    {backward, "MultiheadAttention", "dx", "x is used three times, for Q, K and V: three gradients, added."},
+
+    {forward, "Neuron", "y", "The neuron weighs all inputs of example n, and adds its bias."},
+    {backward, "Neuron", "dw", "wᵢ is in every yₙ with the factor xₙᵢ: so each example adds δₙ·xₙᵢ."},
+    {backward, "Neuron", "db", "b is in every yₙ with the factor 1: so each example adds its δₙ."},
+    {backward, "Neuron", "dx", "xₙᵢ is in yₙ with the factor wᵢ."},
+    {forward, "Flatten", "y", "The same numbers in another shape."},
+    {backward, "Flatten", "dx", "The same numbers, back in the shape in which they came."},
+    {forward, "Unflatten", "y", "The same numbers in another shape."},
+    {backward, "Unflatten", "dx", "The same numbers, back in the shape in which they came."},
+    {forward, "Residual", "y", "What comes in goes past the layers, and what they make of it is added."},
+    {backward, "Residual", "dx", "x goes two ways to y, past the layers and through them: two gradients, added."},
+    {forward, "Concat", "y", "What the branches give, side by side."},
+    {backward, "Concat", "dx", "x goes into every branch: what they send back adds up."},
+    {forward, "Split", "y", "Each branch has its own part of x; what they give stands side by side."},
+    {backward, "Split", "dx", "Each branch sends back for its own part."},
+    {forward, "TransformerEncoderLayer", "h", "What attention gives is added to what came in."},
+    {forward, "TransformerEncoderLayer", "y",
+     "What the layers give, added to what went into them, or normalized after it."},
+    {backward, "TransformerEncoderLayer", "dh",
+     "h goes two ways, past the layers and through them: two gradients, added."},
+    {backward, "TransformerEncoderLayer", "dx",
+     "x goes two ways, past attention and through it: two gradients, added."},
+
     {forward, "Dropout", "y",
      "The mask m silences some numbers at random; the others grow by 1/(1 − p), so that their mean stays."},
     {backward, "Dropout", "dx", "What was silenced has no part in the loss; the others had the factor 1/(1 − p)."},
@@ -192,6 +303,12 @@ const std::vector<Sentence> sentences{
 
 bool begins(const std::string& text, const std::string& with) { return text.compare(0, with.size(), with) == 0; }
 
+/// "h" for h₂, the second step's; a subscript ₀ to ₉ is three bytes, E2 82 80 to E2 82 89.
+std::string without_number(std::string symbol) {
+  while (symbol.size() > 3 && symbol.compare(symbol.size() - 3, 2, "\xE2\x82") == 0) symbol.resize(symbol.size() - 3);
+  return symbol;
+}
+
 }  // namespace
 
 std::string why(const trace::Trace& trace, std::size_t assignment) {
@@ -201,7 +318,9 @@ std::string why(const trace::Trace& trace, std::size_t assignment) {
   for (const Sentence& s : sentences) {
     const std::string label = s.label, target = s.target;
     const bool general = label.empty() && target.empty() && !trace.reads_its_target(assignment);
-    if (s.phase != a.phase || !begins(a.label, label) || (!target.empty() && target != a.target) || general) continue;
+    if (s.phase != a.phase || !begins(a.label, label) ||
+        (!target.empty() && target != a.target && target != without_number(a.target)) || general)
+      continue;
     return std::string(s.text) + (a.gradient == Assignment::Gradient::Accumulated
                                       ? " It is added to what an earlier backward has left."
                                       : "");

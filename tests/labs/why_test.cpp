@@ -22,9 +22,8 @@ void check(const trace::Trace& trace) {
 }
 
 template <class L>
-void check_layer(L layer) {
+void check_layer(L layer, const Tensor<double>& x = randn<double>({5, 3})) {
   trace::Recorder recorder;
-  const Tensor<double> x = randn<double>({5, 3});
   const Tensor<double> y = layer.forward(x).clone();
   layer.backward(y);
   check(recorder.stop());
@@ -79,6 +78,37 @@ BOOST_AUTO_TEST_CASE(every_layer_says_why) {
   check_layer(GroupNorm<double>(3, 3, {.eps = 0.1}));
   check_layer(RMSNorm<double>(3));
   check_layer(Dropout<double>(0.5));
+}
+
+BOOST_AUTO_TEST_CASE(every_layer_of_images_and_sequences_says_why) {
+  const Tensor<double> image = randn<double>({2, 3, 6, 5}), sequence = randn<double>({3, 2, 4}),
+                       row = randn<double>({2, 3, 6});
+  check_layer(Conv1d<double>(3, 2, 3), row);
+  check_layer(Conv2d<double>(3, 2, 3), image);
+  check_layer(ConvTranspose2d<double>(3, 2, 3), image);
+  check_layer(MaxPool1d<double>(2), row);
+  check_layer(MaxPool2d<double>(2), image);
+  check_layer(AvgPool1d<double>(2), row);
+  check_layer(AvgPool2d<double>(2), image);
+  check_layer(AdaptiveAvgPool2d<double>(1), image);
+  check_layer(BatchNorm2d<double>(3), image);
+  check_layer(Dropout2d<double>(0.5), image);
+  check_layer(Flatten<double>(), image);
+  check_layer(RNN<double>(4, 3), sequence);
+  check_layer(RNN<double>(4, 3), randn<double>({7, 2, 4}));  // too long to be written out
+  check_layer(LSTM<double>(4, 3), sequence);
+  check_layer(LSTM<double>(4, 3), randn<double>({7, 2, 4}));
+  check_layer(GRU<double>(4, 3), sequence);
+  check_layer(GRU<double>(4, 3), randn<double>({7, 2, 4}));
+  check_layer(Embedding<double>(5, 3), Tensor<double>{1, 4, 1});
+  check_layer(PositionalEncoding<double>(4), sequence);
+  check_layer(MultiheadAttention<double>(4, 1), randn<double>({3, 1, 4}));
+  check_layer(MultiheadAttention<double>(4, 2), sequence);
+  check_layer(TransformerEncoderLayer<double>(4, 2, {.dim_feedforward = 8}), sequence);
+  check_layer(Neuron<double>(3));
+  check_layer(Residual<double>{Linear<double>(3, 3)});
+  check_layer(Concat<double>{Linear<double>(3, 2), Linear<double>(3, 1)});
+  check_layer(Split<double>({1, 2}, Linear<double>(1, 2), Linear<double>(2, 1)));
 }
 
 BOOST_AUTO_TEST_CASE(every_loss_says_why) {
