@@ -10,6 +10,7 @@
 #include "handgrad/base/random.hpp"
 #include "support/check.hpp"
 
+using handgrad::detail::elementary_erfc;
 using handgrad::detail::elementary_log;
 using handgrad::detail::elementary_pow;
 using handgrad::detail::elementary_sin_cos;
@@ -75,6 +76,19 @@ BOOST_AUTO_TEST_CASE(large_angles_are_within_an_ulp_of_1, *boost::unit_test::ena
     BOOST_REQUIRE_SMALL(static_cast<double>(std::sin(static_cast<long double>(theta)) - s), 0x1p-52);
     BOOST_REQUIRE_SMALL(static_cast<double>(std::cos(static_cast<long double>(theta)) - c), 0x1p-52);
   }
+}
+
+BOOST_AUTO_TEST_CASE(erfc_keeps_the_digits_of_small_numbers, *boost::unit_test::enable_if<(LDBL_MANT_DIG >= 64)>()) {
+  double worst = 0, x_worst = 0;
+  for (int i = -7000; i <= 26'000; ++i) {  // erfc 26.5 is denormal
+    const double x = i / 1000.0 + 1e-5, e = error(elementary_erfc(x), std::erfc(static_cast<long double>(x)));
+    if (!(e <= worst)) worst = e, x_worst = x;
+  }
+  BOOST_TEST(worst <= 4, "worst " << worst << " at " << x_worst);
+  BOOST_TEST(std::abs(elementary_erfc(27) - static_cast<double>(std::erfc(27.0L))) < 1e-320);
+  BOOST_TEST(elementary_erfc(std::numeric_limits<double>::infinity()) == 0);
+  BOOST_TEST(elementary_erfc(-std::numeric_limits<double>::infinity()) == 2);
+  BOOST_TEST(std::isnan(elementary_erfc(std::numeric_limits<double>::quiet_NaN())));
 }
 
 // Adam's βᵗ, a schedule's γᵗ, a norm's powers.

@@ -46,6 +46,18 @@ double elementary_log(double x) {
 double elementary_exp(double x) { return elementary::exp(x); }
 double elementary_log1p(double x) { return elementary::log1p(x); }
 
+// From x = 1 on
+//     e^(−x²)/√π / (x + ½/(x + (2/2)/(x + (3/2)/(x + …))))
+// where the error of rounding x² is corrected.
+double elementary_erfc(double x) {
+  if (!(x >= 1)) return 1 - elementary::erf(x);
+  if (x > 28) return 0;
+  const double square = x * x, low = std::fma(x, x, -square), e = elementary::exp(-square);
+  double fraction = x;
+  for (int k = 200; k > 0; --k) fraction = x + 0.5 * k / fraction;
+  return std::fma(-low, e, e) * 0.56418958354775628695 / fraction;
+}
+
 // e^(y·log x), where what y·log x is rounded by is kept: e^(p + low) = eᵖ + eᵖ·low.
 double elementary_pow(double x, double y) {
   if (y == 0) return 1;

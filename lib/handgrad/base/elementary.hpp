@@ -11,6 +11,9 @@ double elementary_log(double x);
 double elementary_exp(double x);
 double elementary_log1p(double x);
 
+/// 1 − erf x, within 4 units in the last place, also where erf x is nearly 1.
+double elementary_erfc(double x);
+
 /// xʸ for x ≥ 0, within 1.5 units in the last place while |y·log x| < 100.
 double elementary_pow(double x, double y);
 

@@ -31,8 +31,10 @@ struct Scale {
 
 // Φ(b) − Φ(a), computed in the tail that keeps its digits.
 double normal_between(double a, double b) {
+  using detail::elementary_erfc;
   const double root = std::numbers::sqrt2;
-  return a > 0 ? (std::erfc(a / root) - std::erfc(b / root)) / 2 : (std::erfc(-b / root) - std::erfc(-a / root)) / 2;
+  return a > 0 ? (elementary_erfc(a / root) - elementary_erfc(b / root)) / 2
+               : (elementary_erfc(-b / root) - elementary_erfc(-a / root)) / 2;
 }
 
 /// The newest 25 of n trials weigh 1, older ones less and less, down to 1/n.
