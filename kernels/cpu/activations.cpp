@@ -6,18 +6,23 @@
 #include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/scratch.hpp"
 #include "kernels/cpu/simd.hpp"
+#include "kernels/cpu/threads.hpp"
 
 namespace handgrad::kernels {
 
 using namespace cpu;
+
+static constexpr double cycles = 1;  // of an element: some more where there is an e^z, less where there is none
 
 // y = f(z)
 template <class D, class T>
 void ActivationsOn<D, T>::forward(const formulas::Activation& f, Vector<const T> z, Vector<T> y) {
   std::visit(
       [&](const auto& g) {
-        map(
-            y.size, y.data, [=](Batch<T> v) { return g.value(v); }, z.data);
+        in_ranges(y.size, cycles, 64, [&](std::size_t first, std::size_t last) {
+          map(
+              last - first, y.data + first, [=](Batch<T> v) { return g.value(v); }, z.data + first);
+        });
       },
       f);
 }
@@ -29,7 +34,13 @@ void ActivationsOn<D, T>::backward(const formulas::Activation& f, Vector<const T
   const auto derivative = [](const auto& g) {
     return [g](Batch<T> delta, Batch<T> in, Batch<T> out) { return delta * g.derivative(in, out); };
   };
-  std::visit([&](const auto& g) { map(dz.size, dz.data, derivative(g), dy.data, z.data, y.data); }, f);
+  std::visit(
+      [&](const auto& g) {
+        in_ranges(dz.size, cycles, 64, [&](std::size_t first, std::size_t last) {
+          map(last - first, dz.data + first, derivative(g), dy.data + first, z.data + first, y.data + first);
+        });
+      },
+      f);
 }
 
 // y = z for z > 0, else a_c·z

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/cpu.hpp"
+#include "kernels/cpu/threads.hpp"
 
 namespace handgrad::kernels {
 
@@ -22,17 +23,19 @@ void DropoutOn<D, T>::apply(const formulas::Dropout& rule, bool advance, double*
   }
   const std::uint32_t threshold = rule.threshold();
   constexpr std::size_t blocks = 32;
-  std::uint32_t words[4 * blocks];
-  for (std::size_t first = 0; first < n; first += 4 * blocks) {
-    for (std::size_t b = 0; b < blocks; ++b) {
-      const formulas::Words w = rule.words(first / 4 + b, count);
-      for (std::size_t k = 0; k < 4; ++k) words[4 * b + k] = w.word[k];
+  in_ranges(n, 3, 4 * blocks, [&](std::size_t begin, std::size_t end) {
+    std::uint32_t words[4 * blocks];
+    for (std::size_t first = begin; first < end; first += 4 * blocks) {
+      for (std::size_t b = 0; b < blocks; ++b) {
+        const formulas::Words w = rule.words(first / 4 + b, count);
+        for (std::size_t k = 0; k < 4; ++k) words[4 * b + k] = w.word[k];
+      }
+      const T* in = x.data + first;
+      T* out = y.data + first;
+      const std::size_t here = std::min(4 * blocks, end - first);
+      for (std::size_t i = 0; i < here; ++i) out[i] = words[i] < threshold ? T(0) : in[i] * scale;
     }
-    const T* in = x.data + first;
-    T* out = y.data + first;
-    const std::size_t here = std::min(4 * blocks, n - first);
-    for (std::size_t i = 0; i < here; ++i) out[i] = words[i] < threshold ? T(0) : in[i] * scale;
-  }
+  });
 }
 
 template class DropoutOn<cpu::Cpu, float>;

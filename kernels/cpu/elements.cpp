@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/simd.hpp"
+#include "kernels/cpu/threads.hpp"
 
 namespace handgrad::kernels {
 
@@ -27,8 +28,10 @@ void ElementsOn<D, T>::add(Vector<T> y, T a, Vector<const T> x) {
 
 template <class D, class T>
 void ElementsOn<D, T>::add(Vector<const T> a, Vector<const T> b, Vector<T> y) {
-  map(
-      y.size, y.data, [](Batch<T> u, Batch<T> v) { return u + v; }, a.data, b.data);
+  in_ranges(y.size, 0.5, 64, [&](std::size_t first, std::size_t last) {
+    map(
+        last - first, y.data + first, [](Batch<T> u, Batch<T> v) { return u + v; }, a.data + first, b.data + first);
+  });
 }
 
 template <class D, class T>
@@ -49,8 +52,10 @@ void ElementsOn<D, T>::multiply_rows(Matrix<T> y, Vector<const T> x) {
 template <class D, class T>
 void ElementsOn<D, T>::gather_rows(Matrix<const T> x, Vector<const double> rows, Matrix<T> y) {
   const std::size_t columns = y.columns;
-  for (std::size_t i = 0; i < rows.size; ++i)
-    std::copy_n(x.data + static_cast<std::size_t>(rows.data[i]) * columns, columns, y.data + i * columns);
+  in_ranges(rows.size, 20 + static_cast<double>(columns) / 4, 1, [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i < last; ++i)
+      std::copy_n(x.data + static_cast<std::size_t>(rows.data[i]) * columns, columns, y.data + i * columns);
+  });
 }
 
 template <class D, class T>

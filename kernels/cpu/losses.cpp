@@ -5,7 +5,9 @@
 
 #include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/line_sum.hpp"
+#include "kernels/cpu/scratch.hpp"
 #include "kernels/cpu/simd.hpp"
+#include "kernels/cpu/threads.hpp"
 
 namespace handgrad::kernels {
 
@@ -55,7 +57,11 @@ void LossesOn<D, T>::element_backward(const formulas::ElementLoss& f, Vector<con
   std::visit(
       [&](const auto& g) {
         const auto slope = [=](Batch<T> pi, Batch<T> yi, Batch<T> qi) { return a * g.derivative(pi, yi, qi); };
-        with_weights<T>(slope, p, y, w, q, [&](auto l, auto... in) { map(p.size, dp.data, l, in...); });
+        with_weights<T>(slope, p, y, w, q, [&](auto l, auto... in) {
+          in_ranges(p.size, 4, 64, [&](std::size_t first, std::size_t last) {
+            map(last - first, dp.data + first, l, (in + first)...);
+          });
+        });
       },
       f);
 }
@@ -66,7 +72,8 @@ namespace {
 template <class T>
 class RowTargets {
  public:
-  RowTargets(Matrix<const T> p, Targets<T> y, Vector<const T> w) : columns_(p.columns), y_(y), w_(w.data) {}
+  RowTargets(Matrix<const T> p, Targets<T> y, Vector<const T> w)
+      : rows_(p.rows), columns_(p.columns), y_(y), w_(w.data) {}
   bool counts(std::size_t i) const { return !y_.are_classes || y_.data[i] != y_.ignored; }
   /// Calls visit(j, wⱼ·yⱼ) for the classes that matter in row i, which must count.
   template <class F>
@@ -80,12 +87,14 @@ class RowTargets {
     }
   }
   T weight(std::size_t j) const { return w_ ? w_[j] : T(1); }
-  /// Row i's target if it is no class.
-  std::optional<BadClass> bad(std::size_t i) const {
-    if (!y_.are_classes || !counts(i)) return {};
-    const double y = static_cast<double>(y_.data[i]);
-    if (y >= 0 && y < static_cast<double>(columns_) && y == std::floor(y)) return {};
-    return BadClass{i, y, columns_};
+  /// The first target that is no class.
+  std::optional<BadClass> bad() const {
+    for (std::size_t i = 0; i < rows_ && y_.are_classes; ++i) {
+      const double y = static_cast<double>(y_.data[i]);
+      if (counts(i) && !(y >= 0 && y < static_cast<double>(columns_) && y == std::floor(y)))
+        return BadClass{i, y, columns_};
+    }
+    return {};
   }
   /// Row i's weight in a mean.
   T of_row(std::size_t i) const { return y_.are_classes ? weight(static_cast<std::size_t>(y_.data[i])) : T(1); }
@@ -95,7 +104,7 @@ class RowTargets {
     if (!y_.are_classes) return y_.data[i * columns_ + j];
     return static_cast<std::size_t>(y_.data[i]) == j ? T(1) : T(0);
   }
-  std::size_t columns_;
+  std::size_t rows_, columns_;
   Targets<T> y_;
   const T* w_;
 };
@@ -121,6 +130,14 @@ class LogSoftmaxOf {
   T m_, log_sum_, beside_;
 };
 
+/// f(i) for rows that threads share.
+template <class T, class F>
+void share_rows(Matrix<const T> p, F f) {
+  in_ranges(p.rows, 300 + 4 * static_cast<double>(p.columns), 1, [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i < last; ++i) f(i);
+  });
+}
+
 }  // namespace
 
 template <class D, class T>
@@ -128,13 +145,9 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
                                                     Reduction reduction, T* divisor, T* value) {
   const std::size_t rows = p.rows, columns = p.columns;
   const RowTargets<T> targets(p, y, w);
-  RunningSum total, weights;
-  for (std::size_t i = 0; i < rows; ++i) {
-    if (const auto bad = targets.bad(i)) return bad;
-    if (!targets.counts(i)) {
-      if (reduction == Reduction::None) value[i] = 0;
-      continue;
-    }
+  if (const auto bad = targets.bad()) return bad;
+  T* each = reduction == Reduction::None ? value : scratch<T>(rows);
+  share_rows(p, [&](std::size_t i) {
     const T* row = p.data + i * columns;
     T l = 0;
     const auto add = [&](auto log_p) {
@@ -142,16 +155,22 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
         if (wy != T(0)) l -= wy * log_p(j);  // 0·log 0 = 0
       });
     };
-    if (loss == RowLoss::CrossEntropy)
+    if (!targets.counts(i))
+      ;
+    else if (loss == RowLoss::CrossEntropy)
       add(LogSoftmaxOf<T>(row, columns));
     else if (loss == RowLoss::Categorical)
       add([row](std::size_t j) { return log(row[j]); });
     else
       add([row](std::size_t j) { return row[j]; });
-    if (reduction == Reduction::None) value[i] = l;
-    total.add(static_cast<double>(l));
-    weights.add(static_cast<double>(targets.of_row(i)));
-  }
+    each[i] = l;
+  });
+  RunningSum total, weights;
+  for (std::size_t i = 0; i < rows; ++i)
+    if (targets.counts(i)) {
+      total.add(static_cast<double>(each[i]));
+      weights.add(static_cast<double>(targets.of_row(i)));
+    }
   *divisor = reduction == Reduction::Mean ? static_cast<T>(weights.total()) : T(1);
   if (reduction != Reduction::None) *value = static_cast<T>(total.total() / static_cast<double>(*divisor));
   return {};
@@ -160,16 +179,16 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
 template <class D, class T>
 std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
                                                      const T* divisor, Matrix<T> dp) {
-  const std::size_t rows = p.rows, columns = p.columns;
+  const std::size_t columns = p.columns;
   const RowTargets<T> targets(p, y, w);
+  if (const auto bad = targets.bad()) return bad;  // again: it may have been changed since, and would be an index
   const T a = T(1) / *divisor;
-  for (std::size_t i = 0; i < rows; ++i) {
-    if (const auto bad = targets.bad(i)) return bad;  // again: it may have changed, and is used as an index
+  share_rows(p, [&](std::size_t i) {
     const T* row = p.data + i * columns;
     T* d = dp.data + i * columns;
     if (!targets.counts(i)) {
       std::fill_n(d, columns, T(0));
-      continue;
+      return;
     }
     if (loss == RowLoss::CrossEntropy) {  // dzᵢ = softmax(z)ᵢ·Σⱼ wⱼyⱼ − wᵢyᵢ
       const LogSoftmaxOf<T> log_softmax(row, columns);
@@ -186,7 +205,7 @@ std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const 
         if (wy != T(0)) d[j] = -a * wy / (loss == RowLoss::Categorical ? row[j] : T(1));
       });
     }
-  }
+  });
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/scratch.hpp"
 #include "kernels/cpu/simd.hpp"
+#include "kernels/cpu/threads.hpp"
 
 namespace handgrad::kernels {
 
@@ -16,26 +17,34 @@ using namespace cpu;
 
 namespace {
 
-// finish(c, Σᵣ f(r)) for each column c. f(read, c, i) gives K batches for the columns from c on, at offset i in the
-// matrix, which it reads with `read`. Blocks of rows are summed in T and added in double, so that the rounding error
-// does not grow with the length of a column.
+// finish(c, Σᵣ f(r)) for the columns first ≤ c < last. f(read, r, c, i) gives K batches for the columns from c on in
+// row r, which lie at offset i in the matrix, and reads with `read`. The order, for each column:
+//
+//     block   16 rows, one after the other, in T
+//     column  the blocks, one after the other, in double, so that rounding does not grow with the column's length
 template <class T, std::size_t K, class F, class Finish>
-void column_sums(std::size_t rows, std::size_t columns, F f, Finish finish) {
+void column_sums(std::size_t rows, std::size_t columns, std::size_t first, std::size_t last, F f, Finish finish) {
   using V = Batch<T>;
-  constexpr std::size_t block = 16;
-  const auto sums_of = [&](std::size_t c, std::size_t width, auto read) {
-    double total[K][V::size] = {};
-    for (std::size_t first = 0; first < rows; first += block) {
-      std::array<V, K> part;
-      part.fill(V(T(0)));
-      for (std::size_t r = first; r < std::min(first + block, rows); ++r) {
-        const std::array<V, K> terms = f(read, c, r * columns + c);
-        for (std::size_t k = 0; k < K; ++k) part[k] = part[k] + terms[k];
+  constexpr std::size_t block = 16, w = V::size;
+  const auto sums_of = [&]<std::size_t U>(std::integral_constant<std::size_t, U>, std::size_t c, std::size_t width,
+                                          auto read) {  // of U batches of columns side by side
+    double total[K][U * w] = {};
+    for (std::size_t top = 0; top < rows; top += block) {
+      V part[K][U];
+      for (auto& sums : part)
+        for (V& sum : sums) sum = V(T(0));
+      for (std::size_t r = top; r < std::min(top + block, rows); ++r) {
+        HANDGRAD_UNROLL
+        for (std::size_t u = 0; u < U; ++u) {
+          const std::array<V, K> terms = f(read, r, c + u * w, r * columns + c + u * w);
+          HANDGRAD_UNROLL
+          for (std::size_t k = 0; k < K; ++k) part[k][u] = part[k][u] + terms[k];
+        }
       }
       for (std::size_t k = 0; k < K; ++k) {
-        T values[V::size];
-        part[k].store(values);
-        for (std::size_t j = 0; j < V::size; ++j) total[k][j] += static_cast<double>(values[j]);
+        T values[U * w];
+        for (std::size_t u = 0; u < U; ++u) part[k][u].store(values + u * w);
+        for (std::size_t j = 0; j < U * w; ++j) total[k][j] += static_cast<double>(values[j]);
       }
     }
     for (std::size_t j = 0; j < width; ++j) {
@@ -44,10 +53,25 @@ void column_sums(std::size_t rows, std::size_t columns, F f, Finish finish) {
       finish(c + j, sums);
     }
   };
-  std::size_t c = 0;
-  for (; c + V::size <= columns; c += V::size) sums_of(c, V::size, [](const T* at) { return load(at); });
-  const std::size_t rest = columns - c;
-  if (rest > 0) sums_of(c, rest, [=](const T* at) { return load_part(at, rest); });
+  const auto whole = [](const T* at) { return load(at); };
+  std::size_t c = first;
+  for (; c + 4 * w <= last; c += 4 * w) sums_of(std::integral_constant<std::size_t, 4>(), c, 4 * w, whole);
+  for (; c + w <= last; c += w) sums_of(std::integral_constant<std::size_t, 1>(), c, w, whole);
+  if (const std::size_t rest = last - c)
+    sums_of(std::integral_constant<std::size_t, 1>(), c, rest, [=](const T* at) { return load_part(at, rest); });
+}
+
+/// f(first, last) for columns that threads share: in each, `passes` over a matrix of so many rows.
+template <class F>
+void share_columns(std::size_t rows, std::size_t columns, double passes, F f) {
+  in_ranges(columns, passes * static_cast<double>(rows) / 4, 16, f);
+}
+/// f(r) for rows that threads share.
+template <class F>
+void share_rows(std::size_t rows, std::size_t columns, F f) {
+  in_ranges(rows, 200 + static_cast<double>(columns), 1, [&](std::size_t first, std::size_t last) {
+    for (std::size_t r = first; r < last; ++r) f(r);
+  });
 }
 
 // µ in two numbers and σ², from n, m = the first sum's mean, Σ d and Σ d² with d = x − m.
@@ -82,45 +106,51 @@ void NormsOn<D, T>::batch_norm_forward(Matrix<const T> x, Vector<const T> gamma,
   const std::size_t rows = x.rows, columns = x.columns;
   T *mu = mean.data, *left = mu + columns, *s = inv_std.data;
   const auto n = static_cast<double>(rows);
-  if (of_batch) {
-    column_sums<T, 1>(
-        rows, columns, [&](auto read, std::size_t, std::size_t i) { return std::array<V, 1>{read(x.data + i)}; },
-        [&](std::size_t c, const std::array<double, 1>& sum) { mu[c] = static_cast<T>(sum[0] / n); });
-    T a = running.momentum;
-    if (running.count) *running.count += 1;
-    if (running.count && running.cumulative) a = static_cast<T>(1 / *running.count);
-    column_sums<T, 2>(
-        rows, columns,
-        [&](auto read, std::size_t c, std::size_t i) {
-          const V d = read(x.data + i) - read(mu + c);
-          return std::array<V, 2>{d, d * d};
-        },
-        [&](std::size_t c, const std::array<double, 2>& sums) {
-          const Moments<T> moments(n, mu[c], sums);
-          mu[c] = moments.mean;
-          left[c] = moments.rest;
-          s[c] = T(1) / std::sqrt(moments.variance + eps);
-          if (!running.mean) return;
-          T &m = running.mean[c], &v = running.var[c];
-          m = (1 - a) * m + a * mu[c];
-          v = (1 - a) * v + a * static_cast<T>(static_cast<double>(moments.variance) * n / (n - 1));
-        });
-  } else {
-    for (std::size_t c = 0; c < columns; ++c) {
-      mu[c] = running.mean[c];
-      left[c] = 0;
-      s[c] = T(1) / std::sqrt(running.var[c] + eps);
-    }
+  T a = running.momentum;
+  if (of_batch && running.count) {
+    *running.count += 1;
+    if (running.cumulative) a = static_cast<T>(1 / *running.count);
   }
   T *scale = scratch<T>(2 * columns), *shift = scale + columns;
-  for (std::size_t c = 0; c < columns; ++c) {
-    scale[c] = gamma ? s[c] * gamma.data[c] : s[c];
-    shift[c] = beta ? beta.data[c] : T(0);
-  }
-  for (std::size_t r = 0; r < rows; ++r)
-    map(
-        columns, y.data + r * columns, [](V v, V m, V l, V k, V b) { return formulas::normalized(v, m, l, k, b); },
-        x.data + r * columns, mu, left, scale, shift);
+  share_columns(rows, columns, 3, [&](std::size_t first, std::size_t last) {
+    if (of_batch) {
+      column_sums<T, 1>(
+          rows, columns, first, last,
+          [&](auto read, std::size_t, std::size_t, std::size_t i) { return std::array<V, 1>{read(x.data + i)}; },
+          [&](std::size_t c, const std::array<double, 1>& sum) { mu[c] = static_cast<T>(sum[0] / n); });
+      column_sums<T, 2>(
+          rows, columns, first, last,
+          [&](auto read, std::size_t, std::size_t c, std::size_t i) {
+            const V d = read(x.data + i) - read(mu + c);
+            return std::array<V, 2>{d, d * d};
+          },
+          [&](std::size_t c, const std::array<double, 2>& sums) {
+            const Moments<T> moments(n, mu[c], sums);
+            mu[c] = moments.mean;
+            left[c] = moments.rest;
+            s[c] = T(1) / std::sqrt(moments.variance + eps);
+            if (!running.mean) return;
+            T &m = running.mean[c], &v = running.var[c];
+            m = (1 - a) * m + a * mu[c];
+            v = (1 - a) * v + a * static_cast<T>(static_cast<double>(moments.variance) * n / (n - 1));
+          });
+    } else {
+      for (std::size_t c = first; c < last; ++c) {
+        mu[c] = running.mean[c];
+        left[c] = 0;
+        s[c] = T(1) / std::sqrt(running.var[c] + eps);
+      }
+    }
+    for (std::size_t c = first; c < last; ++c) {
+      scale[c] = gamma ? s[c] * gamma.data[c] : s[c];
+      shift[c] = beta ? beta.data[c] : T(0);
+    }
+    for (std::size_t r = 0; r < rows; ++r)
+      map(
+          last - first, y.data + r * columns + first,
+          [](V v, V m, V l, V k, V b) { return formulas::normalized(v, m, l, k, b); }, x.data + r * columns + first,
+          mu + first, left + first, scale + first, shift + first);
+  });
 }
 
 // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂,  dx = γ∘s∘(δ − dβ/N − x̂∘dγ/N)
@@ -132,34 +162,39 @@ void NormsOn<D, T>::batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
   const std::size_t rows = x.rows, columns = x.columns;
   const T *mu = mean.data, *left = mu + columns, *s = inv_std.data;
   T *sum_d = sums.data, *sum_dx = sum_d + columns;
-  column_sums<T, 2>(
-      rows, columns,
-      [&](auto read, std::size_t c, std::size_t i) {
-        const V d = read(dy.data + i);
-        return std::array<V, 2>{
-            d, d * formulas::standardized(read(x.data + i), read(mu + c), read(left + c), read(s + c))};
-      },
-      [&](std::size_t c, const std::array<double, 2>& sum) {
-        sum_d[c] = static_cast<T>(sum[0]);
-        sum_dx[c] = static_cast<T>(sum[1]);
-      });
-  accumulate_sums(columns, sum_d, dbeta);
-  accumulate_sums(columns, sum_dx, dgamma);
-  if (!dx) return;
   T *scale = scratch<T>(3 * columns), *mean_d = scale + columns, *mean_dx = mean_d + columns;
   const T per_row = of_batch ? T(1) / static_cast<T>(rows) : T(0);
-  for (std::size_t c = 0; c < columns; ++c) {
-    scale[c] = gamma ? s[c] * gamma.data[c] : s[c];
-    mean_d[c] = sum_d[c] * per_row;
-    mean_dx[c] = sum_dx[c] * per_row;
-  }
-  for (std::size_t r = 0; r < rows; ++r)
-    map(
-        columns, dx.data + r * columns,
-        [](V d, V v, V m, V l, V si, V md, V mdx, V k) {
-          return formulas::normalized_gradient(d, formulas::standardized(v, m, l, si), md, mdx, k);
+  share_columns(rows, columns, 3, [&](std::size_t first, std::size_t last) {
+    column_sums<T, 2>(
+        rows, columns, first, last,
+        [&](auto read, std::size_t, std::size_t c, std::size_t i) {
+          const V d = read(dy.data + i);
+          return std::array<V, 2>{
+              d, d * formulas::standardized(read(x.data + i), read(mu + c), read(left + c), read(s + c))};
         },
-        dy.data + r * columns, x.data + r * columns, mu, left, s, mean_d, mean_dx, scale);
+        [&](std::size_t c, const std::array<double, 2>& sum) {
+          sum_d[c] = static_cast<T>(sum[0]);
+          sum_dx[c] = static_cast<T>(sum[1]);
+        });
+    if (!dx) return;
+    for (std::size_t c = first; c < last; ++c) {
+      scale[c] = gamma ? s[c] * gamma.data[c] : s[c];
+      mean_d[c] = sum_d[c] * per_row;
+      mean_dx[c] = sum_dx[c] * per_row;
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      const std::size_t at = r * columns + first;
+      map(
+          last - first, dx.data + at,
+          [](V d, V v, V m, V l, V si, V md, V mdx, V k) {
+            return formulas::normalized_gradient(d, formulas::standardized(v, m, l, si), md, mdx, k);
+          },
+          dy.data + at, x.data + at, mu + first, left + first, s + first, mean_d + first, mean_dx + first,
+          scale + first);
+    }
+  });
+  accumulate_sums(columns, sum_d, dbeta);
+  accumulate_sums(columns, sum_dx, dgamma);
 }
 
 // Row by row: µ = mean(x),  σ² = mean((x−µ)²),  s = 1/√(σ²+ε),  y = γ∘(x−µ)·s + β
@@ -172,9 +207,9 @@ void NormsOn<D, T>::layer_norm_forward(Matrix<const T> x, Vector<const T> gamma,
   std::fill_n(ones, columns, T(1));
   std::fill_n(nothing, columns, T(0));
   const T *scale = gamma ? gamma.data : ones, *shift = beta ? beta.data : nothing;
-  for (std::size_t r = 0; r < rows; ++r) {
+  const auto n = static_cast<double>(columns);
+  share_rows(rows, columns, [&](std::size_t r) {
     const T* row = x.data + r * columns;
-    const auto n = static_cast<double>(columns);
     const auto [sum] = sums<T, 1>(
         columns, [](V v) { return std::array<V, 1>{v}; }, row);
     const T first = static_cast<T>(sum / n);
@@ -193,7 +228,7 @@ void NormsOn<D, T>::layer_norm_forward(Matrix<const T> x, Vector<const T> gamma,
     map(
         columns, y.data + r * columns, [=](V v, V k, V b) { return formulas::normalized(v, m, l, s * k, b); }, row,
         scale, shift);
-  }
+  });
 }
 
 // dβ = Σₙ δ,  dγ = Σₙ δ∘x̂;  row by row, with g = γ∘δ:  dx = s·(g − mean(g) − x̂·mean(g∘x̂))
@@ -205,18 +240,19 @@ void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
   const std::size_t rows = x.rows, columns = x.columns;
   if (dgamma || dbeta) {
     T *sum_d = scratch<T>(2 * columns), *sum_dx = sum_d + columns;
-    column_sums<T, 2>(
-        rows, columns,
-        [&](auto read, std::size_t c, std::size_t i) {
-          const std::size_t r = (i - c) / columns;
-          const V d = read(dy.data + i);
-          return std::array<V, 2>{d, d * formulas::standardized(read(x.data + i), V(mean.data[r]),
-                                                                V(mean.data[rows + r]), V(inv_std.data[r]))};
-        },
-        [&](std::size_t c, const std::array<double, 2>& sum) {
-          sum_d[c] = static_cast<T>(sum[0]);
-          sum_dx[c] = static_cast<T>(sum[1]);
-        });
+    share_columns(rows, columns, 2, [&](std::size_t first, std::size_t last) {
+      column_sums<T, 2>(
+          rows, columns, first, last,
+          [&](auto read, std::size_t r, std::size_t, std::size_t i) {
+            const V d = read(dy.data + i);
+            return std::array<V, 2>{d, d * formulas::standardized(read(x.data + i), V(mean.data[r]),
+                                                                  V(mean.data[rows + r]), V(inv_std.data[r]))};
+          },
+          [&](std::size_t c, const std::array<double, 2>& sum) {
+            sum_d[c] = static_cast<T>(sum[0]);
+            sum_dx[c] = static_cast<T>(sum[1]);
+          });
+    });
     accumulate_sums(columns, sum_d, dbeta);
     accumulate_sums(columns, sum_dx, dgamma);
   }
@@ -224,7 +260,7 @@ void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
   T* ones = scratch<T>(columns);
   std::fill_n(ones, columns, T(1));
   const T* k = gamma ? gamma.data : ones;
-  for (std::size_t r = 0; r < rows; ++r) {
+  share_rows(rows, columns, [&](std::size_t r) {
     const T *row = x.data + r * columns, *delta = dy.data + r * columns;
     const V m(mean.data[r]), l(mean.data[rows + r]), s(inv_std.data[r]);
     const auto [sum_g, sum_gx] = sums<T, 2>(
@@ -242,7 +278,7 @@ void NormsOn<D, T>::layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
           return formulas::normalized_gradient(d * w, formulas::standardized(v, m, l, s), mean_g, mean_gx, s);
         },
         delta, k, row);
-  }
+  });
 }
 
 namespace {
@@ -398,15 +434,16 @@ void NormsOn<D, T>::rms_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vec
   using V = Batch<T>;
   const std::size_t rows = x.rows, columns = x.columns;
   if (dgamma)
-    column_sums<T, 1>(
-        rows, columns,
-        [&](auto read, std::size_t c, std::size_t i) {
-          const std::size_t n = (i - c) / columns;
-          return std::array<V, 1>{read(dy.data + i) * read(x.data + i) * V(inv_rms.data[n])};
-        },
-        [&](std::size_t c, const std::array<double, 1>& sum) {
-          dgamma.data[c] = static_cast<T>(sum[0]) + (dgamma.beta == T(0) ? T(0) : dgamma.data[c]);
-        });
+    share_columns(rows, columns, 2, [&](std::size_t first, std::size_t last) {
+      column_sums<T, 1>(
+          rows, columns, first, last,
+          [&](auto read, std::size_t r, std::size_t, std::size_t i) {
+            return std::array<V, 1>{read(dy.data + i) * read(x.data + i) * V(inv_rms.data[r])};
+          },
+          [&](std::size_t c, const std::array<double, 1>& sum) {
+            dgamma.data[c] = static_cast<T>(sum[0]) + (dgamma.beta == T(0) ? T(0) : dgamma.data[c]);
+          });
+    });
   if (!dx) return;
   T* ones = scratch<T>(columns);
   std::fill_n(ones, columns, T(1));

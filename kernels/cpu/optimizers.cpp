@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/simd.hpp"
+#include "kernels/cpu/threads.hpp"
 
 namespace handgrad::kernels {
 
@@ -14,9 +15,9 @@ using namespace cpu;
 
 namespace {
 
-// One pass over a parameter, its gradient and its N states.
+// One pass over elements first … last of a parameter, its gradient and its N states.
 template <int N, class T, class Rule>
-void update(const Rule& rule, const Update<T>& u) {
+void update(const Rule& rule, const Update<T>& u, std::size_t first, std::size_t last) {
   constexpr std::size_t w = Batch<T>::size;
   T* value = u.value.data;
   const T* grad = u.grad;
@@ -29,39 +30,53 @@ void update(const Rule& rule, const Update<T>& u) {
     write(x, value + i);
     for (int k = 0; k < N; ++k) write(s[k], state[k] + i);
   };
-  const std::size_t n = u.value.size;
-  std::size_t i = 0;
-  for (; i + w <= n; i += w)
+  std::size_t i = first;
+  for (; i + w <= last; i += w)
     step(
         i, [](const T* p) { return load(p); }, [](Batch<T> v, T* p) { v.store(p); });
-  if (i < n)
+  if (i < last)
     step(
-        i, [=](const T* p) { return load_part(p, n - i); }, [=](Batch<T> v, T* p) { store_part(v, p, n - i); });
+        i, [=](const T* p) { return load_part(p, last - i); }, [=](Batch<T> v, T* p) { store_part(v, p, last - i); });
+}
+
+template <class T>
+void update(const Update<T>& u, std::size_t first, std::size_t last) {
+  std::visit(
+      [&](const auto rule) {  // a copy, which no store can change: its numbers stay in registers
+        using Rule = std::decay_t<decltype(rule)>;
+        switch (rule.states()) {
+          case 0:
+            if constexpr (may_have<Rule>(0)) update<0>(rule, u, first, last);
+            break;
+          case 1:
+            if constexpr (may_have<Rule>(1)) update<1>(rule, u, first, last);
+            break;
+          case 2:
+            if constexpr (may_have<Rule>(2)) update<2>(rule, u, first, last);
+            break;
+          default:
+            if constexpr (may_have<Rule>(3)) update<3>(rule, u, first, last);
+        }
+      },
+      u.rule);
 }
 
 }  // namespace
 
+// Threads share the elements of all parameters as if these lay one behind the other.
 template <class D, class T>
 void OptimizersOn<D, T>::optimize(std::span<const Update<T>> updates) {
-  for (const Update<T>& u : updates)
-    std::visit(
-        [&](const auto rule) {  // by value: no store can change it, so its numbers stay in registers
-          using Rule = std::decay_t<decltype(rule)>;
-          switch (rule.states()) {
-            case 0:
-              if constexpr (may_have<Rule>(0)) update<0>(rule, u);
-              break;
-            case 1:
-              if constexpr (may_have<Rule>(1)) update<1>(rule, u);
-              break;
-            case 2:
-              if constexpr (may_have<Rule>(2)) update<2>(rule, u);
-              break;
-            default:
-              if constexpr (may_have<Rule>(3)) update<3>(rule, u);
-          }
-        },
-        u.rule);
+  std::size_t all = 0;
+  for (const Update<T>& u : updates) all += u.value.size;
+  constexpr double cycles = 2;
+  in_ranges(all, cycles, 1024, [&](std::size_t first, std::size_t last) {
+    std::size_t begin = 0;
+    for (const Update<T>& u : updates) {
+      const std::size_t end = begin + u.value.size;
+      if (begin < last && first < end) update(u, std::max(first, begin) - begin, std::min(last, end) - begin);
+      begin = end;
+    }
+  });
 }
 
 // ‖g‖ₚ = (Σ |gᵢ|ᵖ)^(1/p),  ‖g‖∞ = max |gᵢ|

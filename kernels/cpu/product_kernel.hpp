@@ -54,10 +54,10 @@ class Workspace {
   std::size_t size_ = 0;
 };
 
-// A tile of C in registers: c (R × N vectors) = or += Σ over `terms` of a column of A's panel by a row of B's. The last
-// vector has `last` columns.
+// A tile of C in registers: c (R × N vectors) = or += Σ over `terms` ≤ block_terms of a column of A's panel by a row of
+// B's. The last vector has `last` columns.
 template <class T, std::size_t R, std::size_t N>
-void tile(std::size_t terms, const T* a, const T* b, T* c, std::size_t ldc, std::size_t last, bool add) {
+void tile_of_block(std::size_t terms, const T* a, const T* b, T* c, std::size_t ldc, std::size_t last, bool add) {
   using V = Batch<T>;
   constexpr std::size_t w = V::size;
   V sum[R][N];
@@ -89,6 +89,16 @@ void tile(std::size_t terms, const T* a, const T* b, T* c, std::size_t ldc, std:
       }
     }
   }
+}
+
+// The same over any number of terms, block by block.
+template <class T, std::size_t R, std::size_t N>
+void tile(std::size_t terms, const T* a, const T* b, T* c, std::size_t ldc, std::size_t last, bool add) {
+  for (; terms > block_terms; terms -= block_terms, a += R * block_terms, b += N * Batch<T>::size * block_terms) {
+    tile_of_block<T, R, N>(block_terms, a, b, c, ldc, last, add);
+    add = true;
+  }
+  tile_of_block<T, R, N>(terms, a, b, c, ldc, last, add);
 }
 
 template <class T>
@@ -233,7 +243,10 @@ template <class T>
 class Product {
   using V = Batch<T>;
   static constexpr std::size_t w = V::size;
-  static constexpr std::size_t columns_at_once = 1024 / (sizeof(T) / 2), rows_at_once = 11 * 12;
+  // What of A and B is packed at once. While it is computed with, B's part stays in the second cache, and its panels of
+  // two vectors' width in the first. Two blocks of terms at once, so that C is gone through half as often.
+  static constexpr std::size_t columns_at_once = 1024 / sizeof(T), rows_at_once = 11 * 12,
+                               terms_at_once = 2 * block_terms;
 
  public:
   /// ones: a is a single 1, which stands for a row of k ones (m = 1).
@@ -258,7 +271,6 @@ class Product {
     const std::size_t threads = threads_at_most();
     // In cycles, roughly: a thin product is bound by reading a matrix once, the others by arithmetic.
     const std::size_t cost = thin() ? (m_ + n_) * k_ / 4 : m_ * n_ * k_ / (4 * w / 2) + (m_ + n_) * k_ / 4;
-    constexpr std::size_t worth_a_part = 24'000;
     std::size_t parts = 1;
     if (threads > 1) {
       parts = std::min(threads, cost / worth_a_part);
@@ -276,7 +288,7 @@ class Product {
 
   std::size_t packed_size(const Region& r) const {
     if (thin()) return 0;
-    const std::size_t terms = std::min(k_, block_terms);
+    const std::size_t terms = std::min(k_, terms_at_once);
     const std::size_t columns = (std::min(r.columns, columns_at_once) + 2 * w - 1) / (2 * w) * (2 * w);
     return terms * (columns + std::min(r.rows, rows_at_once)) + 2 * w;
   }
@@ -406,8 +418,8 @@ class Product {
     }
     for (std::size_t column = 0; column < r.columns; column += columns_at_once) {
       const std::size_t columns = std::min(columns_at_once, r.columns - column);
-      for (std::size_t l = first; l < end; l += block_terms) {
-        const std::size_t terms = std::min(block_terms, end - l);
+      for (std::size_t l = first; l < end; l += terms_at_once) {
+        const std::size_t terms = std::min(terms_at_once, end - l);
         T* b = packed;
         T* a = packed + terms * ((columns + 2 * w - 1) / (2 * w) * (2 * w));
         pack_b(r.column + column, columns, l, terms, b);

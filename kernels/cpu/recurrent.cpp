@@ -46,7 +46,7 @@ void each_batch(std::size_t units, F&& f) {
 template <class T, class F>
 void each_part(const Recurrence<T>& r, std::size_t terms, std::size_t taken, T* room, F&& f) {
   const std::size_t cycles = r.steps * r.batch * r.units * r.units * r.gate_count() / (2 * Batch<T>::size);
-  const std::size_t most = std::min({threads_at_most(), r.batch / 4, cycles / 24'000});
+  const std::size_t most = std::min({threads_at_most(), r.batch / 4, cycles / worth_a_part});
   const std::size_t parts = std::max<std::size_t>(most, 1);
   const std::size_t each = PackedFactor<T>::row_room((r.batch + parts - 1) / parts, terms);
   parallel(parts, [&](std::size_t part) {

@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/line_sum.hpp"
+#include "kernels/cpu/threads.hpp"
 
 namespace handgrad::kernels {
 
@@ -12,14 +13,15 @@ namespace {
 // Calls f(n, line…) for each line of each tensor; a line is an address where its elements are contiguous.
 template <class F, class... T>
 void for_each_line(std::size_t outer, std::size_t n, std::size_t inner, F f, T*... data) {
-  for (std::size_t o = 0; o < outer; ++o)
-    for (std::size_t i = 0; i < inner; ++i) {
-      const std::size_t at = o * n * inner + i;
+  in_ranges(outer * inner, 100 + 3 * static_cast<double>(n), 1, [&](std::size_t first, std::size_t last) {
+    for (std::size_t line = first; line < last; ++line) {
+      const std::size_t at = line / inner * n * inner + line % inner;
       if (inner == 1)
         f(n, data + at...);
       else
         f(n, Strided<T>{data + at, inner}...);
     }
+  });
 }
 
 }  // namespace

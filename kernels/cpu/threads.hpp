@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <type_traits>
 
@@ -21,6 +22,23 @@ template <class F>
 void parallel(std::size_t n, F&& f) {
   run_parts(
       n, [](void* context, std::size_t i) { (*static_cast<std::remove_reference_t<F>*>(context))(i); }, &f);
+}
+
+/// From so many cycles on, roughly, a part is worth handing to another thread.
+inline constexpr std::size_t worth_a_part = 24'000;
+
+/// f(first, last) for ranges that make up 0 … n, on as many threads as the work is worth. Each of the n takes `cycles`,
+/// roughly; ranges begin at multiples of `unit`.
+template <class F>
+void in_ranges(std::size_t n, double cycles, std::size_t unit, F&& f) {
+  const auto worth = static_cast<std::size_t>(static_cast<double>(n) * cycles) / worth_a_part;
+  const std::size_t parts = std::min({threads_at_most(), worth, (n + unit - 1) / unit});
+  if (parts <= 1) return n > 0 ? f(std::size_t{0}, n) : void();
+  const std::size_t each = ((n + parts - 1) / parts + unit - 1) / unit * unit;
+  parallel(parts, [&](std::size_t part) {
+    const std::size_t first = std::min(part * each, n), last = std::min(first + each, n);
+    if (first < last) f(first, last);
+  });
 }
 
 }  // namespace handgrad::kernels::cpu

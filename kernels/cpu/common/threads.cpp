@@ -86,17 +86,19 @@ class Pool {
  private:
   using Clock = std::chrono::steady_clock;
 
-  // A worker whose processor is busy with something else is suspended in the middle of a part, for milliseconds, and
-  // all wait. A caller that has waited much longer than a part takes computes alone for a while, twice as long each
-  // time this happens again at once: a busy processor then costs little more than having one less.
+  // A worker whose processor does something else is taken off it in the middle of a part, for milliseconds, and all
+  // wait. Who has waited for much longer than a part takes computes alone for a while, twice as long when it happens
+  // again before all has gone well for as long: then a busy processor costs little more than having one less.
   void judge(std::uint32_t own_parts, Clock::duration working, Clock::duration waiting) {
-    using std::chrono::microseconds;
+    using std::chrono::milliseconds;
     if (own_parts == 0) return;
-    if (waiting > 2 * working / own_parts + microseconds(100)) {
-      alone_until_ = Clock::now() + alone_for_;
-      alone_for_ = std::min<Clock::duration>(2 * alone_for_, microseconds(500'000));
-    } else {
-      alone_for_ = std::max<Clock::duration>(alone_for_ - alone_for_ / 16, microseconds(10'000));
+    const auto now = Clock::now();
+    if (waiting > 2 * working / own_parts + std::chrono::microseconds(100)) {
+      alone_until_ = well_since_ = now + alone_for_;
+      alone_for_ = std::min<Clock::duration>(2 * alone_for_, milliseconds(500));
+    } else if (now - well_since_ > alone_for_) {
+      alone_for_ = std::max<Clock::duration>(alone_for_ / 2, milliseconds(10));
+      well_since_ = now;
     }
   }
 
@@ -136,7 +138,7 @@ class Pool {
   std::atomic<std::uint64_t> ticket_{0};
   std::atomic<std::uint32_t> done_{0};
   std::uint32_t job_ = 0;
-  Clock::time_point alone_until_{};
+  Clock::time_point alone_until_{}, well_since_{};
   Clock::duration alone_for_ = std::chrono::milliseconds(10);
   void (*part_)(void*, std::size_t) = nullptr;
   void* context_ = nullptr;
