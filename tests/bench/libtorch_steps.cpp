@@ -132,6 +132,7 @@ int main(int count, char** words) {
       {"inference_1024", [] { return inference(1024); }},
       {"epoch", epoch}};
   for (const auto& [name, make] : rows) {
+    if (!bench::wanted(name)) continue;
     torch::manual_seed(0);
     std::printf("%s %.9g\n", name, bench::median_seconds(make()));
     std::fflush(stdout);

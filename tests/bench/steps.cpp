@@ -294,6 +294,7 @@ int main(int count, char** words) {
       names.push_back(word);
   }
   if (names.empty())
-    for (const auto& [name, make] : rows) names.push_back(name);
+    for (const auto& [name, make] : rows)
+      if (bench::wanted(name)) names.push_back(name);
   for (const std::string& name : names) time_row(name);
 }

@@ -1,16 +1,18 @@
 """How a step is timed, in Python: as timing.hpp does it."""
+import os
 import statistics
 import sys
 import time
 
 
 def median_seconds(step, finish=lambda: None):
-    """Seconds of one call: the median of seven rounds of as many calls as fill 0.2 s, after 0.2 s to warm up.
+    """Seconds of one call: the median of seven rounds of as many calls as fill BENCH_SECONDS, after as long to warm up.
     `finish` waits for what calls have only begun."""
+    length = float(os.environ.get("BENCH_SECONDS") or 0.1)
     step()  # compiles
     finish()
     count, start = 0, time.perf_counter()
-    while count == 0 or time.perf_counter() - start < 0.2:
+    while count == 0 or time.perf_counter() - start < length:
         step()
         count += 1
     finish()
@@ -25,8 +27,11 @@ def median_seconds(step, finish=lambda: None):
 
 
 def report(rows, time_row):
-    """Prints `ROW SECONDS` for each of `rows`; one that fails is told and left out."""
+    """Prints `ROW SECONDS` for each of `rows` that BENCH_ROWS has; one that fails is told and left out."""
+    wanted = [name for name in os.environ.get("BENCH_ROWS", "").split(",") if name]
     for name, make in rows.items():
+        if wanted and name not in wanted:
+            continue
         try:
             print(name, time_row(make), flush=True)
         except Exception as error:  # whatever a peer raises: the other rows still count
