@@ -14,20 +14,6 @@ namespace handgrad::kernels {
 namespace cpu {
 namespace {
 
-template <class F>
-void visit(RecurrentCell cell, F&& f) {
-  switch (cell) {
-    case RecurrentCell::Tanh:
-      return f(formulas::ElmanCell<formulas::Tanh>());
-    case RecurrentCell::ReLU:
-      return f(formulas::ElmanCell<formulas::ReLU>());
-    case RecurrentCell::LSTM:
-      return f(formulas::LSTMCell());
-    case RecurrentCell::GRU:
-      return f(formulas::GRUCell());
-  }
-}
-
 /// f(j, load, store) for each batch of units, from unit j on.
 template <class T, class F>
 void each_batch(std::size_t units, F&& f) {
@@ -145,13 +131,13 @@ void backward_as(const Recurrence<T>& r, StepRows<const T> dy, bool first_states
 
 template <class D, class T>
 void RecurrentOn<D, T>::forward(const Recurrence<T>& r, Vector<const T> b_ih, Vector<const T> b_hh, StepRows<T> y) {
-  cpu::visit(r.cell, [&](auto cell) { cpu::forward_as<decltype(cell)>(r, b_ih.data, b_hh.data, y); });
+  formulas::visit(r.cell, [&](auto cell) { cpu::forward_as<decltype(cell)>(r, b_ih.data, b_hh.data, y); });
 }
 
 template <class D, class T>
 void RecurrentOn<D, T>::backward(const Recurrence<T>& r, StepRows<const T> dy, bool first_states, T* dh, T* dc, T* dp,
                                  T* dq) {
-  cpu::visit(r.cell, [&](auto cell) { cpu::backward_as<decltype(cell)>(r, dy, first_states, dh, dc, dp, dq); });
+  formulas::visit(r.cell, [&](auto cell) { cpu::backward_as<decltype(cell)>(r, dy, first_states, dh, dc, dp, dq); });
 }
 
 template <class D, class T>

@@ -10,20 +10,6 @@ using namespace cuda;
 
 namespace {
 
-template <class F>
-void visit(RecurrentCell cell, F&& f) {
-  switch (cell) {
-    case RecurrentCell::Tanh:
-      return f(formulas::ElmanCell<formulas::Tanh>());
-    case RecurrentCell::ReLU:
-      return f(formulas::ElmanCell<formulas::ReLU>());
-    case RecurrentCell::LSTM:
-      return f(formulas::LSTMCell());
-    case RecurrentCell::GRU:
-      return f(formulas::GRUCell());
-  }
-}
-
 /// One step's cells: a thread for each sequence and unit. All addresses are of the step's first row.
 template <class T>
 struct StepForward {
@@ -124,7 +110,7 @@ void RecurrentOn<D, T>::forward(const Recurrence<T>& r, Vector<const T> b_ih, Ve
                               r.kept ? r.kept + r.after(t) * count : nullptr,
                               y.at(t, 0, s + 1 == r.steps),
                               y.row};
-    visit(r.cell, [&](auto cell) {
+    formulas::visit(r.cell, [&](auto cell) {
       device_.launch(forward_kernel<decltype(cell), T>, blocks_for(count, threads, device_.most_blocks()), threads,
                      step);
     });
@@ -151,7 +137,7 @@ void RecurrentOn<D, T>::backward(const Recurrence<T>& r, StepRows<const T> dy, b
                                dp + t * N * GH,
                                dq ? dq + t * N * GH : nullptr};
     bool passes = false;
-    visit(r.cell, [&](auto cell) {
+    formulas::visit(r.cell, [&](auto cell) {
       passes = decltype(cell)::passes;
       device_.launch(backward_kernel<decltype(cell), T>, blocks_for(count, threads, device_.most_blocks()), threads,
                      step);

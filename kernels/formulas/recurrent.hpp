@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "kernels/formulas/activations.hpp"
+#include "kernels/recurrent.hpp"
 
 namespace handgrad::formulas {
 
@@ -88,5 +89,20 @@ struct GRUCell {
     return {{dp * q * r * (one - r), dh * (h_before - n) * z * (one - z), dp}, dp * r, dh * z, dc};
   }
 };
+
+/// f(the cell's formulas).
+template <class F>
+void visit(kernels::RecurrentCell cell, F&& f) {
+  switch (cell) {
+    case kernels::RecurrentCell::Tanh:
+      return f(ElmanCell<Tanh>());
+    case kernels::RecurrentCell::ReLU:
+      return f(ElmanCell<ReLU>());
+    case kernels::RecurrentCell::LSTM:
+      return f(LSTMCell());
+    case kernels::RecurrentCell::GRU:
+      return f(GRUCell());
+  }
+}
 
 }  // namespace handgrad::formulas
