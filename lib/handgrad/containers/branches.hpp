@@ -36,19 +36,41 @@ decltype(auto) in_branch(const std::string& branch, F&& f) {
   }
 }
 
-/// Have the inputs of all branches a gradient? (Layer::differentiable_input)
-template <class T>
-bool all_differentiable(const Layer<T>& container) {
-  for (const auto& [name, branch] : container.children())
-    if (!branch->differentiable_input()) return false;
-  return true;
-}
-
 /// The shape that a branch gives; an error names it: "branch 1, Linear(4 → 1): …".
 template <class T>
 Shape branch_shape(const std::string& branch, const Layer<T>& layer, const Shape& input) {
   return in_branch(branch + ", " + (layer.children().empty() ? layer.label() + ": " : ""),
                    [&] { return layer.output_shape(input); });
 }
+
+/// A layer whose children are branches that x goes through, or parts of it.
+template <class T>
+class Branching : public Layer<T> {
+ public:
+  /// Where one branch takes its input for indices there is no dx, for none of them.
+  bool differentiable_input() const override;
+
+ protected:
+  void input_grad_changed() override;
+};
+
+/// One whose outputs stand side by side along a dimension, 1 unless told otherwise.
+template <class T>
+class SideBySide : public Branching<T> {
+ public:
+  int dim() const { return dim_; }
+  std::size_t size() const { return this->children().size(); }
+  /// Branch i, from 0. Throws ValueError when there is none.
+  Layer<T>& operator[](std::size_t i) const;
+
+ protected:
+  /// Branch after branch, each with its part of δ.
+  void backward_branches(const Tensor<T>& dy);
+
+  int dim_ = 1;
+  Blocks<T> blocks_;
+  std::vector<Tensor<T>> outputs_, gradients_;  // handles: what the branches gave last
+  std::vector<Tensor<T>> deltas_;
+};
 
 }  // namespace handgrad::detail

@@ -17,7 +17,7 @@ namespace handgrad {
 /// Names are those of a ModuleList: `0.weight`. An Identity hands x on beside what the others make of it. Throws
 /// ShapeError when the outputs differ in another size than that of the dimension, naming the branch.
 template <class T = float>
-class Concat : public Layer<T> {
+class Concat : public detail::SideBySide<T> {
  public:
   template <class... L>
   requires(sizeof...(L) > 1 || (sizeof...(L) == 1 && !(std::same_as<std::remove_cvref_t<L>, Concat> &&
@@ -31,28 +31,20 @@ class Concat : public Layer<T> {
     dim_ = dim;
     return std::move(*this);
   }
-  int dim() const { return dim_; }
+  using detail::SideBySide<T>::dim;
   void push_back(std::shared_ptr<Layer<T>> branch);
-  std::size_t size() const { return this->children().size(); }
-  /// Branch i, from 0. Throws ValueError when there is none.
-  Layer<T>& operator[](std::size_t i) const;
 
   Shape output_shape(const Shape& input) const override;
-  /// Where one branch takes its input for indices there is no dx, for none of them.
-  bool differentiable_input() const override { return detail::all_differentiable(*this); }
   std::string extra_repr() const override { return dim_ == 1 ? "" : "dim=" + std::to_string(dim_); }
   trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
   void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
-  void input_grad_changed() override;
 
  private:
-  int dim_ = 1;
-  detail::Blocks<T> blocks_;
-  std::vector<Tensor<T>> outputs_, gradients_;  // handles: what the branches gave last
-  std::vector<Tensor<T>> deltas_;
+  using Base = detail::SideBySide<T>;
+  using Base::blocks_, Base::dim_, Base::outputs_, Base::gradients_;
 };
 
 template <class L, class... Rest>

@@ -28,19 +28,14 @@ void Residual<T>::backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor
 template <class T>
 Residual<T>::Residual(std::shared_ptr<Layer<T>> f) {
   this->register_child("f", std::move(f));
-  input_grad_changed();
+  this->input_grad_changed();
 }
 
 template <class T>
 void Residual<T>::set_shortcut(std::shared_ptr<Layer<T>> s) {
   if (this->s()) throw ValueError("Residual: there is a shortcut already");
   this->register_child("shortcut", std::move(s));
-  input_grad_changed();
-}
-
-template <class T>
-void Residual<T>::input_grad_changed() {
-  for (const auto& [name, branch] : this->children()) branch->requires_input_grad(this->requires_input_grad());
+  this->input_grad_changed();
 }
 
 template <class T>

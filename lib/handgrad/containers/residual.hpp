@@ -18,7 +18,7 @@ namespace handgrad {
 /// Names are those of a module with `self.f` and `self.shortcut`; f is a Sequential where several layers are given.
 /// Throws ShapeError when f(x) has not the shape of what it is added to.
 template <class T = float>
-class Residual : public Layer<T> {
+class Residual : public detail::Branching<T> {
  public:
   template <class... L>
   requires(sizeof...(L) > 1 || (sizeof...(L) == 1 && !(std::same_as<std::remove_cvref_t<L>, Residual> &&
@@ -35,14 +35,11 @@ class Residual : public Layer<T> {
   void set_shortcut(std::shared_ptr<Layer<T>> s);
 
   Shape output_shape(const Shape& input) const override;
-  /// Where one branch takes its input for indices there is no dx, for none of them.
-  bool differentiable_input() const override { return detail::all_differentiable(*this); }
   trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
   void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
-  void input_grad_changed() override;
 
  private:
   Layer<T>& f() const { return *this->children()[0].second; }

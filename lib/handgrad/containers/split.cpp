@@ -12,7 +12,7 @@ void Split<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   outputs_.clear();  // let go, so that the branches can write them anew
   gradients_.clear();
   std::size_t before = 0;
-  for (std::size_t i = 0; i < size(); ++i) {
+  for (std::size_t i = 0; i < this->size(); ++i) {
     Shape part = x.shape();
     part[detail::dimension(part, dim_)] = sizes_[i];
     if (!inputs_[i].is_unshared()) std::swap(inputs_[i], other_inputs_[i]);
@@ -28,20 +28,13 @@ void Split<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
 // dx = [(∂f₁/∂x₁)ᵀ·δ₁, (∂f₂/∂x₂)ᵀ·δ₂, …]
 template <class T>
 void Split<T>::backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
-  gradients_.clear();
-  std::size_t before = 0;
-  for (std::size_t i = 0; i < size(); ++i) {
-    deltas_[i].reserve(outputs_[i].shape(), dy.device());
-    blocks_.take(dy, dim_, before, deltas_[i]);
-    before += deltas_[i].size(detail::dimension(dy.shape(), dim_));
-    gradients_.push_back((*this)[i].backward(deltas_[i]));
-  }
+  this->backward_branches(dy);
   if (this->requires_input_grad()) blocks_.join(gradients_, dim_, dx);
 }
 
 template <class T>
 Split<T>::Split(std::vector<std::size_t> sizes, std::vector<std::shared_ptr<Layer<T>>> branches)
-    : sizes_(std::move(sizes)), inputs_(sizes_.size()), other_inputs_(sizes_.size()), deltas_(sizes_.size()) {
+    : sizes_(std::move(sizes)), inputs_(sizes_.size()), other_inputs_(sizes_.size()) {
   if (sizes_.size() != branches.size() || branches.empty())
     throw ValueError("Split: " + std::to_string(sizes_.size()) + " sizes for " + std::to_string(branches.size()) +
                      " branches; one each expected");
@@ -49,19 +42,7 @@ Split<T>::Split(std::vector<std::size_t> sizes, std::vector<std::shared_ptr<Laye
     if (sizes_[i] == 0) throw ValueError("Split: size 0 of branch " + std::to_string(i) + ", at least 1 expected");
     this->register_child(std::to_string(i), std::move(branches[i]));
   }
-  input_grad_changed();
-}
-
-template <class T>
-Layer<T>& Split<T>::operator[](std::size_t i) const {
-  if (i >= size())
-    throw ValueError("Split[" + std::to_string(i) + "]: there are " + std::to_string(size()) + " branches");
-  return *this->children()[i].second;
-}
-
-template <class T>
-void Split<T>::input_grad_changed() {
-  for (const auto& [name, branch] : this->children()) branch->requires_input_grad(this->requires_input_grad());
+  this->input_grad_changed();
 }
 
 template <class T>
@@ -71,7 +52,7 @@ Shape Split<T>::output_shape(const Shape& input) const {
     throw ShapeError("the parts have " + std::to_string(sum) + " together, the input has " + std::to_string(input[d]) +
                      " in dimension " + std::to_string(d) + " (shape " + input.str() + ")");
   std::vector<Shape> shapes;
-  for (std::size_t i = 0; i < size(); ++i) {
+  for (std::size_t i = 0; i < this->size(); ++i) {
     Shape part = input;
     part[d] = sizes_[i];
     shapes.push_back(detail::branch_shape("branch " + std::to_string(i), (*this)[i], part));

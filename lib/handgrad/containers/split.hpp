@@ -16,7 +16,7 @@ namespace handgrad {
 /// Names are those of a ModuleList: `0.weight`. Throws ValueError unless there is a size for each branch, ShapeError
 /// when the sizes do not add up to the input's or the outputs do not fit side by side, naming the branch.
 template <class T = float>
-class Split : public Layer<T> {
+class Split : public detail::SideBySide<T> {
  public:
   template <class... L>
   requires(sizeof...(L) > 0) explicit Split(std::vector<std::size_t> sizes, L&&... branches)
@@ -29,31 +29,23 @@ class Split : public Layer<T> {
     dim_ = dim;
     return std::move(*this);
   }
-  int dim() const { return dim_; }
+  using detail::SideBySide<T>::dim;
   /// How many columns, channels, … each branch gets.
   const std::vector<std::size_t>& sizes() const { return sizes_; }
-  std::size_t size() const { return this->children().size(); }
-  /// Branch i, from 0. Throws ValueError when there is none.
-  Layer<T>& operator[](std::size_t i) const;
 
   Shape output_shape(const Shape& input) const override;
-  /// Where one branch takes its input for indices there is no dx, for none of them.
-  bool differentiable_input() const override { return detail::all_differentiable(*this); }
   std::string extra_repr() const override;
   trace::Derivation derivation(const Shape& input) const override;
 
  protected:
   void forward_into(const Tensor<T>& x, Tensor<T>& y) override;
   void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
-  void input_grad_changed() override;
 
  private:
+  using Base = detail::SideBySide<T>;
+  using Base::blocks_, Base::dim_, Base::outputs_, Base::gradients_;
   std::vector<std::size_t> sizes_;
-  int dim_ = 1;
-  detail::Blocks<T> blocks_;
   std::vector<Tensor<T>> inputs_, other_inputs_;  // take turns: a branch keeps its input until the next
-  std::vector<Tensor<T>> outputs_, gradients_;    // handles: what the branches gave last
-  std::vector<Tensor<T>> deltas_;
 };
 
 template <class L, class... Rest>
