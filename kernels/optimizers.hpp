@@ -26,6 +26,8 @@ constexpr bool may_have(int states) {
     return states <= 1;
   else if constexpr (std::is_same_v<Rule, RMSprop>)
     return states >= 1;
+  else if constexpr (std::is_same_v<Rule, Adam>)
+    return states >= 2;
   else
     return states == Rule{}.states();
 }

@@ -35,13 +35,14 @@ struct SGD {
 /// v ← β₂v + (1−β₂)g²                         mean of their squares,  v = s[1]
 /// Both began at 0, so that with g constant m = (1−β₁ᵗ)g: divided by the corrections cᵢ = 1−βᵢᵗ they are unbiased.
 /// w ← w − η·(m/c₁) / (√(v/c₂) + ε)
+/// amsgrad (Reddi, Kale and Kumar 2018): u ← max(u, v), u = s[2], stands for v, so that no step grows as v falls
 struct Adam {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  bool decoupled = false;
+  bool decoupled = false, amsgrad = false;
   double correction1 = 1, correction2_root = 1;  // c₁ and √c₂ of this step
 
   bool operator==(const Adam&) const = default;
-  constexpr int states() const { return 2; }
+  constexpr int states() const { return 2 + amsgrad; }
   template <class V>
   HANDGRAD_HOST_DEVICE void step(V& w, V g, V* s) const {
     if (decoupled)
@@ -50,7 +51,9 @@ struct Adam {
       g = g + constant<V>(weight_decay) * w;
     s[0] = s[0] + constant<V>(1 - beta1) * (g - s[0]);
     s[1] = constant<V>(beta2) * s[1] + constant<V>(1 - beta2) * g * g;
-    w = w - constant<V>(lr / correction1) * s[0] / (sqrt(s[1]) / constant<V>(correction2_root) + constant<V>(eps));
+    V v = s[1];
+    if (amsgrad) v = s[2] = select(v < s[2], s[2], v);
+    w = w - constant<V>(lr / correction1) * s[0] / (sqrt(v) / constant<V>(correction2_root) + constant<V>(eps));
   }
 };
 

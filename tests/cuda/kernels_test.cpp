@@ -361,6 +361,7 @@ HANDGRAD_TEST_CUDA(optimizers) {
       formulas::SGD{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true},
       formulas::Adam{.lr = 0.01, .weight_decay = 0.1, .correction1 = 0.1, .correction2_root = 0.03},
       formulas::Adam{.lr = 0.01, .weight_decay = 0.1, .decoupled = true},
+      formulas::Adam{.lr = 0.01, .weight_decay = 0.1, .amsgrad = true},
       formulas::RMSprop{.lr = 0.01},
       formulas::RMSprop{.lr = 0.01, .weight_decay = 0.1, .momentum = 0.9},
       formulas::RMSprop{.lr = 0.01, .momentum = 0.9, .centered = true},

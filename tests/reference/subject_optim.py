@@ -126,6 +126,8 @@ def later_optimizers():
     yield trajectory("NAdam", {"weight_decay": 0.0}, lr=0.05, weight_decay=0.1, decoupled_weight_decay=True)
     yield trajectory("Lion")
     yield trajectory("Lion", lr=0.01, betas=(0.8, 0.9), weight_decay=0.1)
+    yield trajectory("Adam", lr=0.1, betas=(0.8, 0.9), amsgrad=True)
+    yield trajectory("AdamW", {"amsgrad": False}, lr=0.1, betas=(0.8, 0.9), weight_decay=0.1, amsgrad=True)
 
 
 def clipping():

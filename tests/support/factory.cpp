@@ -166,6 +166,7 @@ void read(const Reference& from, Options& o) {
   if constexpr (requires { o.betas; })
     if (from.contains("betas")) o.betas = {from["betas"][0].number(), from["betas"][1].number()};
   if constexpr (requires { o.eps; }) o.eps = from.number("eps", o.eps);
+  if constexpr (requires { o.amsgrad; }) o.amsgrad = from.flag("amsgrad", o.amsgrad);
   if constexpr (requires { o.momentum; }) o.momentum = from.number("momentum", o.momentum);
   if constexpr (requires { o.nesterov; }) o.nesterov = from.flag("nesterov", o.nesterov);
   if constexpr (requires { o.alpha; }) o.alpha = from.number("alpha", o.alpha);

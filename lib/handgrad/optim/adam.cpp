@@ -28,6 +28,7 @@ formulas::Adam rule_of(const Options& o, bool decoupled, std::int64_t step) {
           o.eps,
           o.weight_decay,
           decoupled,
+          o.amsgrad,
           1 - detail::elementary_pow(o.betas[0], t),
           std::sqrt(1 - detail::elementary_pow(o.betas[1], t))};
 }
@@ -40,7 +41,7 @@ trace::Array array_or_zero(const Tensor<T>& x) {
 // The rule of step number `step`, from the states before it.
 template <class Options, class T>
 trace::Derivation derivation_of(const Options& o, bool decoupled, std::int64_t step, const Tensor<T>& m,
-                                const Tensor<T>& v) {
+                                const Tensor<T>& v, const Tensor<T>& u) {
   trace::Derivation d{.known = {{"η", trace::constant(o.lr)},
                                 {"β₁", trace::constant(o.betas[0])},
                                 {"β₂", trace::constant(o.betas[1])},
@@ -54,11 +55,21 @@ trace::Derivation derivation_of(const Options& o, bool decoupled, std::int64_t s
   }
   d.forward.emplace_back("m = β₁·m + (1 − β₁)·g");
   d.forward.emplace_back("v = β₂·v + (1 − β₂)·g²");
-  d.forward.emplace_back("w = w − η·(m/(1 − β₁^t))/(sqrt(v/(1 − β₂^t)) + ε)");
+  if (o.amsgrad) {
+    d.forward.emplace_back("u = max(u, v)");
+    d.known.emplace_back("u", array_or_zero(u));
+  }
+  d.forward.emplace_back(o.amsgrad ? "w = w − η·(m/(1 − β₁^t))/(sqrt(u/(1 − β₂^t)) + ε)"
+                                   : "w = w − η·(m/(1 − β₁^t))/(sqrt(v/(1 − β₂^t)) + ε)");
   return d;
 }
 
-const std::vector<std::string> states{"exp_avg", "exp_avg_sq"};
+template <class Options>
+std::vector<std::string> states_of(const Options& o) {
+  std::vector<std::string> names{"exp_avg", "exp_avg_sq"};
+  if (o.amsgrad) names.emplace_back("max_exp_avg_sq");
+  return names;
+}
 
 }  // namespace
 
@@ -73,14 +84,14 @@ formulas::UpdateRule Adam<T>::rule(std::size_t group, std::int64_t step) const {
 }
 
 template <class T>
-std::vector<std::string> Adam<T>::state_names(std::size_t) const {
-  return states;
+std::vector<std::string> Adam<T>::state_names(std::size_t group) const {
+  return states_of(this->options(group));
 }
 
 template <class T>
 trace::Derivation Adam<T>::derivation(std::size_t i) const {
   return derivation_of(this->options(this->group_of(i)), false, this->steps_of(i) + 1, this->state_of(i, 0),
-                       this->state_of(i, 1));
+                       this->state_of(i, 1), this->state_of(i, 2));
 }
 
 template <class T>
@@ -95,14 +106,14 @@ formulas::UpdateRule AdamW<T>::rule(std::size_t group, std::int64_t step) const 
 }
 
 template <class T>
-std::vector<std::string> AdamW<T>::state_names(std::size_t) const {
-  return states;
+std::vector<std::string> AdamW<T>::state_names(std::size_t group) const {
+  return states_of(this->options(group));
 }
 
 template <class T>
 trace::Derivation AdamW<T>::derivation(std::size_t i) const {
   return derivation_of(this->options(this->group_of(i)), true, this->steps_of(i) + 1, this->state_of(i, 0),
-                       this->state_of(i, 1));
+                       this->state_of(i, 1), this->state_of(i, 2));
 }
 
 template class Adam<float>;

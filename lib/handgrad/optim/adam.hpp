@@ -8,18 +8,22 @@ struct AdamOptions {
   std::array<double, 2> betas = {0.9, 0.999};
   double eps = 1e-8;
   double weight_decay = 0;
+  bool amsgrad = false;
 };
 struct AdamWOptions {
   double lr = 1e-3;
   std::array<double, 2> betas = {0.9, 0.999};
   double eps = 1e-8;
   double weight_decay = 1e-2;
+  bool amsgrad = false;
 };
 
 /// Adam (Kingma and Ba 2015), as torch.optim.Adam: in a parameter's step t, with gradient g
 ///     g ← g + λ·w                                       weight_decay λ: the gradient of ½λw²
 ///     m ← β₁·m + (1−β₁)·g,  v ← β₂·v + (1−β₂)·g²        running means of g and g², from 0
 ///     w ← w − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)        both unbiased: with g constant, m = (1−β₁ᵗ)·g
+/// With amsgrad (Reddi, Kale and Kumar 2018) the largest v so far, u ← max(u, v), takes the place of v in that step:
+/// where large gradients are rare, Adam forgets them and its steps grow again.
 /// Throws ValueError for a negative rate and for a β outside [0, 1).
 template <class T = float>
 class Adam : public GroupOptimizer<T, AdamOptions> {
