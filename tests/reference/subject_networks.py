@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from common import write
+from subject_activations import Hardsigmoid
+from subject_attention import PositionalEncoding as Positions
 from subject_containers import Concat, Residual, Split
 
 COUNT, SEED = int(os.environ.get("NETWORKS", 300)), int(os.environ.get("SEED", 1))
@@ -40,6 +42,63 @@ def projection(seed, x):
     return (x.detach().reshape(-1) * values(seed, x.numel())).sum().item()
 
 
+# ---- Layers that give one tensor, as ours do.
+
+def recurrent(base):
+    class Layer(base):
+        """y of all steps, or of the step at which each direction ends."""
+
+        def __init__(self, *args, last=False, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.last = last
+
+        def forward(self, x):
+            y = super().forward(x)[0]
+            if not self.last:
+                return y
+            steps, h = (y.transpose(0, 1) if self.batch_first else y), self.hidden_size
+            return torch.cat([steps[-1][..., :h], steps[0][..., h:]], -1)
+    return Layer
+
+
+def causal(x, batch_first):
+    steps = x.shape[1 if batch_first else 0]
+    return torch.triu(torch.ones(steps, steps, dtype=torch.bool), 1)
+
+
+class MultiheadAttention(nn.MultiheadAttention):
+    def __init__(self, *args, is_causal=False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.is_causal = is_causal
+
+    def forward(self, x):
+        mask = causal(x, self.batch_first) if self.is_causal else None
+        return super().forward(x, x, x, attn_mask=mask, need_weights=False)[0]
+
+
+class TransformerEncoderLayer(nn.TransformerEncoderLayer):
+    def __init__(self, *args, is_causal=False, **kwargs):
+        super().__init__(*args, dropout=0.0, **kwargs)
+        self.is_causal = is_causal
+
+    def forward(self, x):
+        return super().forward(x, src_mask=causal(x, self.self_attn.batch_first) if self.is_causal else None)
+
+
+class PositionalEncoding(Positions):
+    def __init__(self, d_model, batch_first, max_len):
+        super().__init__(d_model, max_len)
+        self.batch_first = batch_first
+
+    def forward(self, x):
+        pe = self.pe[:x.shape[1 if self.batch_first else 0]]
+        return x + (pe.transpose(0, 1) if self.batch_first else pe)
+
+
+OURS = {c.__name__: c for c in (Hardsigmoid, MultiheadAttention, TransformerEncoderLayer, PositionalEncoding)}
+OURS |= {c.__name__: recurrent(c) for c in (nn.RNN, nn.LSTM, nn.GRU)}
+
+
 # ---- The parts of a network: each takes a random generator and a shape, and returns a description and the resulting
 # shape, or None if it does not fit.
 
@@ -51,7 +110,7 @@ def activation(rs, shape):
     name, args = [("Sigmoid", {}), ("Tanh", {}), ("ReLU", {}), ("LeakyReLU", dict(negative_slope=0.2)), ("ELU", dict(alpha=1.5)),
                   ("GELU", dict(approximate="none")), ("GELU", dict(approximate="tanh")), ("SiLU", {}),
                   ("Softplus", dict(beta=2.0, threshold=20.0)), ("Hardtanh", dict(min_val=-0.75, max_val=1.25)), ("Hardswish", {}),
-                  ("LogSigmoid", {}), ("Softsign", {}), ("Mish", {}), ("Identity", {})][rs.randint(15)]
+                  ("LogSigmoid", {}), ("Softsign", {}), ("Mish", {}), ("Identity", {}), ("Hardsigmoid", {})][rs.randint(16)]
     return leaf(name, **args), shape
 
 
@@ -96,13 +155,69 @@ def convolution(rs, shape):
     groups = int([1, c][rs.randint(2)])
     out = groups * int(rs.randint(1, 4 if groups == 1 else 3))
     k, s, p, d = ([int(rs.randint(*r)) for _ in places] for r in ((1, 4), (1, 3), (0, 2), (1, 3)))
-    after = [(l + 2 * q - e * (m - 1) - 1) // t + 1 for l, m, t, q, e in zip(places, k, s, p, d)]
+    args = dict(kernel_size=k, stride=s, padding=p, dilation=d)
+    if len(places) == 2 and rs.randint(4) == 0:  # transposed
+        extra = [int(rs.randint(max(t, e))) for t, e in zip(s, d)]
+        after = [(l - 1) * t - 2 * q + e * (m - 1) + o + 1 for l, m, t, q, e, o in zip(places, k, s, p, d, extra)]
+        name, args = "ConvTranspose2d", args | dict(output_padding=extra)
+    else:
+        after = [(l + 2 * q - e * (m - 1) - 1) // t + 1 for l, m, t, q, e in zip(places, k, s, p, d)]
+        name = f"Conv{len(places)}d"
     if min(after) < 1:
         return None
-    args = dict(kernel_size=k, stride=s, padding=p, dilation=d)
     if len(places) == 1:
         args = {key: v[0] for key, v in args.items()}
-    return leaf(f"Conv{len(places)}d", in_channels=c, out_channels=out, groups=groups, bias=bool(rs.randint(2)), **args), (n, out, *after)
+    return leaf(name, in_channels=c, out_channels=out, groups=groups, bias=bool(rs.randint(2)), **args), (n, out, *after)
+
+
+def same(rs, shape):
+    """A convolution that keeps the size of the planes."""
+    args = dict(kernel_size=3, dilation=int(rs.randint(1, 3))) if len(shape) == 3 else dict(kernel_size=[3, 1], dilation=[2, 1])
+    out = int(rs.randint(1, 4))
+    return (leaf(f"Conv{len(shape) - 2}d", in_channels=shape[1], out_channels=out, groups=1, bias=bool(rs.randint(2)), same=True, **args),
+            (shape[0], out, *shape[2:]))
+
+
+def unflatten(rs, shape):
+    if len(shape) != 2 or shape[1] not in (4, 6, 8):
+        return None
+    return leaf("Unflatten", dim=1, unflattened_size=[2, shape[1] // 2]), (shape[0], 2, shape[1] // 2)
+
+
+def dropout(rs, shape):
+    """In evaluation: nothing is dropped."""
+    return (leaf(["Dropout", "Dropout2d"][rs.randint(2)], p=0.5), shape) if len(shape) == 4 else (leaf("Dropout", p=0.5), shape)
+
+
+# Of sequences: (T, N, C), or (N, T, C) where the batch comes first.
+
+def recurrence(rs, shape):
+    """h of all steps."""
+    name, extra = [("RNN", {}), ("RNN", dict(nonlinearity="relu")), ("LSTM", {}), ("GRU", {})][rs.randint(4)]
+    hidden, both = int(rs.randint(1, 6)), bool(rs.randint(2))
+    args = dict(input_size=shape[-1], hidden_size=hidden, num_layers=int(rs.randint(1, 3)), bidirectional=both,
+                batch_first=bool(rs.randint(2)), bias=bool(rs.randint(2)))
+    return leaf(name, **args, **extra), shape[:2] + (hidden * (1 + both),)
+
+
+def last_step(rs, shape):
+    layer, after = recurrence(rs, shape)
+    layer["args"]["last"] = True
+    return layer, (shape[0 if layer["args"]["batch_first"] else 1], after[-1])
+
+
+def attention(rs, shape):
+    heads = [h for h in (1, 2, 3) if shape[-1] % h == 0]
+    heads = int(heads[rs.randint(len(heads))])
+    args = dict(batch_first=bool(rs.randint(2)), is_causal=bool(rs.randint(2)), bias=bool(rs.randint(2)))
+    if rs.randint(2) or shape[-1] < 3:
+        return leaf("MultiheadAttention", embed_dim=shape[-1], num_heads=heads, **args), shape
+    args |= dict(dim_feedforward=int(rs.randint(1, 6)), activation=["relu", "gelu"][rs.randint(2)], norm_first=bool(rs.randint(2)))
+    return leaf("TransformerEncoderLayer", d_model=shape[-1], nhead=heads, **args), shape
+
+
+def positions(rs, shape):
+    return leaf("PositionalEncoding", d_model=shape[-1], batch_first=bool(rs.randint(2)), max_len=9), shape
 
 
 def pooling(rs, shape):
@@ -120,7 +235,8 @@ def pooling(rs, shape):
 
 def keeping(rs, shape, deep):
     """A network that gives back the shape that it takes."""
-    inner, after = sequence(rs, shape, int(rs.randint(1, 3)), deep - 1, [activation, row_norm, group_norm, batch_norm, prelu, linear])
+    parts = [activation, row_norm, group_norm, batch_norm, prelu, linear] + ([recurrence, attention] if len(shape) == 3 else [])
+    inner, after = sequence(rs, shape, int(rs.randint(1, 3)), deep - 1, parts)
     if after != shape:
         inner["children"].append(leaf("Linear", in_features=after[-1], out_features=shape[-1], bias=True))
     return inner
@@ -134,20 +250,39 @@ def residual(rs, shape, deep):
     return {"layer": "Residual", "children": [inner, shortcut]}, after
 
 
+def joined(name, dim, branches, **args):
+    """Branches, whose outputs differ in this dimension alone, and the shape of these side by side."""
+    shape = list(branches[0][1])
+    shape[dim] = sum(after[dim] for _, after in branches)
+    return {"layer": name, "args": {"dim": dim} | args, "children": [b for b, _ in branches]}, tuple(shape)
+
+
+def parted(rs, shape, dim, deep, parts):
+    if shape[dim] < 2:
+        return None
+    first = int(rs.randint(1, shape[dim]))
+    sizes, branches, part = [first, shape[dim] - first], [], list(shape)
+    for size in sizes:
+        part[dim] = size
+        branches.append(sequence(rs, tuple(part), 1, deep, parts))
+    return joined("Split", dim, branches, sizes=sizes)
+
+
 def concat(rs, shape, deep):
-    branches = [sequence(rs, shape, int(rs.randint(1, 3)), deep - 1, [activation, linear, row_norm, prelu]) for _ in range(int(rs.randint(2, 4)))]
-    return ({"layer": "Concat", "args": {"dim": -1}, "children": [b for b, _ in branches]},
-            shape[:-1] + (sum(after[-1] for _, after in branches),))
+    return joined("Concat", -1, [sequence(rs, shape, int(rs.randint(1, 3)), deep - 1, [activation, linear, row_norm, prelu])
+                                 for _ in range(int(rs.randint(2, 4)))])
 
 
 def split(rs, shape, deep):
-    if shape[-1] < 2:
-        return None
-    first = int(rs.randint(1, shape[-1]))
-    sizes = [first, shape[-1] - first]
-    branches = [sequence(rs, shape[:-1] + (size,), 1, deep - 1, [activation, linear, row_norm]) for size in sizes]
-    return ({"layer": "Split", "args": {"dim": -1, "sizes": sizes}, "children": [b for b, _ in branches]},
-            shape[:-1] + (sum(after[-1] for _, after in branches),))
+    return parted(rs, shape, -1, deep - 1, [activation, linear, row_norm])
+
+
+def channels(rs, shape):
+    """Branches side by side along dimension 1."""
+    parts = [activation, same, same, prelu]
+    if rs.randint(2):
+        return parted(rs, shape, 1, 0, parts)
+    return joined("Concat", 1, [sequence(rs, shape, int(rs.randint(1, 3)), 0, parts) for _ in range(int(rs.randint(2, 4)))])
 
 
 def repeat(rs, shape, deep):
@@ -159,8 +294,8 @@ CONTAINERS = [residual, concat, split, repeat]
 
 
 def sequence(rs, shape, length, deep, parts):
-    """Some of the parts, one after the other, and containers while it may be `deep`."""
-    children = []
+    """Some of the parts, one after the other, and containers while it may be `deep`; it ends where the rank changes."""
+    children, rank = [], len(shape)
     for _ in range(length):
         found = None
         while found is None:
@@ -168,25 +303,38 @@ def sequence(rs, shape, length, deep, parts):
                 found = CONTAINERS[rs.randint(len(CONTAINERS))](rs, shape, deep)
             else:
                 found = parts[rs.randint(len(parts))](rs, shape)
-            if found is not None and found[1][-1] > 24:
+            if found is not None and (max(found[1][1:]) > 24 or np.prod(found[1]) > 600):
                 found = None
         children.append(found[0])
         shape = found[1]
+        if len(shape) != rank:
+            break
     return {"layer": "Sequential", "children": children}, shape
 
 
 COLUMNS = [activation, activation, linear, linear, prelu, softmax, row_norm, batch_norm, group_norm]
-PLACES = [activation, activation, convolution, convolution, convolution, pooling, prelu, row_norm, batch_norm, group_norm]
+PLACES = [activation, activation, convolution, convolution, convolution, same, channels, pooling, prelu, row_norm, batch_norm, group_norm]
+STEPS = [recurrence, recurrence, last_step, attention, attention, positions, activation, linear, row_norm, softmax]
 
 
-def network(rs):
-    rank = [2, 2, 3, 3, 4, 4][rs.randint(6)]
-    shape = tuple(int(rs.randint(*r)) for r in ((1, 5), (2, 5), (3, 9), (3, 8)))[:rank]
-    if rank == 2:
-        return shape, *sequence(rs, shape, int(rs.randint(2, 7)), 2, COLUMNS)
-    if rank == 3 and rs.randint(2):  # rows of columns
-        return shape, *sequence(rs, shape, int(rs.randint(2, 6)), 2, [p for p in COLUMNS if p is not softmax] + [softmax])
-    net, after = sequence(rs, shape, int(rs.randint(1, 5)), 1, PLACES)
+def network(rs, evaluated):
+    kind, extra = rs.randint(8), [dropout] if evaluated else []
+    shape = tuple(int(rs.randint(*r)) for r in ((1, 5), (2, 5), (3, 9), (3, 8)))
+    if kind < 2:
+        return shape[:2], *sequence(rs, shape[:2], int(rs.randint(2, 7)), 2, COLUMNS + extra + [unflatten])
+    if kind == 2:  # rows of columns
+        return shape[:3], *sequence(rs, shape[:3], int(rs.randint(2, 6)), 2, COLUMNS + extra + [channels])
+    if kind < 6:  # sequences, of vectors or of numbers to look up
+        shape = (int(rs.randint(1, 6)), int(rs.randint(1, 4)), int(rs.randint(2, 7)))
+        net, after = sequence(rs, shape, int(rs.randint(1, 4)), 1, STEPS + extra)
+        if rs.randint(2):
+            rows = int(rs.randint(2, 6))
+            padding = dict(padding_idx=int(rs.randint(rows))) if rs.randint(2) else {}
+            net["children"].insert(0, leaf("Embedding", num_embeddings=rows, embedding_dim=shape[-1], **padding))
+            return shape[:2], net, after
+        return shape, net, after
+    shape = shape if rs.randint(2) else shape[:3]
+    net, after = sequence(rs, shape, int(rs.randint(1, 5)), 1, PLACES + extra)
     net["children"].append(leaf("Flatten"))
     head, last = sequence(rs, (after[0], int(np.prod(after[1:]))), 2, 1, [linear, activation])
     net["children"].append(head)
@@ -194,7 +342,7 @@ def network(rs):
 
 
 def build(d):
-    name, args, children = d["layer"], d.get("args", {}), [build(c) for c in d.get("children", [])]
+    name, args, children = d["layer"], dict(d.get("args", {})), [build(c) for c in d.get("children", [])]
     if name == "Residual":
         return Residual(*children)
     if name == "Concat":
@@ -205,7 +353,9 @@ def build(d):
         blocks = [nn.Sequential(*children)]
         blocks += [blocks[0] if args["shared"] else nn.Sequential(build(d["children"][0])) for _ in range(args["times"] - 1)]
         return nn.Sequential(*blocks)
-    return getattr(nn, name)(*children, **args)
+    if args.pop("same", False):
+        args["padding"] = "same"
+    return OURS[name](**args) if name in OURS else getattr(nn, name)(*children, **args)
 
 
 LOSSES = [("MSELoss", {}), ("HuberLoss", dict(delta=0.5)), ("SmoothL1Loss", dict(beta=0.5)), ("BCEWithLogitsLoss", {}),
@@ -213,18 +363,23 @@ LOSSES = [("MSELoss", {}), ("HuberLoss", dict(delta=0.5)), ("SmoothL1Loss", dict
 
 
 def case(rs, seed):
-    shape, description, last = network(rs)
-    net = build(description).double()
+    evaluated = rs.randint(5) == 0
+    shape, description, last = network(rs, evaluated)
+    net = build(description).double().train(not evaluated)
     names = [name for name, _ in net.named_parameters()]
     with torch.no_grad():
         for i, p in enumerate(net.parameters()):
             p.copy_(parameter(seed + i, tuple(p.shape)))
-    x = (1.5 * values(seed + 100, *shape)).requires_grad_()
+    x, first = values(seed + 100, *shape), description["children"][0]
+    if first["layer"] == "Embedding":
+        x = ((x + 1) / 2 * first["args"]["num_embeddings"]).long()
+    else:
+        x = (1.5 * x).requires_grad_()
     y = net(x)
     loss, options = LOSSES[rs.randint(len(LOSSES))]
     if loss == "CrossEntropyLoss" and (y.dim() != 2 or y.shape[0] < 2):
         loss, options = None, {}
-    result = {"seed": seed, "shape": shape, "net": description}
+    result = {"seed": seed, "shape": shape, "net": description} | ({"eval": True} if evaluated else {})
     t = values(seed + 101, *y.shape)
     if loss is None:
         y.backward(t)
@@ -237,7 +392,8 @@ def case(rs, seed):
         value.backward()
         result |= {"loss": loss, "options": options, "value": value}
     grads = [projection(seed + 200 + i, p.grad) for i, p in enumerate(net.parameters())]
-    return result | {"names": names, "y": projection(seed + 102, y), "dx": projection(seed + 103, x.grad), "grads": grads}
+    dx = {} if x.grad is None else {"dx": projection(seed + 103, x.grad)}
+    return result | {"names": names, "y": projection(seed + 102, y)} | dx | {"grads": grads}
 
 
 def generate():
@@ -245,7 +401,7 @@ def generate():
     cases = []
     while len(cases) < COUNT:
         made = case(rs, 1000 * (len(cases) + 1))
-        numbers = [made["y"], made["dx"], *made["grads"]]
+        numbers = [made["y"], made.get("dx", 0), *made["grads"]]
         if np.isfinite(numbers).all() and max(map(abs, numbers)) < 1e3:  # a steep network says nothing about floats
             cases.append(made)
     write("networks", [torch], cases=cases)

@@ -6,13 +6,19 @@
 #include "handgrad/layers/batch_norm.hpp"
 #include "handgrad/layers/convolution.hpp"
 #include "handgrad/layers/dropout.hpp"
+#include "handgrad/layers/embedding.hpp"
+#include "handgrad/layers/flatten.hpp"
 #include "handgrad/layers/group_norm.hpp"
 #include "handgrad/layers/layer_norm.hpp"
 #include "handgrad/layers/linear.hpp"
+#include "handgrad/layers/multihead_attention.hpp"
 #include "handgrad/layers/pooling.hpp"
+#include "handgrad/layers/positional_encoding.hpp"
 #include "handgrad/layers/prelu.hpp"
+#include "handgrad/layers/recurrent.hpp"
 #include "handgrad/layers/rms_norm.hpp"
 #include "handgrad/layers/softmax.hpp"
+#include "handgrad/layers/transformer_encoder_layer.hpp"
 #include "handgrad/losses/bce.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
 #include "handgrad/losses/kl_div.hpp"
@@ -101,6 +107,48 @@ std::shared_ptr<Layer<T>> windowed_layer(const std::string& name, const Referenc
   return nullptr;
 }
 
+/// What goes over sequences; null for any other.
+template <class T>
+std::shared_ptr<Layer<T>> sequence_layer(const std::string& name, const Reference& args) {
+  const auto size = [&](const char* key) { return static_cast<std::size_t>(args[key].number()); };
+  const bool first = args.flag("batch_first", false), bias = args.flag("bias", true),
+             causal = args.flag("is_causal", false);
+  if (name == "Embedding") {
+    EmbeddingOptions options;
+    if (args.contains("padding_idx")) options.padding_idx = static_cast<std::int64_t>(args["padding_idx"].number());
+    return std::make_shared<Embedding<T>>(size("num_embeddings"), size("embedding_dim"), options);
+  }
+  if (name == "PositionalEncoding")
+    return std::make_shared<PositionalEncoding<T>>(
+        size("d_model"), PositionalEncodingOptions{.dropout = 0, .max_len = size("max_len"), .batch_first = first});
+  if (name == "MultiheadAttention")
+    return std::make_shared<MultiheadAttention<T>>(
+        size("embed_dim"), size("num_heads"),
+        MultiheadAttentionOptions{.bias = bias, .batch_first = first, .is_causal = causal});
+  if (name == "TransformerEncoderLayer")
+    return std::make_shared<TransformerEncoderLayer<T>>(
+        size("d_model"), size("nhead"),
+        TransformerEncoderLayerOptions{.dim_feedforward = size("dim_feedforward"),
+                                       .dropout = 0,
+                                       .activation = args["activation"].text(),
+                                       .batch_first = first,
+                                       .norm_first = args.flag("norm_first", false),
+                                       .bias = bias,
+                                       .is_causal = causal});
+  if (name != "RNN" && name != "LSTM" && name != "GRU") return nullptr;
+  const RecurrentOptions o{.num_layers = size("num_layers"),
+                           .bias = bias,
+                           .batch_first = first,
+                           .bidirectional = args.flag("bidirectional", false),
+                           .output = args.flag("last", false) ? Steps::Last : Steps::All};
+  if (name == "LSTM") return std::make_shared<LSTM<T>>(size("input_size"), size("hidden_size"), o);
+  if (name == "GRU") return std::make_shared<GRU<T>>(size("input_size"), size("hidden_size"), o);
+  const std::string nonlinearity = args.contains("nonlinearity") ? args["nonlinearity"].text() : "tanh";
+  return std::make_shared<RNN<T>>(
+      size("input_size"), size("hidden_size"),
+      RNNOptions{o.num_layers, nonlinearity, o.bias, o.batch_first, o.dropout, o.bidirectional, o.output});
+}
+
 template <class T>
 std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& args) {
   const auto size = [&](const char* key) { return static_cast<std::size_t>(args[key].number()); };
@@ -152,7 +200,13 @@ std::shared_ptr<Layer<T>> bare_layer(const std::string& name, const Reference& a
                                                            .elementwise_affine = args.flag("elementwise_affine", true),
                                                            .bias = args.flag("bias", true)});
   }
+  if (name == "Flatten") return std::make_shared<Flatten<T>>();
+  if (name == "Unflatten") {
+    const std::vector<std::size_t> sizes = args["unflattened_size"].indices();
+    return std::make_shared<Unflatten<T>>(static_cast<int>(args["dim"].number()), Shape(sizes.begin(), sizes.end()));
+  }
   if (auto layer = windowed_layer<T>(name, args)) return layer;
+  if (auto layer = sequence_layer<T>(name, args)) return layer;
   throw std::runtime_error("no layer " + name);
 }
 
