@@ -71,7 +71,7 @@ class MutantRecurrent : public Layer<double> {
     std::vector<double> dW(W.numel()), dU(U.numel()), db(G * H), dd(G * H), to_h(N * H), to_c(N * H);
     dx.fill(0);
     for (std::size_t t = T; t-- > (m.count("last step") ? T - 1 : 0);) {
-      std::vector<double> next(N * H);
+      std::vector<double> next(N * H), dp(N * G * H), dq(N * G * H);
       if (m.count("cut") || m.count("cut h")) std::fill(to_h.begin(), to_h.end(), 0);
       if (m.count("cut") || m.count("cut c")) std::fill(to_c.begin(), to_c.end(), 0);
       if (m.count("=")) dW.assign(dW.size(), 0), dU.assign(dU.size(), 0), db.assign(G * H, 0), dd.assign(G * H, 0);
@@ -93,7 +93,7 @@ class MutantRecurrent : public Layer<double> {
             g[2] = dh * (1 - z) * phi(u, 2);
             g[1] = dh * (before.h - u.y[2]) * phi(u, 1);
             g[0] = g[2] * u.q * phi(u, 0);
-            last = g[2] * u.y[0];
+            last = m.count("no r") || m.count("r at h") ? g[2] : g[2] * u.y[0];
             next[n * H + j] += dh * z;
           } else {
             g[0] = dh * phi(u, 0);
@@ -102,19 +102,34 @@ class MutantRecurrent : public Layer<double> {
           if (m.count("swap 0 3")) std::swap(g[0], g[3]);
           if (m.count("swap 1 3")) std::swap(g[1], g[3]);
           for (std::size_t k = 0; k < G; ++k) {
+            dp[(n * G + k) * H + j] = (m.count("twice") ? 2 : 1) * g[k];
+            dq[(n * G + k) * H + j] = cell_ == "GRU" && k == 2 ? last : dp[(n * G + k) * H + j];
+          }
+        }
+      if (m.count("r at h"))  // as if n = tanh(p + U·(r∘h₋))
+        for (std::size_t n = 0; n < N; ++n)
+          for (std::size_t j = 0; j < H; ++j) {
+            double to_h_before = 0;
+            for (std::size_t k = 0; k < H; ++k)
+              to_h_before += dp[(n * G + 2) * H + k] * U.value().data()[(2 * H + k) * H + j] * at(t, n, j, N).h;
+            dp[n * G * H + j] = dq[n * G * H + j] = to_h_before * phi(at(t + 1, n, j, N), 0);
+          }
+      for (std::size_t n = 0; n < N; ++n)
+        for (std::size_t j = 0; j < H; ++j)
+          for (std::size_t k = 0; k < G; ++k) {
             const std::size_t row = k * H + j;
-            const double p = (m.count("twice") ? 2 : 1) * g[k], q = cell_ == "GRU" && k == 2 ? last : p;
+            const double p = dp[(n * G + k) * H + j], q = dq[(n * G + k) * H + j];
             db[row] += p, dd[row] += q;
             for (std::size_t i = 0; i < in_; ++i) {
               dW[row * in_ + i] += p * x.data()[(t * N + n) * in_ + i];
               dx.data()[(t * N + n) * in_ + i] += p * W.value().data()[row * in_ + i];
             }
             for (std::size_t c = 0; c < H; ++c) {
-              dU[row * H + c] += q * at(m.count("new h") ? t + 1 : t, n, c, N).h;
-              next[n * H + c] += q * U.value().data()[m.count("U transposed") ? c * H + j : row * H + c];
+              const double r = m.count("r at h") && k == 2 ? at(t + 1, n, c, N).y[0] : 1;
+              dU[row * H + c] += q * r * at(m.count("new h") ? t + 1 : t, n, c, N).h;
+              next[n * H + c] += q * r * U.value().data()[m.count("U transposed") ? c * H + j : row * H + c];
             }
           }
-        }
       to_h = next;
     }
     write(W, dW), write(U, dU), write(b, db), write(d, dd);
@@ -166,6 +181,8 @@ const Planted planted[] = {{"cut", Cause::StateGradientDropped, {"tanh", "relu",
                            {"swap 0 3", Cause::GatesSwapped, {"LSTM"}},
                            {"swap 1 3", Cause::GatesSwapped, {"LSTM"}},
                            {"1−z", Cause::GatesSwapped, {"GRU"}},
+                           {"no r", Cause::ResetGate, {"GRU"}},
+                           {"r at h", Cause::ResetGate, {"GRU"}},
                            {"twice", Cause::Inconclusive, {"tanh", "LSTM", "GRU"}}};
 
 struct Size {

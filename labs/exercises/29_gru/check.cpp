@@ -65,7 +65,7 @@ EXERCISE(gru, {"gru_cell", "gru_cell_backward"}) {
   const auto mistakes = [&](const std::function<Tensor<double>(const Gradients&)>& part) {
     const auto with = [&](Fault fault) { return part(gradients(delta, p, q, s, fault)); };
     return std::vector<KnownMistake>{
-        {with(Fault::ResetForgotten), Cause::Other, "r is missing in the last block of dq", "it is the block of dp",
+        {with(Fault::ResetForgotten), Cause::ResetGate, "r is missing in the last block of dq", "it is the block of dp",
          "n = tanh(p_n + r∘q_n): q_n has r in front, p_n has not"},
         {with(Fault::SwappedInN), Cause::GatesSwapped, "z and 1 − z are swapped on the way to n", "it is made with δ∘z",
          where},

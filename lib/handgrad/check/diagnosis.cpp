@@ -143,6 +143,8 @@ std::string to_string(Cause cause) {
       return "the state of the wrong step";
     case Cause::GatesSwapped:
       return "gates swapped";
+    case Cause::ResetGate:
+      return "reset gate forgotten";
     case Cause::KernelNotFlipped:
       return "kernel the wrong way round";
     case Cause::FactorsSwapped:

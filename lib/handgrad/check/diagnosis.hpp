@@ -55,6 +55,7 @@ enum class Cause {
   LastStepOnly,          // only the last step's part
   WrongState,            // h_t where h_{t−1} belongs
   GatesSwapped,          // two gates' blocks, or z and 1 − z
+  ResetGate,             // the reset gate r missing in dq_n, or at the wrong place
   // Of convolutions and pooling.
   KernelNotFlipped,   // a convolution's dx with the kernel unflipped
   FactorsSwapped,     // a convolution's dW with x and δ exchanged

@@ -33,7 +33,9 @@ struct Fault {
     CellMissing,    // tanh′(c) omitted
     CellAtC,        // … 1 − c²
     Swapped,
-    Complement  // z instead of 1 − z
+    Complement,   // z instead of 1 − z
+    NoReset,      // dq of n without r
+    ResetAtState  // U·(r∘h₋) instead of r∘(U·h₋)
   } kind = None;
   int gate = -1, other = -1;
   bool at(int g) const { return gate < 0 || gate == g; }
@@ -150,7 +152,7 @@ struct Sequence {
             blocks[2] = d_h * (fault.kind == Fault::Complement ? z : 1 - z) * slope(2);
             blocks[1] = d_h * (h[before] - new_state) * slope(1);
             blocks[0] = blocks[2] * q[at + 2 * H] * slope(0);
-            last_q = blocks[2] * r;
+            last_q = fault.kind == Fault::NoReset || fault.kind == Fault::ResetAtState ? blocks[2] : blocks[2] * r;
             back[own] = d_h * (fault.kind == Fault::Complement ? 1 - z : z);
           } else {
             blocks[0] = last_q = d_h * slope(0);
@@ -164,6 +166,19 @@ struct Sequence {
             dq[n * GH + g * H + j] = g + 1 < G ? blocks[g] : last_q;
           }
         }
+      // What r multiplies in the block of n, if it is taken to stand before U.
+      const auto reset = [&](std::size_t row, std::size_t n, std::size_t k) {
+        return fault.kind == Fault::ResetAtState && row >= 2 * H ? gates[(t * batch + n) * GH + k] : 1;
+      };
+      if (fault.kind == Fault::ResetAtState)
+        for (std::size_t n = 0; n < batch; ++n)
+          for (std::size_t j = 0; j < H; ++j) {
+            double to_state = 0;
+            for (std::size_t k = 0; k < H; ++k) to_state += dp[n * GH + 2 * H + k] * U[(2 * H + k) * H + j];
+            const std::size_t at = (t * batch + n) * GH + j;
+            dp[n * GH + j] = dq[n * GH + j] =
+                to_state * h[(t * batch + n) * H + j] * derivative(0, p[at] + q[at], gates[at], fault);
+          }
       for (std::size_t n = 0; n < batch; ++n)
         for (std::size_t r = 0; r < GH; ++r) {
           const double g = dp[n * GH + r], s = dq[n * GH + r];
@@ -173,8 +188,9 @@ struct Sequence {
             all.x[row(t, n) * inputs + i] += g * W[r * inputs + i];
           }
           for (std::size_t k = 0; k < H; ++k) {
-            all.U[r * H + k] += s * h[((fault.kind == Fault::NewState ? t + 1 : t) * batch + n) * H + k];
-            back[n * H + k] += s * U[r * H + k];
+            const double passed = s * reset(r, n, k);
+            all.U[r * H + k] += passed * h[((fault.kind == Fault::NewState ? t + 1 : t) * batch + n) * H + k];
+            back[n * H + k] += passed * U[r * H + k];
           }
         }
       dh = back;
@@ -323,9 +339,14 @@ std::vector<SequenceGuess> sequence_guesses(const GradientStep& step, const Tens
     add(Cause::WrongVariable, {Fault::CellAtC},
         "the derivative of tanh(c) is taken of the wrong variable; it is 1 − tanh²c", "1 − c²", "h = o∘tanh(c)");
   }
-  if (s.cell == Cell::GRU)
+  if (s.cell == Cell::GRU) {
     add(Cause::GatesSwapped, {Fault::Complement}, "z and 1 − z are swapped", "dn = dh∘z, dh₋ = dh∘(1 − z) + …",
         "h = (1 − z)∘n + z∘h₋");
+    const std::string reset = "n = tanh(p_n + r∘q_n) with q_n = U_n·h₋ + d_n: dq_n = dp_n∘r, dr = dp_n∘q_n∘r(1 − r)";
+    add(Cause::ResetGate, {Fault::NoReset}, "the reset gate r is missing in the gradient of q_n", "dq_n = dp_n", reset);
+    add(Cause::ResetGate, {Fault::ResetAtState}, "the reset gate r is taken to multiply h₋, as in Cho's GRU",
+        "n = tanh(p_n + U_n·(r∘h₋) + d_n)", reset);
+  }
   for (int a = 0; a < gates; ++a)
     for (int b = a + 1; b < gates; ++b)
       add(Cause::GatesSwapped, {Fault::Swapped, a, b},
