@@ -55,6 +55,30 @@ BOOST_AUTO_TEST_CASE(a_layer_of_ones_own) {
   BOOST_TEST(layer.name() == "Scale");
 }
 
+// δ is the very dx that the layer returned last, as in a power iteration.
+BOOST_AUTO_TEST_CASE(a_layers_own_dx_may_come_back_as_its_delta) {
+  struct Cumulative : Layer<double> {  // yᵢ = Σ xⱼ over j ≤ i
+    void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
+      double sum = 0;
+      for (std::size_t i = 0; i < x.numel(); ++i) y.data()[i] = sum += x.data()[i];
+    }
+    void backward_into(const Tensor<double>&, const Tensor<double>&, const Tensor<double>& dy,
+                       Tensor<double>& dx) override {
+      for (std::size_t j = 0; j < dx.numel(); ++j) {
+        dx.data()[j] = 0;
+        for (std::size_t i = j; i < dy.numel(); ++i) dx.data()[j] += dy.data()[i];
+      }
+    }
+  } layer;
+  layer.forward(ones<double>({3}));
+  const Tensor<double> dy{1, 2, 4};
+  BOOST_TEST((layer.backward(dy) == Tensor<double>{7, 6, 4}));
+  BOOST_TEST((layer.backward(layer.backward(dy)) == Tensor<double>{17, 10, 4}));
+  const Tensor<double> kept = layer.backward(dy);
+  BOOST_TEST((layer.backward(kept) == Tensor<double>{17, 10, 4}));
+  BOOST_TEST((kept == Tensor<double>{7, 6, 4}));
+}
+
 BOOST_AUTO_TEST_CASE(state_goes_out_as_copies_and_comes_back) {
   Scale<double> layer;
   layer.forward(Tensor<double>{1});

@@ -115,6 +115,11 @@ const Tensor<T>& Layer<T>::not_wanted() {
 template <class T>
 const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
   accept_gradient(y_, dy);
+  if (dx_.defined() && dy.shares_with(dx_)) {  // layer.backward(layer.backward(δ)): dx must not lie where δ does
+    const Tensor<T> own = dy;
+    dx_ = Tensor<T>();
+    return backpropagate(own);
+  }
   if (differentiable_input()) dx_.reserve(x_.shape(), x_.device());
   trace::Recorder* recorder = trace::recorder();
   if (recorder) recorder->before_backward(*this);
