@@ -71,6 +71,10 @@ const Formula = (() => {
     "σ": (a) => (a < 0 ? Math.exp(a) / (1 + Math.exp(a)) : 1 / (1 + Math.exp(-a))), max: Math.max, min: Math.min,
   };
 
+  const relations = [">", "<", "=", "≥", "≤"];
+  /** Does a term of a sum begin with a bracket [a = b] that is 0, or has it no terms itself? Then it is left out. */
+  const isOff = (n) => n.off || (n.name === "*" || n.name === "/" ? isOff(n.of[0]) : relations.includes(n.name) && n.value === 0);
+
   /**
    * The formula for one element with numbers in the place of its symbols: a tree of
    *   {value, number, read: {symbol, flat}}   a number, and where it was read
@@ -86,11 +90,13 @@ const Formula = (() => {
       return {value, number: value, read: {symbol: e.symbol, flat}};
     }
     if (e.reduce) {
-      const size = range[e.over], shown = size > most + 1 ? most : size, terms = [], rest = [];
-      for (let i = 0; i < size; ++i) {
-        const inner = {flat: at.flat, index: {...at.index, [e.over]: i}};
-        (i < shown ? terms : rest).push(substitute(e.of[0], symbols, inner, range, most));
+      const all = [];
+      for (let i = 0; i < range[e.over]; ++i) {
+        const term = substitute(e.of[0], symbols, {flat: at.flat, index: {...at.index, [e.over]: i}}, range, most);
+        if (e.reduce !== "sum" || !isOff(term)) all.push(term);
       }
+      if (!all.length && e.reduce === "sum") return {value: 0, number: 0, off: true};
+      const shown = all.length > most + 1 ? most : all.length, terms = all.slice(0, shown), rest = all.slice(shown);
       const fold = (list) => list.reduce((a, b) => (e.reduce === "sum" ? a + b.value : Math.max(a, b.value)),
                                          e.reduce === "sum" ? 0 : -Infinity);
       const node = {name: e.reduce, terms, value: fold(terms.concat(rest))};
@@ -156,7 +162,6 @@ const Formula = (() => {
     if (n.name === "*" || n.name === "/" || n.name === "neg") return PRODUCT;
     return n.name === "^" ? POWER : PRIMARY;
   };
-  const relations = [">", "<", "=", "≥", "≤"];
   const texFunctions = {log: "\\log", tanh: "\\tanh", sin: "\\sin", cos: "\\cos", max: "\\max", min: "\\min", "σ": "\\sigma"};
   const texNumber = (x, digits) => {
     if (Number.isNaN(x)) return "\\mathrm{NaN}";

@@ -5,7 +5,7 @@
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/random.hpp"
 #include "handgrad/base/views.hpp"
-#include "handgrad/trace/derivation.hpp"
+#include "handgrad/layers/window_trace.hpp"
 
 namespace handgrad {
 
@@ -196,14 +196,81 @@ std::string ConvolutionLayer<T>::label() const {
   return this->name() + "(" + std::to_string(in_) + " → " + std::to_string(out_channels()) + ")";
 }
 
+namespace {
+
+/// "n,i,j" for x (N, C, H, W), without n and i where there is none.
+std::string place_of(bool batched, std::size_t spatial) {
+  return std::string(batched ? "n," : "") + (spatial == 2 ? "i," : "") + "j";
+}
+/// sum(n: sum(i: sum(j: text)))
+std::string over(const std::string& place, std::string text) {
+  for (const char* index : {"j", "i", "n"})
+    if (place.find(index) != std::string::npos) text = std::string("sum(") + index + ": " + text + ")";
+  return text;
+}
+/// Where weight (rows, C/G, kh, kw) stands in a matrix of a row for each of its own and a column for each channel and
+/// tap of the other side, −1 outside of a row's group. It is the weight itself when there is one group.
+trace::Array places_in_groups(const Shape& weight, std::size_t groups) {
+  const std::size_t rows = weight[0], terms = weight.numel() / rows, per_group = rows / groups;
+  trace::Array places{{rows, groups * terms}, std::vector<double>(groups * weight.numel(), -1)};
+  for (std::size_t row = 0; row < rows; ++row)
+    for (std::size_t k = 0; k < terms; ++k)
+      places.numbers[row * groups * terms + row / per_group * terms + k] = static_cast<double>(row * terms + k);
+  return places;
+}
+/// Ŵ, that matrix: the weight, or put together from it.
 template <class T>
-trace::Derivation ConvolutionLayer<T>::derivation(const Shape&) const {
+void add_matrix(trace::Derivation& d, const Parameter<T>& weight, std::size_t groups, const char* row) {
+  const Shape& shape = weight.shape();
+  if (groups == 1) {
+    d.link("Ŵ", weight.value().reshape({shape[0], shape.numel() / shape[0]}));
+    return;
+  }
+  d.known.emplace_back("Q", places_in_groups(shape, groups));
+  const std::string at = std::string("[") + row + ",k]";
+  d.forward.emplace_back("Ŵ = W by groups", "Ŵ" + at + " = sum(a: [Q" + at + " = a]·W[a])");
+}
+trace::Equation back_from_matrix(std::size_t groups) {
+  if (groups == 1) return "dW = dŴ";
+  return {"dW = dŴ by groups", "dW[a] = sum(b: [Q[b] = a]·dŴ[b])"};
+}
+
+}  // namespace
+
+// A small one with every number: its windows lie as rows of patches X̂ below each other, and are multiplied by the
+// filters, as a matrix; a larger one in symbols.
+template <class T>
+trace::Derivation ConvolutionLayer<T>::derivation(const Shape& input) const {
   using trace::Equation;
-  trace::Derivation d{.forward = {Equation::symbols(has_bias() ? "y = W ⋆ x + b" : "y = W ⋆ x")},
-                      .backward = {Equation::symbols("dW = δ ⋆ x")},
-                      .rename = {{"weight", "W"}, {"bias", "b"}}};
-  if (has_bias()) d.backward.push_back(Equation::symbols("db = Σ δ"));
-  d.backward.push_back(Equation::symbols("dx = δ ∗ W"));
+  trace::Derivation d{.rename = {{"weight", "W"}, {"bias", "b"}}};
+  const bool batched = input.rank() == spatial_ + 2;
+  const auto shape =
+      sizes({input, spatial_}, {output_shape(input), spatial_}, kernel_, options_.stride,
+            padding_before(options_.padding, kernel_, options_.dilation), options_.dilation, options_.groups);
+  const detail::WindowPlaces P = detail::patches({input, spatial_}, batched, spatial_, shape.rows, shape.columns);
+  if (!P.small) {
+    d.forward = {Equation::symbols(has_bias() ? "y = W ⋆ x + b" : "y = W ⋆ x")};
+    d.backward = {Equation::symbols("dW = δ ⋆ x")};
+    if (has_bias()) d.backward.push_back(Equation::symbols("db = Σ δ"));
+    d.backward.push_back(Equation::symbols("dx = δ ∗ W"));
+    return d;
+  }
+  const std::string at = place_of(batched, spatial_), n = batched ? "n," : "", ij = at.substr(n.size());
+  const std::string X = "X̂[" + at + ",k]", y = "[" + n + "o," + ij + "]";
+  d.known = {{"P", P.places}};
+  add_matrix(d, weight, options_.groups, "o");
+  d.forward.emplace_back("X̂ = patches(x)", X + " = sum(a: [P[" + at + ",k] = a]·x[a])");
+  d.forward.emplace_back(has_bias() ? "y = X̂·Ŵᵀ + b" : "y = X̂·Ŵᵀ",
+                         "y" + y + " = sum(k: " + X + "·Ŵ[o,k])" + (has_bias() ? " + b[o]" : ""));
+  if (weight.requires_grad()) {
+    d.backward.emplace_back("dŴ = δᵀ·X̂", "dŴ[o,k] = " + over(at, "δ" + y + "·" + X));
+    d.backward.push_back(back_from_matrix(options_.groups));
+  }
+  if (has_bias()) d.backward.emplace_back("db = Σ δ", "db[o] = " + over(at, "δ" + y));
+  if (this->requires_input_grad()) {
+    d.backward.emplace_back("dX̂ = δ·Ŵ", "d" + X + " = sum(o: δ" + y + "·Ŵ[o,k])");
+    d.backward.emplace_back("dx = Σ dX̂", "dx[a] = sum(b: [P[b] = a]·dX̂[b])");
+  }
   return d;
 }
 
@@ -257,14 +324,43 @@ std::string ConvTranspose2d<T>::label() const {
   return "ConvTranspose2d(" + std::to_string(in_channels()) + " → " + std::to_string(out_) + ")";
 }
 
+// A small one with every number: each x gives a patch Ŷ, and the patches add up where they overlap.
 template <class T>
-trace::Derivation ConvTranspose2d<T>::derivation(const Shape&) const {
+trace::Derivation ConvTranspose2d<T>::derivation(const Shape& input) const {
   using trace::Equation;
-  trace::Derivation d{.forward = {Equation::symbols(bias.defined() ? "y = x ∗ W + b" : "y = x ∗ W")},
-                      .backward = {Equation::symbols("dW = x ⋆ δ")},
-                      .rename = {{"weight", "W"}, {"bias", "b"}}};
-  if (bias.defined()) d.backward.push_back(Equation::symbols("db = Σ δ"));
-  d.backward.push_back(Equation::symbols("dx = W ⋆ δ"));
+  trace::Derivation d{.rename = {{"weight", "W"}, {"bias", "b"}}};
+  const bool batched = input.rank() == 4, biased = bias.defined();
+  const Shape output = output_shape(input);
+  const auto shape =
+      sizes({output, 2}, {input, 2}, kernel_, options_.stride, options_.padding, options_.dilation, options_.groups);
+  const detail::WindowPlaces P = detail::patches({output, 2}, batched, 2, shape.rows, shape.columns);
+  if (!P.small) {
+    d.forward = {Equation::symbols(biased ? "y = x ∗ W + b" : "y = x ∗ W")};
+    d.backward = {Equation::symbols("dW = x ⋆ δ")};
+    if (biased) d.backward.push_back(Equation::symbols("db = Σ δ"));
+    d.backward.push_back(Equation::symbols("dx = W ⋆ δ"));
+    return d;
+  }
+  const std::string n = batched ? "n," : "", patch = "[" + n + "i,j,k]", x = "[" + n + "c,i,j]", y = "[" + n + "o,h,w]";
+  trace::Array numbers{output, {}};
+  for (std::size_t a = 0; a < output.numel(); ++a) numbers.numbers.push_back(static_cast<double>(a));
+  d.known = {{"P", P.places}, {"A", numbers}};
+  add_matrix(d, weight, options_.groups, "c");
+  d.forward.emplace_back("Ŷ = x·Ŵ", "Ŷ" + patch + " = sum(c: x" + x + "·Ŵ[c,k])");
+  d.forward.emplace_back(biased ? "y = Σ Ŷ + b" : "y = Σ Ŷ", "y" + y + " = sum(i: sum(j: sum(k: [P" + patch + " = A" +
+                                                                 y + "]·Ŷ" + patch + ")))" + (biased ? " + b[o]" : ""));
+  const bool weighted = weight.requires_grad(), asked = this->requires_input_grad();
+  if (weighted || asked)
+    d.backward.emplace_back("D = patches(δ)", "D" + patch + " = sum(a: [P" + patch + " = a]·δ[a])");
+  if (weighted) {
+    d.backward.emplace_back("dŴ = xᵀ·D", "dŴ[c,k] = " + over(batched ? "n,i,j" : "i,j", "x" + x + "·D" + patch));
+    d.backward.push_back(back_from_matrix(options_.groups));
+  }
+  if (biased) {
+    std::string sum = "sum(h: sum(w: δ" + y + "))";
+    d.backward.emplace_back("db = Σ δ", "db[o] = " + (batched ? "sum(n: " + sum + ")" : sum));
+  }
+  if (asked) d.backward.emplace_back("dx = D·Ŵᵀ", "dx" + x + " = sum(k: D" + patch + "·Ŵ[c,k])");
   return d;
 }
 

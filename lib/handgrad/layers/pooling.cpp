@@ -1,9 +1,10 @@
 #include "handgrad/layers/pooling.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "handgrad/base/backend.hpp"
-#include "handgrad/trace/derivation.hpp"
+#include "handgrad/layers/window_trace.hpp"
 
 namespace handgrad {
 
@@ -132,16 +133,45 @@ std::string MaxPoolLayer<T>::extra_repr() const {
          ", ceil_mode=" + (options_.ceil_mode ? "True" : "False");
 }
 
+// A small one with every number, a larger one in symbols.
 template <class T>
-trace::Derivation MaxPoolLayer<T>::derivation(const Shape&) const {
+trace::Derivation MaxPoolLayer<T>::derivation(const Shape& input) const {
   using trace::Equation;
-  return {.forward = {Equation::symbols("y = max x")}, .backward = {Equation::symbols("dx = Σ δ∘[x = y]")}};
+  const auto shape = sizes(input, output_shape(input), spatial_, kernel_, stride_, options_.padding, options_.dilation);
+  const detail::WindowPlaces P = detail::windows(shape.planes, shape.rows, shape.columns);
+  if (!P.small || !at_.defined())
+    return {.forward = {Equation::symbols("y = max x")}, .backward = {Equation::symbols("dx = Σ δ∘[x = y]")}};
+  // M: the number of each window's maximum
+  const std::vector<T> at = at_.to_vector();
+  trace::Array M{{P.places.shape[0], P.places.shape[1]}, {}};
+  const std::size_t taps = P.places.shape[2];
+  for (std::size_t b = 0; b < at.size(); ++b)
+    M.numbers.push_back(P.places.numbers[b * taps + static_cast<std::size_t>(at[b])]);
+  const bool padded = std::count(P.places.numbers.begin(), P.places.numbers.end(), -1.0) > 0;
+  const std::string of_x = "sum(a: [P[r,j,k] = a]·x[a])";
+  return {.forward = {{"X̂ = windows(x)", "X̂[r,j,k] = " + (padded ? "if(P[r,j,k] < 0, −∞, " + of_x + ")" : of_x)},
+                      {"y = max X̂", "y[r,j] = max(k: X̂[r,j,k])"}},
+          .backward = {{"dx = Σ δ∘[x = y]", "dx[a] = sum(b: [M[b] = a]·δ[b])"}},
+          .known = {{"P", P.places}, {"M", M}}};
 }
 
 template <class T>
-trace::Derivation AveragePoolLayer<T>::derivation(const Shape&) const {
+trace::Derivation AveragePoolLayer<T>::derivation(const Shape& input) const {
   using trace::Equation;
-  return {.forward = {Equation::symbols("y = mean(x)")}, .backward = {Equation::symbols("dx = Σ δ/D")}};
+  const Windows w = windows();
+  const formulas::Averaging how{w.adaptive, w.count_include_pad, w.divisor_override};
+  const auto shape = sizes(input, this->output_shape(input), spatial_, w.kernel, w.stride, w.padding, 1);
+  const detail::WindowPlaces P = detail::windows(shape.planes, shape.rows, shape.columns, &how);
+  if (!P.small) return {.forward = {Equation::symbols("y = mean(x)")}, .backward = {Equation::symbols("dx = Σ δ/D")}};
+  trace::Array D{{P.places.shape[0], P.places.shape[1]}, {}};
+  for (std::size_t r = 0; r < D.shape[0]; ++r)
+    for (std::size_t j = 0; j < D.shape[1]; ++j)
+      D.numbers.push_back(static_cast<double>(formulas::divisor(formulas::span(shape.rows, r % shape.rows.out, how),
+                                                                formulas::span(shape.columns, j, how), how)));
+  return {.forward = {{"X̂ = windows(x)", "X̂[r,j,k] = sum(a: [P[r,j,k] = a]·x[a])"},
+                      {"y = Σ X̂/D", "y[r,j] = sum(k: X̂[r,j,k])/D[r,j]"}},
+          .backward = {{"dx = Σ δ/D", "dx[a] = sum(r: sum(j: sum(k: [P[r,j,k] = a]·δ[r,j]/D[r,j])))"}},
+          .known = {{"P", P.places}, {"D", D}}};
 }
 
 template <class T>

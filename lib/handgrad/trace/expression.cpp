@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "handgrad/base/errors.hpp"
 
@@ -286,6 +287,18 @@ void find_ranges(const Expression& e, const Symbols& symbols, std::map<std::stri
   for (const Expression& argument : e.arguments) find_ranges(argument, symbols, found);
 }
 
+double value(const Expression& e, const Symbols& symbols, Place& place,
+             const std::map<std::string, std::size_t>& range);
+
+/// Does a term of a sum begin with a bracket [a = b] that is 0? Then it is left out.
+bool is_off(const Expression& e, const Symbols& symbols, Place& place,
+            const std::map<std::string, std::size_t>& range) {
+  if (e.kind != Kind::Call) return false;
+  if (e.name == "*" || e.name == "/") return is_off(e.arguments[0], symbols, place, range);
+  return (e.name == "=" || e.name == ">" || e.name == "<" || e.name == "≥" || e.name == "≤") &&
+         value(e, symbols, place, range) == 0;
+}
+
 /// Evaluates with the ranges known.
 double value(const Expression& e, const Symbols& symbols, Place& place,
              const std::map<std::string, std::size_t>& range) {
@@ -300,6 +313,7 @@ double value(const Expression& e, const Symbols& symbols, Place& place,
       double total = e.name == "sum" ? 0 : -std::numeric_limits<double>::infinity();
       for (std::size_t i = 0; i < size; ++i) {
         place.indices[e.indices[0]] = i;
+        if (e.name == "sum" && is_off(e.arguments[0], symbols, place, range)) continue;
         const double term = value(e.arguments[0], symbols, place, range);
         if (e.name == "sum")
           total += term;
@@ -320,37 +334,53 @@ double value(const Expression& e, const Symbols& symbols, Place& place,
 }
 
 Expression with_numbers(const Expression& e, const Symbols& symbols, Place& place, std::size_t terms,
-                        const std::map<std::string, std::size_t>& range) {
-  if (e.kind == Kind::Symbol) return number(symbol_value(e, symbols, place));
-  if (e.kind != Kind::Reduce) {
-    Expression copy = e;
-    for (Expression& argument : copy.arguments) argument = with_numbers(argument, symbols, place, terms, range);
-    return copy;
-  }
-  const std::size_t size = range.at(e.indices[0]), shown = size > terms + 1 ? terms : size;
+                        const std::map<std::string, std::size_t>& range);
+
+/// A reduction written out; nothing where all terms of a sum are left out.
+std::optional<Expression> written_out(const Expression& e, const Symbols& symbols, Place& place, std::size_t terms,
+                                      const std::map<std::string, std::size_t>& range) {
+  const Expression& body = e.arguments[0];
+  const bool is_sum = e.name == "sum", nested = body.kind == Kind::Reduce && body.name == "sum";
   std::vector<Expression> parts;
-  for (std::size_t i = 0; i < shown; ++i) {
+  for (std::size_t i = 0; i < range.at(e.indices[0]); ++i) {
     place.indices[e.indices[0]] = i;
-    parts.push_back(with_numbers(e.arguments[0], symbols, place, terms, range));
-  }
-  if (shown < size) {
-    Expression rest;
-    rest.kind = Kind::Rest;
-    rest.count = size - shown;
-    rest.number = e.name == "sum" ? 0 : -std::numeric_limits<double>::infinity();
-    for (std::size_t i = shown; i < size; ++i) {
-      place.indices[e.indices[0]] = i;
-      const double term = value(e.arguments[0], symbols, place, range);
-      rest.number = e.name == "sum" ? rest.number + term : function("max", {rest.number, term});
+    if (is_sum && is_off(body, symbols, place, range)) continue;
+    if (is_sum && nested) {
+      if (auto part = written_out(body, symbols, place, terms, range)) parts.push_back(std::move(*part));
+    } else {
+      parts.push_back(parts.size() <= terms ? with_numbers(body, symbols, place, terms, range)
+                                            : number(value(body, symbols, place, range)));
     }
-    parts.push_back(rest);
   }
   place.indices.erase(e.indices[0]);
+  if (parts.empty() && is_sum) return {};
+  if (parts.size() > terms + 1) {
+    Expression rest;
+    rest.kind = Kind::Rest;
+    rest.count = parts.size() - terms;
+    rest.number = is_sum ? 0 : -std::numeric_limits<double>::infinity();
+    for (std::size_t i = terms; i < parts.size(); ++i) {
+      Place nowhere;
+      const double term = value(parts[i], {}, nowhere, {});
+      rest.number = is_sum ? rest.number + term : function("max", {rest.number, term});
+    }
+    parts.resize(terms);
+    parts.push_back(rest);
+  }
   if (parts.size() == 1) return parts[0];
-  if (e.name == "max") return call("max", parts);
+  if (!is_sum) return call("max", parts);
   Expression total = parts[0];
   for (std::size_t i = 1; i < parts.size(); ++i) total = call("+", {total, parts[i]});
   return total;
+}
+
+Expression with_numbers(const Expression& e, const Symbols& symbols, Place& place, std::size_t terms,
+                        const std::map<std::string, std::size_t>& range) {
+  if (e.kind == Kind::Symbol) return number(symbol_value(e, symbols, place));
+  if (e.kind == Kind::Reduce) return written_out(e, symbols, place, terms, range).value_or(number(0));
+  Expression copy = e;
+  for (Expression& argument : copy.arguments) argument = with_numbers(argument, symbols, place, terms, range);
+  return copy;
 }
 
 }  // namespace
@@ -392,7 +422,10 @@ void find_reads(const Expression& e, const Symbols& symbols, Place& place,
     found[e.name].insert(flat_index(e, *symbols.at(e.name), place));
   const std::size_t times = e.kind == Kind::Reduce ? range.at(e.indices[0]) : 1;
   for (std::size_t i = 0; i < times; ++i) {
-    if (e.kind == Kind::Reduce) place.indices[e.indices[0]] = i;
+    if (e.kind == Kind::Reduce) {
+      place.indices[e.indices[0]] = i;
+      if (e.name == "sum" && is_off(e.arguments[0], symbols, place, range)) continue;
+    }
     for (const Expression& argument : e.arguments) find_reads(argument, symbols, place, range, found);
   }
   if (e.kind == Kind::Reduce) place.indices.erase(e.indices[0]);
