@@ -92,7 +92,7 @@ void draw_mistakes(const Lab& lab, const Digits& data, const std::vector<long>& 
     std::vector<double> image;  // gnuplot's first row is at the bottom
     for (std::size_t row = Digits::side; row-- > 0;)
       for (std::size_t column = 0; column < Digits::side; ++column)
-        image.push_back(data.x_test.item(i, row * Digits::side + column));
+        image.push_back(data.x_test.data()[i * Digits::pixels + row * Digits::side + column]);
     const long is = static_cast<long>(data.y_test.item(i));
     plots.push_back(Plot("a " + std::to_string(is) + ", taken for " + std::to_string(predicted[i])));
     plots.back().surface(axis, axis, image, "", Plot::Scale::Sequential).bare();

@@ -12,7 +12,7 @@ namespace handgrad::labs {
 
 struct Digits {
   static constexpr std::size_t side = 28, pixels = side * side, classes = 10;
-  Tensor<float> x_train, y_train, x_test, y_test;  // (N, 784) from 0 to 1, (N)
+  Tensor<float> x_train, y_train, x_test, y_test;  // (N, 784) from 0 to 1, (N); or images (N, 1, 28, 28)
 };
 
 /// MNIST's training and test images; given only the test images, the first 8,000 to train and the rest to test; given

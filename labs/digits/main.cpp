@@ -1,49 +1,19 @@
 // Beyond the notebooks: handwritten digits again, with a convolutional network. README.md beside this file derives the
 // backward passes of convolution and pooling.
-#include <algorithm>
 #include <handgrad/handgrad.hpp>
-#include <iomanip>
-#include <iostream>
 #include <string>
 #include <vector>
 
-#include "common/digit_images.hpp"
+#include "common/digit_training.hpp"
 #include "common/lab.hpp"
 #include "common/plot.hpp"
+#include "digits/parts.hpp"
 
 namespace hg = handgrad;
 using namespace handgrad::labs;
 using hg::Tensor;
 
 namespace {
-
-constexpr std::size_t side = Digits::side;
-
-hg::Sequential<float> model() {
-  return hg::Sequential{hg::Conv2d(1, 8, 5, {.padding = 2}),
-                        hg::ReLU(),
-                        hg::MaxPool2d(2),
-                        hg::Conv2d(8, 24, 3, {.padding = 1}),
-                        hg::ReLU(),
-                        hg::MaxPool2d(2),
-                        hg::Flatten(),
-                        hg::Dropout(0.5),
-                        hg::Linear(24 * 7 * 7, Digits::classes)};
-}
-
-Tensor<float> as_images(const Tensor<float>& x) { return x.reshape({x.size(0), 1, side, side}); }
-
-/// In batches of some hundred images, since what the layers store is many times their size.
-std::vector<long> predict(hg::Sequential<float>& net, const Tensor<float>& x) {
-  net.eval();
-  std::vector<long> classes;
-  for (std::size_t i = 0; i < x.size(0); i += 500) {
-    const Tensor<float> some = as_images(x.rows(i, std::min(i + 500, x.size(0))));
-    for (const long k : largest(net.forward(some.to(net.parameters()[0].value().device())).cpu())) classes.push_back(k);
-  }
-  net.train();
-  return classes;
-}
 
 /// A plane as a picture; gnuplot's first row is at the bottom.
 Plot picture(const std::string& title, const float* plane, std::size_t height, std::size_t width) {
@@ -68,8 +38,8 @@ void draw_filters(const Lab& lab, hg::Sequential<float>& net) {
 void draw_activations(const Lab& lab, hg::Sequential<float>& net, const Tensor<float>& image) {
   const hg::Device device = net.parameters()[0].value().device();
   net.eval();
-  Tensor<float> x = as_images(image).to(device);
-  std::vector<Plot> plots{picture("a test image", image.data(), side, side)};
+  Tensor<float> x = image.to(device);
+  std::vector<Plot> plots{picture("a test image", image.data(), Digits::side, Digits::side)};
   for (std::size_t layer = 0; layer < 6; ++layer) {
     x = net[layer].forward(x).clone();
     if (layer != 1 && layer != 4) continue;
@@ -87,45 +57,18 @@ void draw_activations(const Lab& lab, hg::Sequential<float>& net, const Tensor<f
 
 HANDGRAD_LAB(digits, "", "handwritten digits by a convolutional network") {
   lab.section("1  The digits");
-  const Digits data = read_digits(lab);
-  const int epochs = lab.options.quick ? 8 : 20;
+  const Digits data = as_images(read_digits(lab));
+  const DigitRecipe recipe = convolutional_recipe(lab.options.quick);
 
-  lab.section("2  Two convolutions, AdamW, batches of 64, " + std::to_string(epochs) + " epochs");
+  lab.section("2  Two convolutions, AdamW, batches of 64, " + std::to_string(recipe.epochs) + " epochs");
   hg::manual_seed(lab.options.seed);
-  auto net = model();
-  const hg::Device device = lab.options.device;
-  net.to(device);
-  std::cout << net << "\n\n";
-  hg::CrossEntropyLoss loss;
-  hg::AdamW adamw(net.parameters(), {.lr = 2e-3});
-  hg::CosineAnnealingLR schedule(adamw, epochs);
-  hg::DataLoader train(hg::TensorDataset(as_images(data.x_train).to(device), data.y_train.to(device)),
-                       {.batch_size = 64, .shuffle = true});
-  std::vector<double> numbers, losses, test_errors;
-  hg::FitOptions<float> options{.epochs = epochs, .schedulers = {&schedule}};
-  options.callbacks.push_back([&](const hg::EpochResult& result) {
-    const double accuracy = hg::accuracy_score(data.y_test, predict(net, data.x_test));
-    numbers.push_back(result.epoch);
-    losses.push_back(result.loss);
-    test_errors.push_back(100 * (1 - accuracy));
-    std::cout << "epoch " << std::setw(3) << result.epoch << std::fixed << std::setprecision(4) << "  training loss "
-              << result.loss << std::setprecision(2) << "  test accuracy " << 100 * accuracy << " %" << std::endl;
-    return true;
-  });
-  if (hg::fit(net, loss, adamw, train, options).end == hg::History::End::Interrupted) throw Interrupted();
+  auto net = convolutional_network<float>();
+  train_digits(lab, net, data, recipe);
 
   lab.section("3  What it takes for what");
-  const std::vector<long> predicted = predict(net, data.x_test);
-  std::cout << hg::classification_report(data.y_test, predicted, {.digits = 3});
-  print_confusion(hg::confusion_matrix(data.y_test, predicted));
-  lab.figures.shape("digits.accuracy", hg::accuracy_score(data.y_test, predicted));
-  draw_mistakes(lab, data, predicted);
+  report_digits(lab, net, data);
 
   lab.section("4  What the filters look for, and what they find");
   draw_filters(lab, net);
   draw_activations(lab, net, data.x_test.rows(0, 1));
-  Plot loss_plot("Training loss", "epoch", "cross-entropy"), error_plot("Test error", "epoch", "% of the test digits");
-  loss_plot.line(numbers, losses);
-  error_plot.line(numbers, test_errors);
-  draw(lab, "training", {loss_plot, error_plot}, 2);
 }
