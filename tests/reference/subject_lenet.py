@@ -1,10 +1,8 @@
 """lenet.json and lenet.safetensors: a convolutional network that PyTorch saved, what it predicts; and a run of its training,
 in double, that the same seed must repeat in C++ (order of the generator as in training.json: weights, data, the loader's passes)."""
 
-import json
-import struct
-
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -16,22 +14,10 @@ def net():
                          nn.Flatten(), nn.Linear(6 * 5 * 5, 10))
 
 
-def save(path, state):
-    """As safetensors.torch.save_file writes it: a header in JSON, then the elements."""
-    header, data = {}, b""
-    for name, value in state.items():
-        raw = value.contiguous().numpy().tobytes()
-        header[name] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
-
-
 def predictions():
     torch.manual_seed(5)
     model = net()
-    save(HERE / "lenet.safetensors", model.state_dict())
+    save_file(model.state_dict(), HERE / "lenet.safetensors")
     x = torch.rand(5, 1, 28, 28)  # drawn after the weights
     with torch.no_grad():
         return tensor(model(x).double())
