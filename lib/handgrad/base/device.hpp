@@ -8,14 +8,17 @@ namespace handgrad {
 /// Where a tensor's elements lie: `Device::cpu()` or `Device::cuda(i)`, printed as PyTorch does (`cpu`, `cuda:0`).
 class Device {
  public:
+  /// The kinds of devices.
   enum class Type { CPU, CUDA };
 
+  /// The CPU, and a GPU by its number.
   static constexpr Device cpu() { return {Type::CPU, 0}; }
   static constexpr Device cuda(int index = 0) { return {Type::CUDA, index}; }
   /// From `cpu`, `cuda` or `cuda:1`. Throws ValueError for anything else.
   static Device parse(const std::string& text);
 
   constexpr Device() = default;
+  /// What kind of device, and which of its kind; `str` gives what `parse` reads.
   constexpr Type type() const { return type_; }
   constexpr int index() const { return index_; }
   constexpr bool is_cpu() const { return type_ == Type::CPU; }
@@ -37,6 +40,7 @@ std::string cuda_unavailable_reason();
 /// Number of CUDA devices; 0 when CUDA is not available.
 int device_count();
 
+/// Bytes of a device's memory.
 struct DeviceMemory {
   std::size_t free = 0, total = 0;  // bytes
 };

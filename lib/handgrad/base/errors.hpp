@@ -10,6 +10,7 @@ class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message) : std::runtime_error(message), message_(message) {}
   const char* what() const noexcept override { return message_.c_str(); }
+  /// Puts before the message where it happened.
   void prepend(const std::string& place) { message_.insert(0, place); }
 
  private:

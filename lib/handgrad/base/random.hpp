@@ -19,6 +19,7 @@ class Generator {
   void manual_seed(std::uint64_t seed);
   std::uint64_t initial_seed() const { return seed_; }
 
+  /// The next 32 bits.
   std::uint32_t random() { return static_cast<std::uint32_t>(engine_()); }
   /// The first word drawn is the high half.
   std::uint64_t random64();

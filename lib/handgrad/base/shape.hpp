@@ -10,6 +10,7 @@ namespace handgrad {
 /// The sizes of a tensor of rank 0 to 4, row-major: `Shape{32, 4}` is 32 rows of 4 columns. Rank 0 is a single number.
 class Shape {
  public:
+  /// The most dimensions that a shape has.
   static constexpr std::size_t max_rank = 4;
 
   constexpr Shape() = default;
@@ -24,6 +25,7 @@ class Shape {
     sizes_[rank_++] = size;
   }
 
+  /// How many dimensions.
   std::size_t rank() const { return rank_; }
   /// The size of dimension `i`, not checked; negative counts from the end, as in `shape[-1]`.
   std::size_t operator[](int i) const { return sizes_[i < 0 ? rank_ - static_cast<std::size_t>(-i) : std::size_t(i)]; }

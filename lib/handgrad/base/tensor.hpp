@@ -78,6 +78,7 @@ class Tensor {
 
   const Shape& shape() const { return shape_; }
   std::size_t size(int dim) const { return shape_[dim]; }
+  /// The number of dimensions and of elements, and where they lie.
   std::size_t rank() const { return shape_.rank(); }
   std::size_t numel() const { return numel_; }
   Device device() const { return device_; }
@@ -117,6 +118,7 @@ class Tensor {
   Tensor to(Device device) const;
   Tensor cpu() const { return to(Device::cpu()); }
 
+  /// Sets every element.
   Tensor& fill(T value);
   /// Takes over the values of a tensor of the same shape, from whatever device. Throws ShapeError.
   Tensor& copy_from(const Tensor& source);
@@ -151,14 +153,17 @@ bool allclose(const Tensor<T>& a, const Tensor<T>& b, double rtol = 1e-5, double
 template <class T>
 std::ostream& operator<<(std::ostream& out, const Tensor<T>& x);
 
+/// A tensor of that shape with one value everywhere.
 template <class T = float>
 Tensor<T> full(const Shape& shape, T value, Device device = Device::cpu()) {
   return Tensor<T>::empty(shape, device).fill(value);
 }
+/// A tensor of zeros.
 template <class T = float>
 Tensor<T> zeros(const Shape& shape, Device device = Device::cpu()) {
   return full<T>(shape, T(0), device);
 }
+/// A tensor of ones.
 template <class T = float>
 Tensor<T> ones(const Shape& shape, Device device = Device::cpu()) {
   return full<T>(shape, T(1), device);

@@ -11,6 +11,7 @@
 
 namespace handgrad {
 
+/// The options of check_gradients, by the names of torch.autograd.gradcheck where it has them.
 struct GradcheckOptions {
   /// The largest relative error accepted; by default 1e-7 for a layer or a loss, 1e-6 for a network with its loss.
   std::optional<double> tolerance = {};

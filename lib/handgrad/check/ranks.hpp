@@ -24,6 +24,7 @@ enum class RankCause {
   Unknown
 };
 
+/// What check_ranks found: which formula the gradients of several ranks fit.
 struct RankReport {
   RankCause cause = RankCause::None;
   std::string diagnosis;     ///< in words, with the formula that the gradients fit
@@ -35,6 +36,7 @@ struct RankReport {
 };
 std::ostream& operator<<(std::ostream& out, const RankReport& report);
 
+/// The options of check_ranks.
 struct RankCheckOptions {
   int ranks = 3;
   double tolerance = 1e-12;  ///< for float 1e-5
@@ -51,6 +53,7 @@ using RankStep =
 /// numbers the mean of means is right. `make_net` is called on each rank with its communicator and the same random
 /// numbers. The default `step` is DataParallel's.
 ///
+///     const auto x = randn<double>({12, 2}), y = randn<double>({12, 1});
 ///     BOOST_TEST(check_ranks<double>(make_net, make_loss, x, y).passed());
 ///
 /// Throws ValueError for fewer than k(k+1)/2 rows, too few to tell k ranks apart.

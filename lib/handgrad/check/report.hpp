@@ -107,6 +107,7 @@ struct GradientReport {
   /// A further remark: that the input has no gradient.
   std::string note = {};
 
+  /// The worst of the tensors' verdicts.
   Verdict verdict() const;
   bool passed() const { return verdict() == Verdict::Pass; }
   explicit operator bool() const { return passed(); }

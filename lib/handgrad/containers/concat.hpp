@@ -7,7 +7,7 @@ namespace handgrad {
 /// told otherwise: features, or channels). Two heads on one trunk:
 ///
 ///     Sequential net{Linear(8, 16), ReLU(), Concat{Linear(16, 1), Linear(16, 3)}};     // (N, 8) → (N, 1 + 3)
-///     Concat{a, b}.dim(-1)
+///     Concat{Linear(4, 2), Tanh()}.dim(-1)
 ///
 /// Each branch gets its part of the gradient, and x the sum of what comes back, since L depends on x along every
 /// branch:

@@ -37,6 +37,7 @@ class Sequential : public Layer<T> {
     (push_back(std::make_shared<std::remove_cvref_t<L>>(std::move(layers))), ...);
   }
 
+  /// Appends a layer.
   void push_back(std::shared_ptr<Layer<T>> layer);
   std::size_t size() const { return this->children().size(); }
   /// Layer i, from 0. Throws ValueError when there is none.

@@ -7,7 +7,7 @@ namespace handgrad {
 /// side by side again, along the same dimension (1 unless told otherwise: features, or channels).
 ///
 ///     Split({2, 3}, Linear(2, 4), Identity())          // (N, 5) → (N, 4 + 3)
-///     Split({1, 1}, a, b).dim(-1)
+///     Split({1, 1}, Tanh(), Sigmoid()).dim(-1)
 ///
 /// The parts do not overlap, and so nothing adds: every part of x has one gradient.
 ///

@@ -15,7 +15,7 @@ class Loss;
 /// Hears of every gradient that a backward in this thread finishes, from its construction to its end:
 ///
 ///     struct Print : GradientListener<float> {
-///       void ready(Parameter<float>& w) override { std::cout << w.shape() << '\n'; }
+///       void ready(Parameter<float>& w) override { std::cout << w.shape().str() << '\n'; }
 ///     } print;
 ///     net.backward(loss.backward());
 ///
@@ -31,6 +31,7 @@ class GradientListener {
   GradientListener(const GradientListener&) = delete;
   GradientListener& operator=(const GradientListener&) = delete;
 
+  /// Called with each parameter whose gradient is final.
   virtual void ready(Parameter<T>& parameter) = 0;
   /// The outermost backward, of `root`, begins; it is over, and every gradient final. There is no end to one that
   /// throws.

@@ -24,6 +24,7 @@ struct SideTensor {
   Tensor<T>* gradient;
 };
 
+/// What the gradient check and the recorder ask of a layer, beside its mathematics.
 template <class T>
 class LayerInspection {
  public:
@@ -58,6 +59,7 @@ class LossInspection {
  public:
   virtual ~LossInspection() = default;
 
+  /// As LayerInspection's.
   void append_kink_sides(std::vector<bool>& sides) const;
   void fill_buffers(T content);
   virtual trace::Derivation derivation(const Shape& prediction, const Shape& target) const;

@@ -106,6 +106,7 @@ class Layer : public LayerInspection<T> {
   /// early files, it becomes 0.
   void load_state_dict(const std::vector<NamedTensor<T>>& state, bool strict = true);
 
+  /// The layers directly below, by name.
   const std::vector<std::pair<std::string, std::shared_ptr<Layer>>>& children() const { return children_; }
 
   /// The class's name, `Linear`; found from the type unless overridden.
@@ -131,6 +132,7 @@ class Layer : public LayerInspection<T> {
   /// Called after the children or their mode changed, or the parameters moved: drop what was derived from that.
   virtual void invalidate() {}
 
+  /// Called by a constructor: what has a name in `named_parameters` and `state_dict`.
   Parameter<T> register_parameter(std::string name, Tensor<T> value);
   Buffer<T> register_buffer(std::string name, Tensor<T> value);
   Buffer<double> register_counter(std::string name);

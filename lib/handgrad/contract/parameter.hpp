@@ -43,9 +43,11 @@ class Parameter {
   Tensor<T>& value() { return state().value; }
   const Tensor<T>& value() const { return state().value; }
   operator const Tensor<T>&() const { return state().value; }
+  /// The value as an xtensor expression, and what is asked of it most.
   auto xt() { return value().xt(); }
   auto xt() const { return value().xt(); }
 
+  /// Of the value.
   const Shape& shape() const { return value().shape(); }
   std::size_t numel() const { return value().numel(); }
   bool defined() const { return value().defined(); }
@@ -105,6 +107,7 @@ class Parameter {
     std::vector<unsigned char> marks;  // of each row of the table: is it among them?
     bool known = false;                // all other rows are zero
   };
+  /// The gradient to add to, for a layer that touches a few rows, with the note of which.
   std::pair<Tensor<T>&, TouchedRows*> accumulate_rows() {
     TouchedRows& touched = state().rows;
     Tensor<T>& grad = writable();
@@ -129,11 +132,13 @@ class Parameter {
     return std::pair(std::as_const(state().grad).data(), std::span<const std::uint32_t>(state().rows.rows));
   }
 
+  /// Moves value and gradient.
   void to(Device device) {
     state().rows = {};
     state().value = state().value.to(device);
     if (state().grad.defined()) state().grad = state().grad.to(device);
   }
+  /// Whether both are one parameter, not only equal.
   bool same_as(const Parameter& other) const { return *place_ == *other.place_; }
   /// Makes this parameter the other one, for all who hold it (see containers/tie.hpp). The shapes must be equal.
   void tie(const Parameter& other) { *place_ = *other.place_; }
@@ -185,6 +190,7 @@ class Buffer {
   Tensor<T>& value() { return state_->value; }
   const Tensor<T>& value() const { return state_->value; }
   operator const Tensor<T>&() const { return state_->value; }
+  /// Moves value and gradient.
   void to(Device device) { state_->value = state_->value.to(device); }
   /// As Parameter's.
   bool fits() const { return state_->value.shape() == state_->shape; }
@@ -197,8 +203,10 @@ class Buffer {
   std::shared_ptr<State> state_;
 };
 
+/// A parameter and its name, `0.weight`.
 template <class T>
 using NamedParameter = std::pair<std::string, Parameter<T>>;
+/// A tensor and its name in a state or a file.
 template <class T>
 using NamedTensor = std::pair<std::string, Tensor<T>>;
 

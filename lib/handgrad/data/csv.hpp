@@ -7,6 +7,7 @@
 
 namespace handgrad {
 
+/// The options of read_csv, by pandas' names.
 struct CsvOptions {
   char delimiter = ',';
   bool merge_delimiters = false;            ///< a run of delimiters is one, and none at a line's ends: aligned columns

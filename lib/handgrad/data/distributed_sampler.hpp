@@ -22,11 +22,13 @@ struct DistributedSamplerOptions {
 ///     for (int epoch = 0; epoch < 10; ++epoch) {
 ///       mine.set_epoch(epoch);                        // fit does it
 ///       for (auto& [x, y] : loader) …
+///     }
 class DistributedSampler {
  public:
   /// Throws ValueError unless 0 ≤ rank < num_replicas and this rank gets an example.
   DistributedSampler(std::size_t examples, int num_replicas, int rank, DistributedSamplerOptions options = {});
 
+  /// Which permutation: a sampler that is never told shuffles every epoch alike.
   void set_epoch(std::size_t epoch) { epoch_ = epoch; }
   /// The number of examples on this rank.
   std::size_t size() const { return size_; }

@@ -13,6 +13,7 @@ namespace handgrad {
 // Synthetic data. Targets have shape (N, 1), as the losses expect; a class is its number as a T. Everything is drawn
 // and computed in double, then rounded to T. All throw ValueError for meaningless options.
 
+/// Made-up examples: features x and targets or classes y.
 template <class T = float>
 struct Samples {
   Tensor<T> x;  ///< (N, D)
@@ -27,6 +28,7 @@ struct MakeRegressionOptions {
   bool shuffle = true;
   std::uint32_t random_state = 0;
 };
+/// The same with the coefficients that made them.
 template <class T = float>
 struct RegressionSamples {
   Tensor<T> x;     ///< (N, D)

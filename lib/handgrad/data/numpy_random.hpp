@@ -28,6 +28,7 @@ class NumpyRandom {
   /// `np.random.randn()`.
   double randn();
 
+  /// One number, as numpy.random.RandomState draws it.
   double uniform(double low, double high) { return low + (high - low) * rand(); }
   double normal(double mean, double standard_deviation) { return mean + standard_deviation * randn(); }
 

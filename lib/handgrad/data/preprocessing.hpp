@@ -18,16 +18,20 @@ namespace handgrad {
 /// divided by 1; as in scikit-learn, constant means up to rounding, σ² ≤ N·ε·σ² + (N·μ·ε)². Tensors have shape (N, D).
 class StandardScaler {
  public:
+  /// Learns what `transform` needs from the rows of the training set.
   template <class T>
   void fit(const Tensor<T>& x);
+  /// Every column scaled by what was learnt.
   template <class T>
   Tensor<T> transform(const Tensor<T>& x) const;
   /// x·σ + μ
   template <class T>
   Tensor<T> inverse_transform(const Tensor<T>& x) const;
 
+  /// What was learnt of each column.
   const std::vector<double>& mean() const { return mean_; }
   const std::vector<double>& scale() const { return scale_; }
+  /// What was learnt as a text, and back.
   std::string to_json() const;
   static StandardScaler from_json(const std::string& json);
 
@@ -42,15 +46,19 @@ class MinMaxScaler {
  public:
   /// Throws ValueError unless low < high.
   explicit MinMaxScaler(double low = 0, double high = 1);
+  /// Learns what `transform` needs from the rows of the training set.
   template <class T>
   void fit(const Tensor<T>& x);
+  /// Every column scaled by what was learnt.
   template <class T>
   Tensor<T> transform(const Tensor<T>& x) const;
   template <class T>
   Tensor<T> inverse_transform(const Tensor<T>& x) const;
 
+  /// What was learnt of each column.
   const std::vector<double>& data_min() const { return min_; }
   const std::vector<double>& data_max() const { return max_; }
+  /// What was learnt as a text, and back.
   std::string to_json() const;
   static MinMaxScaler from_json(const std::string& json);
 
@@ -66,14 +74,17 @@ class OneHotEncoder {
  public:
   /// Throws ValueError for a column that is numeric or missing.
   void fit(const Table& table, const std::vector<std::string>& columns);
+  /// The columns as numbers, side by side.
   template <class T = float>
   Tensor<T> transform(const Table& table) const;
 
+  /// The columns it was made for.
   const std::vector<std::string>& columns() const { return columns_; }
   /// categories()[c] are those of columns()[c].
   const std::vector<std::vector<std::string>>& categories() const { return categories_; }
   /// `column_category` for each column of the result.
   std::vector<std::string> feature_names() const;
+  /// What was learnt as a text, and back.
   std::string to_json() const;
   static OneHotEncoder from_json(const std::string& json);
 
@@ -93,11 +104,15 @@ struct ColumnTransformerOptions {
 class ColumnTransformer {
  public:
   explicit ColumnTransformer(ColumnTransformerOptions columns) : columns_(std::move(columns)) {}
+  /// Learns what `transform` needs from the rows of the training set.
   void fit(const Table& table);
+  /// The columns as numbers, side by side.
   template <class T = float>
   Tensor<T> transform(const Table& table) const;
 
+  /// The names of the columns that `transform` makes.
   std::vector<std::string> feature_names() const;
+  /// What was learnt as a text, and back.
   std::string to_json() const;
   static ColumnTransformer from_json(const std::string& json);
 

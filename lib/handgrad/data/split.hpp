@@ -16,6 +16,7 @@ struct SplitIndices {
   std::vector<std::size_t> train, test;
 };
 
+/// The options of train_test_split, by scikit-learn's names.
 struct TrainTestSplitOptions {
   double test_size = 0.25;  ///< below 1 a share of the rows, rounded up; from 1 on a number of rows
   std::optional<double> train_size =
@@ -39,6 +40,7 @@ SplitIndices train_test_split(std::size_t rows, const TrainTestSplitOptions& opt
 template <class T>
 Tensor<T> take_rows(const Tensor<T>& x, std::span<const std::size_t> indices);
 
+/// The rows of both parts.
 template <class T>
 struct TrainTestSplit {
   Tensor<T> x_train, x_test, y_train, y_test;

@@ -19,6 +19,7 @@ namespace handgrad {
 /// ones.
 class Table {
  public:
+  /// What a column holds.
   using Numbers = std::vector<double>;
   using Text = std::vector<std::string>;
 
@@ -28,6 +29,7 @@ class Table {
   void add(const std::string& name, Numbers numbers);
   void add(const std::string& name, Text text);
 
+  /// How large it is, and what its columns are called and hold.
   std::size_t rows() const { return rows_; }
   std::size_t columns() const { return columns_.size(); }
   std::vector<std::string> names() const;

@@ -22,6 +22,7 @@ class RankError : public Error {
 class Communicator {
  public:
   virtual ~Communicator() = default;
+  /// Which rank this is, from 0, and of how many.
   virtual int rank() const = 0;
   virtual int size() const = 0;
 

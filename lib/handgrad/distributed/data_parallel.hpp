@@ -54,13 +54,14 @@ class DataParallel final : private GradientListener<T> {
   ~DataParallel() override;
 
   Communicator& communicator() const { return communicator_; }
+  /// Whether this is rank 0, which alone prints and writes.
   bool is_first() const { return communicator_.rank() == 0; }
 
   /// While the result lives, backwards accumulate on their own rank only. The next one after it sums everything
   /// accumulated, weighting each rank by the rows that it saw:
   ///
-  ///     { auto alone = parallel.no_sync(); net.forward(a); net.backward(…); }
-  ///     net.forward(b); net.backward(…);
+  ///     { auto alone = parallel.no_sync(); net.forward(x); net.backward(…); }
+  ///     net.forward(x); net.backward(…);
   class NoSync {
    public:
     explicit NoSync(DataParallel& parallel) : parallel_(parallel), before_(parallel.alone_) { parallel.alone_ = true; }
@@ -72,6 +73,7 @@ class DataParallel final : private GradientListener<T> {
     DataParallel& parallel_;
     bool before_;
   };
+  /// Holds sums back while the result lives.
   [[nodiscard]] NoSync no_sync() { return NoSync(*this); }
 
   /// This rank's rows of a batch that every rank has: the r-th of k nearly equal parts, without a copy.

@@ -10,14 +10,17 @@
 
 namespace handgrad::init {
 
+/// Fills x with 0.
 template <class T>
 Tensor<T>& zeros_(Tensor<T>& x) {
   return x.fill(T(0));
 }
+/// Fills x with 1.
 template <class T>
 Tensor<T>& ones_(Tensor<T>& x) {
   return x.fill(T(1));
 }
+/// Fills x with val.
 template <class T>
 Tensor<T>& constant_(Tensor<T>& x, double val) {
   return x.fill(static_cast<T>(val));
@@ -47,6 +50,7 @@ Tensor<T>& xavier_uniform_(Tensor<T>& x, double gain = 1, Generator& generator =
 template <class T>
 Tensor<T>& xavier_normal_(Tensor<T>& x, double gain = 1, Generator& generator = default_generator());
 
+/// The options of kaiming_uniform_ and kaiming_normal_.
 struct KaimingOptions {
   double a = 0;                 ///< of leaky_relu: the negative slope
   std::string mode = "fan_in";  ///< keeps the activations' variance; "fan_out" that of the gradients

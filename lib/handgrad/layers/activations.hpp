@@ -13,6 +13,7 @@ struct Activation;
 template <class T>
 class ActivationLayer : public Layer<T> {
  public:
+  /// Which of the formulas in kernels/formulas it is.
   virtual formulas::Activation formula() const = 0;
   trace::Derivation derivation(const Shape& input) const override;
 

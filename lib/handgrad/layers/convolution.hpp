@@ -44,6 +44,7 @@ class ConvolutionLayer : public Layer<T> {
  public:
   std::size_t in_channels() const { return in_; }
   std::size_t out_channels() const { return weight.shape()[0]; }
+  /// Whether b is there.
   bool has_bias() const { return bias.defined(); }
   /// How many dimensions a plane has: in one, its rows are one, and so are the options' heights.
   std::size_t spatial() const { return spatial_; }

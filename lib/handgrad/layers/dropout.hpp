@@ -33,6 +33,7 @@ class Dropout : public Layer<T> {
     std::uint64_t step = 0;
     bool operator==(const State&) const = default;
   };
+  /// Where its random numbers stand, for a run that is to go on bit for bit.
   State state() const;
   void set_state(const State& state);
 

@@ -23,6 +23,7 @@ class Linear : public Layer<T> {
 
   std::size_t in_features() const { return weight.shape()[1]; }
   std::size_t out_features() const { return weight.shape()[0]; }
+  /// Whether b is there.
   bool has_bias() const { return bias.defined(); }
 
   Parameter<T> weight, bias;

@@ -61,6 +61,7 @@ class MultiheadAttention : public Layer<T> {
   Tensor<T> probabilities() const;
 
   Parameter<T> in_proj_weight, in_proj_bias;
+  /// The layer behind the heads.
   Linear<T>& out_proj() const { return *out_proj_; }
 
   std::string extra_repr() const override;

@@ -31,6 +31,7 @@ template <class T>
 class MaxPoolLayer : public Layer<T> {
  public:
   std::size_t spatial() const { return spatial_; }
+  /// Height and width of the window.
   const Size2d& kernel_size() const { return kernel_; }
   const Size2d& stride() const { return stride_; }
   const MaxPool2dOptions& options() const { return options_; }
@@ -118,6 +119,7 @@ template <class T>
 class AvgPoolLayer : public AveragePoolLayer<T> {
  public:
   std::size_t spatial() const { return this->spatial_; }
+  /// Height and width of the window.
   const Size2d& kernel_size() const { return kernel_; }
   const Size2d& stride() const { return stride_; }
   const AvgPool2dOptions& options() const { return options_; }

@@ -59,11 +59,12 @@ struct RecurrentState {
 ///
 ///     LSTM lstm(32, 128);
 ///     lstm.carry_state();
-///     for (…piece…) { lstm.forward(piece); …; lstm.backward(dy); step(); }
+///     for (const auto& piece : pieces) { lstm.forward(piece); …; lstm.backward(dy); step(); }
 ///     lstm.reset_state();                                       // another text begins
 template <class T>
 class Recurrent : public Layer<T> {
  public:
+  /// h, and for an LSTM c.
   using State = RecurrentState<T>;
   using Layer<T>::forward;
   using Layer<T>::backward;
@@ -87,6 +88,7 @@ class Recurrent : public Layer<T> {
   std::size_t input_size() const { return input_size_; }
   std::size_t hidden_size() const { return units_; }
   std::size_t num_layers() const { return layers_; }
+  /// 2 where it is bidirectional.
   std::size_t num_directions() const { return directions_; }
   const RecurrentOptions& options() const { return options_; }
   kernels::RecurrentCell cell() const { return cell_; }

@@ -39,6 +39,7 @@ class TransformerEncoderLayer : public Layer<T> {
   /// Draws what PyTorch draws, in its order. Throws ValueError as MultiheadAttention, and for another activation.
   TransformerEncoderLayer(std::size_t d_model, std::size_t nhead, TransformerEncoderLayerOptions options = {});
 
+  /// The layers it is made of, and where the norms stand.
   MultiheadAttention<T>& self_attn() const { return *self_attn_; }
   bool norm_first() const { return norm_first_; }
 

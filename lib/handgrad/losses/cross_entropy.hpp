@@ -41,6 +41,7 @@ class RowLoss : public Loss<T> {
   double averaged_over() const override;
 
  protected:
+  /// What a row of the prediction holds: logits, logarithms of probabilities, or probabilities.
   enum class Kind { CrossEntropy, NegativeLogLikelihood, Categorical };
   virtual Kind kind() const = 0;
   Shape losses_shape(const Shape& prediction, const Shape& target) const override;

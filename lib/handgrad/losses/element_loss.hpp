@@ -17,6 +17,7 @@ class ElementLoss : public Loss<T> {
   trace::Derivation derivation(const Shape& prediction, const Shape& target) const override;
 
  protected:
+  /// Which of the formulas in kernels/formulas it is.
   virtual formulas::ElementLoss formula() const = 0;
   /// Weights of the elements, and of the positive class; of the prediction's shape, or null for none.
   virtual const Tensor<T>* weights() const { return nullptr; }

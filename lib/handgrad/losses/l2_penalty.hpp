@@ -7,8 +7,8 @@ namespace handgrad {
 
 /// λ·Σ w² over all weights that it names, to be added to any loss; the gradient of each such weight grows by 2λw.
 ///
-///     L2Penalty penalty({net_weight}, 1e-3);
-///     double value = loss.forward(p, y).item() + penalty.forward().item();
+///     L2Penalty penalty({linear.weight}, 1e-3);
+///     double value = loss.forward(net.forward(x), y).item() + penalty.forward().item();
 ///     net.backward(loss.backward());
 ///     penalty.backward();
 ///

@@ -15,12 +15,15 @@ namespace handgrad {
 /// The share of examples with ŷ = y.
 double accuracy_score(const Values& y_true, const Values& y_pred);
 
+/// Rows are the true classes, columns the predicted ones.
 struct ConfusionMatrix {
   std::vector<long> labels;                      ///< every label of y or ŷ, ascending
   std::vector<std::vector<std::size_t>> counts;  ///< counts[i][j]: examples with y = labels[i] and ŷ = labels[j]
 };
+/// Counts which class was taken for which.
 ConfusionMatrix confusion_matrix(const Values& y_true, const Values& y_pred);
 
+/// One row of a classification report.
 struct ClassScores {
   long label;
   double precision;     ///< TP / (TP + FP)

@@ -12,6 +12,7 @@ namespace handgrad {
 // numbers of labels and scores, and ValueError for none, for scores that are not finite, for labels other than 0 and 1,
 // and for labels of one class only, where the curves are undefined.
 
+/// The points of a ROC curve.
 struct RocCurve {
   std::vector<double> fpr;         ///< FP / N₀: share of the negatives with a score ≥ threshold
   std::vector<double> tpr;         ///< TP / N₁: share of the positives with a score ≥ threshold
@@ -24,16 +25,19 @@ RocCurve roc_curve(const Values& y_true, const Values& y_score, bool drop_interm
 /// counting one half.
 double roc_auc_score(const Values& y_true, const Values& y_score);
 
+/// The points of a curve of precision over recall.
 struct PrecisionRecallCurve {
   std::vector<double> precision,
       recall;                      ///< of "score ≥ threshold"; one entry more than thresholds, (1, 0), at the end
   std::vector<double> thresholds;  ///< ascending, every distinct score
 };
+/// As sklearn.metrics.precision_recall_curve.
 PrecisionRecallCurve precision_recall_curve(const Values& y_true, const Values& y_score);
 
 /// Σₖ (Rₖ − Rₖ₊₁)·Pₖ over the precision-recall curve.
 double average_precision_score(const Values& y_true, const Values& y_score);
 
+/// The threshold that serves a measure best, and the measure there.
 struct OptimalThreshold {
   std::size_t index;  ///< into the curve
   double threshold;

@@ -9,6 +9,7 @@
 
 namespace handgrad {
 
+/// The options of write_onnx.
 struct OnnxOptions {
   int batch_dimension = 0;  ///< of the input: any size there when the file is run; 1 for sequences (T, N, E)
 };

@@ -16,7 +16,7 @@ namespace handgrad {
 ///     ExponentialMovingAverage average(net.parameters(), 0.99);
 ///     for (…) { …; sgd.step(); average.update(); }
 ///     average.swap();   // the network now has the averages
-///     evaluate(net, loss, data);
+///     evaluate(net, loss, valid);
 ///     average.swap();   // and its own weights again
 ///
 /// Buffers (running_mean) are not averaged. save_checkpoint and load_checkpoint include the averages.

@@ -51,6 +51,7 @@ std::vector<ParameterGroup<T, Options>> no_decay_on_biases_and_norms(const Layer
 class LearningRates {
  public:
   virtual ~LearningRates() = default;
+  /// How many groups of parameters have a learning rate of their own, and the rates.
   virtual std::size_t groups() const = 0;
   virtual double lr(std::size_t group = 0) const = 0;
   virtual void set_lr(double lr, std::size_t group) = 0;
@@ -92,13 +93,16 @@ class Optimizer : public LearningRates {
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
 
+  /// One step of every parameter, along its gradient.
   void step();
+  /// Sets all gradients to 0.
   void zero_grad() {
     for (Parameter<T>& parameter : parameters_) parameter.zero_grad();
   }
   /// All parameters, in group order.
   const std::vector<Parameter<T>>& parameters() const { return parameters_; }
 
+  /// What a run needs to go on: running means and counts of steps.
   OptimizerState<T> state_dict() const;
   /// Resumes from the state of an optimizer of the same kind over parameters of the same shapes. Throws ValueError for
   /// a missing or unknown name or an impossible number, ShapeError for another shape; then nothing is changed.
@@ -149,6 +153,7 @@ class Optimizer : public LearningRates {
 template <class T, class Options>
 class GroupOptimizer : public Optimizer<T> {
  public:
+  /// Parameters with options of their own.
   using Group = ParameterGroup<T, Options>;
   using LearningRates::set_lr;
 

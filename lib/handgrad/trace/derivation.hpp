@@ -24,7 +24,7 @@ struct Equation {
   std::string target;                // dW
   std::vector<std::string> indices;  // o, i
   std::string whole, whole_latex;    // δᵀ·x
-  std::optional<Expression> element;
+  std::optional<Expression> element;  // the same for one element
 
  private:
   Equation() = default;

@@ -44,6 +44,7 @@ struct Expression {
   static Expression parse(const std::string& text);
 };
 
+/// What the names of an expression stand for.
 using Symbols = std::map<std::string, const Array*>;
 
 /// An element: its row-major number, and its indices in the target's shape.

@@ -8,6 +8,7 @@
 
 namespace handgrad::trace {
 
+/// The part of a training step.
 enum class Phase { Forward, Loss, Backward, Update };
 /// "forward", "loss", "backward", "update"
 const char* name(Phase phase);
@@ -45,6 +46,7 @@ struct Trace {
   std::vector<Value> values;
   std::vector<Assignment> assignments;
 
+  /// What an assignment gave.
   const Array& result(std::size_t assignment) const { return values[assignments[assignment].value].array; }
   /// The values of the symbols in an assignment's formula.
   Symbols symbols(std::size_t assignment) const;

@@ -25,9 +25,9 @@ struct TrainingState {
   ExponentialMovingAverage<T>* average = nullptr;
 };
 
-/// Writes everything to one safetensors file, whole or not at all: tensors `net.…`, `optimizer.…`, `best.…`,
-/// `average.…`, and the numbers as exact text in the metadata. PyTorch reads the file; its state_dict names lack only
-/// the prefix `net.`.
+/// Writes everything to one safetensors file, whole or not at all: tensors net.…, optimizer.…, best.…,
+/// average.…, and the numbers as exact text in the metadata. PyTorch reads the file; its state_dict names lack only
+/// the prefix net.
 template <class T>
 void save_checkpoint(const std::string& path, const TrainingState<T>& state);
 

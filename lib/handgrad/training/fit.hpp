@@ -37,6 +37,7 @@ struct EpochResult {
   double seconds = 0;
 };
 
+/// What fit has measured, epoch by epoch.
 struct History {
   /// NotFinite: a training loss was infinite or NaN; that epoch is not among `epochs`.
   enum class End { Finished, EarlyStopping, Callback, Interrupted, NotFinite };

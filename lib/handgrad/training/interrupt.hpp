@@ -11,6 +11,7 @@ class InterruptGuard {
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
+  /// Whether the user has pressed Ctrl-C.
   static bool requested();
 };
 

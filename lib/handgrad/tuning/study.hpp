@@ -43,8 +43,10 @@ struct TrialRecord {
 /// trial and the parameter, so that an interrupted study resumes exactly.
 class Sampler {
  public:
+  /// Gives numbers from U(0, 1).
   using Random = std::function<double()>;
   virtual ~Sampler() = default;
+  /// The next value of a parameter, given the trials before.
   virtual double sample(const std::string& name, const Distribution& distribution,
                         const std::vector<TrialRecord>& trials, bool maximize, const Random& random) const = 0;
 };
@@ -142,6 +144,7 @@ class Study {
   /// kept, but not learnt from. An exception of the objective ends the study; earlier trials are in the file.
   void optimize(const std::function<double(Trial&)>& objective, int trials);
 
+  /// All trials so far.
   const std::vector<TrialRecord>& trials() const { return trials_; }
   /// The completed trial with the best value, the first of equals. Throws StateError if there is none.
   const TrialRecord& best_trial() const;
