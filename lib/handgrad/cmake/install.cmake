@@ -22,16 +22,16 @@ if(TARGET handgrad_mpi)
     COMPONENT mpi)
 endif()
 
-# Components that a program requests: find_package(handgrad COMPONENTS onnx).
+# Components that a program requests: find_package(handgrad COMPONENTS onnx). A package of its own, since it needs protobuf.
 if(TARGET handgrad_onnx)
   install(TARGETS handgrad_onnx EXPORT handgrad_onnx
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT lib NAMELINK_COMPONENT dev OPTIONAL)
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT onnx
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT onnx OPTIONAL)
   install(CODE "if(NOT EXISTS \"$<TARGET_FILE:handgrad_onnx>\")
   message(STATUS \"Without ONNX: handgrad_onnx is not built (cmake --build BUILD --target handgrad_onnx, then install again)\")
-endif()" COMPONENT dev)
+endif()" COMPONENT onnx)
   install(EXPORT handgrad_onnx NAMESPACE handgrad:: FILE handgrad_onnxTargets.cmake
-    DESTINATION ${handgrad_package_dir} COMPONENT dev)
+    DESTINATION ${handgrad_package_dir} COMPONENT onnx)
 endif()
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/handgradConfig.cmake.in
