@@ -6,6 +6,7 @@ handgrad_test_packages=(libboost-test-dev)
 handgrad_onnx_packages=(libonnx-dev libprotobuf-dev)
 handgrad_mpi_packages=(libopenmpi-dev openmpi-bin)  # for training on several machines
 handgrad_page_packages=(node-d3 libjs-katex)  # ./labs/run open puts them into its page
+handgrad_site_packages=(doxygen python3 python3-markdown)  # ./labs/run docs
 
 handgrad_say() { printf '\n== %s\n' "$*" >&2; }
 
@@ -56,6 +57,7 @@ handgrad_install_for_tests() {
   handgrad_install "${handgrad_packages[@]}" "${handgrad_test_packages[@]}" || return
   handgrad_install_optional "${handgrad_page_packages[@]}" python3
   handgrad_install_optional chromium
+  handgrad_install_optional "${handgrad_site_packages[@]}"
   handgrad_install_optional "${handgrad_onnx_packages[@]}"
   handgrad_install_optional "${handgrad_mpi_packages[@]}"
 }
