@@ -136,7 +136,11 @@ def block(text, language):
     if language:
         return f'<pre class="code">{html.escape(text, quote=False)}</pre>'
     if re.match(r"(\S+=\S+ )?(\./|\.ci/|cmake |mpirun |pip )", text):
-        return f'<pre class="shell">{html.escape(text, quote=False)}</pre>'
+        lines = [re.split(r"\s{2,}", line, maxsplit=1) for line in text.split("\n") if line.strip()]
+        if any(line[0] == "" or re.search(r" && ", line[0]) for line in lines):
+            return f'<pre class="code">{html.escape(text, quote=False)}</pre>'
+        return '<dl class="shell">' + "".join(
+            f"<dt><code>{html.escape(l[0], quote=False)}</code></dt><dd>{html.escape(re.sub('^# ', '', l[1]), quote=False) if l[1:] else ''}</dd>" for l in lines) + "</dl>"
     typeset = formulas.typeset(text)
     return typeset or f"<pre>{html.escape(text, quote=False)}</pre>"
 

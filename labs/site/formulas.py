@@ -156,7 +156,7 @@ def typeset(text):
             rows.append(None)
             continue
         cells = []
-        for cell in re.split(r"\s{2,}", line.strip()):
+        for cell in re.split(r"\s{2,}", re.sub(r"\s{2,}(?=[=←] )", " ", line.strip())):
             if words_only(cell):
                 width = " long" if len(cell) > 45 else ""
                 cells.append(f'<span class="words{width}">{html.escape(cell)}</span>')

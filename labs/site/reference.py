@@ -14,6 +14,9 @@ groups = [("base", "Tensors, devices, random numbers"), ("contract", "What a lay
 
 # What every container of the standard library has, and means by it.
 standard = {"size", "begin", "end", "data", "value_type", "difference_type", "iterator_concept", "iterator_category"}
+# Names that are words as well: no link wherever they begin a sentence.
+words = {"Derivation", "Value", "Place", "Link", "Array", "Note", "Metric", "History", "State", "Samples", "Split", "Repeat", "Values", "Table",
+         "Loss", "Layer", "Shape", "Error", "Device", "Batch", "Study", "Trial", "Trace", "Assignment", "Equation", "Expression"}
 
 
 def said(element):
@@ -250,10 +253,10 @@ class Reference:
             before = line
         html_text = markdown.markdown("\n".join(l if l.startswith("    ") else l.replace("](", "]\\(") for l in spaced), extensions=["sane_lists"])
         html_text = re.sub(r"<pre><code>(.*?)</code></pre>", r"<pre>\1</pre>", html_text, flags=re.S)
-        links = {n.name: self.link_to(n.id) for n in self.names if n.element.tag == "compounddef" and len(n.name) > 3}
+        links = {n.name: self.link_to(n.id) for n in self.names if n.element.tag == "compounddef" and len(n.name) > 3 and n.name not in words}
         parts = re.split(r"(<pre>.*?</pre>|<[^>]+>)", html_text, flags=re.S)
         return "".join(p if p.startswith("<") else re.sub(
-            r"\b[A-Z][A-Za-z0-9]+\b", lambda m: f'<a href="{links[m[0]]}">{m[0]}</a>' if links.get(m[0]) else m[0], p) for p in parts)
+            r"(?<![.:])\b[A-Z][A-Za-z0-9]+\b", lambda m: f'<a href="{links[m[0]]}">{m[0]}</a>' if links.get(m[0]) else m[0], p) for p in parts)
 
     def template(self, element):
         parameters = element.find("templateparamlist")
