@@ -1,6 +1,6 @@
 # `cpack -G DEB` and `cpack -G TGZ` in a build: packaging/build does both, of a build that runs on any processor.
 # libhandgrad (the shared library), libhandgrad-dev (headers, CMake package, pkg-config), libhandgrad-cuda (the module),
-# libhandgrad-mpi (handgrad::mpi).
+# libhandgrad-mpi (handgrad::mpi), libhandgrad-onnx (handgrad::onnx).
 set(CPACK_PACKAGE_NAME handgrad)
 set(CPACK_PACKAGE_VENDOR handgrad)
 set(CPACK_PACKAGE_CONTACT "the handgrad authors")
@@ -20,6 +20,9 @@ endif()
 if(TARGET handgrad_mpi)
   list(APPEND CPACK_COMPONENTS_ALL mpi)
 endif()
+if(TARGET handgrad_onnx)
+  list(APPEND CPACK_COMPONENTS_ALL onnx)
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)  # a package each; the archive holds all of them
 set(CPACK_DEBIAN_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -29,11 +32,16 @@ set(CPACK_DEBIAN_DEV_PACKAGE_NAME libhandgrad-dev)
 set(CPACK_DEBIAN_CUDA_PACKAGE_NAME libhandgrad-cuda)
 set(CPACK_DEBIAN_MPI_PACKAGE_NAME libhandgrad-mpi)
 set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "libhandgrad-dev (= ${PROJECT_VERSION}), libopenmpi-dev | libmpich-dev")
+set(CPACK_DEBIAN_ONNX_PACKAGE_NAME libhandgrad-onnx)
+set(CPACK_DEBIAN_ONNX_PACKAGE_DEPENDS "libhandgrad-dev (= ${PROJECT_VERSION}), libonnx-dev, libprotobuf-dev")
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 find_program(HANDGRAD_DPKG_SHLIBDEPS dpkg-shlibdeps)
 mark_as_advanced(HANDGRAD_DPKG_SHLIBDEPS)
 if(HANDGRAD_DPKG_SHLIBDEPS)
-  set(CPACK_DEBIAN_LIB_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR})  # of the components, libhandgrad
+  foreach(component LIB MPI ONNX)
+    set(CPACK_DEBIAN_${component}_PACKAGE_SHLIBDEPS ON)
+  endforeach()
 endif()
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "libxtensor-dev, libxsimd-dev")
 if(handgrad_library_type STREQUAL "SHARED_LIBRARY")

@@ -37,6 +37,25 @@ if(EXISTS ${here}/build/there_and_back)
   run(${here}/build/there_and_back)
 endif()
 
+# The README's program and its CMake lines, as they stand there.
+if(WAY STREQUAL "find_package")
+  file(READ ${SOURCE}/README.md readme)
+  foreach(language cpp cmake)
+    string(FIND "${readme}" "```${language}\n" begin)
+    string(LENGTH "```${language}\n" length)
+    math(EXPR begin "${begin} + ${length}")
+    string(SUBSTRING "${readme}" ${begin} -1 rest)
+    string(FIND "${rest}" "```" length)
+    string(SUBSTRING "${rest}" 0 ${length} ${language})
+  endforeach()
+  file(WRITE ${here}/readme/xor.cpp "${cpp}")
+  file(WRITE ${here}/readme/CMakeLists.txt
+    "cmake_minimum_required(VERSION 3.22)\nproject(xor LANGUAGES CXX)\nadd_executable(xor xor.cpp)\n${cmake}")
+  run(${CMAKE_COMMAND} -S ${here}/readme -B ${here}/readme/build -G ${GENERATOR} ${options})
+  run(${CMAKE_COMMAND} --build ${here}/readme/build)
+  run(${here}/readme/build/xor)
+endif()
+
 # The same without CMake.
 find_program(PKG_CONFIG pkg-config)
 if(WAY STREQUAL "find_package" AND PKG_CONFIG)
