@@ -10,32 +10,40 @@ namespace handgrad::kernels {
 
 using namespace cpu;
 
-// y = m∘x/(1−p). The words of many blocks are computed side by side, in plain loops that the compiler vectorises.
+namespace {
+
+constexpr std::size_t blocks = 32;  // of four words, side by side
+
+// y = m∘x/(1−p) for the elements first … last, in plain loops that the compiler vectorises. All by value: no store to y
+// can change it.
+template <class T>
+void drop(const formulas::Dropout rule, std::uint32_t step, std::size_t first, std::size_t last, const T* x, T* y) {
+  const std::uint32_t threshold = rule.threshold();
+  const T scale = static_cast<T>(rule.scale());
+  std::uint32_t words[4 * blocks];
+  for (; first < last; first += 4 * blocks) {
+    for (std::size_t b = 0; b < blocks; ++b) {
+      const formulas::Words w = rule.words(first / 4 + b, step);
+      for (std::size_t k = 0; k < 4; ++k) words[4 * b + k] = w.word[k];
+    }
+    const std::size_t here = std::min(4 * blocks, last - first);
+    for (std::size_t i = 0; i < here; ++i) y[first + i] = words[i] < threshold ? T(0) : x[first + i] * scale;
+  }
+}
+
+}  // namespace
+
+// y = m∘x/(1−p)
 template <class D, class T>
 void DropoutOn<D, T>::apply(const formulas::Dropout& rule, bool advance, double* step, Vector<const T> x, Vector<T> y) {
   if (advance) *step += 1;
   const auto count = static_cast<std::uint32_t>(static_cast<std::uint64_t>(*step));
-  const std::size_t n = x.size;
-  const T scale = static_cast<T>(rule.scale());
   if (rule.p >= 1) {
-    std::fill_n(y.data, n, T(0));
+    std::fill_n(y.data, x.size, T(0));
     return;
   }
-  const std::uint32_t threshold = rule.threshold();
-  constexpr std::size_t blocks = 32;
-  in_ranges(n, 3, 4 * blocks, [&](std::size_t begin, std::size_t end) {
-    std::uint32_t words[4 * blocks];
-    for (std::size_t first = begin; first < end; first += 4 * blocks) {
-      for (std::size_t b = 0; b < blocks; ++b) {
-        const formulas::Words w = rule.words(first / 4 + b, count);
-        for (std::size_t k = 0; k < 4; ++k) words[4 * b + k] = w.word[k];
-      }
-      const T* in = x.data + first;
-      T* out = y.data + first;
-      const std::size_t here = std::min(4 * blocks, end - first);
-      for (std::size_t i = 0; i < here; ++i) out[i] = words[i] < threshold ? T(0) : in[i] * scale;
-    }
-  });
+  in_ranges(x.size, 3, 4 * blocks,
+            [&](std::size_t first, std::size_t last) { drop(rule, count, first, last, x.data, y.data); });
 }
 
 template class DropoutOn<cpu::Cpu, float>;
