@@ -58,6 +58,20 @@ class StepGraph {
   virtual std::string reason() const = 0;
 };
 
+/// One rank's part in sums over the devices of several ranks.
+class RankSums {
+ public:
+  virtual ~RankSums() = default;
+  /// x ← Σ x over all ranks, after the work queued so far and beside the work queued next. All ranks must call it in
+  /// the same order with the same counts.
+  virtual void add(float* x, std::size_t count) = 0;
+  virtual void add(double* x, std::size_t count) = 0;
+  /// Work queued from now on runs after all sums. The host does not wait.
+  virtual void finish() = 0;
+  /// Ends sums that wait for a rank that is gone.
+  virtual void abort() noexcept = 0;
+};
+
 /// The precision in which a device multiplies float matrices.
 enum class Precision {
   FP32,  // unrounded

@@ -31,6 +31,16 @@ class Norms {
   virtual void batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                                    Vector<const T> inv_std, bool of_batch, Matrix<T> sums, Gradient<T> dgamma,
                                    Gradient<T> dbeta, Matrix<T> dx) = 0;
+  /// Of a batch that lies on several ranks, this rank's rows: part (1+2·C) ← N, then for each column µ and Σₙ (x−µ)².
+  /// mean (2×C) is room.
+  virtual void batch_norm_part(Matrix<const T> x, Matrix<T> mean, Vector<double> part) = 0;
+  /// y = γ∘x̂ + β with the µ and s of the whole batch, as batch_norm_forward leaves them.
+  virtual void batch_norm_apply(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, Matrix<const T> mean,
+                                Vector<const T> inv_std, Matrix<T> y) = 0;
+  /// dx = s∘γ∘(δ − a − x̂∘b) with means = a, b (2×C): mean(δ) and mean(δ∘x̂) over the whole batch.
+  virtual void batch_norm_apply_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
+                                         Matrix<const T> mean, Vector<const T> inv_std, Matrix<const T> means,
+                                         Matrix<T> dx) = 0;
   /// y = γ∘x̂ + β for each row of x (N×D); γ, β (D), inv_std (N), mean (2×N).
   virtual void layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps, Matrix<T> mean,
                                   Vector<T> inv_std, Matrix<T> y) = 0;
@@ -66,6 +76,11 @@ class NormsOn final : public Norms<T> {
   void batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
                            Vector<const T> inv_std, bool of_batch, Matrix<T> sums, Gradient<T> dgamma,
                            Gradient<T> dbeta, Matrix<T> dx) override;
+  void batch_norm_part(Matrix<const T> x, Matrix<T> mean, Vector<double> part) override;
+  void batch_norm_apply(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, Matrix<const T> mean,
+                        Vector<const T> inv_std, Matrix<T> y) override;
+  void batch_norm_apply_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,
+                                 Vector<const T> inv_std, Matrix<const T> means, Matrix<T> dx) override;
   void layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps, Matrix<T> mean,
                           Vector<T> inv_std, Matrix<T> y) override;
   void layer_norm_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma, Matrix<const T> mean,

@@ -197,6 +197,68 @@ void NormsOn<D, T>::batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
   accumulate_sums(columns, sum_dx, dgamma);
 }
 
+template <class D, class T>
+void NormsOn<D, T>::batch_norm_part(Matrix<const T> x, Matrix<T> mean, Vector<double> part) {
+  using V = Batch<T>;
+  const std::size_t rows = x.rows, columns = x.columns;
+  const auto n = static_cast<double>(rows);
+  T* mu = mean.data;
+  part.data[0] = n;
+  share_columns(rows, columns, 2, [&](std::size_t first, std::size_t last) {
+    column_sums<T, 1>(
+        rows, columns, first, last,
+        [&](auto read, std::size_t, std::size_t, std::size_t i) { return std::array<V, 1>{read(x.data + i)}; },
+        [&](std::size_t c, const std::array<double, 1>& sum) { mu[c] = static_cast<T>(sum[0] / n); });
+    column_sums<T, 2>(
+        rows, columns, first, last,
+        [&](auto read, std::size_t, std::size_t c, std::size_t i) {
+          const V d = read(x.data + i) - read(mu + c);
+          return std::array<V, 2>{d, d * d};
+        },
+        [&](std::size_t c, const std::array<double, 2>& sums) {
+          part.data[1 + c] = static_cast<double>(mu[c]) + sums[0] / n;
+          part.data[1 + columns + c] = sums[1] - sums[0] * sums[0] / n;
+        });
+  });
+}
+
+template <class D, class T>
+void NormsOn<D, T>::batch_norm_apply(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta,
+                                     Matrix<const T> mean, Vector<const T> inv_std, Matrix<T> y) {
+  using V = Batch<T>;
+  const std::size_t rows = x.rows, columns = x.columns;
+  const T *mu = mean.data, *left = mu + columns, *s = inv_std.data;
+  T *scale = scratch<T>(2 * columns), *shift = scale + columns;
+  for (std::size_t c = 0; c < columns; ++c) {
+    scale[c] = gamma ? s[c] * gamma.data[c] : s[c];
+    shift[c] = beta ? beta.data[c] : T(0);
+  }
+  share_rows(rows, columns, [&](std::size_t r) {
+    map(
+        columns, y.data + r * columns, [](V v, V m, V l, V k, V b) { return formulas::normalized(v, m, l, k, b); },
+        x.data + r * columns, mu, left, scale, shift);
+  });
+}
+
+template <class D, class T>
+void NormsOn<D, T>::batch_norm_apply_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
+                                              Matrix<const T> mean, Vector<const T> inv_std, Matrix<const T> means,
+                                              Matrix<T> dx) {
+  using V = Batch<T>;
+  const std::size_t rows = x.rows, columns = x.columns;
+  const T *mu = mean.data, *left = mu + columns, *s = inv_std.data, *mean_d = means.data, *mean_dx = mean_d + columns;
+  T* scale = scratch<T>(columns);
+  for (std::size_t c = 0; c < columns; ++c) scale[c] = gamma ? s[c] * gamma.data[c] : s[c];
+  share_rows(rows, columns, [&](std::size_t r) {
+    map(
+        columns, dx.data + r * columns,
+        [](V d, V v, V m, V l, V si, V md, V mdx, V k) {
+          return formulas::normalized_gradient(d, formulas::standardized(v, m, l, si), md, mdx, k);
+        },
+        dy.data + r * columns, x.data + r * columns, mu, left, s, mean_d, mean_dx, scale);
+  });
+}
+
 // Row by row: µ = mean(x),  σ² = mean((x−µ)²),  s = 1/√(σ²+ε),  y = γ∘(x−µ)·s + β
 template <class D, class T>
 void NormsOn<D, T>::layer_norm_forward(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta, T eps,

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "kernels/cuda/context.hpp"
+#include "kernels/cuda/nccl.hpp"
 #include "kernels/cuda/staging.hpp"
 
 namespace handgrad::kernels::cuda {
@@ -112,6 +113,10 @@ class CudaModule final : public Module {
   }
   std::unique_ptr<Staging> staging(int index, std::size_t bytes) override {
     return std::make_unique<CudaStaging>(Context::of(index), bytes);
+  }
+  std::string new_sums_id() override { return new_nccl_id(); }
+  std::unique_ptr<RankSums> sums(int index, const std::string& id, int rank, int ranks) override {
+    return make_nccl_sums(Context::of(index), id, rank, ranks);
   }
 
  private:

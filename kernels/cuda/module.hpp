@@ -29,6 +29,12 @@ class Module {
   virtual const Backend<double>& backend(int index, double) = 0;
   virtual std::unique_ptr<StepGraph> step_graph(int index) = 0;
   virtual std::unique_ptr<Staging> staging(int index, std::size_t bytes) = 0;
+
+  // NCCL (nccl.cpp). Raise a device error where it is not there.
+  /// What one rank asks for, and all are given.
+  virtual std::string new_sums_id() = 0;
+  /// Returns when all ranks have called it.
+  virtual std::unique_ptr<RankSums> sums(int index, const std::string& id, int rank, int ranks) = 0;
 };
 
 /// The library and the module are built apart: they fit together only when both saw the same declarations, of which

@@ -76,6 +76,20 @@ struct FinishVariance {
     running_var[j] = (T(1) - a) * running_var[j] + a * (moments.squares / (n - T(1)));
   }
 };
+// N, µ and Σ (x − µ)², of one rank's rows
+template <class T>
+struct FinishPart {
+  T n;
+  const T* mean;
+  double* part;
+  std::size_t columns;
+  __device__ void operator()(std::size_t j, const Sums<2>& sum) const {
+    const Moments<T> moments(n, mean[j], sum.of[0], sum.of[1]);
+    if (j == 0) part[0] = static_cast<double>(n);
+    part[1 + j] = static_cast<double>(moments.mean) + static_cast<double>(moments.rest);
+    part[1 + columns + j] = static_cast<double>(moments.squares);
+  }
+};
 // The running µ and s, in evaluation
 template <class T>
 struct FromRunning {
@@ -237,6 +251,35 @@ void NormsOn<D, T>::batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
               ColumnGradient<T>{mean.data, mean.data + columns, inv_std.data, gamma.data, sums.data,
                                 of_batch ? T(1) / static_cast<T>(rows) : T(0), columns},
               dy.data, x.data);
+}
+
+template <class D, class T>
+void NormsOn<D, T>::batch_norm_part(Matrix<const T> x, Matrix<T> mean, Vector<double> part) {
+  const auto guard = device_.use();
+  const std::size_t rows = x.rows, columns = x.columns;
+  const T n = static_cast<T>(rows);
+  column_sums<1>(device_, rows, columns, ColumnElements<T>{x.data, columns}, FinishMean<T>{n, mean.data, nullptr});
+  column_sums<2>(device_, rows, columns, Deviations<T>{x.data, mean.data, columns},
+                 FinishPart<T>{n, mean.data, part.data, columns});
+}
+
+template <class D, class T>
+void NormsOn<D, T>::batch_norm_apply(Matrix<const T> x, Vector<const T> gamma, Vector<const T> beta,
+                                     Matrix<const T> mean, Vector<const T> inv_std, Matrix<T> y) {
+  const auto guard = device_.use();
+  map_columns(device_, x.rows, x.columns, y.data,
+              NormalizeColumns<T>{mean.data, mean.data + x.columns, inv_std.data, gamma.data, beta.data}, x.data);
+}
+
+template <class D, class T>
+void NormsOn<D, T>::batch_norm_apply_backward(Matrix<const T> x, Matrix<const T> dy, Vector<const T> gamma,
+                                              Matrix<const T> mean, Vector<const T> inv_std, Matrix<const T> means,
+                                              Matrix<T> dx) {
+  const auto guard = device_.use();
+  map_columns(
+      device_, x.rows, x.columns, dx.data,
+      ColumnGradient<T>{mean.data, mean.data + x.columns, inv_std.data, gamma.data, means.data, T(1), x.columns},
+      dy.data, x.data);
 }
 
 template <class D, class T>

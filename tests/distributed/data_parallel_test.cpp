@@ -133,8 +133,8 @@ BOOST_AUTO_TEST_CASE(several_ranks_train_as_one) {
       {"BCE", [] { return std::make_unique<BCEWithLogitsLoss<double>>(); }, 1, columns(1)},
       {"cross-entropy", [] { return std::make_unique<CrossEntropyLoss<double>>(); }, 3, classes},
       {"weighted",
-       [&] { return std::make_unique<CrossEntropyLoss<double>>(CrossEntropyLossOptions<double>{.weight = weights}); }, 3,
-       classes},
+       [&] { return std::make_unique<CrossEntropyLoss<double>>(CrossEntropyLossOptions<double>{.weight = weights}); },
+       3, classes},
   };
   for (const Case& c : cases) {
     const Trained one = train(1, c.loss, c.outputs, c.targets);
@@ -329,6 +329,15 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_together_is_refused) {
         });
       },
       {"rank 1 has", "nothing", "0.bias"});
+  const auto seeded = [](bool same_seed) {
+    run_ranks(3, [&](Communicator& ranks) {
+      manual_seed(ranks.rank() == 2 ? 8 : 7);
+      Sequential<double> net{Linear<double>(2, 1)};
+      DataParallel<double> parallel(net, ranks, {.same_seed = same_seed});
+    });
+  };
+  check_throws<ValueError>([&] { seeded(true); }, {"rank 2 has the seed 8, rank 0 has 7", "manual_seed(n)"});
+  seeded(false);
   check_throws<StateError>(
       [] {
         run_ranks(2, [](Communicator& ranks) {

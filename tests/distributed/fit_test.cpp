@@ -165,6 +165,43 @@ BOOST_AUTO_TEST_CASE(different_trainings_are_refused) {
   check_throws<ValueError>(
       [] { train(2, {.more = [](FitOptions<double>& options, int rank) { options.epochs = 4 + rank; }}); },
       {"fit: rank 1 has a training of 5 epochs, rank 0 has 4 epochs"});
+  const auto other = [](std::size_t batch, std::uint64_t seed) {
+    run_ranks(3, [&](Communicator& ranks) {
+      Sequential<double> net{Linear<double>(3, 1)};
+      DataParallel<double> parallel(net, ranks);
+      SGD<double> sgd(net.parameters(), {.lr = 0.1});
+      BCEWithLogitsLoss<double> loss;
+      const bool last = ranks.rank() == 2;
+      DistributedSampler mine(48, 3, ranks.rank(), {.seed = last ? seed : 1});
+      DataLoader<double> train(data(48, 5), {.batch_size = last ? batch : 4, .sampler = &mine});
+      fit(net, loss, sgd, train, FitOptions<double>{.parallel = &parallel, .progress = false});
+    });
+  };
+  other(4, 1);
+  check_throws<ValueError>([&] { other(8, 1); }, {"fit: rank 2 has a training of 2 batches, rank 0 has 4 batches"});
+  check_throws<ValueError>([&] { other(4, 2); }, {"fit: rank 2 has a training of a sampler of seed 2", "seed 1"});
+}
+
+// A rank that cannot go on ends all, and leaves the checkpoint of an epoch that was whole.
+BOOST_AUTO_TEST_CASE(a_checkpoint_is_whole_when_a_rank_dies) {
+  const Options epochs{.epochs = 6};
+  const Result whole = train(3, epochs);
+  for (const int victim : {0, 1}) {
+    const TemporaryFolder folder;
+    const std::string checkpoint = folder / "run.safetensors";
+    const auto dying = [&](FitOptions<double>& options, int rank) {
+      options.callbacks.push_back([=](const EpochResult& epoch) {
+        if (rank == victim && epoch.epoch == 4) throw IoError("the disk is full");
+        return true;
+      });
+    };
+    check_throws<IoError>([&] { train(3, {.epochs = 6, .checkpoint = checkpoint, .more = dying}); },
+                          {victim == 0 ? "rank 0: the disk is full" : "rank 1: the disk is full"});
+    const Result resumed = train(3, {.epochs = 6, .checkpoint = checkpoint});
+    check_same(resumed, whole, "resumed after the death of rank " + std::to_string(victim));
+    for (std::size_t i = 0; i < whole.state.size(); ++i)
+      BOOST_TEST((resumed.state[i].second == whole.state[i].second), whole.state[i].first);
+  }
 }
 
 // A loss that is not finite on one rank ends all of them.

@@ -118,6 +118,10 @@ std::unique_ptr<kernels::StepGraph> make_step_graph(Device device) {
 std::unique_ptr<kernels::Staging> make_staging(Device device, std::size_t bytes) {
   return device.is_cpu() ? nullptr : module_for(device).staging(device.index(), bytes);
 }
+std::string new_sums_id(Device device) { return module_for(device).new_sums_id(); }
+std::unique_ptr<kernels::RankSums> make_sums(Device device, const std::string& id, int rank, int ranks) {
+  return module_for(device).sums(device.index(), id, rank, ranks);
+}
 
 void throw_bad_class(const std::string& before, const kernels::BadClass& found, const std::string& after) {
   throw ValueError(before + "target " + std::to_string(found.row) + " is " + format_number(found.target) +

@@ -10,7 +10,7 @@
 
 namespace handgrad {
 
-/// All four throw DeviceError, with the reason, for a device that is not there.
+/// All of these throw DeviceError, with the reason, for a device that is not there.
 /// Its operations: `backend<T>(x.device()).linear.forward(…)`; what they take is made by handgrad/base/views.hpp.
 template <class T>
 const kernels::Backend<T>& backend(Device device);
@@ -18,6 +18,9 @@ kernels::Memory& memory(Device device);
 /// Null on the CPU, where there is nothing to gain.
 std::unique_ptr<kernels::StepGraph> make_step_graph(Device device);
 std::unique_ptr<kernels::Staging> make_staging(Device device, std::size_t bytes);
+/// NCCL's sums: one rank makes an identifier, which all give. They throw where there is no NCCL, too.
+std::string new_sums_id(Device device);
+std::unique_ptr<kernels::RankSums> make_sums(Device device, const std::string& id, int rank, int ranks);
 
 /// The ValueError for a target that a loss of rows found; `before` and `after` say where.
 [[noreturn]] void throw_bad_class(const std::string& before, const kernels::BadClass& found,

@@ -3,10 +3,17 @@
 #include <cstdint>
 #include <sstream>
 
+#include "kernels/device.hpp"
+
 namespace handgrad {
 
 template <class T>
 void Communicator::all_reduce(Tensor<T>& x) {
+  if (kernels::RankSums* sums = x.device().is_cpu() ? nullptr : sums_on(x.device())) {
+    sums->add(x.data(), x.numel());
+    sums->finish();
+    return;
+  }
   Tensor<T> host = x.cpu();
   all_reduce(std::span<T>(host.data(), host.numel()));
   if (!x.device().is_cpu()) x.copy_from(host);
@@ -62,7 +69,7 @@ static std::pair<std::string, std::string> first_difference(const std::string& a
 }
 
 void require_same(Communicator& communicator, const std::string& where, const std::string& what,
-                  const std::string& mine) {
+                  const std::string& mine, const std::string& advice) {
   // Compare a hash first: with many ranks, texts would be long.
   std::uint64_t hash = 14695981039346656037u;  // FNV-1a
   for (const char c : mine) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
@@ -74,7 +81,7 @@ void require_same(Communicator& communicator, const std::string& where, const st
     if (all[rank] == all[0]) continue;
     const auto [theirs, first] = first_difference(all[rank], all[0]);
     throw ValueError(where + ": rank " + std::to_string(rank) + " has " + what + " " + theirs + ", rank 0 has " +
-                     first);
+                     first + (advice.empty() ? "" : "; " + advice));
   }
 }
 

@@ -10,6 +10,10 @@
 
 namespace handgrad {
 
+namespace kernels {
+class RankSums;
+}
+
 /// Another rank is gone, or has called something else than this one.
 class RankError : public Error {
   using Error::Error;
@@ -18,7 +22,8 @@ class RankError : public Error {
 /// Communication between ranks that train together, numbered 0 to size()−1. Every call below must be made by all ranks,
 /// in the same order and with the same sizes; it returns when this rank's part is done.
 ///
-/// Ranks that are threads of one process: distributed/in_process.hpp. Processes: distributed/mpi.hpp.
+/// Ranks that are threads of one process: distributed/in_process.hpp. Processes: distributed/mpi.hpp. Ranks with a GPU
+/// each: distributed/nccl.hpp.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -34,7 +39,10 @@ class Communicator {
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
   virtual void barrier() = 0;
 
-  /// The same for tensors. On a GPU they go through the host unless overridden.
+  /// Sums on this GPU without the host; null if its tensors go through the host.
+  virtual kernels::RankSums* sums_on(Device) { return nullptr; }
+
+  /// The same for tensors.
   template <class T>
   void all_reduce(Tensor<T>& x);
   template <class T>
@@ -66,9 +74,9 @@ std::vector<double> all_gather(Communicator& communicator, std::span<const doubl
 /// Σᵣ of one number.
 double all_reduce(Communicator& communicator, double mine);
 
-/// Throws ValueError, on all ranks, unless all have the same text: "WHERE: rank 1 has WHAT …, rank 0 …", showing the
-/// first line that differs.
+/// Throws ValueError, on all ranks, unless all have the same text: "WHERE: rank 1 has WHAT …, rank 0 has …; ADVICE",
+/// showing the first line that differs.
 void require_same(Communicator& communicator, const std::string& where, const std::string& what,
-                  const std::string& mine);
+                  const std::string& mine, const std::string& advice = "");
 
 }  // namespace handgrad

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include "handgrad/base/backend.hpp"
+#include "handgrad/base/random.hpp"
 #include "handgrad/contract/loss.hpp"
 #include "handgrad/layers/dropout.hpp"
 
@@ -128,6 +130,10 @@ template <class T>
 DataParallel<T>::DataParallel(Layer<T>& net, Communicator& communicator, DataParallelOptions options)
     : net_(net), communicator_(communicator), options_(options) {
   require_same(communicator, "DataParallel", "the parameter or buffer", description(net));
+  if (options.same_seed)
+    require_same(communicator, "DataParallel", "the seed", std::to_string(default_generator().initial_seed()),
+                 "manual_seed(n) with the same n on all of them, or DataParallelOptions::same_seed = false where each "
+                 "is to have its own");
   parameters_ = net.parameters();
   if (parameters_.empty()) throw ValueError("DataParallel: a network without parameters: nothing to train");
   std::reverse(parameters_.begin(), parameters_.end());
@@ -160,7 +166,8 @@ void DataParallel<T>::lay_out() {
     size += aligned(parameter.numel());
   }
   arena_ = zeros<T>({size}, device);
-  host_ = device.is_cpu() ? arena_ : zeros<T>({size});
+  device_sums_ = device.is_cpu() ? nullptr : communicator_.sums_on(device);
+  host_ = device.is_cpu() ? arena_ : zeros<T>({device_sums_ ? std::size_t{room} : size});
   rooms_.clear();
   worker_.reset();
   buckets_ = {{0, room, 0, 0, 0}};
@@ -225,11 +232,22 @@ void DataParallel<T>::prepare(bool active) {
         std::count_if(parameters_.begin() + static_cast<std::ptrdiff_t>(bucket.first),
                       parameters_.begin() + static_cast<std::ptrdiff_t>(bucket.last),
                       [](const Parameter<T>& parameter) { return parameter.requires_grad(); }));
+  if (!device_sums_) return;
+  communicator_.all_reduce(std::span<T>(header, room));  // by the host, beside the device's work: N before the sums
+  take(header);
+}
+
+/// What the ranks have summed along with their gradients.
+template <class T>
+void DataParallel<T>::take(const T* header) {
+  divisor_ = header[Averaged] > 0 && header[Rows] > 0 ? static_cast<double>(header[Rows]) : 1;
+  stop_requested_ = header[Stop] > 0;
+  others_train_ = header[Active] > 0;
 }
 
 template <class T>
 void DataParallel<T>::ready(Parameter<T>& parameter) {
-  if (!mine_ || alone_ || !worker_) return;
+  if (!mine_ || alone_ || !(worker_ || device_sums_)) return;
   std::size_t i = next_, looked = 0;
   while (looked < parameters_.size() && !parameters_[i].same_as(parameter)) i = (i + 1) % parameters_.size(), ++looked;
   if (looked == parameters_.size()) return;
@@ -246,6 +264,13 @@ void DataParallel<T>::launch(std::size_t i) {
   for (std::size_t p = bucket.first; p < bucket.last; ++p)
     if (!parameters_[p].has_grad()) rooms_[p].fill(T(0));
   if (worker_) worker_->give(bucket);
+  if (!device_sums_) return;
+  // g ← Σᵣ (nᵣ/N)·gᵣ, in the order of the device's operations
+  const std::size_t begin = bucket.begin == 0 ? std::size_t{room} : bucket.begin;
+  const kernels::Vector<T> gradients{arena_.data() + begin, bucket.end - begin};
+  const double factor = (mean_ ? rows_ : 1) / divisor_;
+  if (factor != 1) backend<T>(arena_.device()).elements.scale(gradients, static_cast<T>(factor));
+  device_sums_->add(gradients.data, gradients.size);
 }
 
 template <class T>
@@ -259,6 +284,8 @@ void DataParallel<T>::finish() {
   while (launched_ < buckets_.size()) launch(launched_++);
   if (worker_) {
     worker_->finish();
+  } else if (device_sums_) {
+    device_sums_->finish();
   } else {
     if (!arena_.device().is_cpu()) {
       const std::vector<T> header(host_.data(), host_.data() + room);
@@ -270,7 +297,6 @@ void DataParallel<T>::finish() {
   }
   rows_ = 0;
   summed_ = true;
-  stop_requested_ = host_.data()[Stop] > 0;
 }
 
 // g ← Σᵣ nᵣ·gᵣ / N
@@ -281,7 +307,7 @@ void DataParallel<T>::sum(const Bucket& bucket) {
   if (mean_)
     for (T& g : gradients) g *= static_cast<T>(rows_);
   communicator_.all_reduce(all);
-  if (header) divisor_ = all[Averaged] > 0 && all[Rows] > 0 ? static_cast<double>(all[Rows]) : 1;
+  if (header) take(all.data());
   if (divisor_ != 1)
     for (T& g : gradients) g /= static_cast<T>(divisor_);
 }
@@ -298,7 +324,7 @@ void DataParallel<T>::join(const std::function<void()>& step) {
     communicator_.set_loss_weight(0);
     prepare(false);
     finish();
-    if (!(host_.data()[Active] > 0)) break;
+    if (!others_train_) break;
     step();
   }
   for (Parameter<T>& parameter : parameters_) parameter.zero_grad();

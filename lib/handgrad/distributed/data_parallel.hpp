@@ -1,4 +1,5 @@
 #pragma once
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -15,6 +16,10 @@ struct DataParallelOptions {
   /// Gradients are summed in pieces of about this size, each while the backward still runs on earlier layers; a smaller
   /// network is summed at once, after its backward.
   std::size_t bucket_bytes = std::size_t{1} << 20;
+  /// Require the same seed of the default generator on all ranks, so that a random split or order is the same on all.
+  /// (Dropout draws from a separate stream on each rank in any case.) Switch it off if ranks are to have different
+  /// seeds, for augmentation.
+  bool same_seed = true;
 };
 
 /// Trains one network on several ranks, each with its own part of every batch:
@@ -37,20 +42,28 @@ struct DataParallelOptions {
 /// averages over (Loss::averaged_over); with Reduction::Sum nothing is divided. Without a loss of this library all
 /// ranks count equally, unless averaged_over(n) says otherwise.
 ///
-/// Gradients lie in one arena in backward order, so that a message is an address and a length. `net.backward` returns
-/// when all sums are done, so clipping and optimizer.step() follow as usual. The sum is linear in the gradients and the
-/// nᵣ/N add up to 1, so several backwards accumulate as on one rank.
+/// Gradients lie in one arena in backward order, so that a message is an address and a length. On a GPU they go through
+/// the host after the backward, or with an NcclCommunicator from GPU to GPU during it. `net.backward` returns when all
+/// sums are done, so clipping and optimizer.step() follow as usual. The sum is linear in the gradients and the nᵣ/N add
+/// up to 1, so several backwards accumulate as on one rank.
 ///
 /// Dropout layers draw from a separate stream on each rank. BatchNorm normalises by the rank's own rows, SyncBatchNorm
 /// by those of all. (BatchNorm's running statistics then differ between ranks; broadcast() makes them rank 0's.)
 ///
 /// Create and use it in the training thread, one per network; `net` and the communicator must outlive it. All ranks
 /// must do the same in the same order. Throws ValueError, on all ranks, if their networks differ in a name, a shape or
-/// a type.
+/// a type, or if the seeds of their default generators differ.
 template <class T>
 class DataParallel final : private GradientListener<T> {
  public:
   DataParallel(Layer<T>& net, Communicator& communicator, DataParallelOptions options = {});
+  /// Also replaces each of `batches`, which all ranks have, by this rank's rows, share(batch):
+  ///     DataParallel parallel(net, mpi::world(), x, y);
+  template <std::same_as<Tensor<T>>... Batches>
+  requires(sizeof...(Batches) > 0) DataParallel(Layer<T>& net, Communicator& communicator, Batches&... batches)
+      : DataParallel(net, communicator) {
+    ((batches = share(batches)), ...);
+  }
   ~DataParallel() override;
 
   Communicator& communicator() const { return communicator_; }
@@ -121,6 +134,7 @@ class DataParallel final : private GradientListener<T> {
 
   void lay_out();
   void prepare(bool active);
+  void take(const T* header);
   void launch(std::size_t bucket);
   void sum(const Bucket& bucket);
   void finish();
@@ -132,9 +146,10 @@ class DataParallel final : private GradientListener<T> {
   std::vector<Parameter<T>> parameters_;  // last layer first
   std::vector<Tensor<T>> rooms_;          // where their gradients lie
   std::vector<Bucket> buckets_;
-  Tensor<T> arena_, host_;  // host_: the arena itself, or for one on a GPU what is sent of it
+  Tensor<T> arena_, host_;  // host_: the arena itself, or for one on a GPU what goes through the host
   std::unique_ptr<Worker> worker_;
-  std::size_t launched_ = 0;  // buckets launched in this backward
+  kernels::RankSums* device_sums_ = nullptr;  // if the arena is on a GPU and the communicator sums there
+  std::size_t launched_ = 0;                  // buckets launched in this backward
 
   std::optional<double> count_;  // rows of the next backward's loss
   bool mean_ = true;             // whether it averages over them
@@ -144,6 +159,7 @@ class DataParallel final : private GradientListener<T> {
   std::size_t next_ = 0;         // in parameters_, the next expected to be ready
   bool mine_ = false;            // whether the running backward is the network's
   bool alone_ = false, summed_ = false, stop_ = false, stop_requested_ = false;
+  bool others_train_ = true;  // at least one rank did in the last sum
 };
 
 }  // namespace handgrad

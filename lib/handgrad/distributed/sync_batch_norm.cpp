@@ -2,126 +2,112 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "handgrad/base/backend.hpp"
 #include "handgrad/base/format.hpp"
+#include "handgrad/base/views.hpp"
 
 namespace handgrad {
 
 template <class T>
 void SyncBatchNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
-  if (!x.device().is_cpu()) throw DeviceError("SyncBatchNorm: not written for " + x.device().str() + " yet");
   const std::size_t C = num_features_;
+  auto& norms = backend<T>(x.device()).norms;
+  mean_ = inv_std_ = Tensor<T>();
+  statistics_.reserve({4, C}, x.device());
+  mean_ = statistics_.rows(0, 2);
+  inv_std_ = statistics_.rows(2, 3);
   of_batch_ = this->is_training() || !options_.track_running_stats;
-  mean_.resize(C), variance_.resize(C), inv_std_.resize(C);
-  if (of_batch_) {
-    statistics_of_all(x);
-    if (this->is_training() && options_.track_running_stats) remember();
-  } else {
-    for (std::size_t c = 0; c < C; ++c) {
-      mean_[c] = static_cast<double>(running_mean.value().data()[c]);
-      variance_[c] = static_cast<double>(running_var.value().data()[c]);
-    }
+  if (!of_batch_) {
+    const kernels::RunningStatistics<T> running{running_mean.value().data(), running_var.value().data()};
+    norms.batch_norm_forward(view::matrix(x), view::vector(weight), view::vector(bias), static_cast<T>(options_.eps),
+                             running, false, view::matrix(mean_), view::vector(inv_std_), view::matrix(y));
+    return;
   }
-  for (std::size_t c = 0; c < C; ++c) inv_std_[c] = 1 / std::sqrt(variance_[c] + options_.eps);
-
-  // y = γ·x̂ + β,  x̂ = (x − µ)·s
-  for (std::size_t n = 0; n < x.size(0); ++n)
-    for (std::size_t c = 0; c < C; ++c) {
-      const double normal = (static_cast<double>(x.data()[n * C + c]) - mean_[c]) * inv_std_[c];
-      const double scaled = options_.affine ? static_cast<double>(weight.value().data()[c]) * normal +
-                                                  static_cast<double>(bias.value().data()[c])
-                                            : normal;
-      y.data()[n * C + c] = static_cast<T>(scaled);
-    }
+  statistics_of_all(x);
+  if (this->is_training() && options_.track_running_stats) remember();
+  norms.batch_norm_apply(view::matrix(x), view::vector(weight), view::vector(bias), view::matrix(std::as_const(mean_)),
+                         view::vector(std::as_const(inv_std_)), view::matrix(y));
 }
 
 /// N·µ = Σᵣ Nᵣ·µᵣ,  N·σ² = Σᵣ (Mᵣ + Nᵣ·(µᵣ − µ)²)
 template <class T>
 void SyncBatchNorm<T>::statistics_of_all(const Tensor<T>& x) {
-  const std::size_t C = num_features_, N = x.size(0), line = 1 + 2 * C;
-  // One line per rank, Nᵣ µᵣ Mᵣ: each fills in its own, and summing with zeros elsewhere gathers all.
+  const std::size_t C = num_features_, line = 1 + 2 * C;
+  // A line for each rank, Nᵣ µᵣ Mᵣ: each fills in its own, and a sum with zeros brings them all to all.
   table_.assign(line * static_cast<std::size_t>(communicator_->size()), 0);
-  double* own = table_.data() + line * static_cast<std::size_t>(communicator_->rank());
-  double *means = own + 1, *squares = own + 1 + C;
-  own[0] = static_cast<double>(N);
-  for (std::size_t n = 0; n < N; ++n)
-    for (std::size_t c = 0; c < C; ++c) means[c] += static_cast<double>(x.data()[n * C + c]);
-  for (std::size_t c = 0; c < C; ++c) means[c] /= own[0];
-  for (std::size_t n = 0; n < N; ++n)
-    for (std::size_t c = 0; c < C; ++c) {
-      const double from_mean = static_cast<double>(x.data()[n * C + c]) - means[c];
-      squares[c] += from_mean * from_mean;
-    }
+  if (x.size(0) > 0) {
+    part_.reserve({line}, x.device());
+    backend<T>(x.device()).norms.batch_norm_part(view::matrix(x), view::matrix(mean_), view::vector(part_));
+    const Tensor<double> part = part_.cpu();
+    std::copy_n(part.data(), line, table_.begin() + static_cast<std::ptrdiff_t>(line) * communicator_->rank());
+  }
   communicator_->all_reduce(std::span<double>(table_));
 
   rows_ = 0;
   for (std::size_t at = 0; at < table_.size(); at += line) rows_ += table_[at];
   if (rows_ < 2)
     throw ShapeError(this->label() + ": one row on all ranks together has no variance: at least 2 expected");
+  host_.reserve({4, C}, Device::cpu());
+  T *mean = host_.data(), *rest = mean + C, *inv_std = rest + C, *unbiased = inv_std + C;
   for (std::size_t c = 0; c < C; ++c) {
     double sum = 0, square = 0;
     for (std::size_t at = 0; at < table_.size(); at += line) sum += table_[at] * table_[at + 1 + c];
-    mean_[c] = sum / rows_;
+    const double mu = sum / rows_;
     for (std::size_t at = 0; at < table_.size(); at += line) {
-      const double from_mean = table_[at + 1 + c] - mean_[c];
+      const double from_mean = table_[at + 1 + c] - mu;
       square += table_[at + 1 + C + c] + table_[at] * from_mean * from_mean;
     }
-    variance_[c] = square / rows_;
+    square = square < 0 ? 0 : square;
+    mean[c] = static_cast<T>(mu);
+    rest[c] = static_cast<T>(mu - static_cast<double>(mean[c]));
+    inv_std[c] = static_cast<T>(1 / std::sqrt(square / rows_ + options_.eps));
+    unbiased[c] = static_cast<T>(square / (rows_ - 1));
   }
+  statistics_.copy_from(host_);
 }
 
 /// r ← (1−a)·r + a·(µ, σ²·N/(N−1))
 template <class T>
 void SyncBatchNorm<T>::remember() {
-  const double count = num_batches_tracked.value().data()[0] += 1;
-  const double a = options_.momentum.value_or(1 / count);
-  for (std::size_t c = 0; c < num_features_; ++c) {
-    T &mean = running_mean.value().data()[c], &var = running_var.value().data()[c];
-    mean = static_cast<T>((1 - a) * static_cast<double>(mean) + a * mean_[c]);
-    var = static_cast<T>((1 - a) * static_cast<double>(var) + a * variance_[c] * rows_ / (rows_ - 1));
-  }
+  const double count = num_batches_tracked.value().item() + 1;
+  num_batches_tracked.value().fill(count);
+  const T a = static_cast<T>(options_.momentum.value_or(1 / count));
+  auto& elements = backend<T>(statistics_.device()).elements;
+  const Tensor<T> mean = statistics_.rows(0, 1), unbiased = statistics_.rows(3, 4);
+  elements.scale(view::vector(running_mean.value()), 1 - a);
+  elements.add(view::vector(running_mean.value()), a, view::vector(mean));
+  elements.scale(view::vector(running_var.value()), 1 - a);
+  elements.add(view::vector(running_var.value()), a, view::vector(unbiased));
 }
 
 template <class T>
 void SyncBatchNorm<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
-  const std::size_t C = num_features_, N = x.size(0);
-  const auto normal = [&](std::size_t n, std::size_t c) {
-    return (static_cast<double>(x.data()[n * C + c]) - mean_[c]) * inv_std_[c];
-  };
-  // Σₙ δ and Σₙ δ∘x̂ over the rank's own rows: dβ and dγ.
-  sums_.assign(2 * C, 0);
-  double *a = sums_.data(), *b = sums_.data() + C;
-  for (std::size_t n = 0; n < N; ++n)
-    for (std::size_t c = 0; c < C; ++c) {
-      const double delta = static_cast<double>(dy.data()[n * C + c]);
-      a[c] += delta;
-      b[c] += delta * normal(n, c);
-    }
-  const auto add = [](Parameter<T>& parameter, const double* sum) {
-    if (!parameter.defined() || !parameter.requires_grad()) return;
-    auto [grad, beta] = parameter.accumulate();
-    for (std::size_t c = 0; c < grad.numel(); ++c)
-      grad.data()[c] = static_cast<T>(sum[c]) + (beta == T(0) ? T(0) : grad.data()[c]);
-  };
-  add(bias, a);
-  add(weight, b);
+  const std::size_t C = num_features_;
+  auto& norms = backend<T>(x.device()).norms;
+  const auto mean = view::matrix(std::as_const(mean_));
+  const auto inv_std = view::vector(std::as_const(inv_std_));
+  // dβ = Σₙ δ and dγ = Σₙ δ∘x̂ over the rank's own rows; with the running statistics dx = γ·s·δ, too.
+  sums_.reserve({2, C}, x.device());
+  const bool here = !of_batch_ && this->requires_input_grad();
+  norms.batch_norm_backward(view::matrix(x), view::matrix(dy), view::vector(weight), mean, inv_std, false,
+                            view::matrix(sums_), view::gradient(weight), view::gradient(bias),
+                            here ? view::matrix(dx) : kernels::Matrix<T>{});
+  if (!of_batch_) return;
 
-  // dx = γ·s·(δ − a − x̂·b), with sums over all ranks: all must take part, whether they want dx or not.
-  if (of_batch_) {
-    const double weight_of_rank = communicator_->loss_weight();
-    for (double& sum : sums_) sum *= weight_of_rank;
-    communicator_->all_reduce(std::span<double>(sums_));
-    for (double& sum : sums_) sum /= rows_ * weight_of_rank;
-  } else {
-    std::fill(sums_.begin(), sums_.end(), 0.0);
-  }
+  // dx = γ·s·(δ − a − x̂·b), with the sums of all ranks: all take part, whether they want dx or not.
+  const Tensor<T> own = sums_.cpu();
+  const double weight_of_rank = communicator_->loss_weight();
+  all_sums_.resize(2 * C);
+  for (std::size_t i = 0; i < 2 * C; ++i) all_sums_[i] = weight_of_rank * static_cast<double>(own.data()[i]);
+  communicator_->all_reduce(std::span<double>(all_sums_));
   if (!this->requires_input_grad()) return;
-  for (std::size_t n = 0; n < N; ++n)
-    for (std::size_t c = 0; c < C; ++c) {
-      const double gamma = options_.affine ? static_cast<double>(weight.value().data()[c]) : 1;
-      dx.data()[n * C + c] = static_cast<T>(gamma * inv_std_[c] *
-                                            (static_cast<double>(dy.data()[n * C + c]) - a[c] - normal(n, c) * b[c]));
-    }
+  Tensor<T> means = host_.rows(0, 2);
+  for (std::size_t i = 0; i < 2 * C; ++i) means.data()[i] = static_cast<T>(all_sums_[i] / (rows_ * weight_of_rank));
+  sums_.copy_from(means);
+  norms.batch_norm_apply_backward(view::matrix(x), view::matrix(dy), view::vector(weight), mean, inv_std,
+                                  view::matrix(std::as_const(sums_)), view::matrix(dx));
 }
 
 template <class T>

@@ -19,8 +19,8 @@ namespace handgrad {
 /// dβ = Σₙ δₙ and dγ = Σₙ δₙ·x̂ₙ are over the rank's own rows; DataParallel sums them with the other gradients.
 ///
 /// Parameters and buffers have BatchNorm1d's names, and state_dicts are interchangeable with it. Evaluation uses the
-/// running statistics, which are the same on all ranks, without an exchange. Throws ShapeError as BatchNorm1d does, for
-/// fewer than 2 rows in all; DeviceError on a GPU, where it is not implemented.
+/// running statistics, which are the same on all ranks, without an exchange. On a GPU only the exchanged sums, two per
+/// column each time, go through the host. Throws ShapeError as BatchNorm1d does, for fewer than 2 rows in all.
 template <class T = float>
 class SyncBatchNorm : public Layer<T> {
  public:
@@ -48,9 +48,12 @@ class SyncBatchNorm : public Layer<T> {
   std::size_t num_features_;
   BatchNormOptions options_;
   Communicator* communicator_;
-  std::vector<double> mean_, inv_std_, variance_;  // µ, s and σ² of the last forward
-  std::vector<double> table_, sums_;               // room for the exchanges
-  double rows_ = 0;                                // N
+  Tensor<T> statistics_, host_;           // µ and what its rounding left, s, σ²·N/(N−1), of the last forward
+  Tensor<T> mean_, inv_std_;              // parts of it
+  Tensor<T> sums_;                        // of this rank, then the means of all
+  Tensor<double> part_;                   // Nᵣ, µᵣ, Mᵣ
+  std::vector<double> table_, all_sums_;  // what is exchanged
+  double rows_ = 0;                       // N
   bool of_batch_ = true;
 };
 

@@ -256,6 +256,16 @@ cudaError_t emulation::on_stream(cudaStream_t stream, std::function<void()> work
   return run_or_capture(stream, std::move(node));
 }
 
+void emulation::after(const std::vector<cudaStream_t>& streams_to_end, const std::function<void()>& work) {
+  const std::lock_guard lock(mutex);
+  for (cudaStream_t stream : streams_to_end) finish(*stream);
+  for (int device = 0; device < devices; ++device) memory(device).open(true);
+  work();
+  for (int device = 0; device < devices; ++device) memory(device).open(false);
+}
+
+int emulation::current_device() { return current; }
+
 const char* cudaGetErrorString(cudaError_t status) {
   switch (status) {
     case cudaErrorMemoryAllocation:
