@@ -6,10 +6,13 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace handgrad::mpi {
 
@@ -23,7 +26,10 @@ void check(int status, const char* call) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
   MPI_Error_string(status, text, &length);
-  throw RankError(std::string("mpi: ") + call + ": " + text);
+  int kind = 0;
+  MPI_Error_class(status, &kind);
+  throw RankError(std::string("mpi: ") + call + ": " + text +
+                  (kind == MPI_ERR_TRUNCATE ? "; another rank is in another call, or in one of another size" : ""));
 }
 
 template <class T>
@@ -33,6 +39,19 @@ MPI_Datatype type_of() {
 
 // MPI counts are int.
 constexpr std::size_t most = std::size_t{1} << 28;
+
+/// The call that a rank is in.
+struct Call {
+  enum Kind : int { Broadcast, Barrier, SumOfFloats, SumOfDoubles } kind = Barrier;
+  std::uint64_t count = 0;
+  std::uint64_t number = 0;  // of the rank's calls
+
+  const char* name() const { return kind == Broadcast ? "broadcast" : kind == Barrier ? "barrier" : "all_reduce"; }
+  std::string text() const {
+    static constexpr const char* of[] = {" bytes", "", " floats", " doubles"};
+    return kind == Barrier ? "barrier" : std::string(name()) + " of " + std::to_string(count) + of[kind];
+  }
+};
 
 class World final : public Communicator {
  public:
@@ -78,14 +97,14 @@ class World final : public Communicator {
   void all_reduce(std::span<double> x) override { sum(x); }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
-    const Waiting waiting(*this, "broadcast");
+    const Waiting waiting(*this, Call::Broadcast, bytes.size());
     for (std::size_t at = 0; at < bytes.size(); at += most)
       check(MPI_Bcast(bytes.data() + at, static_cast<int>(std::min(most, bytes.size() - at)), MPI_BYTE, root, comm_),
             "MPI_Bcast");
   }
 
   void barrier() override {
-    const Waiting waiting(*this, "barrier");
+    const Waiting waiting(*this, Call::Barrier, 0);
     check(MPI_Barrier(comm_), "MPI_Barrier");
   }
 
@@ -98,14 +117,15 @@ class World final : public Communicator {
  private:
   /// While one lives, this rank waits for the others.
   struct Waiting {
-    Waiting(World& world, const char* what) : world_(world) {
+    Waiting(World& world, Call::Kind kind, std::size_t count) : world_(world) {
       const std::lock_guard lock(world_.mutex_);
       world_.since_ = Clock::now();
-      world_.what_ = what;
+      world_.call_ = {kind, count, world_.call_.number + 1};
+      world_.waits_ = true;
     }
     ~Waiting() {
       const std::lock_guard lock(world_.mutex_);
-      world_.what_ = nullptr;
+      world_.waits_ = false;
     }
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
@@ -114,7 +134,7 @@ class World final : public Communicator {
 
   template <class T>
   void sum(std::span<T> x) {
-    const Waiting waiting(*this, "all_reduce");
+    const Waiting waiting(*this, sizeof(T) == sizeof(float) ? Call::SumOfFloats : Call::SumOfDoubles, x.size());
     for (std::size_t at = 0; at < x.size(); at += most) {
       const std::span<T> part = x.subspan(at, std::min(most, x.size() - at));
       if (!deterministic())
@@ -190,7 +210,7 @@ class World final : public Communicator {
         for (int other = 0; other < size_; ++other) {
           MPI_Request request;
           if (other == rank_) continue;
-          MPI_Isend(nullptr, 0, MPI_BYTE, other, 0, farewells_, &request);
+          MPI_Isend(nullptr, 0, MPI_BYTE, other, farewell, farewells_, &request);
           MPI_Request_free(&request);
         }
       }
@@ -198,28 +218,58 @@ class World final : public Communicator {
     }
   }
 
-  /// Checks now and then whether a rank that this one waits for has ended.
+  /// Checks now and then whether a rank that this one waits for has ended, or waits in another call. A rank tells the
+  /// others what it is in once it has waited for a second; until then the check costs nothing.
   void watch() {
     int gone = -1;
     Clock::time_point since;
+    std::vector<Call> theirs(static_cast<std::size_t>(size_));
     for (std::unique_lock lock(mutex_); !ended_;) {
       changed_.wait_for(lock, 100ms, [&] { return ended_; });
-      if (gone < 0) {
-        lock.unlock();
-        int there = 0;
-        MPI_Status status;
-        MPI_Iprobe(MPI_ANY_SOURCE, 0, farewells_, &there, &status);
-        if (there) {
-          MPI_Recv(nullptr, 0, MPI_BYTE, status.MPI_SOURCE, 0, farewells_, MPI_STATUS_IGNORE);
-          gone = status.MPI_SOURCE;
-          since = Clock::now();
-        }
-        lock.lock();
-      }
-      if (gone >= 0 && what_ && Clock::now() - std::max(since, since_) > 1s)
+      const bool waits = waits_ && Clock::now() - since_ > 1s;
+      const Call mine = call_;
+      const auto waiting_since = since_;
+      lock.unlock();
+      if (waits && mine.number != told_.number) tell(mine);
+      for (int rank = receive(farewell, nullptr, 0); rank >= 0; rank = receive(farewell, nullptr, 0))
+        if (gone < 0) gone = rank, since = Clock::now();
+      Call call;
+      for (int rank = receive(waiting_in, &call, sizeof call); rank >= 0;
+           rank = receive(waiting_in, &call, sizeof call))
+        theirs[static_cast<std::size_t>(rank)] = call;
+      if (waits && gone >= 0 && Clock::now() - std::max(since, waiting_since) > 1s)
         abort("rank " + std::to_string(gone) + " has ended, rank " + std::to_string(rank_) + " waits for it in " +
-              what_);
+              mine.name());
+      for (std::size_t rank = 0; waits && rank < theirs.size(); ++rank)
+        if (theirs[rank].number == mine.number && theirs[rank].text() != mine.text())
+          abort("rank " + std::to_string(rank) + " is in " + theirs[rank].text() + ", rank " + std::to_string(rank_) +
+                " in " + mine.text() + ", and each waits for the other");
+      lock.lock();
     }
+  }
+
+  static constexpr int farewell = 0, waiting_in = 1;  // tags
+
+  void tell(const Call& mine) {
+    if (told_request_.empty()) told_request_.assign(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
+    int done = 0;
+    MPI_Testall(size_, told_request_.data(), &done, MPI_STATUSES_IGNORE);
+    if (!done) return;  // somebody has not read the last
+    told_ = mine;
+    for (int other = 0; other < size_; ++other)
+      if (other != rank_)
+        MPI_Isend(&told_, sizeof told_, MPI_BYTE, other, waiting_in, farewells_,
+                  &told_request_[static_cast<std::size_t>(other)]);
+  }
+
+  /// The rank that has sent something, or −1.
+  int receive(int tag, void* data, int bytes) {
+    int there = 0;
+    MPI_Status status;
+    MPI_Iprobe(MPI_ANY_SOURCE, tag, farewells_, &there, &status);
+    if (!there) return -1;
+    MPI_Recv(data, bytes, MPI_BYTE, status.MPI_SOURCE, tag, farewells_, MPI_STATUS_IGNORE);
+    return status.MPI_SOURCE;
   }
 
   MPI_Comm comm_ = MPI_COMM_NULL, farewells_ = MPI_COMM_NULL;
@@ -231,8 +281,11 @@ class World final : public Communicator {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ended_ = false;
-  const char* what_ = nullptr;  // this rank waits in
+  bool waits_ = false;  // this rank, in call_, since
+  Call call_;
   Clock::time_point since_;
+  Call told_;  // the others, by watch()
+  std::vector<MPI_Request> told_request_;
 };
 
 }  // namespace

@@ -102,10 +102,53 @@ BOOST_AUTO_TEST_CASE(ranks_train_as_one) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(another_network_is_refused_on_all_ranks) {
+// On all ranks, and at once: none is left waiting.
+BOOST_AUTO_TEST_CASE(what_does_not_fit_together_is_refused) {
   if (world().size() == 1) return;
-  Sequential<float> net{Linear<float>(2, world().rank() == 1 ? 5 : 4)};
-  BOOST_CHECK_EXCEPTION((DataParallel<float>(net, world())), ValueError, [](const ValueError& error) {
-    return std::string(error.what()).find("rank 1 has the parameter or buffer 0.weight (5, 2)") != std::string::npos;
-  });
+  const bool other = world().rank() == 1;
+  const auto says = [](const char* words) {
+    return [words](const Error& error) { return std::string(error.what()).find(words) != std::string::npos; };
+  };
+  manual_seed(4);
+  Sequential<float> wide{Linear<float>(2, other ? 5 : 4)}, net{Linear<float>(2, 1)};
+  BOOST_CHECK_EXCEPTION((DataParallel<float>(wide, world())), ValueError,
+                        says("rank 1 has the parameter or buffer 0.weight (5, 2)"));
+  manual_seed(other ? 5 : 4);
+  BOOST_CHECK_EXCEPTION((DataParallel<float>(net, world())), ValueError,
+                        says("rank 1 has the seed 5, rank 0 has 4; manual_seed(n) with the same n"));
+  const DataParallel<float> own_seeds(net, world(), {.same_seed = false});
+
+  manual_seed(4);
+  DataParallel<float> parallel(net, world());
+  MSELoss<float> loss;
+  SGD<float> sgd(net.parameters(), {.lr = 0.1});
+  DataLoader<float> loader(TensorDataset<float>(ones({6, 2}), ones({6, 1})), {.batch_size = other ? 3u : 2u});
+  BOOST_CHECK_EXCEPTION((fit(net, loss, sgd, loader, FitOptions<float>{.parallel = &parallel, .progress = false})),
+                        ValueError, says("fit: rank 1 has a training of 2 batches, rank 0 has 3 batches"));
+}
+
+// Rank r has 3·(r+1) batches: those without follow the others' steps, and all have the same parameters in the end.
+BOOST_AUTO_TEST_CASE(ranks_out_of_data_join) {
+  for (const std::size_t bytes : {std::size_t{8}, std::size_t{1} << 20}) {
+    manual_seed(4);
+    Sequential<double> net{Linear<double>(3, 5), Tanh<double>(), Linear<double>(5, 1)};
+    DataParallel<double> parallel(net, world(), {.bucket_bytes = bytes});
+    MSELoss<double> loss;
+    Adam<double> adam(net.parameters(), {.lr = 0.01});
+    const Tensor<double> x = randn<double>({4, 3}), y = ones<double>({4, 1});
+    int steps = 0;
+    for (; steps < 3 * (world().rank() + 1); ++steps) {
+      loss.forward(net.forward(x), y);
+      adam.zero_grad();
+      net.backward(loss.backward());
+      adam.step();
+    }
+    parallel.join([&] { adam.step(), ++steps; });
+    BOOST_TEST(steps == 3 * world().size());
+    std::vector<double> mine;
+    for (const auto& [name, value] : net.state_dict())
+      for (const double w : value.to_vector()) mine.push_back(w);
+    const std::vector<double> all = all_gather(world(), std::span<const double>(mine));
+    for (std::size_t i = 0; i < all.size(); ++i) BOOST_TEST(all[i] == mine[i % mine.size()]);
+  }
 }
