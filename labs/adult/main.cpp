@@ -9,6 +9,7 @@
 HANDGRAD_LAB(adult, "003, second part", "the census: from logistic regression to a tuned network") {
   const Censuses censuses = census_section(lab);
   const Census& census = censuses.as_read;
+  if (lab.options.ranks > 0) return ranks_section(lab, census);
   const std::vector<std::function<void()>> parts{plain_part(lab, census), regularized_part(lab, census),
                                                  normalizing_part(lab, censuses), tuning_part(lab, census)};
   for (const auto& part : parts) part();

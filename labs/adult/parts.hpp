@@ -112,3 +112,6 @@ std::function<void()> plain_part(handgrad::labs::Lab& lab, const Census& census)
 std::function<void()> regularized_part(handgrad::labs::Lab& lab, const Census& census);      // tasks 5 to 7
 std::function<void()> normalizing_part(handgrad::labs::Lab& lab, const Censuses& censuses);  // task 8
 std::function<void()> tuning_part(handgrad::labs::Lab& lab, const Census& census);           // the last, optional task
+
+/// `--ranks N`, instead of these: three of their trainings on N ranks, each beside one rank alone.
+void ranks_section(handgrad::labs::Lab& lab, const Census& census);

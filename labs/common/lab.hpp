@@ -16,6 +16,8 @@ struct Options {
   std::optional<std::string> data;  // the folder with the notebooks' data sets
   std::string out;                  // where pictures and other files go
   std::size_t trials = 30;          // of a hyperparameter search
+  int ranks = 0;                    // 0: the whole lab; else only its part that trains on this many ranks
+  bool rank_threads = false;        // ranks are threads of this process
   bool quick = false;               // shorter forms of what takes more than a minute
 };
 

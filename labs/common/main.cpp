@@ -10,6 +10,7 @@
 
 #include "common/lab.hpp"
 #include "common/page.hpp"
+#include "common/ranks.hpp"
 #include "common/stepper.hpp"
 #include "handgrad/base/errors.hpp"
 
@@ -44,6 +45,17 @@ std::vector<std::string> expand(const std::vector<std::string>& names) {
   return chosen;
 }
 
+/// Of the processes that mpirun started, the first one speaks and writes; the others do so where nobody looks.
+void be_rank(const Communicator& world, labs::Options& options, std::string& json) {
+  if (options.ranks != world.size())
+    throw ValueError("--ranks " + std::to_string(options.ranks) + ", but there are " + std::to_string(world.size()) +
+                     " processes");
+  if (world.rank() == 0) return;
+  std::cout.rdbuf(nullptr);
+  json.clear();
+  options.out = (std::filesystem::path(options.out) / ("rank" + std::to_string(world.rank()))).string();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -66,6 +78,9 @@ int main(int argc, char** argv) {
   app.add_option("--trials", options.trials, "trials of a search for hyperparameters")
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));
+  app.add_option("--ranks", options.ranks, "with adult: trains on so many processes (mpirun), and on one")
+      ->check(CLI::Range(1, 1024));
+  app.add_flag("--threads", options.rank_threads, "with --ranks: ranks are threads of one process");
   app.add_flag("--quick", options.quick, "short forms of what takes longer than a minute");
   app.fallthrough();  // `open xor --out DIR`: options may follow a subcommand too
   CLI::App* list = app.add_subcommand("list", "name the labs");
@@ -99,6 +114,16 @@ int main(int argc, char** argv) {
     if (options.data && !std::filesystem::is_directory(*options.data))
       throw IoError("the data folder " + *options.data + " is not there (--data DIR, or HANDGRAD_DATA)");
     options.quick |= names.empty();
+    if (options.ranks > 0) {
+      if (expand(names) != std::vector<std::string>{"adult"})
+        throw ValueError("--ranks: of the labs, adult alone trains on several ranks: ./labs/run adult --ranks 2");
+      if (labs::ranks_of_processes)
+        be_rank(*labs::ranks_of_processes(), options, json);
+      else if (!options.rank_threads) {
+        const std::string why = labs::start_with_mpirun(options.ranks, argv);
+        std::cerr << "The ranks are threads: " << why << ".\n";
+      }
+    }
     return labs::run_labs(expand(names), options, json);
   } catch (const std::exception& error) {
     std::cout << std::flush;
