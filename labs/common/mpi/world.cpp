@@ -2,5 +2,5 @@
 #include "common/ranks.hpp"
 #include "handgrad/distributed/mpi.hpp"
 
-static const bool registered = (
+[[maybe_unused]] static const bool registered = (
     handgrad::labs::ranks_of_processes = [] { return &handgrad::mpi::world(); }, true);
