@@ -29,8 +29,8 @@ std::string dl_error() {
 }
 
 #ifdef HANDGRAD_CUDA_DIRECTORIES
-// Beside the code that is running here (libhandgrad.so, or the program when the library is static), then where the
-// build put it and where the installation does.
+// Beside the running code (libhandgrad.so, or the program when the library is static), then the directories of the
+// build and of the installation.
 std::vector<std::string> places() {
   std::vector<std::string> places;
   Dl_info here;
@@ -44,7 +44,7 @@ std::vector<std::string> places() {
 }
 #endif
 
-// What the module calls when it cannot go on.
+// Called by the module when it cannot go on.
 const kernels::Raise raise{
     [](const std::string& message) { throw DeviceError(message); },
     [](const kernels::BadClass& found, const std::string& device) {
@@ -53,7 +53,7 @@ const kernels::Raise raise{
 };
 
 Cuda load(const std::string& file) {
-  // Never closed: memory that it handed out may outlive everything else.
+  // Never closed: memory from it may outlive everything else.
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) return {nullptr, 0, "the CUDA kernels cannot be loaded: " + dl_error()};
   const auto abi = reinterpret_cast<kernels::cuda::AbiFunction*>(dlsym(library, kernels::cuda::abi_symbol));
@@ -67,12 +67,12 @@ Cuda load(const std::string& file) {
 }
 
 Cuda find() {
-  // For tests, and for a module that lies elsewhere.
+  // For tests, and for a module installed elsewhere.
   if (const char* file = std::getenv("HANDGRAD_CUDA_LIBRARY"); file && *file) return load(file);
 #ifndef HANDGRAD_CUDA_DIRECTORIES
   return {nullptr, 0, "handgrad was built without CUDA"};
 #else
-  // The driver first: without it there is no need to load half a gigabyte of libraries.
+  // The driver first: without it, half a gigabyte of libraries need not be loaded.
   if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL)) return {nullptr, 0, "there is no NVIDIA driver: " + dl_error()};
   std::string tried;
   for (const std::string& place : places()) {
@@ -90,7 +90,7 @@ const Cuda& cuda_module() {
   return cuda;
 }
 
-// The module, for a device that is there.
+// The module, for an existing device.
 kernels::cuda::Module& module_for(Device device) {
   if (device.is_cpu()) throw DeviceError("a CUDA device expected, cpu came");
   const Cuda& cuda = cuda_module();
@@ -147,7 +147,7 @@ double seconds_on(Device device, const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-// The same three, in the same order.
+// The same three values, in the same order.
 static_assert(static_cast<int>(MatmulPrecision::FP32) == static_cast<int>(kernels::Precision::FP32) &&
               static_cast<int>(MatmulPrecision::TF32) == static_cast<int>(kernels::Precision::TF32) &&
               static_cast<int>(MatmulPrecision::BF16) == static_cast<int>(kernels::Precision::BF16));

@@ -1,5 +1,5 @@
 #pragma once
-// What serves a device. Not installed: for the library's own sources.
+// The kernels' side of a device. Not installed: for the library's own sources.
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace handgrad {
 
-/// All of these throw DeviceError, with the reason, for a device that is not there.
-/// Its operations: `backend<T>(x.device()).linear.forward(…)`; what they take is made by handgrad/base/views.hpp.
+/// A device's operations: `backend<T>(x.device()).linear.forward(…)`; handgrad/base/views.hpp makes their arguments.
+/// This and the functions below throw DeviceError, with the reason, for a device that does not exist.
 template <class T>
 const kernels::Backend<T>& backend(Device device);
 kernels::Memory& memory(Device device);
@@ -22,7 +22,7 @@ std::unique_ptr<kernels::Staging> make_staging(Device device, std::size_t bytes)
 std::string new_sums_id(Device device);
 std::unique_ptr<kernels::RankSums> make_sums(Device device, const std::string& id, int rank, int ranks);
 
-/// The ValueError for a target that a loss of rows found; `before` and `after` say where.
+/// The ValueError for a bad target found by a loss over rows; `before` and `after` say where.
 [[noreturn]] void throw_bad_class(const std::string& before, const kernels::BadClass& found,
                                   const std::string& after = "");
 

@@ -5,7 +5,7 @@
 
 namespace handgrad {
 
-/// Where a tensor's elements lie: `Device::cpu()` or `Device::cuda(i)`, printed as PyTorch does (`cpu`, `cuda:0`).
+/// Where a tensor's elements are: `Device::cpu()` or `Device::cuda(i)`, printed as in PyTorch (`cpu`, `cuda:0`).
 class Device {
  public:
   /// The kinds of devices.
@@ -32,9 +32,8 @@ class Device {
   int index_ = 0;
 };
 
-/// Can tensors be moved to a GPU here? If not, `cuda_unavailable_reason()` says why (not built in, no driver, no
-/// device). The first call, or the first use of a CUDA device, loads CUDA's libraries; a program that does neither
-/// never does.
+/// Whether tensors can be moved to a GPU here; if not, `cuda_unavailable_reason()` says why (not built in, no driver,
+/// no device). CUDA's libraries are loaded by the first call, or the first use of a CUDA device, and not otherwise.
 bool cuda_available();
 std::string cuda_unavailable_reason();
 /// Number of CUDA devices; 0 when CUDA is not available.
@@ -44,24 +43,23 @@ int device_count();
 struct DeviceMemory {
   std::size_t free = 0, total = 0;  // bytes
 };
-/// A GPU's name, as its maker calls it, and its memory. Throw DeviceError for the CPU and for a device that is not
-/// there.
+/// A GPU's name, as its maker calls it, and its memory. Throw DeviceError for the CPU and for a missing device.
 std::string device_name(Device device);
 DeviceMemory device_memory(Device device);
-/// Waits until a device has done all that was asked of it; on the CPU at once. For timing: work on a GPU goes on while
-/// the program does. (`item()`, `cpu()` and the like wait by themselves.)
+/// Waits until a device has finished all its work; on the CPU returns at once. For timing: a GPU works on while the
+/// program continues. (`item()`, `cpu()` and the like wait by themselves.)
 void synchronize(Device device);
-/// Seconds that `work` takes on a device: on a GPU what it asks the device for, between two events of its stream; on
-/// the CPU by the clock. The first time pays for what is loaded or made once: do the same before, without looking.
+/// Seconds that `work` takes on a device: on a GPU between two events of its stream, on the CPU by the clock. The first
+/// run includes one-time costs of loading and set-up: run it once untimed.
 double seconds_on(Device device, const std::function<void()>& work);
 
-/// How exactly a GPU multiplies matrices of floats (doubles are always multiplied in double).
+/// The precision in which a GPU multiplies float matrices (double matrices are always multiplied in double).
 enum class MatmulPrecision {
-  FP32,  // as they are; what is used unless asked otherwise
+  FP32,  // unrounded; the default
   TF32,  // factors rounded to 11 significant bits in the multiplier; sums in float
   BF16,  // factors rounded to bfloat16, 8 significant bits; sums in float. Weights and gradients stay float
 };
-/// For all products on a CUDA device from now on. Throws DeviceError for the CPU, which knows FP32 only.
+/// For all products on a CUDA device from now on. Throws DeviceError for the CPU, which has FP32 only.
 void set_matmul_precision(Device device, MatmulPrecision precision);
 MatmulPrecision matmul_precision(Device device);
 

@@ -11,7 +11,7 @@
 namespace handgrad::detail {
 
 // x = 2ᵉ·m with √½ < m ≤ √2, and log m = 2·artanh s = 2(s + s³/3 + s⁵/5 + …) for s = (m−1)/(m+1), |s| < 0.172.
-// s is kept in two numbers: then what the series is rounded by does not matter.
+// s is kept in two numbers, so that the rounding of the series does not matter.
 namespace {
 
 /// log x = high + low, |low| ≤ ½ ulp high.
@@ -28,7 +28,7 @@ Sum log_parts(double x) {
   const double z = s * s;
   double series = 1.0 / 25;
   for (int k = 23; k >= 3; k -= 2) series = std::fma(series, z, 1.0 / k);
-  // log 2 in two numbers; the first has so few digits that e times it is exact
+  // log 2 in two numbers; the first is short enough for e times it to be exact
   constexpr double log2_high = 0x1.62e42fefa3800p-1, log2_low = 0x1.ef35793c76730p-45;
   const double n = static_cast<double>(e), a = n * log2_high, b = 2 * s;
   const double sum = a + b, b_part = sum - a, lost = (a - (sum - b_part)) + (b - b_part);
@@ -58,7 +58,7 @@ double elementary_erfc(double x) {
   return std::fma(-low, e, e) * 0.56418958354775628695 / fraction;
 }
 
-// e^(y·log x), where what y·log x is rounded by is kept: e^(p + low) = eᵖ + eᵖ·low.
+// e^(y·log x), keeping the rounding error of y·log x: e^(p + low) = eᵖ + eᵖ·low.
 double elementary_pow(double x, double y) {
   if (y == 0) return 1;
   if (x == 0) return y > 0 ? 0 : std::numeric_limits<double>::infinity();
@@ -67,8 +67,8 @@ double elementary_pow(double x, double y) {
   return std::fma(e, low, e);
 }
 
-// θ = n·π/2 + r with |r| ≤ π/4; n·π/2 is subtracted in two steps, the first of which is exact, and what the second
-// loses is kept. Minimax polynomials of sin r and cos r from fdlibm (Sun Microsystems, 1993).
+// θ = n·π/2 + r with |r| ≤ π/4. n·π/2 is subtracted in two steps: the first is exact, the error of the second is kept.
+// Minimax polynomials of sin r and cos r from fdlibm (Sun Microsystems, 1993).
 SinCos elementary_sin_cos(double theta) {
   constexpr double half_pi = 0x1.921fb54442d18p+0, half_pi_low = 0x1.1a62633145c07p-54;
   const double n = std::floor(std::fma(theta, 1 / half_pi, 0.5));
@@ -83,7 +83,7 @@ SinCos elementary_sin_cos(double theta) {
   for (const double c : {2.08757232129817482790e-09, -2.75573143513906633035e-07, 2.48015872894767294178e-05,
                          -1.38888888888741095749e-03, 4.16666666666666019037e-02})
     q = std::fma(q, z, c);
-  // 1 − z/2, and what it and z were rounded by
+  // 1 − z/2, and the rounding errors of it and of z
   const double h = z / 2, w = 1 - h, w_low = (1 - w) - h, z_low = std::fma(r, r, -z);
   const double cos = w + (w_low + std::fma(z * z, q, -(z_low / 2) - r * low));
   switch (static_cast<int>(n) & 3) {

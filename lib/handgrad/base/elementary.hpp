@@ -1,13 +1,13 @@
 #pragma once
-// The elementary functions that random numbers, data and learning rates are made with. They are written here, in IEEE
-// operations alone, so that the same seed gives the same bits whatever C library the program runs with.
+// Elementary functions for random numbers, data and learning rates, written in IEEE operations alone, so that a seed
+// gives the same bits whatever C library the program runs with.
 
 namespace handgrad::detail {
 
-/// log x for a normal x > 0 (−∞ for 0), within 0.55 of a unit in the last place.
+/// log x for a normal x > 0 (−∞ for 0), within 0.55 units in the last place.
 double elementary_log(double x);
 
-/// eˣ and log(1+x), those of the CPU's kernels: kernels/formulas/elementary.hpp.
+/// eˣ and log(1+x), as in the CPU's kernels: kernels/formulas/elementary.hpp.
 double elementary_exp(double x);
 double elementary_log1p(double x);
 
@@ -17,8 +17,8 @@ double elementary_erfc(double x);
 /// xʸ for x ≥ 0, within 1.5 units in the last place while |y·log x| < 100.
 double elementary_pow(double x, double y);
 
-/// sin θ and cos θ; for 0 ≤ θ ≤ 2π within 0.7 of a unit in the last place; near the zeros of sin and cos, where it is
-/// the double nearest to a multiple of π/2 that counts, within 1. For |θ| < 10⁶ within 2⁻⁵².
+/// sin θ and cos θ. For 0 ≤ θ ≤ 2π within 0.7 units in the last place; within 1 near the zeros of sin and cos, at the
+/// double nearest to a multiple of π/2. For |θ| < 10⁶ within 2⁻⁵².
 struct SinCos {
   double sin, cos;
 };

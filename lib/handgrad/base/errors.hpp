@@ -17,23 +17,23 @@ class Error : public std::runtime_error {
   std::string message_;
 };
 
-/// A tensor has another rank or other sizes than the operation is defined for.
+/// A tensor's rank or sizes are not those that the operation is defined for.
 class ShapeError : public Error {
   using Error::Error;
 };
-/// A tensor lies on another device than needed, or a device cannot be used.
+/// A tensor is on the wrong device, or a device cannot be used.
 class DeviceError : public Error {
   using Error::Error;
 };
-/// An argument or an element is outside of what the operation is defined for (a class index, a probability, a rate).
+/// An argument or an element is out of range (a class index, a probability, a rate).
 class ValueError : public Error {
   using Error::Error;
 };
-/// A call came out of order: a backward before any forward, a gradient that was never asked for.
+/// Calls came out of order: a backward before any forward, a gradient that was never asked for.
 class StateError : public Error {
   using Error::Error;
 };
-/// The content of a file is not what its format says; the message names file, line and column or offset.
+/// A file does not follow its format; the message names file, line and column or offset.
 class ParseError : public Error {
   using Error::Error;
 };

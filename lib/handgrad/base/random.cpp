@@ -42,7 +42,7 @@ double Generator::normal() {
     return kept;
   }
   const double u1 = uniform<double>(), u2 = uniform<double>();
-  // u₂ is a multiple of 2⁻⁵³: so is 1 − u₂, exactly
+  // u₂ is a multiple of 2⁻⁵³, so 1 − u₂ is exact
   const double r = std::sqrt(-2 * detail::elementary_log(1 - u2));
   const auto [sin, cos] = detail::elementary_sin_cos(2 * std::numbers::pi * u1);
   kept_normal_ = r * sin;
@@ -65,7 +65,7 @@ bool read_hexfloat(std::string_view text, double& number) {
 
 std::string Generator::state() const {
   std::ostringstream out;
-  out.imbue(std::locale::classic());  // the program's may group digits
+  out.imbue(std::locale::classic());  // the program's locale may group digits
   out << seed_ << ' ' << streams_ << ' ' << kept_normal_.has_value() << ' ' << std::hexfloat << kept_normal_.value_or(0)
       << ' ' << engine_;
   return out.str();
@@ -105,8 +105,7 @@ void manual_seed(std::uint64_t seed) { default_generator().manual_seed(seed); }
 
 namespace {
 
-// Random numbers are drawn on the host, in the order of the elements, for every device: the same seed, the same
-// network.
+// Draws on the host, in the order of the elements, for every device: the same seed gives the same network.
 template <class T, class F>
 Tensor<T>& write(Tensor<T>& x, F&& draw) {
   if (x.device().is_cpu()) {
@@ -118,8 +117,8 @@ Tensor<T>& write(Tensor<T>& x, F&& draw) {
   return x.copy_from(host);
 }
 
-// From 16 elements on: all uniform first, then in blocks of 16 each pair (j, j+8) by Box and Muller. When the count is
-// no multiple of 16, the last 16 elements are drawn anew, overlapping the block before.
+// From 16 elements on: all are drawn uniform, then Box and Muller turn each pair (j, j+8) of a block of 16 into normal
+// ones. If the count is not a multiple of 16, the last 16 are drawn again, overlapping the block before.
 template <class T>
 void normal_block(T* v, T mean, T std) {
   for (int j = 0; j < 8; ++j) {
@@ -152,7 +151,7 @@ template <class T>
 Tensor<T>& uniform_(Tensor<T>& x, double low, double high, Generator& generator) {
   const T a = static_cast<T>(low), b = static_cast<T>(high);
   return write(x, [&](T* v, std::size_t n) {
-    // rounded once, as PyTorch's kernels (compiled with FMA) do it: bit for bit the same numbers
+    // rounded once, as in PyTorch's kernels (compiled with FMA): the same bits
     for (std::size_t i = 0; i < n; ++i) v[i] = std::fma(generator.uniform<T>(), b - a, a);
   });
 }

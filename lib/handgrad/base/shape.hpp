@@ -38,7 +38,7 @@ class Shape {
     for (std::size_t size : *this) n *= size;
     return n;
   }
-  /// A matrix's view of the shape: all dimensions but the last as rows. A vector is one row.
+  /// The shape seen as a matrix's: all dimensions but the last are rows; a vector is one row.
   std::size_t columns() const { return rank_ == 0 ? 1 : sizes_[rank_ - 1]; }
   std::size_t rows() const { return columns() == 0 ? 0 : numel() / columns(); }
   /// `(32, 4)`, `(5,)`, `()`, as Python writes a tuple.

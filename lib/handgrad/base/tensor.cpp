@@ -148,7 +148,7 @@ Tensor<T> Tensor<T>::rows(std::size_t i, std::size_t j) const {
 
 template <class T>
 Tensor<T> Tensor<T>::reshape(const Shape& shape) const {
-  detail::checked_bytes(shape, sizeof(T));  // a product that wraps could be numel_
+  detail::checked_bytes(shape, sizeof(T));  // an overflowing product could equal numel_
   if (shape.numel() != numel_)
     throw ShapeError("reshape to " + shape.str() + " (" + std::to_string(shape.numel()) +
                      " elements) of a tensor of shape " + shape_.str() + " (" + std::to_string(numel_) + " elements)");
@@ -189,7 +189,7 @@ Tensor<T>& Tensor<T>::copy_from(const Tensor& source) {
   else if (device_ == source.device_)
     memory(device_).copy(data_, source.data_, bytes);
   else
-    memory(device_).upload(data_, source.cpu().data_, bytes);  // from one GPU to another, over the host
+    memory(device_).upload(data_, source.cpu().data_, bytes);  // between GPUs, by way of the host
   return *this;
 }
 

@@ -19,8 +19,8 @@ namespace handgrad {
 
 namespace detail {
 
-/// What stands between the braces of `Tensor<float> x{{0, 0}, {0, 1}}`: a number, or a list of such. One recursive
-/// type, so that `{{0}, {1}}` is a 2×1 tensor and not ambiguous.
+/// The content of the braces in `Tensor<float> x{{0, 0}, {0, 1}}`: a number, or a list of these. With one recursive
+/// type, `{{0}, {1}}` is a 2×1 tensor and not ambiguous.
 class Nested {
  public:
   template <class N>
@@ -50,13 +50,12 @@ struct Storage;
 /// A handle to contiguous row-major elements of type T (float or double), of rank 0 to 4, on a device.
 ///
 /// Copying a handle shares the elements, as a Python name does; `clone()` copies them. `rows` and `reshape` are views
-/// without a copy. On the CPU `x.xt()` is an xtensor adaptor, so that mathematics reads as xtensor writes it:
+/// without a copy. On the CPU `x.xt()` is an xtensor adaptor, for mathematics in xtensor's notation:
 ///
 ///     Tensor<float> x{{1, 2}, {3, 4}};
 ///     Tensor<float> y = xt::exp(x.xt()) / 2;
 ///
-/// (`xt()` and the construction from an expression are defined in handgrad/base/xtensor.hpp, which handgrad.hpp
-/// includes.)
+/// (`xt()` and construction from an expression are defined in handgrad/base/xtensor.hpp, which handgrad.hpp includes.)
 template <class T>
 class Tensor {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "Tensor<T>: T is float or double");
@@ -71,9 +70,9 @@ class Tensor {
   /// The values of any xtensor expression, in its shape.
   template <detail::XtensorExpression E>
   Tensor(const E& expression);
-  /// From elements in row-major order. Throws ShapeError when their number is not the shape's.
+  /// From elements in row-major order. Throws ShapeError unless there are as many as the shape has.
   Tensor(const Shape& shape, const std::vector<T>& elements);
-  /// Elements with no value yet.
+  /// Uninitialised elements.
   static Tensor empty(const Shape& shape, Device device = Device::cpu());
 
   const Shape& shape() const { return shape_; }
@@ -89,9 +88,9 @@ class Tensor {
   T* data() { return data_; }
   const T* data() const { return data_; }
 
-  /// xtensor's view of the elements (no copy): of any rank, or of rank N as `xt<N>()`, which is faster. A const
-  /// tensor's view is const. It lives as long as some handle to the elements does. Throws DeviceError when they are not
-  /// on the CPU and ShapeError when the rank is not N.
+  /// An xtensor view of the elements (no copy), of any rank or, as the faster `xt<N>()`, of rank N; const for a const
+  /// tensor. Valid while any handle to the elements lives. Throws DeviceError unless they are on the CPU, ShapeError
+  /// unless the rank is N.
   auto xt();
   auto xt() const;
   template <std::size_t N>
@@ -99,7 +98,7 @@ class Tensor {
   template <std::size_t N>
   auto xt() const;
 
-  /// The one element of a tensor that has just one, brought over from whatever device. Throws ShapeError otherwise.
+  /// The element of a one-element tensor, on any device. Throws ShapeError for any other number of elements.
   T item() const;
   /// The element at an index: `x.item(1, 2)`. Throws ShapeError for a wrong number of indices or one out of range.
   template <class... I>
@@ -110,25 +109,25 @@ class Tensor {
 
   /// Rows i to j−1 (of the first dimension), sharing the elements. Throws ShapeError unless i ≤ j ≤ size(0).
   Tensor rows(std::size_t i, std::size_t j) const;
-  /// The same elements in another shape with as many. Throws ShapeError otherwise.
+  /// The same elements in another shape. Throws ShapeError unless it has as many.
   Tensor reshape(const Shape& shape) const;
-  /// A copy of the elements that nothing else shares.
+  /// A copy with elements of its own.
   Tensor clone() const;
-  /// The elements on `device`: shared when they are there already, else copied.
+  /// The elements on `device`: shared if they are there already, else copied.
   Tensor to(Device device) const;
   Tensor cpu() const { return to(Device::cpu()); }
 
   /// Sets every element.
   Tensor& fill(T value);
-  /// Takes over the values of a tensor of the same shape, from whatever device. Throws ShapeError.
+  /// Copies the values of a tensor of the same shape, on any device. Throws ShapeError.
   Tensor& copy_from(const Tensor& source);
 
-  /// Makes this a tensor of `shape` on `device` whose elements nobody else holds, with no values yet. Memory is kept
-  /// when it suffices, so that a buffer resized in a loop allocates only once. For writers of layers.
+  /// Makes this an uninitialised tensor of `shape` on `device` whose elements no other handle shares. Memory that
+  /// suffices is kept, so that a buffer resized in a loop allocates only once. For writers of layers.
   void reserve(const Shape& shape, Device device);
-  /// Does no other handle keep these elements (or are there none)?
+  /// Whether no other handle shares these elements (or there are none).
   bool is_unshared() const { return storage_.use_count() <= 1; }
-  /// Do two handles share memory?
+  /// Whether two handles share memory.
   bool shares_with(const Tensor& other) const { return storage_.get() == other.storage_.get() && storage_; }
 
  private:
@@ -142,7 +141,7 @@ class Tensor {
   Device device_;
 };
 
-/// Same shape and the same values (NaN differs from itself), on whatever devices; as torch.equal.
+/// Same shape and same values (NaN differs from itself), on any devices; as torch.equal.
 template <class T>
 bool operator==(const Tensor<T>& a, const Tensor<T>& b);
 /// |a − b| ≤ atol + rtol·|b| for every element; as torch.allclose. Throws ShapeError for two different shapes.

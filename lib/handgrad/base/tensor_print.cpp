@@ -1,5 +1,5 @@
-// Printing as PyTorch does (torch/_tensor_str.py): four decimals, or integers as `1.`, or scientific notation for the
-// whole tensor when its numbers are too far apart; all of one width; beyond 1000 elements three from each end.
+// Printing as in PyTorch (torch/_tensor_str.py): four decimals, or integers as `1.`, or scientific notation for the
+// whole tensor if its numbers are too far apart; all of one width; beyond 1000 elements only three from each end.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -46,7 +46,7 @@ Format choose_format(const V& shown) {
   const bool integers = format.kind == Format::Integer;
   if (any && (largest / smallest > 1000 || largest > 1e8 || (!integers && smallest < 1e-4)))
     format.kind = Format::Scientific;
-  for (double v : shown)  // as torch, which lets 0, -0, nan and inf stand out of line where all others are shorter
+  for (double v : shown)  // as torch, where 0, -0, nan and inf may be wider than the column
     if (std::isfinite(v) && v != 0) format.width = std::max(format.width, format.bare(v).size());
   return format;
 }
@@ -69,7 +69,7 @@ class Printer {
 
  private:
   template <class F>
-  void each(std::size_t n, F&& visit) const {  // visit(i), or visit(n) for the dots in the middle
+  void each(std::size_t n, F&& visit) const {  // visit(i), and visit(n) for the ellipsis
     const bool cut = cut_ && n > 2 * edge;
     for (std::size_t i = 0; i < n; ++i) {
       if (cut && i == edge) {

@@ -4,7 +4,7 @@
 
 namespace handgrad {
 
-/// A class's own name, without its namespace and template arguments: `Linear` for handgrad::Linear<float>.
+/// A class's name without namespace and template arguments: `Linear` for handgrad::Linear<float>.
 std::string class_name(const std::type_info& type);
 
 }  // namespace handgrad

@@ -1,6 +1,6 @@
 #pragma once
 // Tensors and gradients as kernels take them: addresses and sizes (kernels/view.hpp). Not installed: for the library's
-// own sources. A view of a tensor that is not defined has a null address: what a kernel takes for "there is none".
+// own sources. The view of an undefined tensor has a null address, which kernels take as "none".
 #include "handgrad/base/tensor.hpp"
 #include "kernels/view.hpp"
 
@@ -11,7 +11,6 @@ class Parameter;
 
 namespace view {
 
-/// All elements, one after the other.
 template <class T>
 kernels::Vector<T> vector(Tensor<T>& x) {
   return {x.data(), x.numel()};
@@ -24,13 +23,13 @@ template <class T>
 kernels::Vector<const T> vector(const Parameter<T>& x) {
   return vector(x.value());
 }
-/// None where x is null.
+/// None if x is null.
 template <class T>
 kernels::Vector<const T> vector(const Tensor<T>* x) {
   return x ? vector(*x) : kernels::Vector<const T>();
 }
 
-/// So many rows; x has at least one.
+/// As a matrix of `rows` rows, at least one.
 template <class T>
 kernels::Matrix<T> rows_of(Tensor<T>& x, std::size_t rows) {
   return {x.data(), rows, x.numel() / rows};
@@ -67,8 +66,8 @@ kernels::Lines<const T> lines(const Tensor<T>& x, int dim) {
   return lines(const_cast<Tensor<T>&>(x), dim);
 }
 
-/// Where the parameter's gradient accumulates (`Parameter::accumulate`): to be asked for once for each accumulation.
-/// Null for a parameter that there is not.
+/// Where the parameter's gradient accumulates (`Parameter::accumulate`): call once for each accumulation. Null for an
+/// undefined or a frozen parameter.
 template <class T>
 kernels::Gradient<T> gradient(Parameter<T>& parameter) {
   if (!parameter.defined() || !parameter.requires_grad()) return {};

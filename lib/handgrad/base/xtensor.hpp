@@ -1,5 +1,5 @@
 #pragma once
-// The bridge between Tensor and xtensor: the only header of handgrad that includes xtensor's.
+// The bridge between Tensor and xtensor, and the only header that includes xtensor's.
 #include <algorithm>
 #include <array>
 #include <string>
@@ -19,8 +19,8 @@
 
 namespace handgrad::detail {
 
-/// The memory under `x.xt()`. Assigning another of its kind copies the elements; xtensor's own would then refer to the
-/// other's memory, and `a.xt() = b.xt()` would change nothing.
+/// The memory under `x.xt()`. Assignment copies the elements; xtensor's own would rebind to the other's memory, and
+/// `a.xt() = b.xt()` would change nothing.
 template <class T>
 class Elements : public xt::xbuffer_adaptor<T*, xt::no_ownership> {
   using Base = xt::xbuffer_adaptor<T*, xt::no_ownership>;
@@ -40,7 +40,7 @@ class Elements : public xt::xbuffer_adaptor<T*, xt::no_ownership> {
 
 }  // namespace handgrad::detail
 
-/// What xtensor makes a temporary of, for an assignment that is not xt::noalias.
+/// xtensor's temporary for an assignment without xt::noalias.
 template <class T>
 struct xt::temporary_container<handgrad::detail::Elements<T>> {
   using type = xt::uvector<T>;
