@@ -1,15 +1,15 @@
 #pragma once
-// How a counter, a whole number that may outgrow T, stands in a state_dict and in a file.
+// How a counter, a whole number that may exceed T's precision, is represented in a state_dict and in files.
 #include <string>
 
 #include "handgrad/base/tensor.hpp"
 
 namespace handgrad::detail {
 
-/// BatchNorm's is the only one that PyTorch has: int64 there, and in files.
+/// BatchNorm's is the only one in PyTorch, where it is int64, in files too.
 inline bool is_counter(const std::string& name) { return name.ends_with("num_batches_tracked"); }
 
-/// One number, (); or, where T does not hold it, two whose sum it is, (2,).
+/// One number, (); or, if T cannot represent it, two that add up to it, (2,).
 template <class T>
 Tensor<T> count_tensor(double count) {
   const T head = static_cast<T>(count);

@@ -1,6 +1,6 @@
 #pragma once
-// Told when a parameter's gradient is final: for sums over processes that begin while the backward still runs, for
-// logging, for clipping.
+// Tells when a parameter's gradient is final: for reductions over processes that begin while the backward still runs,
+// for logging, for clipping.
 #include <cstddef>
 
 #include "handgrad/contract/parameter.hpp"
@@ -12,17 +12,17 @@ class Layer;
 template <class T>
 class Loss;
 
-/// Hears of every gradient that a backward in this thread finishes, from its construction to its end:
+/// While it lives, hears of every gradient that a backward in this thread finishes:
 ///
 ///     struct Print : GradientListener<float> {
 ///       void ready(Parameter<float>& w) override { std::cout << w.shape().str() << '\n'; }
 ///     } print;
 ///     net.backward(loss.backward());
 ///
-/// `ready` is called once for each parameter that the outermost `backward` gave a gradient, as soon as that backward
-/// will not add to it any more: from the last layer to the first, and for a parameter with several uses after the last
-/// of them. On a GPU "final" is meant in the order of the device's operations. A frozen parameter is never named.
-/// Several listeners hear in the reverse order of their making. `ready` must not run a forward or a backward.
+/// `ready` is called once for each parameter that received a gradient from the outermost `backward`, as soon as that
+/// backward will add no more to it: from the last layer to the first, and after the last use of a parameter with
+/// several. On a GPU, "final" refers to the order of the device's operations. A frozen parameter is never reported. The
+/// listener made last hears first. `ready` must not run a forward or a backward.
 template <class T>
 class GradientListener {
  public:
@@ -33,11 +33,10 @@ class GradientListener {
 
   /// Called with each parameter whose gradient is final.
   virtual void ready(Parameter<T>& parameter) = 0;
-  /// The outermost backward, of `root`, begins; it is over, and every gradient final. There is no end to one that
-  /// throws.
+  /// The outermost backward, of `root`, begins, and is over with every gradient final. If it throws, there is no end.
   virtual void begin(const Layer<T>& root) { (void)root; }
   virtual void end(const Layer<T>& root) { (void)root; }
-  /// A loss has given the δ that a backward is about to take up.
+  /// A loss has computed the δ for a following backward.
   virtual void loss(const Loss<T>& loss) { (void)loss; }
 
  private:
@@ -46,22 +45,22 @@ class GradientListener {
   GradientListener* outer_;
 };
 
-/// For layers and fused paths: which of a running backward's gradients are still to come.
+/// For layers and fused paths: which gradients of a running backward are still to come.
 template <class T>
 struct GradientUses {
-  /// Does anybody listen in this thread? One look at a pointer is all that the hook costs when nobody does.
+  /// Whether anybody listens in this thread. If not, this look at a pointer is the hook's only cost.
   static bool heard();
-  /// A layer has done its part of the parameter's gradient. Nothing happens outside a backward that is heard.
+  /// A layer has added its share to the parameter's gradient. Does nothing outside a backward that is heard.
   static void done(Parameter<T>& parameter);
 
-  /// A loss has made its δ. To be asked for where somebody listens.
+  /// A loss has computed its δ. Call only if `heard()`.
   static void lost(const Loss<T>& loss);
 
-  /// The outermost backward, of `root`: counts in how many layers each parameter is used.
+  /// For the outermost backward, of `root`: counts the layers that use each parameter.
   explicit GradientUses(const Layer<T>& root);
   ~GradientUses();
   GradientUses(const GradientUses&) = delete;
-  /// Names what is left: parameters of which only some uses took part.
+  /// Reports the rest: parameters of which only some uses took part.
   void finish();
 
  private:

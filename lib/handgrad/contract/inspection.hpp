@@ -1,6 +1,5 @@
 #pragma once
-// What the gradient check and the recorder ask of layers and losses, and users hardly ever. Layer and Loss derive from
-// these.
+// What the gradient check and the recorder need of layers and losses. Layer and Loss derive from these.
 #include <string>
 #include <vector>
 
@@ -15,8 +14,8 @@ namespace trace {
 struct Derivation;
 }
 
-/// What a layer takes and gives beside x and y, as a recurrent layer its states. Of an input `gradient` holds ∂L/∂(it)
-/// after a backward; of an output, what backwards are to take for it, and undefined stands for 0.
+/// An input or output of a layer besides x and y, such as the states of a recurrent layer. `gradient` is, for an input,
+/// its ∂L/∂(input) after a backward; for an output, the ∂L/∂(output) that backwards take, 0 if undefined.
 template <class T>
 struct SideTensor {
   std::string name;
@@ -30,18 +29,17 @@ class LayerInspection {
  public:
   virtual ~LayerInspection() = default;
 
-  /// While on, layers that draw random numbers repeat their last draw (here and below).
+  /// While on, layers that draw random numbers repeat their last draw, here and below.
   void repeat_random(bool on);
   bool repeats_random() const { return repeat_random_; }
-  /// Appends, for every place where the function has a kink (max(z, 0) at z = 0), on which side of it the last forward
+  /// Appends, for every place where the function has a kink (max(z, 0) at z = 0), the side on which the last forward
   /// ran, here and below. Differences across a kink say nothing about a derivative.
   void append_kink_sides(std::vector<bool>& sides) const;
-  /// Fills the output and gradient buffers, here and below: with NaN, an element never written shows.
+  /// Fills the output and gradient buffers, here and below; NaN reveals elements that are never written.
   void fill_buffers(T content);
-  /// The assignments of the layer's derivation, with its own symbols, for whoever records a step
-  /// (trace/derivation.hpp); nothing unless overridden: then a step is recorded as y = f(x).
+  /// The assignments of the layer's derivation, in its own symbols, for the recorder (trace/derivation.hpp). By default
+  /// none: the step is recorded as y = f(x).
   virtual trace::Derivation derivation(const Shape& input) const;
-  /// None unless overridden.
   virtual std::vector<SideTensor<T>> side_inputs();
   virtual std::vector<SideTensor<T>> side_outputs();
 
@@ -53,7 +51,7 @@ class LayerInspection {
   bool repeat_random_ = false;
 };
 
-/// The same of a loss L(p, y).
+/// The same for a loss L(p, y).
 template <class T>
 class LossInspection {
  public:
@@ -65,7 +63,7 @@ class LossInspection {
   virtual trace::Derivation derivation(const Shape& prediction, const Shape& target) const;
 
  protected:
-  /// On which side of each of its kinks (|p − t| at p = t) the loss ran.
+  /// The side of each kink (|p − t| at p = t) on which the loss ran.
   virtual void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const {
     (void)p, (void)y, (void)sides;
   }

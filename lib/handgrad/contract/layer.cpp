@@ -59,7 +59,7 @@ void Layer<T>::accept(const Tensor<T>& x) {
   if (&x != &x_) x_ = x;
   try {
     check(x_);
-  } catch (...) {  // with an x that does not fit, a backward would write where it must not
+  } catch (...) {  // with an x that does not fit, a backward would write out of bounds
     x_ = Tensor<T>();
     throw;
   }
@@ -251,7 +251,7 @@ void Layer<T>::load_state_dict(const std::vector<NamedTensor<T>>& state, bool st
                        entry->second.shape().str() + " in what was loaded");
     }
   }
-  // Files of PyTorch's early versions lack the counters. They begin anew then, as there.
+  // Files of early PyTorch versions lack the counters, which then start again, as in PyTorch.
   std::vector<std::pair<Buffer<double>, double>> counts;
   std::vector<NamedTensor<T>> counted;
   for (auto& [name, counter] : named_counters()) {

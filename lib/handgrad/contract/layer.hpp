@@ -16,8 +16,8 @@ namespace fusion {
 template <class T>
 struct Access;
 
-/// What a fused forward noted for a fused backward, in a form of the device's own, and the output y that it belongs to.
-/// Held here, y is not written again: where the layer still has it, nothing ran since.
+/// What a fused forward left for its backward, in the device's own format, and the output y that it belongs to. Since y
+/// is held here, it is not overwritten: if the layer still has it, no other forward has run.
 template <class T>
 struct Note {
   Tensor<T> content, y;
@@ -27,9 +27,9 @@ struct Note {
 
 /// y = f(x; θ) and, for a loss L with δ = ∂L/∂y, the chain rule by hand: dx = ∂L/∂x, dθ = ∂L/∂θ.
 ///
-/// Whoever uses a layer calls `forward(x)` and `backward(dy)`. They live here once: they check shape and device, size
-/// the output, keep what the backward needs, and record the trace. Whoever writes a layer overrides the two functions
-/// that are its mathematics, `forward_into` and `backward_into`, and names its parameters in the constructor:
+/// Users call `forward(x)` and `backward(dy)`. These are implemented once, here: they check shape and device, size the
+/// output, keep what the backward needs, and record the trace. A new layer overrides the two functions of its
+/// mathematics, `forward_into` and `backward_into`, and names its parameters in the constructor:
 ///
 ///     template <class T>
 ///     struct Scale : Layer<T> {                                       // y = a·x
@@ -42,113 +42,110 @@ struct Note {
 ///     };
 ///
 /// Rules: dx is overwritten. Parameter gradients accumulate (`Parameter::accumulate`). Only the loss divides by the
-/// batch; layers sum over it. A layer caches only what x and y cannot give, and a backward leaves that as it was, so
+/// batch; layers sum over it. A layer caches only what x and y cannot give, and a backward leaves that unchanged, so
 /// that calling it twice is legal and accumulates twice.
 ///
-/// What the gradient check and the recorder ask of a layer beside that is in contract/inspection.hpp.
+/// What the gradient check and the recorder need besides is in contract/inspection.hpp.
 template <class T>
 class Layer : public LayerInspection<T> {
  public:
   using value_type = T;
   Layer() = default;
-  Layer(const Layer&) = delete;  // a second one with the same values: make it anew, then load_state_dict(state_dict())
+  Layer(const Layer&) = delete;  // to copy a layer: construct another, then load_state_dict(state_dict())
   Layer& operator=(const Layer&) = delete;
   Layer(Layer&&) noexcept = default;
   Layer& operator=(Layer&&) noexcept = default;
 
-  /// y = f(x). The result is the layer's buffer: the next forward writes it anew, unless somebody still holds a handle
-  /// (`auto y = net.forward(x)` keeps its values). x is kept for the backward and must not be changed before it.
-  /// Throws ShapeError for a wrong shape or an empty batch, DeviceError when x is not where the parameters are; there
-  /// is no forward to go back through then.
+  /// y = f(x). The result is the layer's buffer, which the next forward overwrites unless somebody still holds a handle
+  /// (`auto y = net.forward(x)` keeps its values). x is kept for the backward and must not be changed before it. Throws
+  /// ShapeError for a wrong shape or an empty batch, DeviceError when x is not where the parameters are; a backward
+  /// then needs another forward first.
   const Tensor<T>& forward(const Tensor<T>& x) &;
-  /// The same for a temporary, `Softmax().forward(z)`, whose buffer goes with it: a handle.
+  /// The same for a temporary, `Softmax().forward(z)`: a handle that outlives the layer.
   Tensor<T> forward(const Tensor<T>& x) && { return forward(x); }
-  /// Given δ = dy = ∂L/∂y, adds ∂L/∂θ to the gradient of each parameter θ and returns dx = ∂L/∂x. Refers to the last
-  /// forward. Throws StateError before any, ShapeError when dy has not the shape of y. See `requires_input_grad`.
+  /// Given δ = dy = ∂L/∂y, adds ∂L/∂θ to the gradient of each parameter θ and returns dx = ∂L/∂x, for the last forward.
+  /// Throws StateError before any forward, ShapeError unless dy has the shape of y. See `requires_input_grad`.
   const Tensor<T>& backward(const Tensor<T>& dy);
 
-  /// Whether backward computes dx. A layer does unless told otherwise; a Sequential does only when told, since the dx
-  /// of a whole network is the gradient of the data, which training does not need. Not asked for, backward returns an
-  /// undefined tensor.
+  /// Whether backward computes dx; if not, it returns an undefined tensor. The default is true, but false for a
+  /// Sequential: the dx of a whole network is the gradient of the data, which training does not need.
   void requires_input_grad(bool wanted);
   bool requires_input_grad() const { return input_grad_ && differentiable_input(); }
-  /// Whether there is a dx at all. A layer whose input are indices, not quantities, says that there is none.
+  /// Whether there is a dx at all: not for a layer whose input is indices rather than quantities.
   virtual bool differentiable_input() const { return true; }
 
-  /// Training and evaluation mode, here and in all layers below (Dropout and BatchNorm differ).
+  /// Training or evaluation mode, here and in all layers below (Dropout and BatchNorm differ).
   void train(bool on = true);
   void eval() { train(false); }
   bool is_training() const { return training_; }
 
-  /// Own parameters in the order of registration, then those of the layers below, named as PyTorch does (`0.weight`);
-  /// one that is tied to another (containers/tie.hpp) once, under its first name.
+  /// Own parameters in the order of registration, then those of the layers below, named as in PyTorch (`0.weight`); a
+  /// tied one (containers/tie.hpp) once, under its first name.
   std::vector<NamedParameter<T>> named_parameters() const;
   std::vector<Parameter<T>> parameters() const;
   /// Buffers (`running_mean`), likewise.
   std::vector<std::pair<std::string, Buffer<T>>> named_buffers() const;
-  /// Counters (`num_batches_tracked`), likewise: in double whatever T is, exact to 2⁵³.
+  /// Counters (`num_batches_tracked`), likewise: in double whatever T is, exact up to 2⁵³.
   std::vector<std::pair<std::string, Buffer<double>>> named_counters() const;
   std::size_t parameter_count() const;
   void zero_grad();
   /// Whether a backward computes the gradients of all parameters, here and below (Parameter::requires_grad).
   void requires_grad(bool wanted);
-  /// Keeps all parameters as they are: `requires_grad(false)`.
   void freeze() { requires_grad(false); }
   /// Moves parameters, gradients and buffers.
   Layer& to(Device device);
 
-  /// Copies of all parameters, buffers and counters, by name; a tied parameter under each of its names. A counter that T
-  /// does not hold exactly, from 2²⁴ on in float, comes in two numbers, (2,), whose sum it is; safetensors files have it
-  /// as I64, as PyTorch's.
+  /// Copies of all parameters, buffers and counters, by name; a tied parameter under each of its names. A counter that
+  /// T cannot represent, from 2²⁴ on in float, comes as two numbers, (2,), that add up to it; safetensors files store
+  /// it as I64, as PyTorch's do.
   std::vector<NamedTensor<T>> state_dict() const;
-  /// Takes the values over. Throws ValueError naming missing and unexpected names (`strict`), and ShapeError naming the
-  /// parameter and both shapes; nothing is changed then. Where only `num_batches_tracked` is missing, as in PyTorch's
-  /// early files, it becomes 0.
+  /// Copies the values. Throws ValueError naming missing and unexpected names (`strict`), and ShapeError naming the
+  /// parameter and both shapes, and then changes nothing. If only `num_batches_tracked` is missing, as in early files
+  /// of PyTorch, it becomes 0.
   void load_state_dict(const std::vector<NamedTensor<T>>& state, bool strict = true);
 
   /// The layers directly below, by name.
   const std::vector<std::pair<std::string, std::shared_ptr<Layer>>>& children() const { return children_; }
 
-  /// The class's name, `Linear`; found from the type unless overridden.
+  /// The class's name, `Linear`.
   virtual std::string name() const;
-  /// What stands between the parentheses when printed: `in_features=2, out_features=4, bias=True`.
+  /// The arguments in parentheses when printed: `in_features=2, out_features=4, bias=True`.
   virtual std::string extra_repr() const { return ""; }
-  /// How error messages call the layer: `Linear(2 → 4)`.
+  /// The layer's name in error messages: `Linear(2 → 4)`.
   virtual std::string label() const { return children_.empty() ? name() + "(" + extra_repr() + ")" : name(); }
-  /// The shape of y for an x of shape `input`; throws ShapeError for one that the layer cannot take. The same shape
-  /// unless overridden.
+  /// The shape of y for an x of shape `input`, by default the same. Throws ShapeError if the layer cannot take it.
   virtual Shape output_shape(const Shape& input) const { return input; }
-  /// The fewest rows that the layer itself takes in the mode that it is in; `fit` looks at it before the first step.
+  /// The fewest rows that the layer itself takes in its current mode; `fit` checks this before the first step.
   virtual std::size_t least_rows() const { return 1; }
 
  protected:
-  /// The layer's mathematics. y and dx come sized, with no values yet.
+  /// The layer's mathematics. y and dx come with their final size, uninitialised.
   virtual void forward_into(const Tensor<T>& x, Tensor<T>& y) = 0;
   virtual void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) = 0;
-  /// For containers, whose output is that of the last layer: the whole chain at once, without a buffer of their own.
+  /// For containers, whose output is the last layer's: the whole chain at once, without buffers of their own.
   virtual const Tensor<T>& propagate(const Tensor<T>& x);
   virtual const Tensor<T>& backpropagate(const Tensor<T>& dy);
   virtual void input_grad_changed() {}
-  /// Called after the children or their mode changed, or the parameters moved: drop what was derived from that.
+  /// Called after the children or their mode changed or the parameters moved: drops what was derived from these.
   virtual void invalidate() {}
 
   /// Called by a constructor: what has a name in `named_parameters` and `state_dict`.
   Parameter<T> register_parameter(std::string name, Tensor<T> value);
   Buffer<T> register_buffer(std::string name, Tensor<T> value);
   Buffer<double> register_counter(std::string name);
-  /// Throws ValueError for a layer that is here already: it keeps what the backward needs of one forward only.
+  /// Throws ValueError for a layer that is here already: it keeps the data of one forward only.
   void register_child(std::string name, std::shared_ptr<Layer> layer);
 
  private:
   friend class LayerInspection<T>;
   friend struct GradientUses<T>;
   friend struct fusion::Access<T>;  // what containers and fused paths may use of a layer: fusion/access.hpp
-  /// What comes before forward_into: checks x, keeps it, sizes y.
+  /// Before forward_into: checks x, keeps it, sizes y.
   void accept(const Tensor<T>& x);
   void check(const Tensor<T>& x);
-  /// What comes before backward_into: checks dy against the last output y.
+  /// Before backward_into: checks dy against the last output y.
   void accept_gradient(const Tensor<T>& y, const Tensor<T>& dy) const;
-  /// What a backward returns where dx was not asked for.
+  /// Returned by a backward whose dx was not asked for.
   static const Tensor<T>& not_wanted();
   template <class F>
   void for_each(const std::string& prefix, F&& visit) const;
@@ -162,13 +159,13 @@ class Layer : public LayerInspection<T> {
   Device device_;
 
   Tensor<T> x_, y_, dx_;                  // of the last forward and backward
-  Tensor<T> other_y_;                     // takes turns with y_ while a loss, or whoever, holds the output of before
+  Tensor<T> other_y_;                     // alternates with y_ while somebody, such as a loss, holds the last output
   fusion::Note<T> note_;                  // of a fused forward
   Shape checked_input_, checked_output_;  // the last input shape that output_shape() accepted, and what it gave
   bool checked_ = false;
 };
 
-/// As PyTorch prints a module, and below it the number of parameters.
+/// As PyTorch prints a module, followed by the number of parameters.
 template <class T>
 std::ostream& operator<<(std::ostream& out, const Layer<T>& layer);
 

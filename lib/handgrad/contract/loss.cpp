@@ -10,14 +10,14 @@
 
 namespace handgrad {
 
-// The same three, in the same order.
+// The same three values, in the same order.
 static_assert(static_cast<int>(Reduction::None) == static_cast<int>(kernels::Reduction::None) &&
               static_cast<int>(Reduction::Mean) == static_cast<int>(kernels::Reduction::Mean) &&
               static_cast<int>(Reduction::Sum) == static_cast<int>(kernels::Reduction::Sum));
 
 template <class T>
 const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& target) & {
-  p_ = y_ = Tensor<T>();  // after a forward that fails there is nothing to go back through
+  p_ = y_ = Tensor<T>();  // after a failed forward, a backward must throw
   if (prediction.numel() == 0)
     throw ShapeError(name() + ": prediction is empty (shape " + prediction.shape().str() + ")");
   if (prediction.device() != target.device())

@@ -16,10 +16,10 @@ template <class T>
 struct GradientUses;
 
 /// A trainable tensor and its gradient. A handle: copies refer to the same parameter, so that an optimizer and a layer
-/// hold the same one even when the layer has been moved.
+/// share it even after the layer has been moved.
 ///
-/// Gradients accumulate until `zero_grad()`. That call only marks the gradient as stale: the first write after it
-/// overwrites (β = 0 in `grad = β·grad + …`), every later one adds (β = 1), and nobody pays for filling zeros.
+/// Gradients accumulate until `zero_grad()`, which only marks the gradient as stale: the first write after it
+/// overwrites (β = 0 in `grad = β·grad + …`), every later one adds (β = 1), and no zeros need to be filled in.
 template <class T>
 class Parameter {
  public:
@@ -28,13 +28,11 @@ class Parameter {
     state().shape = value.shape();
     state().value = std::move(value);
   }
-  // Moved from, it is a handle still: after `Sequential net{std::move(linear)}`, linear.weight is the network's.
-  // Assigned another Parameter, this handle refers to that one, of which a layer that registered the former knows
-  // nothing.
+  // A moved-from Parameter remains a handle: after `Sequential net{std::move(linear)}`, linear.weight is the network's.
+  // Assigning a Parameter rebinds this handle only, unnoticed by a layer that registered it.
   Parameter(const Parameter&) = default;
   Parameter& operator=(const Parameter&) = default;
-  /// `linear.weight = W` gives this parameter, which others hold too, the values of W. Throws ShapeError for another
-  /// shape.
+  /// `linear.weight = W` copies W into this parameter, for all its handles. Throws ShapeError for another shape.
   Parameter& operator=(const Tensor<T>& values) {
     state().value.copy_from(values);
     return *this;
@@ -54,7 +52,7 @@ class Parameter {
 
   /// The gradient, of the value's shape; zeros when nothing has been written since `zero_grad()`.
   const Tensor<T>& grad() const {
-    state().rows.known = false;  // whoever looks may write
+    state().rows.known = false;  // the caller may write
     if (!state().zero && !state().written) {
       writable().fill(T(0));
       state().zero = true;
@@ -62,22 +60,20 @@ class Parameter {
     return state().grad;
   }
   void zero_grad() { state().written = state().zero = false; }
-  /// Has a backward written this gradient since `zero_grad()`? Optimizers skip a parameter without one, as PyTorch's
-  /// do.
+  /// Whether a backward has written this gradient since `zero_grad()`. If not, optimizers skip it, as in PyTorch.
   bool has_grad() const { return state().written; }
 
-  /// Whether a backward computes this gradient. A parameter that is frozen, `requires_grad(false)`, keeps its value:
-  /// its gradient is dropped and none is computed, optimizers pass it by. It keeps its name and its place in
-  /// state_dict.
+  /// Whether a backward computes this gradient. A frozen parameter, `requires_grad(false)`, keeps its value: its
+  /// gradient is dropped, none is computed, and optimizers skip it. It stays in state_dict.
   void requires_grad(bool wanted) {
     state().frozen = !wanted;
     if (!wanted) zero_grad();
   }
   bool requires_grad() const { return !state().frozen; }
 
-  /// For writers of layers: where the gradient accumulates, and with which β: 0 for the first write since
-  /// `zero_grad()`, then 1. To be called once for each accumulation `grad = β·grad + dW`. What is written for a frozen
-  /// parameter counts for nothing; a layer that asks `requires_grad()` first saves the work.
+  /// For writers of layers: where the gradient accumulates, and β: 0 for the first write since `zero_grad()`, then 1.
+  /// Call once for each accumulation `grad = β·grad + dW`. Writes for a frozen parameter are ignored; asking
+  /// `requires_grad()` first saves the work.
   std::pair<Tensor<T>&, T> accumulate() {
     state().rows.known = false;
     if (state().frozen) return {writable(), T(0)};
@@ -85,13 +81,13 @@ class Parameter {
     state().written = true;
     return {writable(), beta};
   }
-  /// The same for an xtensor expression: grad = dW the first time, grad += dW afterwards. Where the gradient lies on a
-  /// GPU it is brought over for that, and back.
+  /// The same for an xtensor expression: grad = dW the first time, grad += dW afterwards. A gradient on a GPU is copied
+  /// to the host and back.
   template <detail::XtensorExpression E>
   void accumulate(const E& dW) {
     if (state().frozen) return;
     auto [grad, beta] = accumulate();
-    Tensor<T> host = grad.cpu();  // the gradient itself where it is on the CPU
+    Tensor<T> host = grad.cpu();  // the gradient itself if it is on the CPU
     if (beta == T(0))
       host.xt() = dW;
     else
@@ -99,12 +95,12 @@ class Parameter {
     if (!grad.device().is_cpu()) grad.copy_from(host);
   }
 
-  /// For layers that read few rows of a table (Embedding): the gradient, all of it written, to which they add; and
-  /// where to note the rows that they add to, unless that is null. As long as nobody else writes to the gradient or
-  /// looks at it, neither filling it with zeros nor a step of plain SGD goes over the rows that nobody touched.
+  /// For layers that read few rows of a table (Embedding): the gradient to add to, valid in every row; and, unless
+  /// null, where to note the rows that are added to. As long as nobody else writes to the gradient or looks at it,
+  /// neither zeroing nor a step of plain SGD visits untouched rows.
   struct TouchedRows {
     std::vector<std::uint32_t> rows;   // each once
-    std::vector<unsigned char> marks;  // of each row of the table: is it among them?
+    std::vector<unsigned char> marks;  // for each row of the table: is it in `rows`?
     bool known = false;                // all other rows are zero
   };
   /// The gradient to add to, for a layer that touches a few rows, with the note of which.
@@ -126,7 +122,7 @@ class Parameter {
     }
     return {grad, touched.known ? &touched : nullptr};
   }
-  /// The rows of the gradient that may differ from zero, where that is known, and the gradient's first element.
+  /// If known, the rows of the gradient that may differ from zero, and the gradient's first element.
   std::optional<std::pair<const T*, std::span<const std::uint32_t>>> touched_rows() const {
     if (!state().rows.known || !state().grad.is_unshared()) return {};
     return std::pair(std::as_const(state().grad).data(), std::span<const std::uint32_t>(state().rows.rows));
@@ -140,14 +136,14 @@ class Parameter {
   }
   /// Whether both are one parameter, not only equal.
   bool same_as(const Parameter& other) const { return *place_ == *other.place_; }
-  /// Makes this parameter the other one, for all who hold it (see containers/tie.hpp). The shapes must be equal.
+  /// Makes this parameter the other one, for all its handles (see containers/tie.hpp). The shapes must be equal.
   void tie(const Parameter& other) { *place_ = *other.place_; }
-  /// Has the value still the shape that it began with?
+  /// Whether the value still has its original shape.
   bool fits() const { return state().value.shape() == state().shape; }
 
  private:
   friend struct GradientUses<T>;
-  /// In the layers of a backward that somebody listens to (gradient_hook.hpp).
+  /// Counts in the layers of a backward with a listener (gradient_hook.hpp).
   struct Uses {
     std::uint32_t all = 0, pending = 0;
   };
@@ -157,7 +153,7 @@ class Parameter {
     Tensor<T> value, grad;
     Shape shape;
     bool written = false;  // by a backward since zero_grad()
-    bool zero = false;     // filled with zeros since zero_grad(), because somebody looked
+    bool zero = false;     // filled with zeros since zero_grad(), because somebody asked for it
     bool frozen = false;
     Uses uses;
     TouchedRows rows;
@@ -168,7 +164,7 @@ class Parameter {
   }
   State& state() const { return **place_; }
 
-  // Whoever holds the parameter holds its place, so that all of them see what it is tied to.
+  // All handles share this place, so that all of them see what it is tied to.
   std::shared_ptr<std::shared_ptr<State>> place_;
 };
 
@@ -181,7 +177,7 @@ class Buffer {
     state_->shape = value.shape();
     state_->value = std::move(value);
   }
-  Buffer(const Buffer&) = default;  // moved from, it is a handle still
+  Buffer(const Buffer&) = default;  // a moved-from Buffer remains a handle
   Buffer& operator=(const Buffer&) = default;
   Buffer& operator=(const Tensor<T>& values) {
     state_->value.copy_from(values);
