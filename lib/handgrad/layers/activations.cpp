@@ -34,7 +34,7 @@ void ActivationLayer<T>::kink_sides(const Tensor<T>& z, std::vector<bool>& sides
 
 namespace {
 
-/// The assignments of y = f(z) and dz = δ·f′(z), as kernels/formulas/activations.hpp has them.
+/// The assignments of y = f(z) and dz = δ·f′(z), as in kernels/formulas/activations.hpp.
 struct Written {
   using D = trace::Derivation;
   D operator()(formulas::Identity) const { return {{"y = z"}, {"dz = δ"}}; }

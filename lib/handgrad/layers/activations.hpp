@@ -1,6 +1,6 @@
 #pragma once
-// Activation functions y = f(z), element by element, for tensors of any shape. The backward is dz = δ ∘ f′(z). Formulas
-// and derivatives, each with its derivation, are in kernels/formulas/activations.hpp: once, for CPU and GPU.
+// Activation functions y = f(z), element by element, for tensors of any shape, with backward dz = δ ∘ f′(z). The
+// formulas and their derivations are in kernels/formulas/activations.hpp, shared by CPU and GPU.
 #include "handgrad/contract/layer.hpp"
 
 namespace handgrad {
@@ -9,7 +9,7 @@ namespace formulas {
 struct Activation;
 }
 
-/// What all activation functions share: forward and backward for whatever formula.
+/// Forward and backward of all activation functions, for any formula.
 template <class T>
 class ActivationLayer : public Layer<T> {
  public:
@@ -32,9 +32,9 @@ class Identity : public ActivationLayer<T> {
 
 /// The step: f(z) = 1 if z > 0, else 0, Rosenblatt's perceptron of 1957.
 ///
-/// Its derivative is 0 wherever it exists, so dz = 0: no gradient passes it, and the layers before it never learn by
-/// gradient descent. It is here to be looked at (and for networks whose weights are known); train with Sigmoid, the
-/// smooth step. A gradient check calls it inconclusive: 0 = 0 proves nothing.
+/// Its derivative is 0 wherever it exists, so dz = 0: the layers before it never learn by gradient descent. It is here
+/// for study, and for networks with known weights; train with Sigmoid, the smooth step. A gradient check calls it
+/// inconclusive: 0 = 0 proves nothing.
 template <class T = float>
 class Threshold : public ActivationLayer<T> {
  public:
@@ -87,7 +87,7 @@ class ELU : public ActivationLayer<T> {
 };
 
 /// f(z) = z·Φ(z) with the normal distribution function Φ,  f′(z) = Φ(z) + z·φ(z); or, as `GELU("tanh")`, the
-/// approximation ½z(1 + tanh(√(2/π)(z + 0.044715z³))). Throws ValueError for any other name than "none" or "tanh".
+/// approximation ½z(1 + tanh(√(2/π)(z + 0.044715z³))). Throws ValueError for any name but "none" and "tanh".
 template <class T = float>
 class GELU : public ActivationLayer<T> {
  public:
@@ -118,7 +118,7 @@ class Softplus : public ActivationLayer<T> {
   double beta_, threshold_;
 };
 
-/// f(z) = z held to [min_val, max_val],  f′(z) = 1 inside, else 0. Throws ValueError unless min_val < max_val.
+/// f(z) = z clamped to [min_val, max_val],  f′(z) = 1 inside, else 0. Throws ValueError unless min_val < max_val.
 template <class T = float>
 class Hardtanh : public ActivationLayer<T> {
  public:

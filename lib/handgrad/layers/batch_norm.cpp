@@ -92,8 +92,7 @@ std::string BatchNorm<T>::label() const {
 
 template <class T>
 trace::Derivation BatchNorm<T>::derivation(const Shape& input) const {
-  // An element x[n,j], x[n,j,k] or x[n,j,k,l]; the sum over all elements of channel j, with other names for its
-  // indices.
+  // An element x[n,j], x[n,j,k] or x[n,j,k,l]; the sum over all elements of channel j uses other names for its indices.
   const char* const places[] = {"[n,j]", "[n,j,k]", "[n,j,k,l]"};
   const char* const others[] = {"[m,j]", "[m,j,p]", "[m,j,p,q]"};
   const std::string at = places[input.rank() - 2], other = others[input.rank() - 2];

@@ -28,7 +28,7 @@ kernels::ConvolutionShape sizes(const detail::Planes& x, const detail::Planes& y
           axis(x.width, y.width, kernel.width, stride.width, padding.width, dilation.width)};
 }
 
-/// Zeros before the first row and column: of an odd number of all, the smaller half.
+/// Zeros before the first row and column: the smaller half of an odd number.
 Size2d padding_before(const Padding2d& padding, const Size2d& kernel, const Size2d& dilation) {
   if (!padding.same) return padding.size;
   return {dilation.height * (kernel.height - 1) / 2, dilation.width * (kernel.width - 1) / 2};
@@ -60,7 +60,7 @@ void ConvolutionLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, 
   if (this->requires_input_grad()) k.backward_input(shape, dy.data(), view::vector(weight).data, nullptr, dx.data());
 }
 
-// The same two, exchanged: what is y here is the x of the convolution.
+// The two exchanged: y here is the convolution's x.
 template <class T>
 void ConvTranspose2d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   const auto shape = sizes({y.shape(), 2}, {x.shape(), 2}, kernel_, options_.stride, options_.padding,
@@ -93,7 +93,7 @@ void check_channels(const std::string& name, std::size_t in, std::size_t out, st
                      "): groups = " + std::to_string(groups) + " does not divide both numbers of channels");
 }
 
-/// W and b as PyTorch draws them: kaiming_uniform_ with a = √5, which is 1/√fan but for the last bit.
+/// W and b as in PyTorch: kaiming_uniform_ with a = √5, which is 1/√fan up to the last bit.
 template <class T>
 Tensor<T> drawn(const Shape& shape, double bound) {
   Tensor<T> x = Tensor<T>::empty(shape);
@@ -104,7 +104,7 @@ double weight_bound(std::size_t fan) {
   return std::sqrt(3.0) * (gain / std::sqrt(static_cast<double>(fan)));
 }
 
-/// `, padding=(1, 1)` and so on: what is not as it usually is.
+/// `, padding=(1, 1)` and so on: whatever differs from the default.
 std::string unusual(const Size2d& stride, const std::string& padding, const Size2d& output_padding,
                     const Size2d& dilation, std::size_t groups, bool bias, std::size_t spatial) {
   std::string text = ", stride=" + detail::tuple_text(stride, spatial) + padding;

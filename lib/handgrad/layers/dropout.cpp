@@ -77,7 +77,7 @@ template <class T>
 trace::Derivation Dropout<T>::derivation(const Shape& input) const {
   if (!masked_) return {{"y = x"}, {"dx = δ"}};
   Tensor<double> step = step_;
-  Tensor<T> mask = ones<T>(input, step.device());  // what the last forward made of ones
+  Tensor<T> mask = ones<T>(input, step.device());  // the last forward applied to ones
   backend<T>(step.device())
       .dropout.apply({p_, seed_, stream_}, false, step.data(), view::vector(mask), view::vector(mask));
   trace::Array m = trace::array(mask);

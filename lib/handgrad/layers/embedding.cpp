@@ -31,7 +31,7 @@ void Embedding<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Ten
   std::size_t count = 0;
   if (touched) {
     count = touched->rows.size();
-    touched->rows.resize(count + x.numel());  // at most
+    touched->rows.resize(count + x.numel());  // upper bound
     note = {touched->rows.data(), &count, touched->marks.data()};
   }
   backend<T>(x.device())
@@ -68,7 +68,7 @@ Embedding<T>::Embedding(Tensor<T> table, EmbeddingOptions options) {
                      table.shape().str() + " came");
   const std::size_t rows = table.size(0);
   const std::string name = sizes(rows, table.size(1));
-  constexpr std::size_t most = std::size_t{1} << std::numeric_limits<T>::digits;  // whole numbers up to here are exact
+  constexpr std::size_t most = std::size_t{1} << std::numeric_limits<T>::digits;  // T holds all integers up to here
   if (rows > most)
     throw ValueError(name + ": indices of this type count " + std::to_string(most) + " rows at most; " +
                      "Embedding<double> counts more");

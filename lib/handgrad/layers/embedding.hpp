@@ -7,29 +7,29 @@
 namespace handgrad {
 
 struct EmbeddingOptions {
-  /// This row begins as zeros and gets no gradient: it stands for "nothing", at the end of a short sequence for
-  /// instance. Negative counts from the end.
+  /// This row is initially zero and gets no gradient: it stands for "nothing", for instance after the end of a short
+  /// sequence. Negative counts from the end.
   std::optional<std::int64_t> padding_idx = std::nullopt;
 };
 
 /// A table of vectors, as torch.nn.Embedding: yₜ = E[xₜ], row xₜ of E = weight (num_embeddings × embedding_dim), for
-/// indices x of any shape (…): y (…, embedding_dim). Indices are whole numbers from 0 to num_embeddings − 1, held as
-/// elements of the tensor; any other is a ValueError (on a GPU said by the next look at a result).
+/// indices x of any shape (…): y (…, embedding_dim). Indices are whole numbers from 0 to num_embeddings − 1, stored as
+/// elements of the tensor; any other is a ValueError (on a GPU thrown when a result is next read).
 ///
-/// Derivation: with one-hot rows o (oₜₖ = 1 where xₜ = k, else 0), yₜⱼ = Σₖ oₜₖ·Eₖⱼ, a product of matrices, so
+/// Derivation: with one-hot rows o (oₜₖ = 1 if xₜ = k, else 0), yₜⱼ = Σₖ oₜₖ·Eₖⱼ, a product of matrices, so
 ///     ∂yₜⱼ/∂Eₖⱼ = oₜₖ   ⇒   dEₖ = Σₜ oₜₖ·δₜ = Σ over the t with xₜ = k of δₜ
-/// The δ of *all* places of an index add up: `dE[x[t]] = δ[t]` would keep the last alone. They are added in the order
-/// of t, on every device. x are numbers of rows and no quantities: there is no dx (`differentiable_input()`).
+/// The δ of *all* places of an index add up: `dE[x[t]] = δ[t]` would keep only the last. They are added in the order of
+/// t, on every device. x holds row numbers rather than quantities: there is no dx (`differentiable_input()`).
 ///
-/// The gradient is dense, as PyTorch's by default. Where nobody else writes to it or looks at it, a step of SGD without
-/// momentum and weight decay goes over the rows of the batch only, with the same result.
+/// The gradient is dense, as PyTorch's by default. As long as nobody else writes to it or looks at it, a step of SGD
+/// without momentum and weight decay visits only the rows of the batch, with the same result.
 template <class T = float>
 class Embedding : public Layer<T> {
  public:
-  /// E from N(0, 1), as PyTorch draws it. Throws ValueError for a size of 0, a padding_idx that is no row, and more
-  /// rows than T can count (2²⁴ as float).
+  /// E from N(0, 1), drawn as in PyTorch. Throws ValueError for a size of 0, a padding_idx out of range, and more rows
+  /// than T can count (2²⁴ as float).
   Embedding(std::size_t num_embeddings, std::size_t embedding_dim, EmbeddingOptions options = {});
-  /// From a given table, which it shares; frozen unless told otherwise, as Embedding.from_pretrained.
+  /// From a given table, which it shares; frozen by default, as Embedding.from_pretrained.
   static Embedding from_pretrained(Tensor<T> embeddings, bool freeze = true, EmbeddingOptions options = {});
 
   std::size_t num_embeddings() const { return weight.shape()[0]; }

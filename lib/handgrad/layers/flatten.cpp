@@ -15,7 +15,7 @@ int from_0(const Shape& shape, int dim) {
 
 }  // namespace
 
-// The same elements: y = x, dx = δ
+// Elements are only copied: y = x, dx = δ
 template <class T>
 void Flatten<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   y.copy_from(x.reshape(y.shape()));

@@ -61,8 +61,8 @@ std::string GroupNorm<T>::label() const {
 
 template <class T>
 trace::Derivation GroupNorm<T>::derivation(const Shape& input) const {
-  // An element x[n,c], x[n,c,k] or x[n,c,k,l]. The mean over c's group is one over all channels b of the example with
-  // the factor A[c,b], which is 1 for two channels of one group, else 0.
+  // An element x[n,c], x[n,c,k] or x[n,c,k,l]. The mean over c's group is one over all channels b of the example, with
+  // the factor A[c,b]: 1 for two channels of one group, else 0.
   const char* const places[] = {"[n,c]", "[n,c,k]", "[n,c,k,l]"};
   const char* const of_group[] = {"[n,b]", "[n,b,p]", "[n,b,p,q]"};
   const char* const of_channel[] = {"[m,c]", "[m,c,p]", "[m,c,p,q]"};

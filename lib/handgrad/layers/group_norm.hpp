@@ -8,19 +8,19 @@ struct GroupNormOptions {
   bool affine = true;  ///< with weight and bias
 };
 
-/// Group normalisation (Wu and He 2018), as torch.nn.GroupNorm: x, y (N, C, …). The C channels of an example lie in
-/// num_groups groups of neighbours; each group is normalised for itself, over its D elements (C/num_groups channels
-/// times places), in training and evaluation alike. No example sees another, so that a batch may be small:
+/// Group normalisation (Wu and He 2018), as torch.nn.GroupNorm: x, y (N, C, …). The C channels of an example form
+/// num_groups groups of neighbours; each group is normalised by itself, over its D elements (C/num_groups channels
+/// times places), in training and evaluation alike. Examples do not interact, so that batches may be small:
 ///     µ = (1/D) Σᵢ xᵢ,  σ² = (1/D) Σᵢ (xᵢ − µ)²,  s = 1/√(σ² + eps),  x̂ = (x − µ)·s,  y = γ_c·x̂ + β_c
-/// with γ = weight, β = bias (C), 1 and 0 at first. One group is LayerNorm over (C, …) with a γ for each channel; C
+/// with γ = weight, β = bias (C), initially 1 and 0. One group is LayerNorm over (C, …) with one γ per channel; C
 /// groups are instance normalisation.
 ///
-/// Derivation, for δ = ∂L/∂y: dβ_c = Σ δ and dγ_c = Σ δ·x̂ over all elements of channel c. In a group, g = ∂L/∂x̂ =
-/// γ_c·δ, and as for LayerNorm ∂x̂ᵢ/∂xⱼ = s·(δᵢⱼ − 1/D − x̂ᵢ·x̂ⱼ/D), so that
+/// Derivation, for δ = ∂L/∂y: dβ_c = Σ δ and dγ_c = Σ δ·x̂ over all elements of channel c. In a group, g = ∂L/∂x̂ = γ_c·δ
+/// and, as for LayerNorm, ∂x̂ᵢ/∂xⱼ = s·(δᵢⱼ − 1/D − x̂ᵢ·x̂ⱼ/D), so that
 ///     dx = s·(g − mean(g) − x̂·mean(g∘x̂))
-/// γ stays inside the means: the channels of a group have different ones.
+/// γ stays inside the means, as it differs between the channels of a group.
 ///
-/// Throws ValueError unless num_groups divides num_channels, ShapeError for an input that is not (N, C, …).
+/// Throws ValueError unless num_groups divides num_channels, ShapeError for any other input than (N, C, …).
 template <class T = float>
 class GroupNorm : public Layer<T> {
  public:
@@ -44,7 +44,7 @@ class GroupNorm : public Layer<T> {
  private:
   std::size_t groups_, channels_;
   GroupNormOptions options_;
-  Tensor<T> mean_, inv_std_;  // µ (in two numbers) and s of each group in the last forward
+  Tensor<T> mean_, inv_std_;  // µ (as two numbers) and s of each group in the last forward
 };
 
 GroupNorm(std::size_t, std::size_t)->GroupNorm<float>;

@@ -31,8 +31,8 @@ Linear<T>::Linear(std::size_t in_features, std::size_t out_features, bool with_b
   if (in_features == 0 || out_features == 0)
     throw ValueError("Linear(" + std::to_string(in_features) + " → " + std::to_string(out_features) +
                      "): at least one feature on each side expected");
-  // Both bounds are 1/√in. PyTorch reaches the weight's by way of Kaiming's formula with a = √5, which differs in the
-  // last bit; followed here, so that double weights are its weights too.
+  // Both bounds are 1/√in. PyTorch computes the weight's by Kaiming's formula with a = √5, which differs in the last
+  // bit; the same is done here, so that double weights agree too.
   const double a = std::sqrt(5.0), gain = std::sqrt(2 / (1 + a * a)),
                root = std::sqrt(static_cast<double>(in_features));
   const auto draw = [](const Shape& shape, double bound) {

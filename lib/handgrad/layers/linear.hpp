@@ -3,22 +3,22 @@
 
 namespace handgrad {
 
-/// y = x·Wᵀ + b for a batch of rows: x (N×in), W (out×in), b (out), y (N×out). A vector (in,) gives a vector (out,); of
-/// more dimensions all but the last are rows.
+/// y = x·Wᵀ + b for a batch of rows: x (N×in), W (out×in), b (out), y (N×out). A vector (in,) gives a vector (out,);
+/// with more dimensions, all but the last are rows.
 ///
 /// Derivation, for L(y) with δ = ∂L/∂y (N×out): from yₙₒ = Σᵢ xₙᵢ·Wₒᵢ + bₒ
 ///     ∂yₙₒ/∂Wₒᵢ = xₙᵢ   ⇒  dWₒᵢ = Σₙ δₙₒ·xₙᵢ,   dW = δᵀ·x   (out×N · N×in)
 ///     ∂yₙₒ/∂bₒ  = 1     ⇒  dbₒ  = Σₙ δₙₒ
 ///     ∂yₙₒ/∂xₙᵢ = Wₒᵢ   ⇒  dxₙᵢ = Σₒ δₙₒ·Wₒᵢ,   dx = δ·W    (N×out · out×in)
-/// Sums over the batch, not means: whether to divide by N is the loss's business.
+/// Sums over the batch, not means: dividing by N is up to the loss.
 template <class T = float>
 class Linear : public Layer<T> {
  public:
-  /// W, then b, both U(−1/√in, 1/√in), drawn as torch.nn.Linear draws them. Throws ValueError for in or out = 0.
+  /// W, then b, both from U(−1/√in, 1/√in), drawn as in torch.nn.Linear. Throws ValueError for in or out = 0.
   Linear(std::size_t in_features, std::size_t out_features, bool bias = true);
-  /// From given tensors W (out×in) and b (out), which it shares; without b there is no bias. Throws ShapeError.
+  /// From given tensors W (out×in) and b (out), which it shares; without b, no bias. Throws ShapeError.
   explicit Linear(Tensor<T> weight, Tensor<T> bias = {});
-  /// W, then b, drawn from N(0, 1): how the notebook's own Linear begins.
+  /// W, then b, drawn from N(0, 1), as in the notebook's own Linear.
   static Linear standard_normal(std::size_t in_features, std::size_t out_features);
 
   std::size_t in_features() const { return weight.shape()[1]; }

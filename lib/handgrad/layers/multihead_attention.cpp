@@ -141,7 +141,7 @@ std::string MultiheadAttention<T>::label() const {
   return "MultiheadAttention(" + std::to_string(embed_dim()) + ", " + std::to_string(heads_) + ")";
 }
 
-// One head of one sequence is written out; of several the formulas' language has no indices.
+// One head of one sequence is written out; the formulas' language has no indices for several.
 template <class T>
 trace::Derivation MultiheadAttention<T>::derivation(const Shape& input) const {
   using trace::Equation;
@@ -161,7 +161,7 @@ trace::Derivation MultiheadAttention<T>::derivation(const Shape& input) const {
     const auto first = all.begin() + static_cast<std::ptrdiff_t>(i * shape.numel());
     return trace::Array{shape, {first, first + static_cast<std::ptrdiff_t>(shape.numel())}};
   };
-  trace::Array M{{length, length}, std::vector<double>(length * length)};  // 1 where a key is not seen
+  trace::Array M{{length, length}, std::vector<double>(length * length)};  // 1 where a key is hidden
   const std::vector<T> padding = padding_.defined() ? padding_.to_vector() : std::vector<T>(length);
   for (std::size_t t = 0; t < length; ++t) {
     bool sees = false;

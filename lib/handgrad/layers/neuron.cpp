@@ -7,7 +7,7 @@
 
 namespace handgrad {
 
-// A neuron is a Linear layer of one row: w as (1×in), y and δ as (N×1). The kernels are the same.
+// A neuron is a Linear layer of one row, with the same kernels: w as (1×in), y and δ as (N×1).
 
 template <class T>
 void Neuron<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {

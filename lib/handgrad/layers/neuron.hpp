@@ -12,7 +12,7 @@ class Neuron : public Layer<T> {
  public:
   /// w, then b, drawn from N(0, 1). Throws ValueError for no inputs.
   explicit Neuron(std::size_t in_features);
-  /// From given w (in,) and b, a single number of shape () or (1,), which it shares. Throws ShapeError.
+  /// From given w (in,) and b, one number of shape () or (1,), which it shares. Throws ShapeError.
   Neuron(Tensor<T> weight, Tensor<T> bias);
 
   std::size_t in_features() const { return weight.numel(); }

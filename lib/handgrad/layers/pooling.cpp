@@ -10,7 +10,7 @@ namespace handgrad {
 
 namespace {
 
-/// The planes of x and how windows run over them to y.
+/// The planes of x, and how windows move over them to give y.
 kernels::PoolingShape sizes(const Shape& x_shape, const Shape& y_shape, std::size_t spatial, const Size2d& kernel,
                             const Size2d& stride, const Size2d& padding, const Size2d& dilation) {
   const detail::Planes x(x_shape, spatial), y(y_shape, spatial);
@@ -23,7 +23,7 @@ kernels::PoolingShape sizes(const Shape& x_shape, const Shape& y_shape, std::siz
 
 template <class T>
 void MaxPoolLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
-  // y = max over the window, at = where
+  // y = max over the window, at = its place
   at_.reserve(y.shape(), x.device());
   backend<T>(x.device())
       .pooling.max_forward(sizes(x.shape(), y.shape(), spatial_, kernel_, stride_, options_.padding, options_.dilation),
@@ -32,7 +32,7 @@ void MaxPoolLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
 
 template <class T>
 void MaxPoolLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) {
-  // dx = Σ δ over the windows whose maximum is there
+  // dx = Σ δ over the windows whose maximum it is
   if (!this->requires_input_grad()) return;
   backend<T>(x.device())
       .pooling.max_backward(
@@ -51,7 +51,7 @@ void AveragePoolLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
 
 template <class T>
 void AveragePoolLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) {
-  // dx = Σ δ/|R| over the windows that hold it
+  // dx = Σ δ/|R| over the windows that contain it
   if (!this->requires_input_grad()) return;
   const Windows w = windows();
   backend<T>(x.device())
@@ -78,7 +78,7 @@ void check_windows(const std::string& name, const Size2d& kernel, const Size2d& 
     throw ValueError(name + ": padding = " + detail::short_text(padding) + ", at most half of the window expected");
 }
 
-/// As PyTorch counts windows: with `ceil_mode` one that begins in the input or the padding before it.
+/// Counts windows as PyTorch does: `ceil_mode` adds partial ones that begin in the input or the padding before it.
 std::size_t windows_in(const Shape& input, std::size_t in, std::size_t kernel, std::size_t stride, std::size_t padding,
                        std::size_t dilation, bool ceil_mode, const char* what) {
   const std::size_t reach = dilation * (kernel - 1) + 1, room = in + 2 * padding;
@@ -100,7 +100,7 @@ Shape pooled(const Shape& input, std::size_t spatial, const Size2d& k, const Siz
        windows_in(input, x.width, k.width, s.width, p.width, d.width, ceil_mode, "columns")});
 }
 
-/// One of the two in one dimension.
+/// In one dimension, only the width.
 std::string number(const Size2d& size, std::size_t spatial) {
   return spatial == 1 ? std::to_string(size.width) : detail::short_text(size);
 }

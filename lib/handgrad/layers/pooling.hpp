@@ -8,9 +8,9 @@ namespace handgrad {
 
 struct MaxPool2dOptions {
   std::optional<Size2d> stride = {};  ///< none: kernel_size
-  Size2d padding = 0;                 ///< at most half of the window; what is there is never the maximum
+  Size2d padding = 0;                 ///< at most half of the window; never the maximum
   Size2d dilation = 1;
-  bool ceil_mode = false;  ///< a last window that is only partly there counts
+  bool ceil_mode = false;  ///< include a last, partial window
 };
 struct MaxPool1dOptions {
   std::optional<std::size_t> stride = {};
@@ -18,15 +18,15 @@ struct MaxPool1dOptions {
   bool ceil_mode = false;
 };
 
-/// What MaxPool1d and MaxPool2d share: of each window of each plane the maximum, x (N×C×H×W), y (N×C×H′×W′):
+/// The common part of MaxPool1d and MaxPool2d: the maximum of each window of each plane, x (N×C×H×W), y (N×C×H′×W′):
 ///     yᵢⱼ = max_{u,v} xₕ𝓌,   h = i·s + u·d − p, w = j·s + v·d − p
 ///
-/// Derivation, for δ = ∂L/∂y: near an x with one largest element in the window, y is that element, so ∂yᵢⱼ/∂xₕ𝓌 is 1
-/// there and 0 elsewhere, and
+/// Derivation, for δ = ∂L/∂y: if a window has a single largest element, y is that element, so ∂yᵢⱼ/∂xₕ𝓌 is 1 there and
+/// 0 elsewhere, and
 ///     dxₕ𝓌 = Σ δᵢⱼ over the windows whose maximum is at (h, w)
-/// a sum, since windows may overlap. Of several equal ones the first in the window, row by row, is taken for the
-/// maximum, as PyTorch does: the gradient goes to one, not to all. The forward remembers which it was. NaN counts as
-/// larger than any number.
+/// a sum, since windows may overlap. Of several equal elements the first in the window, row by row, counts as the
+/// maximum, as in PyTorch: the gradient goes to one, not to all. The forward remembers which. NaN counts as larger than
+/// any number.
 template <class T>
 class MaxPoolLayer : public Layer<T> {
  public:
@@ -36,7 +36,7 @@ class MaxPoolLayer : public Layer<T> {
   const Size2d& stride() const { return stride_; }
   const MaxPool2dOptions& options() const { return options_; }
   std::string extra_repr() const override;
-  /// Throws ShapeError for a plane in which no window has room.
+  /// Throws ShapeError for a plane too small for a window.
   Shape output_shape(const Shape& input) const override;
   trace::Derivation derivation(const Shape& input) const override;
 
@@ -73,7 +73,7 @@ struct AvgPool2dOptions {
   std::optional<Size2d> stride = {};  ///< none: kernel_size
   Size2d padding = 0;                 ///< at most half of the window
   bool ceil_mode = false;
-  bool count_include_pad = true;                     ///< the divisor counts the zeros of the padding, too
+  bool count_include_pad = true;                     ///< the divisor includes the padding
   std::optional<std::size_t> divisor_override = {};  ///< the divisor
 };
 struct AvgPool1dOptions {
@@ -83,12 +83,12 @@ struct AvgPool1dOptions {
   bool count_include_pad = true;
 };
 
-/// What AvgPool1d, AvgPool2d and AdaptiveAvgPool2d share: of each window R of each plane the mean,
+/// The common part of AvgPool1d, AvgPool2d and AdaptiveAvgPool2d: the mean of each window R of each plane,
 ///     yᵢⱼ = (1/|R|) Σ_{(h,w) ∈ Rᵢⱼ} xₕ𝓌
-/// where |R| counts padding, too, unless told otherwise.
+/// where |R| includes padding by default.
 ///
 /// Derivation, for δ = ∂L/∂y: ∂yᵢⱼ/∂xₕ𝓌 = 1/|Rᵢⱼ| for every element of the window, hence
-///     dxₕ𝓌 = Σ δᵢⱼ/|Rᵢⱼ| over the windows that hold (h, w)
+///     dxₕ𝓌 = Σ δᵢⱼ/|Rᵢⱼ| over the windows that contain (h, w)
 template <class T>
 class AveragePoolLayer : public Layer<T> {
  public:
@@ -101,7 +101,7 @@ class AveragePoolLayer : public Layer<T> {
   std::size_t spatial_;
 
  private:
-  /// Windows of their own size where there is no kernel: AdaptiveAvgPool2d.
+  /// Without a kernel, each window has a size of its own: AdaptiveAvgPool2d.
   struct Windows {
     Size2d kernel = 1, stride = 1, padding = 0;
     bool adaptive = true, count_include_pad = true;
@@ -114,7 +114,7 @@ class AveragePoolLayer : public Layer<T> {
   friend class AdaptiveAvgPool2d;
 };
 
-/// What AvgPool1d and AvgPool2d share.
+/// The common part of AvgPool1d and AvgPool2d.
 template <class T>
 class AvgPoolLayer : public AveragePoolLayer<T> {
  public:
@@ -150,8 +150,8 @@ class AvgPool1d : public AvgPoolLayer<T> {
   explicit AvgPool1d(std::size_t kernel_size, const AvgPool1dOptions& options = {});
 };
 
-/// As torch.nn.AdaptiveAvgPool2d: H′×W′ means whatever the plane's size, windows from ⌊i·H/H′⌋ to ⌈(i+1)·H/H′⌉; with 1
-/// the mean of the whole plane.
+/// As torch.nn.AdaptiveAvgPool2d: H′×W′ means whatever the plane's size, over windows from ⌊i·H/H′⌋ to ⌈(i+1)·H/H′⌉; 1
+/// gives the mean of the whole plane.
 template <class T = float>
 class AdaptiveAvgPool2d : public AveragePoolLayer<T> {
  public:

@@ -13,7 +13,7 @@ namespace handgrad {
 
 namespace {
 
-/// How many rows of x (…, E) stand at one t before the next comes, and how many t there are.
+/// How many consecutive rows of x (…, E) have the same t, and how many t there are.
 struct Places {
   std::size_t step = 1, length = 1;
   Places(const Shape& x, bool batch_first)
@@ -36,7 +36,7 @@ void PositionalEncoding<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
 
 template <class T>
 void PositionalEncoding<T>::backward_into(const Tensor<T>&, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>& dx) {
-  // dx = δ, dropped out like y
+  // dx = δ, with the dropout mask of y
   if (this->requires_input_grad()) dx.copy_from(dropped() ? dropout_->backward(dy) : dy);
 }
 

@@ -11,12 +11,12 @@ struct PositionalEncodingOptions {
   bool batch_first = false;    ///< x is (N, T, E) rather than (T, N, E)
 };
 
-/// Tells where in its sequence a vector stands (Vaswani et al. 2017, section 3.5), as the module of that name in
+/// Adds to each vector its position in the sequence (Vaswani et al. 2017, section 3.5), as the module of that name in
 /// PyTorch's tutorials: y = dropout(x + p) for sequences x (T, N, E), (N, T, E) with batch_first, or (T, E), with
 ///     p[t, 2i] = sin(t/10000^(2i/E)),   p[t, 2i+1] = cos(t/10000^(2i/E))
-/// Attention itself sees a set of vectors, in no order. p is the buffer `pe` (max_len, 1, E); it is not trained.
+/// Attention itself ignores the order of the vectors. p is the buffer `pe` (max_len, 1, E); it is not trained.
 ///
-/// Derivation: ∂y/∂x = 1, so dx = δ, dropped out like y.
+/// Derivation: ∂y/∂x = 1, so dx = δ, with the dropout mask of y.
 template <class T = float>
 class PositionalEncoding : public Layer<T> {
  public:
@@ -28,7 +28,7 @@ class PositionalEncoding : public Layer<T> {
 
   std::string extra_repr() const override;
   std::string label() const override { return this->name() + "(" + extra_repr() + ")"; }
-  /// Throws ShapeError for other features, or a sequence longer than max_len.
+  /// Throws ShapeError for another number of features, or a sequence longer than max_len.
   Shape output_shape(const Shape& input) const override;
   trace::Derivation derivation(const Shape& input) const override;
 

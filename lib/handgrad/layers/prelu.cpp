@@ -6,7 +6,7 @@
 
 namespace handgrad {
 
-// z along its channels; all elements are one channel where there is one slope.
+// z along its channels; with one slope, all elements are one channel.
 template <class T>
 static kernels::Lines<const T> channels(const Tensor<T>& z, const Parameter<T>& slopes) {
   if (slopes.numel() == 1) return {z.data(), 1, 1, z.numel()};

@@ -3,17 +3,17 @@
 
 namespace handgrad {
 
-/// ReLU whose slope below 0 is learned (He et al. 2015), as torch.nn.PReLU:
+/// ReLU with a learned slope below 0 (He et al. 2015), as torch.nn.PReLU:
 ///     y = z for z > 0, else a_c·z
-/// with a = weight, `init` at first: one slope for all elements (num_parameters = 1), or one for each channel c, which
-/// is the second dimension of z: (N, C), (N, C, L), (N, C, H, W).
+/// with a = weight, initially `init`: one slope for all elements (num_parameters = 1), or one for each channel c, the
+/// second dimension of z: (N, C), (N, C, L), (N, C, H, W).
 ///
-/// Derivation, for δ = ∂L/∂y: z is in y with the factor 1 or a_c, and a_c is in every element of its channel with the
+/// Derivation, for δ = ∂L/∂y: z occurs in y with the factor 1 or a_c, and a_c in every element of its channel with the
 /// factor min(z, 0), hence
 ///     dz = δ for z > 0, else a_c·δ;   da_c = Σ δ·min(z, 0), over all n and all places of channel c
-/// As PyTorch's: weight_decay would pull a to 0, and so the layer to ReLU.
+/// Train it without weight_decay, which would pull a to 0 and the layer to ReLU.
 ///
-/// Throws ShapeError, with more than one parameter, for an input without that many channels.
+/// With more than one parameter, throws ShapeError for an input without that many channels.
 template <class T = float>
 class PReLU : public Layer<T> {
  public:

@@ -53,7 +53,7 @@ void Recurrent<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Ten
     const bool top = layer + 1 == layers_;
     const Tensor<T>& in = input_of(layer, x);
     Tensor<T>& din = layer > 0 ? dbetween_[layer - 1] : exchanged() ? dx_by_time_ : dx;
-    // δ of this layer's output: what came down through the dropout above it
+    // δ of this layer's output, through the dropout above it
     const Tensor<T>& delta = top                ? dy
                              : dropout_.empty() ? dbetween_[layer]
                                                 : dropout_[layer]->backward(dbetween_[layer]);
@@ -68,8 +68,8 @@ void Recurrent<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Ten
       if (has_c()) last(pass.dc, final_gradient_.c);
       pass.dp.reserve(pass.gates.shape(), x.device());
       if (has_dq()) pass.dq.reserve(pass.gates.shape(), x.device());
-      // ∂L/∂h_t = δ_t + what comes from step t+1, through the cell: dp_t, dq_t and ∂L/∂h_{t−1}, from the last to the
-      // first
+      // ∂L/∂h_t = δ_t + the gradient from step t+1; through the cell: dp_t, dq_t and ∂L/∂h_{t−1}, from the last step to
+      // the first
       k.recurrent.backward(recurrence(pass), step_rows(delta.data(), layer, d), given_, pass.dh.data(), pass.dc.data(),
                            pass.dp.data(), pass.dq.data());
       const Tensor<T>&dq = has_dq() ? pass.dq : pass.dp,
@@ -99,7 +99,7 @@ void Recurrent<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Ten
     k.recurrent.exchange(dx_by_time_.data(), now_.steps, now_.batch, input_size_, dx.data());
 }
 
-// Sizes all that a step needs, and puts the first state in place.
+// Sizes all buffers of a step and sets the initial state.
 template <class T>
 void Recurrent<T>::begin(const Tensor<T>& x) {
   now_ = sizes(x.shape());
@@ -165,7 +165,7 @@ kernels::StepRows<U> Recurrent<T>::step_rows(U* rows, std::size_t layer, std::si
 
 template <class T>
 kernels::Recurrence<T> Recurrent<T>::recurrence(const Pass& pass) const {
-  // The backward reads what the forward left, and writes into `work` alone.
+  // The const_cast is safe: a backward writes to `work` only.
   const auto address = [](const Tensor<T>& x) { return const_cast<T*>(x.data()); };
   return {cell_,
           pass.reverse,
@@ -179,7 +179,7 @@ kernels::Recurrence<T> Recurrent<T>::recurrence(const Pass& pass) const {
           address(pass.work)};
 }
 
-// The N rows of a state before the first step, or after the last.
+// The N rows of a state before the first step or after the last.
 template <class T>
 Tensor<T> Recurrent<T>::state_block(const Pass& pass, const Tensor<T>& of, bool first) const {
   const std::size_t row = first == pass.reverse ? now_.steps * now_.batch : 0;
@@ -394,7 +394,7 @@ trace::Equation equation(const std::string& target, const Formula& f) {
 
 }  // namespace
 
-// A layer of one pass over a few steps is written out step by step; any other in symbols.
+// One pass over at most four steps is written out step by step, a longer one in symbols; several passes not at all.
 template <class T>
 trace::Derivation Recurrent<T>::derivation(const Shape&) const {
   if (passes_.size() > 1) return {};
@@ -413,7 +413,7 @@ trace::Derivation Recurrent<T>::derivation(const Shape&) const {
     return d;
   }
 
-  // What is no argument: each step's x and δ, the first state, and each gate's rows of the parameters.
+  // Besides the arguments: each step's x and δ, the first state, and each gate's rows of the parameters.
   const Pass& pass = passes_[0];
   const auto of_step = [&](const std::vector<T>& all, std::size_t width, std::size_t t) {
     trace::Array part{Shape{N, width}, {}};
@@ -493,7 +493,7 @@ trace::Derivation Recurrent<T>::derivation(const Shape&) const {
     const auto add = [&](const std::string& name, const Formula& f) {
       d.backward.push_back(equation(numbered(name, t), f));
     };
-    // ∂L/∂h_t: from above, and from what step t+1 made of it
+    // ∂L/∂h_t: from above and from step t+1
     Formula dh = at("δ");
     for (const std::string& gate : gates) {
       if (t == last) break;
@@ -522,7 +522,7 @@ trace::Derivation Recurrent<T>::derivation(const Shape&) const {
                                  : slope(at("h"), true)));
     }
   }
-  // The parameters' gradients, over all steps. Of gates, blocks of rows, only in symbols.
+  // The parameters' gradients, over all steps; by gates (blocks of rows) only in symbols.
   const auto gradient = [&](const std::string& target, const std::string& factor, bool of_state) {
     std::vector<std::string> elements, wholes;
     for (std::size_t t = 1; t <= last; ++t) {

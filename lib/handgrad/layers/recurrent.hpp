@@ -15,16 +15,16 @@ template <class T>
 struct StepRows;
 }  // namespace kernels
 
-/// What a recurrent layer gives for a sequence: h of every step, or of the last one.
+/// A recurrent layer's output for a sequence: h of every step, or of the last one.
 enum class Steps { All, Last };
 
 struct RecurrentOptions {
-  std::size_t num_layers = 1;  ///< one on the other: the next one's x is what the one before gives
+  std::size_t num_layers = 1;  ///< stacked: each reads the output of the one below
   bool bias = true;
   bool batch_first = false;    ///< x (N, T, in), y (N, T, out)
-  double dropout = 0;          ///< of what goes from layer to layer, in training
-  bool bidirectional = false;  ///< a second pass from the last step to the first; y has both, side by side
-  Steps output = Steps::All;   ///< Last: y (N, out), where each pass ends; torch has no word for it
+  double dropout = 0;          ///< between layers, in training
+  bool bidirectional = false;  ///< a second pass from the last step to the first; y holds both, side by side
+  Steps output = Steps::All;   ///< Last: y (N, out), the final h of each pass; not in torch
 };
 struct RNNOptions {
   std::size_t num_layers = 1;
@@ -36,31 +36,31 @@ struct RNNOptions {
   Steps output = Steps::All;
 };
 
-/// h and, of an LSTM, c, of all layers and directions: (layers·directions, N, H), without N where x has none.
+/// h and, for an LSTM, c, of all layers and directions: (layers·directions, N, H), without N if x has no batch.
 template <class T>
 struct RecurrentState {
   Tensor<T> h, c;
 };
 
-/// What RNN, LSTM and GRU have in common: x (T, N, in), or (T, in) without a batch, goes through the same cell step by
-/// step, which hands its state on:
+/// The common part of RNN, LSTM and GRU: x (T, N, in), or (T, in) without a batch, passes through the same cell step by
+/// step; each step passes its state on to the next:
 ///     p_t = W_ih·x_t + b_ih,  q_t = W_hh·h_{t−1} + b_hh,  h_t = cell(p_t, q_t, h_{t−1})
-/// with h₀ = 0 unless a state is given. y (T, N, H·directions) is h of the last layer.
+/// with h₀ = 0 unless a state is given. y (T, N, H·directions) is the last layer's h.
 ///
-/// Backpropagation through time. h_t goes two ways, into y_t and into the next step, so two gradients add:
+/// Backpropagation through time. h_t is used twice, in y_t and in the next step, so two gradients add:
 ///     ∂L/∂h_t = δ_t + (∂h_{t+1}/∂h_t)ᵀ·∂L/∂h_{t+1}
-/// From the last step to the first, the cell's derivative gives dp_t and dq_t, and q_t = W_hh·h_{t−1} + b_hh hands on
-///     ∂L/∂h_{t−1} = dq_t·W_hh + …, and where there is no step before, that is ∂L/∂h₀.
-/// W, b are the same in all steps: their gradients add. With all T·N rows below each other, each is one product:
+/// From the last step to the first, the cell's derivative gives dp_t and dq_t, and q_t = W_hh·h_{t−1} + b_hh passes on
+///     ∂L/∂h_{t−1} = dq_t·W_hh + …, which at the first step is ∂L/∂h₀.
+/// W and b are the same in all steps, so their gradients add. With all T·N rows in one matrix, each is one product:
 ///     dW_ih = dpᵀ·x,  dW_hh = dqᵀ·h₋,  db_ih = Σ dp,  db_hh = Σ dq,  dx = dp·W_ih        (h₋: the states before)
 ///
-/// Truncated backpropagation: a long sequence comes in pieces, `carry_state()` has each forward begin with the state in
-/// which the last one ended. A backward goes to the beginning of its piece and no further (torch's `h.detach()`).
+/// Truncated backpropagation: a long sequence is cut into pieces, and `carry_state()` starts each forward in the state
+/// in which the previous one ended. A backward stops at the beginning of its piece (torch's `h.detach()`).
 ///
 ///     LSTM lstm(32, 128);
 ///     lstm.carry_state();
 ///     for (const auto& piece : pieces) { lstm.forward(piece); …; lstm.backward(dy); step(); }
-///     lstm.reset_state();                                       // another text begins
+///     lstm.reset_state();                                       // before another text
 template <class T>
 class Recurrent : public Layer<T> {
  public:
@@ -69,20 +69,20 @@ class Recurrent : public Layer<T> {
   using Layer<T>::forward;
   using Layer<T>::backward;
 
-  /// y, from this state on. Throws ShapeError for a state of another shape.
+  /// y, starting from this state. Throws ShapeError for a state of another shape.
   const Tensor<T>& forward(const Tensor<T>& x, const State& initial);
-  /// The state in which the last forward ended, of all layers and directions.
+  /// The state after the last forward, of all layers and directions.
   const State& final_state() const { return final_; }
-  /// Also with what comes from the last state: ∂L/∂h_n, ∂L/∂c_n; either may be undefined.
+  /// Also takes the gradients of the final state, ∂L/∂h_n and ∂L/∂c_n; either may be undefined.
   const Tensor<T>& backward(const Tensor<T>& dy, const State& final_gradient);
-  /// ∂L/∂h₀, ∂L/∂c₀ after the backward of a forward that was given its state.
+  /// ∂L/∂h₀ and ∂L/∂c₀, after the backward of a forward whose state was given.
   const State& initial_gradient() const { return initial_gradient_; }
 
-  /// Every forward from now on begins with this state, whose elements are not copied.
+  /// Every forward from now on starts from this state, whose elements are not copied.
   void set_state(const State& initial) { initial_ = initial; }
-  /// Every forward from now on begins with the state in which the last one ended. No gradient goes back there.
+  /// Every forward from now on starts from the previous one's final state, to which no gradient goes back.
   void carry_state(bool on = true) { carries_ = on; }
-  /// The next forward begins with zeros.
+  /// The next forward starts from zeros.
   void reset_state() { initial_ = final_ = State(); }
 
   std::size_t input_size() const { return input_size_; }
@@ -92,7 +92,7 @@ class Recurrent : public Layer<T> {
   std::size_t num_directions() const { return directions_; }
   const RecurrentOptions& options() const { return options_; }
   kernels::RecurrentCell cell() const { return cell_; }
-  /// Of a layer and a direction: `weight_ih_l1_reverse` is weight_ih(1, true). Throws ValueError.
+  /// The parameter of a layer and direction: weight_ih(1, true) is `weight_ih_l1_reverse`. Throws ValueError.
   Parameter<T>& weight_ih(std::size_t layer = 0, bool reverse = false) { return pass(layer, reverse).weight_ih; }
   Parameter<T>& weight_hh(std::size_t layer = 0, bool reverse = false) { return pass(layer, reverse).weight_hh; }
   Parameter<T>& bias_ih(std::size_t layer = 0, bool reverse = false) { return pass(layer, reverse).bias_ih; }
@@ -113,7 +113,7 @@ class Recurrent : public Layer<T> {
   void kink_sides(const Tensor<T>& x, std::vector<bool>& sides) const override;
 
  private:
-  /// One layer in one direction: its parameters, and its numbers of all steps.
+  /// One layer in one direction: its parameters, and its values at all steps.
   struct Pass {
     bool reverse = false;
     Parameter<T> weight_ih, weight_hh, bias_ih, bias_hh;
@@ -128,10 +128,10 @@ class Recurrent : public Layer<T> {
   Pass& pass(std::size_t layer, bool reverse);
   kernels::Recurrence<T> recurrence(const Pass& pass) const;
   Tensor<T> state_block(const Pass& pass, const Tensor<T>& of, bool first) const;
-  /// Where a pass's h of each step lies in y, or in what lies between two layers.
+  /// Where the h of each step of a pass is, in y or between two layers.
   template <class U>
   kernels::StepRows<U> step_rows(U* rows, std::size_t layer, std::size_t direction) const;
-  /// What a layer reads: x with the time outside, or what the layer below gave.
+  /// A layer's input: x with time as its first dimension, or the output of the layer below.
   const Tensor<T>& input_of(std::size_t layer, const Tensor<T>& x) const;
   bool exchanged() const { return options_.batch_first && now_.batch > 1 && now_.steps > 1; }
   Shape state_shape() const;
@@ -147,24 +147,24 @@ class Recurrent : public Layer<T> {
   std::vector<Pass> passes_;                          // layer by layer, forwards and then reverse
   std::vector<std::shared_ptr<Dropout<T>>> dropout_;  // after each layer but the last; none for p = 0
   Sizes now_{};
-  Tensor<T> x_by_time_, dx_by_time_;           // where the batch comes first
-  std::vector<Tensor<T>> between_, dbetween_;  // what each layer but the last gives, and its gradient
+  Tensor<T> x_by_time_, dx_by_time_;           // if the batch comes first
+  std::vector<Tensor<T>> between_, dbetween_;  // output of each layer but the last, and its gradient
   State initial_, final_, initial_gradient_, final_gradient_;
-  bool carries_ = false, given_ = false;  // given_: the last forward's first state was no zeros and not carried over
+  bool carries_ = false, given_ = false;  // given_: the last initial state was neither zero nor carried over
   Tensor<T> traced_x_, traced_dy_;        // while a step is recorded
 };
 
 /// Elman's recurrent layer, as torch.nn.RNN:  h_t = φ(W_ih·x_t + b_ih + W_hh·h_{t−1} + b_hh),  φ = tanh or ReLU.
 ///
-/// Derivation (with Recurrent's): p_t and q_t are only ever added, so dp_t = dq_t = ∂L/∂h_t∘φ′, from the output:
+/// Derivation (with Recurrent's): p_t and q_t occur only as a sum, so dp_t = dq_t = ∂L/∂h_t∘φ′, from the output:
 /// tanh′ = 1 − h². A gradient on its way from step T to step t is multiplied by W_hh and φ′ T−t times: it vanishes or
 /// grows with the powers of W_hh (labs/sequence).
 template <class T = float>
 class RNN : public Recurrent<T> {
  public:
-  /// All parameters U(−1/√H, 1/√H), drawn as torch.nn.RNN draws them: weight_ih_l0 (H×in), weight_hh_l0 (H×H),
-  /// bias_ih_l0 (H), bias_hh_l0 (H), then `…_l0_reverse`, then `…_l1` (in = H·directions) … Throws ValueError for a
-  /// size of 0, an unknown nonlinearity, or a dropout outside [0, 1].
+  /// All parameters from U(−1/√H, 1/√H), drawn as in torch.nn.RNN: weight_ih_l0 (H×in), weight_hh_l0 (H×H), bias_ih_l0
+  /// (H), bias_hh_l0 (H), then `…_l0_reverse`, then `…_l1` (in = H·directions) … Throws ValueError for a size of 0, an
+  /// unknown nonlinearity, or a dropout outside [0, 1].
   RNN(std::size_t input_size, std::size_t hidden_size, const RNNOptions& options = {});
 };
 
@@ -175,11 +175,11 @@ class RNN : public Recurrent<T> {
 /// Derivation (with Recurrent's; Greff et al. 2017, appendix): c acts through h and through the next step's c, so
 ///     dc = dc₊ + dh∘o∘(1 − tanh²c)
 ///     da_i = dc∘g∘i(1−i),  da_f = dc∘c₋∘f(1−f),  da_g = dc∘i∘(1−g²),  da_o = dh∘tanh(c)∘o(1−o)
-///     dc₋ = dc∘f:  on its way through c a gradient is multiplied by f alone, which training can hold near 1
+///     dc₋ = dc∘f:  through c a gradient is multiplied by f alone, which training can keep near 1
 template <class T = float>
 class LSTM : public Recurrent<T> {
  public:
-  /// As RNN's, the parameters having 4·H rows.
+  /// As RNN, with parameters of 4·H rows.
   LSTM(std::size_t input_size, std::size_t hidden_size, const RecurrentOptions& options = {});
 };
 
@@ -189,12 +189,12 @@ class LSTM : public Recurrent<T> {
 ///
 /// Derivation (with Recurrent's):
 ///     dp_n = dh∘(1−z)∘(1−n²),  dp_z = dh∘(h₋−n)∘z(1−z),  dp_r = dp_n∘q_n∘r(1−r)
-///     dq_r = dp_r,  dq_z = dp_z,  dq_n = dp_n∘r:  the one block in which W_hh and b_hh see another gradient than W_ih
+///     dq_r = dp_r,  dq_z = dp_z,  dq_n = dp_n∘r:  only here do W_hh, b_hh get another gradient than W_ih, b_ih
 ///     ∂L/∂h₋ = dh∘z + dq·W_hh
 template <class T = float>
 class GRU : public Recurrent<T> {
  public:
-  /// As RNN's, the parameters having 3·H rows.
+  /// As RNN, with parameters of 3·H rows.
   GRU(std::size_t input_size, std::size_t hidden_size, const RecurrentOptions& options = {});
 };
 

@@ -6,24 +6,24 @@
 namespace handgrad {
 
 struct RMSNormOptions {
-  std::optional<double> eps = {};  ///< none: the distance from 1 to the next number of T
+  std::optional<double> eps = {};  ///< none: the machine epsilon of T
   bool elementwise_affine = true;  ///< with weight
 };
 
 /// Normalisation by the root mean square (Zhang and Sennrich 2019), as torch.nn.RMSNorm: the last dimensions,
-/// `normalized_shape` with D elements, are a row, and each row is normalised for itself; no mean is taken off:
+/// `normalized_shape` with D elements, form a row; each row is normalised by itself, without subtracting the mean:
 ///     r = 1/√(mean(x²) + eps),  x̂ = x·r,  y = γ∘x̂
-/// with γ = weight, of shape normalized_shape, 1 at first.
+/// with γ = weight, of shape normalized_shape, initially 1.
 ///
 /// Derivation, for δ = ∂L/∂y: over the rows n, dγ = Σₙ δₙ∘x̂ₙ. Within a row, g = ∂L/∂x̂ = γ∘δ. From ∂r/∂xⱼ = −(r²/D)·x̂ⱼ,
 ///     ∂x̂ᵢ/∂xⱼ = r·(δᵢⱼ − x̂ᵢ·x̂ⱼ/D)        (δᵢⱼ = 1 for i = j, else 0)
 ///     dx = r·(g − x̂·mean(g∘x̂))
-/// In words: the part along x̂ is taken out, for x̂ does not change when x is scaled.
+/// In words: the part along x̂ is removed, for x̂ does not change when x is scaled.
 template <class T = float>
 class RMSNorm : public Layer<T> {
  public:
   explicit RMSNorm(std::size_t features, RMSNormOptions options = {}) : RMSNorm(Shape{features}, options) {}
-  /// Throws ValueError when normalized_shape has no elements.
+  /// Throws ValueError if normalized_shape has no elements.
   explicit RMSNorm(Shape normalized_shape, RMSNormOptions options = {});
 
   const Shape& normalized_shape() const { return shape_; }

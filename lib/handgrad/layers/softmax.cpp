@@ -62,8 +62,8 @@ Shape LogSoftmax<T>::output_shape(const Shape& input) const {
 
 namespace {
 
-// The formulas' indices: j and k run along `dim`, n along the other dimension. `at(dim, "z", "j")` is z[n,j], or z[j,n]
-// for the columns of a matrix; the formula language knows no other dimension.
+// Indices in the formulas: j and k run along `dim`, n along the other dimension. `at(dim, "z", "j")` is z[n,j], or
+// z[j,n] for the columns of a matrix; the formula language has no further dimensions.
 bool can_be_written(int dim, const Shape& shape) {
   const int d = counted_from_front(dim, shape), rank = static_cast<int>(shape.rank());
   return d == rank - 1 || rank == 2;

@@ -3,12 +3,12 @@
 
 namespace handgrad {
 
-/// yⱼ = e^(zⱼ)/Σₖ e^(zₖ) along dimension `dim` (the last one by default, negative counts from the end). Computed as
-/// e^(zⱼ−m)/Σₖ e^(zₖ−m) with m = max z, which is the same number and does not overflow.
+/// yⱼ = e^(zⱼ)/Σₖ e^(zₖ) along dimension `dim` (by default the last; negative counts from the end), computed as
+/// e^(zⱼ−m)/Σₖ e^(zₖ−m) with m = max z, which is equal and does not overflow.
 ///
 /// Derivation: ∂yⱼ/∂zᵢ = yⱼ(1[i=j] − yᵢ)   ⇒   dzᵢ = Σⱼ δⱼ·yⱼ(1[i=j] − yᵢ) = yᵢ(δᵢ − Σⱼ δⱼyⱼ)
 ///
-/// `dim` matters: with dim 0 the probabilities of one class add up to 1 over the batch, which is hardly ever meant.
+/// `dim` matters: with dim 0 the probabilities of one class add up to 1 over the batch, which is rarely intended.
 /// Throws ShapeError for a dimension that the input does not have.
 template <class T = float>
 class Softmax : public Layer<T> {

@@ -53,7 +53,7 @@ void TransformerEncoderLayer<T>::backward_into(const Tensor<T>&, const Tensor<T>
   }
 }
 
-// The layers of A and of F that do something in this mode; fused where they can be.
+// The layers of A and of F that do something in this mode, fused where possible.
 template <class T>
 void TransformerEncoderLayer<T>::plan() {
   for (const auto& [name, child] : this->children()) fusion::Access<T>(*child).release_input();

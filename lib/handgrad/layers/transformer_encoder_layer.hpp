@@ -20,23 +20,24 @@ struct TransformerEncoderLayerOptions {
   bool is_causal = false;  ///< position i sees the positions j ≤ i only
 };
 
-/// One layer of a transformer, as torch.nn.TransformerEncoderLayer, whose files it loads. With A = dropout(attention)
-/// and F = dropout(linear2(dropout(φ(linear1(·))))), φ ReLU or GELU, for sequences x (T, N, E), (N, T, E) or (T, E):
+/// One layer of a transformer encoder, as torch.nn.TransformerEncoderLayer, whose files it loads. With A =
+/// dropout(attention) and F = dropout(linear2(dropout(φ(linear1(·))))), φ = ReLU or GELU, for sequences x (T, N, E),
+/// (N, T, E) or (T, E):
 ///
 ///     h = norm1(x + A(x)),   y = norm2(h + F(h))                     norm_first = false (Vaswani et al. 2017)
 ///     h = x + A(norm1(x)),   y = h + F(norm2(h))                     norm_first = true  (Xiong et al. 2020)
 ///
-/// Derivation: x and h go two ways, so their gradients add up. With ∂A stands for the layers of A, in reverse:
+/// Derivation: x and h are used twice each, so the gradients of both uses add. With ∂Aᵀ for the backward of A's layers,
+/// in reverse order, and so on, in the two cases:
 ///
 ///     δ_h = u + ∂Fᵀ·u with u = ∂norm2ᵀ·δ;   dx = v + ∂Aᵀ·v with v = ∂norm1ᵀ·δ_h
 ///     δ_h = δ + ∂norm2ᵀ·∂Fᵀ·δ;              dx = δ_h + ∂norm1ᵀ·∂Aᵀ·δ_h
 ///
-/// With norm_first δ comes down to dx unchanged, beside what the branches add: why such networks train without a
-/// warm-up.
+/// With norm_first, δ reaches dx unchanged and the branches only add to it: such networks train without a warm-up.
 template <class T = float>
 class TransformerEncoderLayer : public Layer<T> {
  public:
-  /// Draws what PyTorch draws, in its order. Throws ValueError as MultiheadAttention, and for another activation.
+  /// Draws as PyTorch does, in its order. Throws ValueError as MultiheadAttention does, and for any other activation.
   TransformerEncoderLayer(std::size_t d_model, std::size_t nhead, TransformerEncoderLayerOptions options = {});
 
   /// The layers it is made of, and where the norms stand.
@@ -63,7 +64,7 @@ class TransformerEncoderLayer : public Layer<T> {
   bool norm_first_, drops_;
   std::shared_ptr<MultiheadAttention<T>> self_attn_;
   std::shared_ptr<Layer<T>> linear1_, activation_, dropout_, linear2_, norm1_, norm2_, dropout1_, dropout2_;
-  std::optional<fusion::Plan<T>> attention_, feed_forward_;  // made by the first run in a mode
+  std::optional<fusion::Plan<T>> attention_, feed_forward_;  // made by the first forward in a mode
   std::size_t in_attention_ = 0, in_feed_forward_ = 0;
   Tensor<T> sum1_, sum2_, dsum2_;
 };
