@@ -9,7 +9,7 @@ namespace handgrad {
 
 namespace {
 
-/// Looks only on the CPU: on a GPU the look would stall the stream.
+/// Checks on the CPU only: on a GPU it would stall the stream.
 template <class T>
 void require_unit_interval(const char* what, const Tensor<T>& x) {
   if (!x.device().is_cpu()) return;
@@ -26,7 +26,7 @@ void require_numbers(const char* loss, const Tensor<T>& y) {
     if (y.data()[i] != y.data()[i]) throw ValueError(std::string(loss) + ": target " + std::to_string(i) + " is NaN");
 }
 
-/// `expanded` = the weight repeated to `shape`, whose last dimensions it has.
+/// `expanded` = the weight repeated to like's shape, whose last dimensions it must have.
 template <class T>
 void expand(const char* what, const Tensor<T>& weight, const Tensor<T>& like, Tensor<T>& expanded) {
   const Shape& shape = like.shape();
@@ -47,7 +47,7 @@ void expand(const char* what, const Tensor<T>& weight, const Tensor<T>& like, Te
 
 template <class T>
 BCELoss<T>::BCELoss(BCELossOptions options) : ElementLoss<T>(options.reduction), clamp_(options.clamp) {
-  // Below that 1 − clamp is 1, and the logarithm of 0 no smaller for it.
+  // Below that, 1 − clamp rounds to 1, and log 0 is not prevented.
   const double least = std::numeric_limits<T>::epsilon() / 2;
   if (clamp_ != 0 && !(clamp_ >= least && clamp_ < 0.5))
     throw ValueError("BCELoss: clamp = " + format_number(clamp_) + ", 0 or a number in [" + format_number(least) +

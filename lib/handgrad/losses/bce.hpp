@@ -4,21 +4,20 @@
 namespace handgrad {
 
 struct BCELossOptions {
-  /// 0: each logarithm is held at ≥ −100, as PyTorch does. Above 0: the probabilities are held to [ε, 1−ε], as the
-  /// notebooks do (with 1e-7); their gradient is 0 outside, so a saturated output learns nothing.
+  /// 0: each logarithm is clamped to ≥ −100, as in PyTorch. ε > 0: the probabilities are clamped to [ε, 1−ε], as in the
+  /// notebooks (with 1e-7); outside, their gradient is 0, so a saturated output learns nothing.
   double clamp = 0;
   Reduction reduction = Reduction::Mean;
 };
 
 /// Binary cross-entropy of probabilities p ∈ [0, 1] and targets t ∈ [0, 1]:
 ///     ℓ = −[t·log p + (1−t)·log(1−p)],   ∂ℓ/∂p = (p − t)/(p(1−p))
-/// Where the probabilities come from a sigmoid, BCEWithLogitsLoss is exact and cannot overflow: prefer it.
-/// Throws ValueError for a probability outside [0, 1] or NaN, and for a target outside [0, 1] or NaN (on the CPU; a GPU
-/// would have to wait for the answer).
+/// For probabilities from a sigmoid prefer BCEWithLogitsLoss, which is exact and cannot overflow. Throws ValueError for
+/// a probability or target outside [0, 1] or NaN (on the CPU; a GPU would have to wait for the check).
 template <class T = float>
 class BCELoss : public ElementLoss<T> {
  public:
-  /// Throws ValueError for a clamp that is neither 0 nor in [ε/2, ½), with ε what T can tell from 1.
+  /// Throws ValueError for a clamp that is neither 0 nor in [ε/2, ½), with the machine epsilon ε of T.
   explicit BCELoss(BCELossOptions options = {});
   explicit BCELoss(Reduction reduction) : ElementLoss<T>(reduction), clamp_(0) {}
   formulas::ElementLoss formula() const override;
@@ -31,8 +30,8 @@ class BCELoss : public ElementLoss<T> {
 };
 
 /// `weight` scales the whole loss of an element, both classes alike; `pos_weight` scales the positive class only (above
-/// 1 it trades precision for recall). Both of the prediction's shape, or of its last dimensions (one per column, or one
-/// in all), and undefined for 1.
+/// 1 it trades precision for recall). Each has the prediction's shape or its last dimensions (one per column, or one in
+/// all); undefined stands for 1.
 template <class T>
 struct BCEWithLogitsLossOptions {
   Tensor<T> weight = {}, pos_weight = {};
@@ -42,8 +41,8 @@ struct BCEWithLogitsLossOptions {
 /// Sigmoid and binary cross-entropy in one, for logits z: with p = σ(z), weight w and pos_weight q
 ///     ℓ = −w·[q·t·log σ(z) + (1−t)·log(1−σ(z))] = w·[q·t·log(1+e⁻ᶻ) + (1−t)·log(1+eᶻ)]
 ///     ∂ℓ/∂z = w·[(1−t) − (1 + (q−1)t)·σ(−z)],   for w = q = 1:  ∂ℓ/∂z = σ(z) − t
-/// The sigmoid's derivative is in it: nothing of the kind is to be multiplied on top. Throws ShapeError when a weight
-/// does not fit the prediction, ValueError for a NaN among the targets (on the CPU).
+/// The sigmoid's derivative is included: do not multiply by it again. Throws ShapeError if a weight does not fit the
+/// prediction, ValueError for a NaN among the targets (on the CPU).
 template <class T = float>
 class BCEWithLogitsLoss : public ElementLoss<T> {
  public:

@@ -33,7 +33,7 @@ CrossEntropyLoss<T>::CrossEntropyLoss(CrossEntropyLossOptions<T> options)
                      ", a number in [0, 1] expected");
 }
 
-// Classes, or distributions, which have the prediction's shape.
+// Targets are distributions if they have the prediction's shape, else classes.
 template <class T>
 static kernels::Targets<T> targets(const Tensor<T>& p, const Tensor<T>& y, T ignored, T smoothing) {
   return {y.data(), !(y.shape() == p.shape()), ignored, smoothing};
@@ -72,7 +72,8 @@ trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& t
   const bool weighted = weight_.defined(), logits = kind() == Kind::CrossEntropy, smoothed = smoothing() != T(0);
   const std::vector<T> y = classes ? this->target().to_vector() : std::vector<T>();
   const bool some_ignored = std::find(y.begin(), y.end(), ignored_) != y.end();
-  // The share of class j in row n's target, times the class's weight; and a sum over the classes that have a share.
+  // The share of class j in row n's target, times the class's weight; and a term of a sum over the classes with a
+  // share.
   const std::string counts = some_ignored ? "(1 − [t[n] = i])·" : "";
   const auto share = [&](const std::string& j) {
     std::string text = classes ? "[t[n] = " + j + "]" : "t[n," + j + "]";
@@ -110,12 +111,12 @@ trace::Derivation RowLoss<T>::derivation(const Shape& prediction, const Shape& t
     d.known.emplace_back("C", trace::constant(static_cast<double>(prediction.columns())));
   }
   if (this->reduction() == Reduction::None)
-    d.forward.back().target = "L";  // the losses of the rows are what is kept
+    d.forward.back().target = "L";  // the losses of the rows are the result
   else
     d.forward.emplace_back(mean ? "L = sum(n: ℓ[n])/N" : "L = sum(n: ℓ[n])");
   const std::string over = mean ? "/N" : "";
   if (logits) {
-    // Σₖ of the shares of a row: 1 for a class without weights, if the row counts.
+    // Σₖ of a row's shares: 1 for a class without weights, if the row counts.
     const std::string total = weighted || !classes ? "·sum(k: " + share("k") + ")"
                               : some_ignored       ? "·(1 − [t[n] = i])"
                                                    : "";

@@ -5,8 +5,8 @@
 
 namespace handgrad {
 
-/// `weight`: one factor w for each class (C), undefined for 1. `ignore_index`: a row with this target costs nothing,
-/// has no gradient, and does not count in a mean (padding, a label that is not known).
+/// `weight`: one factor w per class (C), undefined for 1. `ignore_index`: a row with this target has no loss and no
+/// gradient, and does not count in a mean (padding, an unknown label).
 template <class T>
 struct ClassLossOptions {
   Tensor<T> weight = {};
@@ -14,7 +14,7 @@ struct ClassLossOptions {
   Reduction reduction = Reduction::Mean;
 };
 
-/// `label_smoothing` ε: the target t becomes (1−ε)·t + ε/C, so that no class is ever quite out of the question.
+/// `label_smoothing` ε: the target t becomes (1−ε)·t + ε/C, so that no class is excluded entirely.
 template <class T>
 struct CrossEntropyLossOptions {
   Tensor<T> weight = {};
@@ -23,12 +23,12 @@ struct CrossEntropyLossOptions {
   double label_smoothing = 0;
 };
 
-/// What the losses of rows share: predictions p (N×C), one row an example, or (C,) for a single one. Targets are either
-/// classes, t (N) with elements 0 … C−1 (of type T, as all tensors), or distributions, t (N×C): one-hot or soft.
-/// None keeps one loss a row, (N). Mean divides by N, or for classes by Σₙ w(tₙ) over the rows that are not ignored, as
-/// PyTorch does; where all are, the mean is NaN.
+/// The common part of the losses over rows: predictions p (N×C), one example per row, or (C,) for a single one. Targets
+/// are either classes, t (N) with elements 0 … C−1 (of type T, like all tensors), or distributions, t (N×C): one-hot or
+/// soft. None keeps one loss per row, (N). Mean divides by N or, for classes, by Σₙ w(tₙ) over the rows that are not
+/// ignored, as in PyTorch; if all are ignored, the mean is NaN.
 ///
-/// Throws ShapeError for other shapes, ValueError for a class that does not exist (as NaN).
+/// Throws ShapeError for other shapes, ValueError for a class that does not exist (such as NaN).
 template <class T>
 class RowLoss : public Loss<T> {
  public:
@@ -37,7 +37,7 @@ class RowLoss : public Loss<T> {
         weight_(std::move(options.weight)),
         ignored_(static_cast<T>(options.ignore_index)) {}
   trace::Derivation derivation(const Shape& prediction, const Shape& target) const override;
-  /// The rows that are not ignored, for classes with weights Σₙ w(tₙ). On a GPU it is waited for.
+  /// The number of rows that are not ignored, or Σₙ w(tₙ) for classes with weights. Waits for a GPU.
   double averaged_over() const override;
 
  protected:
@@ -57,7 +57,7 @@ class RowLoss : public Loss<T> {
 /// Softmax and cross-entropy in one, for logits z: with p = softmax(z) and class weights w
 ///     ℓ = −Σⱼ wⱼ·tⱼ·log pⱼ = −Σⱼ wⱼ·tⱼ·(zⱼ − log Σₖ e^(zₖ))
 /// Derivation: ∂(log pⱼ)/∂zᵢ = 1[i=j] − pᵢ   ⇒   ∂ℓ/∂zᵢ = −wᵢtᵢ + pᵢ·Σⱼ wⱼtⱼ;   for one class t without weights: p − t.
-/// With label_smoothing ε, (1−ε)·t + ε/C takes the place of t (Szegedy et al. 2016), and the mean's divisor stays.
+/// With label_smoothing ε, (1−ε)·t + ε/C replaces t (Szegedy et al. 2016); the mean's divisor stays.
 /// Throws ValueError for an ε outside [0, 1].
 template <class T = float>
 class CrossEntropyLoss : public RowLoss<T> {
@@ -74,7 +74,7 @@ class CrossEntropyLoss : public RowLoss<T> {
   T smoothing_;
 };
 
-/// For logarithms of probabilities, as LogSoftmax gives them:
+/// For log-probabilities, as from LogSoftmax:
 ///     ℓ = −w(t)·p[t],   ∂ℓ/∂pⱼ = −wⱼ·tⱼ (tⱼ one-hot)
 template <class T = float>
 class NLLLoss : public RowLoss<T> {
@@ -86,9 +86,9 @@ class NLLLoss : public RowLoss<T> {
   typename RowLoss<T>::Kind kind() const override { return RowLoss<T>::Kind::NegativeLogLikelihood; }
 };
 
-/// For probabilities, as Softmax gives them:
+/// For probabilities, as from Softmax:
 ///     ℓ = −Σⱼ wⱼ·tⱼ·log pⱼ,   ∂ℓ/∂pⱼ = −wⱼ·tⱼ/pⱼ
-/// A probability of 0 where t is not gives ∞: CrossEntropyLoss on logits does not know that trouble.
+/// A probability of 0 where t is not 0 gives ∞, which CrossEntropyLoss on logits avoids.
 template <class T = float>
 class CategoricalCrossEntropyLoss : public RowLoss<T> {
  public:

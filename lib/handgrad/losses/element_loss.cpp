@@ -31,8 +31,8 @@ void ElementLoss<T>::backward_into(const Tensor<T>& p, const Tensor<T>& y, Tenso
 
 namespace {
 
-/// ℓ and ∂ℓ/∂p as kernels/formulas/losses.hpp has them, ready to have weights put in front; `before` is what is worked
-/// out first. q is the weight of the positive class.
+/// ℓ and ∂ℓ/∂p as in kernels/formulas/losses.hpp, written so that weights can be put in front; `before` is computed
+/// first. q is the weight of the positive class.
 template <class T>
 struct Written {
   struct Pieces {
@@ -72,7 +72,7 @@ struct Written {
             {{"ε", trace::constant(static_cast<double>(1e-12F))}}};
   }
   Pieces operator()(formulas::ClampedBinaryCrossEntropy f) const {
-    const T low = static_cast<T>(f.eps), high = 1 - low;  // in T, as they are computed
+    const T low = static_cast<T>(f.eps), high = 1 - low;  // in T, as the kernels compute them
     return {"p",
             {"c = min(max(p, low), high)"},
             "(−t·log(c) − (1 − t)·log(1 − c))",

@@ -7,9 +7,9 @@ namespace formulas {
 struct ElementLoss;
 }
 
-/// What the losses that compare element by element share: L = (1/N)·Σ wᵢ·ℓ(pᵢ, yᵢ) for Mean, with N the number of
-/// elements, Σ wᵢ·ℓ for Sum, wᵢ·ℓ for None; and dpᵢ = wᵢ·∂ℓ/∂p, over N for Mean. The formulas of ℓ and ∂ℓ/∂p, with
-/// their derivations, are in kernels/formulas/losses.hpp: once, for CPU and GPU.
+/// The common part of the losses that compare element by element: L = (1/N)·Σ wᵢ·ℓ(pᵢ, yᵢ) for Mean, with N the number
+/// of elements, Σ wᵢ·ℓ for Sum, wᵢ·ℓ for None; and dpᵢ = wᵢ·∂ℓ/∂p, over N for Mean. The formulas of ℓ and ∂ℓ/∂p and
+/// their derivations are in kernels/formulas/losses.hpp, shared by CPU and GPU.
 template <class T>
 class ElementLoss : public Loss<T> {
  public:
@@ -19,10 +19,10 @@ class ElementLoss : public Loss<T> {
  protected:
   /// Which of the formulas in kernels/formulas it is.
   virtual formulas::ElementLoss formula() const = 0;
-  /// Weights of the elements, and of the positive class; of the prediction's shape, or null for none.
+  /// Weights of the elements and of the positive class, of the prediction's shape; null for none.
   virtual const Tensor<T>* weights() const { return nullptr; }
   virtual const Tensor<T>* positive_weights() const { return nullptr; }
-  /// By what Mean divides.
+  /// The divisor of Mean.
   virtual std::size_t divisor(const Shape& prediction) const { return prediction.numel(); }
 
   void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;

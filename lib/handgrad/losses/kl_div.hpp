@@ -5,15 +5,15 @@ namespace handgrad {
 
 struct KLDivLossOptions {
   Reduction reduction = Reduction::Mean;
-  bool log_target = false;  ///< the targets are logarithms, too
-  bool batchmean = false;   ///< Mean divides by the rows, as PyTorch's reduction="batchmean": that is the divergence
+  bool log_target = false;  ///< the targets are logarithms too
+  bool batchmean = false;   ///< Mean divides by the rows, giving the divergence: PyTorch's reduction="batchmean"
 };
 
-/// The divergence of Kullback and Leibler of a distribution q = softmax(z) from the target t, for predictions that are
-/// logarithms, p = log q, as LogSoftmax gives them:
+/// The Kullback–Leibler divergence of a distribution q = softmax(z) from the target t, for predictions p = log q, as
+/// from LogSoftmax:
 ///     ℓ = t·(log t − p), 0 where t = 0,   ∂ℓ/∂p = −t;   with log_target ℓ = eᵗ·(t − p),   ∂ℓ/∂p = −eᵗ
-/// As PyTorch's, element by element: a mean over all elements is the divergence over the number of classes; `batchmean`
-/// is the mean over the rows. Its gradient is that of cross-entropy, from which it differs by Σ t·log t.
+/// As in PyTorch, element by element: a mean over all elements is the divergence divided by the number of classes;
+/// `batchmean` is the mean over the rows. Its gradient is that of cross-entropy, from which it differs by Σ t·log t.
 template <class T = float>
 class KLDivLoss : public ElementLoss<T> {
  public:

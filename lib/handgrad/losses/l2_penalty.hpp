@@ -5,14 +5,14 @@
 
 namespace handgrad {
 
-/// λ·Σ w² over all weights that it names, to be added to any loss; the gradient of each such weight grows by 2λw.
+/// λ·Σ w² over all given weights, to be added to any loss; the gradient of each weight grows by 2λw.
 ///
 ///     L2Penalty penalty({linear.weight}, 1e-3);
 ///     double value = loss.forward(net.forward(x), y).item() + penalty.forward().item();
 ///     net.backward(loss.backward());
 ///     penalty.backward();
 ///
-/// (SGD's weight_decay = 2λ makes the same step without the value; λ here is the notebook's, with no factor ½.)
+/// (SGD's weight_decay = 2λ makes the same step without the value; λ is the notebook's, without a factor ½.)
 template <class T = float>
 class L2Penalty {
  public:

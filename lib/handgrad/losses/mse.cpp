@@ -21,7 +21,7 @@ void L1Loss<T>::kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<b
   for (std::size_t i = 0; i < a.size(); ++i) sides.push_back(a[i] > b[i]);
 }
 
-// Where the slope stops growing, at |p − t| = end.
+// Which side of |p − t| = end, where the slope stops growing.
 template <class T>
 static void sides_of_bend(double end, const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) {
   const std::vector<T> a = p.to_vector(), b = y.to_vector();

@@ -27,8 +27,8 @@ struct HuberLossOptions {
   Reduction reduction = Reduction::Mean;
 };
 
-/// With d = p − t:  ℓ = ½d² for |d| ≤ δ, δ(|d| − ½δ) beyond;  ∂ℓ/∂p = d held to [−δ, δ] (Huber 1964). Large errors pull
-/// no harder than δ, so that an outlier does not rule the fit. Throws ValueError unless delta > 0.
+/// With d = p − t:  ℓ = ½d² for |d| ≤ δ, δ(|d| − ½δ) beyond;  ∂ℓ/∂p = d clamped to [−δ, δ] (Huber 1964). Large errors
+/// pull no harder than δ, so that an outlier does not dominate the fit. Throws ValueError unless delta > 0.
 template <class T = float>
 class HuberLoss : public ElementLoss<T> {
  public:
@@ -48,8 +48,8 @@ struct SmoothL1LossOptions {
   double beta = 1;
 };
 
-/// With d = p − t:  ℓ = ½d²/β for |d| < β, |d| − ½β beyond;  ∂ℓ/∂p = d/β, sign d beyond: HuberLoss over its δ, and
-/// L1Loss for β = 0. Throws ValueError for a negative β.
+/// With d = p − t:  ℓ = ½d²/β for |d| < β, |d| − ½β beyond;  ∂ℓ/∂p = d/β, sign d beyond: HuberLoss divided by its δ,
+/// and L1Loss for β = 0. Throws ValueError for a negative β.
 template <class T = float>
 class SmoothL1Loss : public ElementLoss<T> {
  public:
