@@ -65,8 +65,7 @@ void detail::Blocks<T>::join(const std::vector<Tensor<T>>& parts, int dim, Tenso
   for (const Tensor<T>& part : parts) key.push_back(part.shape()[d] * rows.inner);
   auto gather = std::find_if(gathers_.begin(), gathers_.end(), [&](const Gather& g) { return g.of == key; });
   if (gather == gathers_.end()) {
-    // The parts stand one after the other in a stack; a row of the whole takes
-    // from each of them in turn.
+    // The parts form a stack; each row of the whole takes from one part after the other.
     Gather made{key, row, {}};
     for (std::size_t i = 3; i < key.size(); ++i) made.width = std::gcd(made.width, key[i]);
     std::vector<double> numbers;

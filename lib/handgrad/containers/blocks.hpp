@@ -7,12 +7,11 @@
 namespace handgrad {
 
 /// Tensors side by side along a dimension, as torch.cat: all other sizes must be equal. Negative dimensions count from
-/// the end. Throws ShapeError naming the tensor that does not fit, DeviceError when they lie on two devices.
+/// the end. Throws ShapeError naming the tensor that does not fit, DeviceError if they are on two devices.
 template <class T>
 Tensor<T> cat(const std::vector<Tensor<T>>& tensors, int dim = 0);
 
-/// The parts of these sizes along a dimension, one after the other, as torch.split. Throws ShapeError unless the sizes
-/// add up to the dimension's.
+/// Parts of these sizes along a dimension, as torch.split. Throws ShapeError unless they add up to its size.
 ///
 ///     const auto parts = split(y, {1, 3}, 1);     // columns 0, and 1 to 3
 template <class T>
@@ -20,25 +19,25 @@ std::vector<Tensor<T>> split(const Tensor<T>& x, const std::vector<std::size_t>&
 
 namespace detail {
 
-/// The shape of parts side by side; throws ShapeError. `what` is what the message calls a part.
+/// The shape of parts side by side; throws ShapeError, in which `what` names a part.
 Shape joined_shape(const std::vector<Shape>& parts, int dim, const std::string& what);
-/// The dimension from 0 of one that may count from the end; throws ShapeError when there is none.
+/// `dim` counted from the front, where a negative one counts from the end; throws ShapeError if there is none.
 int dimension(const Shape& shape, int dim);
 
-/// Copies between a whole and its parts along one dimension, for tensors of the same shapes again and again. On the CPU
-/// rows of elements are copied; another device gathers rows by numbers, which are made once for a shape.
+/// Copies between a whole and its parts along one dimension, repeatedly for the same shapes. The CPU copies rows of
+/// elements; other devices gather rows by indices, which are made once per shape.
 template <class T>
 class Blocks {
  public:
   /// whole = the parts side by side.
   void join(const std::vector<Tensor<T>>& parts, int dim, Tensor<T>& whole);
-  /// part = what stands in the whole behind `first` along the dimension.
+  /// part = the whole from `first` on along the dimension.
   void take(const Tensor<T>& whole, int dim, std::size_t first, Tensor<T>& part);
 
  private:
-  /// For another device: row i of the result is row rows[i], of `width` elements.
+  /// For other devices: row i of the result is row rows[i], of `width` elements.
   struct Gather {
-    std::vector<std::size_t> of;  // what it was made for
+    std::vector<std::size_t> of;  // the shapes that it was made for
     std::size_t width = 0;
     Tensor<double> rows;
   };

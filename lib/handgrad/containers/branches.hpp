@@ -1,5 +1,5 @@
 #pragma once
-// What containers that branch have in common.
+// The common part of containers that branch.
 #include <concepts>
 #include <memory>
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace handgrad::detail {
 
-/// The layers given, as the one that they are or else as the Sequential of them.
+/// A single layer as it is, several as a Sequential.
 template <class T, class... L>
 std::shared_ptr<Layer<T>> as_one(L&&... layers) {
   static_assert((std::derived_from<std::remove_cvref_t<L>, Layer<T>> && ...),
@@ -25,7 +25,7 @@ std::shared_ptr<Layer<T>> as_one(L&&... layers) {
     return std::make_shared<Sequential<T>>(std::move(layers)...);
 }
 
-/// Runs `f`; an error that leaves it names the branch.
+/// Runs `f` and puts the branch's name in front of any error.
 template <class F>
 decltype(auto) in_branch(const std::string& branch, F&& f) {
   try {
@@ -36,7 +36,7 @@ decltype(auto) in_branch(const std::string& branch, F&& f) {
   }
 }
 
-/// The shape that a branch gives; an error names it: "branch 1, Linear(4 → 1): …".
+/// The shape of a branch's output; an error names the branch: "branch 1, Linear(4 → 1): …".
 template <class T>
 Shape branch_shape(const std::string& branch, const Layer<T>& layer, const Shape& input) {
   return in_branch(branch + ", " + (layer.children().empty() ? layer.label() + ": " : ""),

@@ -7,7 +7,7 @@ namespace handgrad {
 // y = [f₁(x), f₂(x), …]
 template <class T>
 void Concat<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
-  outputs_.clear();  // let go, so that the branches can write them anew
+  outputs_.clear();  // released for the branches to write again
   gradients_.clear();
   for (std::size_t i = 0; i < this->size(); ++i)
     outputs_.push_back(

@@ -3,19 +3,19 @@
 
 namespace handgrad {
 
-/// y = [f₁(x), f₂(x), …]: the same x through several branches, their outputs side by side along a dimension (1 unless
-/// told otherwise: features, or channels). Two heads on one trunk:
+/// y = [f₁(x), f₂(x), …]: the same x through several branches, their outputs side by side along a dimension (by default
+/// 1: features or channels). Two heads on one trunk:
 ///
 ///     Sequential net{Linear(8, 16), ReLU(), Concat{Linear(16, 1), Linear(16, 3)}};     // (N, 8) → (N, 1 + 3)
 ///     Concat{Linear(4, 2), Tanh()}.dim(-1)
 ///
-/// Each branch gets its part of the gradient, and x the sum of what comes back, since L depends on x along every
-/// branch:
+/// Each branch gets its part of the gradient, and x the sum of the branches' gradients, since L depends on x along
+/// every branch:
 ///
 ///     δ = [δ₁, δ₂, …],   dx = Σᵢ (∂fᵢ/∂x)ᵀ·δᵢ
 ///
-/// Names are those of a ModuleList: `0.weight`. An Identity hands x on beside what the others make of it. Throws
-/// ShapeError when the outputs differ in another size than that of the dimension, naming the branch.
+/// Names are those of a ModuleList: `0.weight`. An Identity passes x on beside the other outputs. Throws ShapeError,
+/// naming the branch, if the outputs differ in size along any other dimension.
 template <class T = float>
 class Concat : public detail::SideBySide<T> {
  public:
@@ -26,7 +26,7 @@ class Concat : public detail::SideBySide<T> {
   }
   Concat() = default;
 
-  /// Along which dimension; negative counts from the end.
+  /// The dimension; negative counts from the end.
   Concat&& dim(int dim) && {
     dim_ = dim;
     return std::move(*this);

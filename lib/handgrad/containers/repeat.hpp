@@ -6,15 +6,15 @@
 
 namespace handgrad {
 
-/// y = fₙ(… f₂(f₁(x))): n layers of one making, one after the other.
+/// y = fₙ(… f₂(f₁(x))): n layers of the same construction, one after the other.
 ///
 ///     Repeat(3, [] { return Residual{Linear(16, 16), ReLU()}; })              // three layers, each with its weights
 ///     Repeat(3, [] { return Sequential{Linear(4, 4), Tanh()}; }).shared()     // one layer's weights, three times
 ///
-/// Shared weights θ are used n times, and L depends on them along every use: dθ = Σᵢ (∂fᵢ/∂θ)ᵀ·δᵢ, which is what the
-/// accumulation of gradients comes to. The layers stay n, since each keeps its own x for the backward.
+/// Shared weights θ are used n times, and L depends on them along every use: dθ = Σᵢ (∂fᵢ/∂θ)ᵀ·δᵢ, which the
+/// accumulation of gradients computes. There are still n layers, since each keeps its own x for the backward.
 ///
-/// Names are those of a Sequential (`0.weight`, `1.weight`); see `tie` for what shared ones appear as.
+/// Names are those of a Sequential (`0.weight`, `1.weight`); for shared ones see `tie`.
 template <class T = float>
 class Repeat : public Sequential<T> {
  public:
@@ -23,7 +23,7 @@ class Repeat : public Sequential<T> {
   Repeat(std::size_t n, Make&& make) {
     for (std::size_t i = 0; i < n; ++i) this->push_back(detail::as_one<T>(make()));
   }
-  /// Ties the parameters of all layers to those of the first. Buffers (running statistics) stay each layer's own.
+  /// Ties the parameters of all layers to those of the first. Each layer keeps its own buffers (running statistics).
   Repeat&& shared() && {
     for (std::size_t i = 1; i < this->size(); ++i) tie((*this)[i], (*this)[0]);
     return std::move(*this);

@@ -7,7 +7,7 @@ namespace handgrad {
 // y = x + f(x)
 template <class T>
 void Residual<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
-  fx_ = sx_ = df_ = ds_ = Tensor<T>();  // let go, so that the branches can write them anew
+  fx_ = sx_ = df_ = ds_ = Tensor<T>();  // released for the branches to write again
   fx_ = detail::in_branch("Residual: f, ", [&] { return f().forward(x); });
   if (s()) sx_ = detail::in_branch("Residual: shortcut, ", [&] { return s()->forward(x); });
   y.copy_from(s() ? sx_ : x);

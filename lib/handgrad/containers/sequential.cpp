@@ -34,7 +34,7 @@ const fusion::Plan<T>& Sequential<T>::plan() {
 
 namespace {
 
-// Runs `f` for layer i; an error that leaves it names the place.
+// Runs `f` for layer i and puts the layer's place in front of any error.
 template <class F>
 decltype(auto) at_place(std::size_t i, F&& f) {
   try {
@@ -85,7 +85,7 @@ const Tensor<T>& Sequential<T>::backpropagate(const Tensor<T>& dy) {
   const fusion::Plan<T>& run = plan();
   const Tensor<T>* delta = &dy;
   std::size_t i = size();
-  while (i > 0) {  // where it goes on, the plan tells
+  while (i > 0) {  // the plan moves i
     delta = &at_place(
         i - 1, [&]() -> auto& { return run.backward(i, *delta); });
     if (i > 0 && !(*this)[i].differentiable_input()) {  // indices: the chain rule ends here

@@ -13,13 +13,13 @@
 namespace handgrad {
 
 /// y = fₙ(… f₂(f₁(x))): layers one after the other, of any depth and nesting. The backward runs the chain rule from the
-/// last to the first: δₙ = ∂L/∂y, δᵢ₋₁ = (∂fᵢ/∂x)ᵀ·δᵢ.
+/// last layer to the first: δₙ = ∂L/∂y, δᵢ₋₁ = (∂fᵢ/∂x)ᵀ·δᵢ.
 ///
 ///     Sequential net{Linear(2, 4), Tanh(), Linear(4, 1)};
 ///     std::cout << net;
 ///     auto& first = dynamic_cast<Linear<float>&>(net[0]);
 ///
-/// What may run as one does (fusion/pattern.hpp), which changes nothing but speed and rounding. Errors of a layer name
+/// Layers are fused where possible (fusion/pattern.hpp), which changes only speed and rounding. A layer's errors name
 /// its place: `Sequential[2] Linear(16 → 1): …`.
 template <class T = float>
 class Sequential : public Layer<T> {
@@ -40,7 +40,7 @@ class Sequential : public Layer<T> {
   /// Appends a layer.
   void push_back(std::shared_ptr<Layer<T>> layer);
   std::size_t size() const { return this->children().size(); }
-  /// Layer i, from 0. Throws ValueError when there is none.
+  /// Layer i, from 0. Throws ValueError if there is none.
   Layer<T>& operator[](std::size_t i) const;
 
   Shape output_shape(const Shape& input) const override;
@@ -56,10 +56,10 @@ class Sequential : public Layer<T> {
 
  private:
   const fusion::Plan<T>& plan();
-  /// Throws StateError when a layer before layer i, through which no gradient passes, is to learn.
+  /// Throws StateError if a layer before layer i, which no gradient reaches, has parameters to learn.
   void require_frozen_below(std::size_t i) const;
 
-  std::optional<fusion::Plan<T>> plan_;  // made by the first run
+  std::optional<fusion::Plan<T>> plan_;  // made by the first forward
 };
 
 template <class L, class... Rest>

@@ -9,7 +9,7 @@ namespace handgrad {
 // y = [f₁(x₁), f₂(x₂), …] of x = [x₁, x₂, …]
 template <class T>
 void Split<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
-  outputs_.clear();  // let go, so that the branches can write them anew
+  outputs_.clear();  // released for the branches to write again
   gradients_.clear();
   std::size_t before = 0;
   for (std::size_t i = 0; i < this->size(); ++i) {

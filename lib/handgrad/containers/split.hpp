@@ -3,18 +3,18 @@
 
 namespace handgrad {
 
-/// x = [x₁, x₂, …] and y = [f₁(x₁), f₂(x₂), …]: each branch has a part of the input to itself, and the outputs stand
-/// side by side again, along the same dimension (1 unless told otherwise: features, or channels).
+/// x = [x₁, x₂, …] and y = [f₁(x₁), f₂(x₂), …]: each branch has its own part of the input, and the outputs are joined
+/// along the same dimension (by default 1: features or channels).
 ///
 ///     Split({2, 3}, Linear(2, 4), Identity())          // (N, 5) → (N, 4 + 3)
 ///     Split({1, 1}, Tanh(), Sigmoid()).dim(-1)
 ///
-/// The parts do not overlap, and so nothing adds: every part of x has one gradient.
+/// The parts do not overlap, so nothing adds: every part of x has one gradient.
 ///
 ///     δ = [δ₁, δ₂, …],   dx = [(∂f₁/∂x₁)ᵀ·δ₁, (∂f₂/∂x₂)ᵀ·δ₂, …]
 ///
-/// Names are those of a ModuleList: `0.weight`. Throws ValueError unless there is a size for each branch, ShapeError
-/// when the sizes do not add up to the input's or the outputs do not fit side by side, naming the branch.
+/// Names are those of a ModuleList: `0.weight`. Throws ValueError unless there is one size per branch, ShapeError,
+/// naming the branch, if the sizes do not add up to the input's or the outputs do not fit side by side.
 template <class T = float>
 class Split : public detail::SideBySide<T> {
  public:
@@ -24,13 +24,13 @@ class Split : public detail::SideBySide<T> {
               std::vector<std::shared_ptr<Layer<T>>>{detail::as_one<T>(std::forward<L>(branches))...}) {}
   Split(std::vector<std::size_t> sizes, std::vector<std::shared_ptr<Layer<T>>> branches);
 
-  /// Along which dimension; negative counts from the end.
+  /// The dimension; negative counts from the end.
   Split&& dim(int dim) && {
     dim_ = dim;
     return std::move(*this);
   }
   using detail::SideBySide<T>::dim;
-  /// How many columns, channels, … each branch gets.
+  /// The number of columns, channels, … of each branch.
   const std::vector<std::size_t>& sizes() const { return sizes_; }
 
   Shape output_shape(const Shape& input) const override;
@@ -45,7 +45,7 @@ class Split : public detail::SideBySide<T> {
   using Base = detail::SideBySide<T>;
   using Base::blocks_, Base::dim_, Base::outputs_, Base::gradients_;
   std::vector<std::size_t> sizes_;
-  std::vector<Tensor<T>> inputs_, other_inputs_;  // take turns: a branch keeps its input until the next
+  std::vector<Tensor<T>> inputs_, other_inputs_;  // alternate: a branch keeps its input until the next
 };
 
 template <class L, class... Rest>

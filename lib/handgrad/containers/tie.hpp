@@ -9,16 +9,16 @@ namespace handgrad {
 ///     tie(decoder.weight, encoder.weight);
 ///
 /// L depends on a shared θ along each of its uses, and the gradients of all uses add: dθ = Σᵢ dθᵢ. Each layer's
-/// backward accumulates into its own parameter as ever; that they are one makes the sum.
+/// backward accumulates into its own parameter as usual; since they are one, this is the sum.
 ///
-/// To be done before an optimizer is made, which would otherwise hold the one parameter twice. As in PyTorch,
-/// `parameters()` and `named_parameters()` have it once, under its first name, and `state_dict()` under each.
-/// Throws ShapeError when the shapes differ.
+/// Call before making an optimizer, which would otherwise hold the parameter twice. As in PyTorch, `parameters()` and
+/// `named_parameters()` list it once, under its first name, and `state_dict()` under each. Throws ShapeError if the
+/// shapes differ.
 template <class T>
 void tie(Parameter<T>& parameter, const Parameter<T>& other);
 
-/// All parameters of a layer, and of those below, tied to the ones of the same names in another of the same build.
-/// Throws ValueError when their names differ.
+/// Ties all parameters of a layer and of those below to those of the same names in another layer of the same structure.
+/// Throws ValueError if the names differ.
 template <class T>
 void tie(Layer<T>& layer, const Layer<T>& other);
 
