@@ -27,10 +27,10 @@ const Tensor<T>& forward(Layers<T> layers, const Tensor<T>& x) {
   auto& linear = static_cast<Linear<T>&>(*layers[0]);
   const formulas::Activation f = static_cast<ActivationLayer<T>&>(*layers[1]).formula();
   Access<T> first(*layers[0]), second(*layers[1]);
-  second.y = second.note.y = Tensor<T>();  // or the handles would keep the buffer from being written again
+  second.y = second.note.y = Tensor<T>();  // these handles would prevent reuse of the buffer
   first.accept(x);
   auto& k = backend<T>(x.device()).linear;
-  // What f′ needs may be noted here for the product of a Linear that follows.
+  // What f′ needs may be noted here for the product of a following Linear.
   const std::size_t noted =
       linear.is_training() ? k.mask_size(f, first.y.shape().rows(), first.y.shape().columns()) : 0;
   const bool note = noted > 0 && layers.size() > 2 && exactly<Linear<T>>(*layers[2]);

@@ -12,7 +12,7 @@ namespace handgrad::fusion {
 
 namespace {
 
-// The longest chain at the end: Linear, then any number of times activation, Linear.
+// The longest chain at the end: a Linear, then any number of pairs of activation and Linear.
 template <class T>
 std::size_t match(Layers<T> layers) {
   std::size_t first = layers.size() - 1;
@@ -22,8 +22,7 @@ std::size_t match(Layers<T> layers) {
   return count > 1 ? count : 0;
 }
 
-// Whether a Linear, an activation and a Linear last ran one after the other (each can be run alone), and δ is wanted
-// all the way.
+// Whether Linear, activation and Linear last ran one after the other (each can run alone), and δ is needed throughout.
 template <class T>
 bool ran_in_a_row(Layers<T> three) {
   const Access<T> linear(*three[0]), f(*three[1]), next(*three[2]);

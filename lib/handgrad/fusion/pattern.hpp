@@ -6,24 +6,24 @@
 
 namespace handgrad::fusion {
 
-/// Layers that run one after the other.
+/// Consecutive layers.
 template <class T>
 using Layers = std::span<Layer<T>* const>;
 
-/// What a fused backward came to: dx of the lowest of the layers that it ran through, counted from the last.
+/// The result of a fused backward: how many layers it went through, counted from the last, and dx of the lowest.
 template <class T>
 struct Done {
   const Tensor<T>* dx = nullptr;
-  std::size_t layers = 0;  // 0: nothing was done, for what ran last in these layers does not allow it
+  std::size_t layers = 0;  // 0: nothing was done, as the layers' last forward does not allow it
 };
 
-/// Something that may run as one. It changes nothing but speed and rounding, and leaves in each layer what the layer's
-/// own backward needs: a fused forward may be followed by an unfused backward and the other way round.
+/// Layers that can run as one. Fusion changes only speed and rounding, and leaves in each layer what its own backward
+/// needs: a fused forward may be followed by an unfused backward, and vice versa.
 ///
-/// `match_forward` and `match_backward` see types and shapes only, once for a container, and say how many of the first
-/// layers, or of the last, the pattern takes; 0 for none. The functions beside them run: `forward` gets the layers from
-/// the first of them on to the container's last, and returns the output of the last that it takes; `backward` gets
-/// those that it takes, and may stop early. A direction in which nothing is fused has null for both.
+/// `match_forward` and `match_backward` see only types and shapes, once per container, and return how many of the first
+/// or last layers the pattern takes; 0 for none. `forward` gets the layers from the first of these to the container's
+/// last, and returns the output of the last that it takes; `backward` gets those that it takes, and may stop early. A
+/// direction without fusion has null for both.
 template <class T>
 struct Pattern {
   const char* name;
@@ -33,8 +33,8 @@ struct Pattern {
   Done<T> (*backward)(Layers<T> layers, const Tensor<T>& dy) = nullptr;
 };
 
-/// All of them; where several match, the first is taken. A new pattern is a file here, a line in patterns.cpp and a
-/// test in tests/fusion.
+/// All patterns; the first that matches is taken. A new pattern is a file here, a line in patterns.cpp and a test in
+/// tests/fusion.
 template <class T>
 std::span<const Pattern<T>> patterns();
 
