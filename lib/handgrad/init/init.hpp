@@ -1,6 +1,5 @@
 #pragma once
-// Initial values of weights, as torch.nn.init: in place, with PyTorch's defaults, and from the same seed the same
-// numbers.
+// Initial values of weights, as torch.nn.init: in place, with PyTorch's defaults and, for the same seed, its numbers.
 //
 //     init::kaiming_normal_(linear.weight.value(), {.nonlinearity = "relu"});
 #include <string>
@@ -36,15 +35,15 @@ Tensor<T>& uniform_(Tensor<T>& x, double a = 0, double b = 1, Generator& generat
   return handgrad::uniform_(x, a, b, generator);
 }
 
-/// The factor by which an activation function shrinks what passes it, to be made up for by larger weights: 1 for
-/// linear and sigmoid, 5/3 for tanh, √2 for relu, √(2/(1+a²)) for leaky_relu with negative slope a, 3/4 for selu.
-/// Throws ValueError for another name.
+/// The factor by which weights must be larger because an activation function shrinks its input: 1 for linear and
+/// sigmoid, 5/3 for tanh, √2 for relu, √(2/(1+a²)) for leaky_relu with negative slope a, 3/4 for selu. Throws
+/// ValueError for any other name.
 double calculate_gain(const std::string& nonlinearity, double a = 0.01);
 
-/// Glorot and Bengio 2010: the variance 2·gain²/(fan_in + fan_out) keeps, as a compromise, that of the activations on
-/// the way forward and that of the gradients on the way back. For a weight (out×in…): fan_in and fan_out are in and out
-/// times the elements of the dimensions after them. U(−b, b) with b = √3·std, or N(0, std²). Throws ShapeError for a
-/// tensor of fewer than 2 dimensions.
+/// Glorot and Bengio 2010: the variance 2·gain²/(fan_in + fan_out) is a compromise between keeping that of the
+/// activations in the forward and that of the gradients in the backward. For a weight (out×in…), fan_in and fan_out are
+/// in and out times the elements of the dimensions after them. U(−b, b) with b = √3·std, or N(0, std²). Throws
+/// ShapeError for a tensor of fewer than 2 dimensions.
 template <class T>
 Tensor<T>& xavier_uniform_(Tensor<T>& x, double gain = 1, Generator& generator = default_generator());
 template <class T>
@@ -52,8 +51,8 @@ Tensor<T>& xavier_normal_(Tensor<T>& x, double gain = 1, Generator& generator = 
 
 /// The options of kaiming_uniform_ and kaiming_normal_.
 struct KaimingOptions {
-  double a = 0;                 ///< of leaky_relu: the negative slope
-  std::string mode = "fan_in";  ///< keeps the activations' variance; "fan_out" that of the gradients
+  double a = 0;                 ///< the negative slope of leaky_relu
+  std::string mode = "fan_in";  ///< keeps the variance of activations; "fan_out" that of gradients
   std::string nonlinearity = "leaky_relu";
 };
 
