@@ -1,7 +1,7 @@
 #pragma once
 // Activation functions y = f(z) and their derivatives f′, for dz = dy·f′. `derivative(z, y)` may use the input, the
-// output or both. Where it needs the output only, `from_output` says so: then z need not be kept, and the function can
-// be fused into what computes z. `kinks()` names the z where f has no derivative, or none that is continuous.
+// output or both. `from_output` says that it needs the output only: then z need not be kept, and the function can be
+// fused into the operation that computes z. `kinks()` lists the z at which f has no continuous derivative.
 #include <variant>
 #include <vector>
 
@@ -39,7 +39,7 @@ struct Threshold {
 };
 
 /// σ(z) = 1/(1+e⁻ᶻ) = eᶻ/(1+eᶻ)     with e = exp(−|z|) neither form overflows
-/// σ′(z) = e⁻ᶻ/(1+e⁻ᶻ)² = σ(z)(1−σ(z)), so the backward needs the output only
+/// σ′(z) = e⁻ᶻ/(1+e⁻ᶻ)² = σ(z)(1−σ(z)), so the backward needs only the output
 struct Sigmoid {
   static constexpr bool from_output = true;
   std::vector<double> kinks() const { return {}; }
@@ -71,7 +71,7 @@ struct Tanh {
 };
 
 /// f(z) = max(z, 0)
-/// f′(z) = 1 if z > 0 (then y > 0 too), else 0; at the kink 0, as everywhere in the field
+/// f′(z) = 1 if z > 0 (then y > 0 too), else 0; 0 at the kink, by the usual convention
 struct ReLU {
   static constexpr bool from_output = true;
   std::vector<double> kinks() const { return {0}; }
@@ -85,11 +85,11 @@ struct ReLU {
   }
 };
 
-/// f(z) = z if z > 0, else a·z      for a = 0 that is ReLU, which is 0 at −∞, where a·z would be NaN
+/// f(z) = z if z > 0, else a·z      a = 0 is ReLU: 0 at −∞, where a·z would be NaN
 /// f′(z) = 1 if z > 0, else a
 struct LeakyReLU {
   double negative_slope = 0.01;
-  static constexpr bool from_output = false;  // a may be negative: then y does not tell the sign of z
+  static constexpr bool from_output = false;  // if a < 0, y does not determine the sign of z
   std::vector<double> kinks() const { return {0}; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
@@ -120,8 +120,8 @@ struct ELU {
   }
 };
 
-// In what follows a factor falls to 0 faster than |z| grows: at z = ±∞ the product 0·∞ has the limit 0. `vanishing`
-// says so; where the factor is 0 for a finite z, the product was 0 as well.
+// In the functions below a factor falls to 0 faster than |z| grows, so that at z = ±∞ the product 0·∞ has the limit 0,
+// as `vanishing` computes it; a factor that is 0 for a finite z gives 0 anyway.
 template <class V>
 HANDGRAD_HOST_DEVICE inline V vanishing(V factor, V z) {
   return select(factor == constant<V>(0), constant<V>(0), factor * z);
@@ -186,7 +186,7 @@ struct SiLU {
 };
 
 /// f(z) = log(1+e^(βz))/β = (max(βz,0) + log1p(e^(−|βz|)))/β     the second form does not overflow
-/// f′(z) = σ(βz);  beyond the threshold, βz > t, PyTorch takes the line: f(z) = z, f′(z) = 1
+/// f′(z) = σ(βz);  beyond the threshold, βz > t, as in PyTorch: f(z) = z, f′(z) = 1
 struct Softplus {
   double beta = 1, threshold = 20;
   static constexpr bool from_output = false;
@@ -205,7 +205,7 @@ struct Softplus {
 };
 
 /// f(z) = low for z < low, high for z > high, else z
-/// f′(z) = 1 for low < z < high (then y is between them, too), else 0
+/// f′(z) = 1 for low < z < high (and low < y < high), else 0
 struct Hardtanh {
   double low = -1, high = 1;
   static constexpr bool from_output = true;
@@ -222,7 +222,7 @@ struct Hardtanh {
   }
 };
 
-/// f(z) = min(max(z + 3, 0), 6)/6, a sigmoid of three straight pieces
+/// f(z) = min(max(z + 3, 0), 6)/6, a piecewise linear sigmoid
 /// f′(z) = 1/6 for −3 < z < 3, else 0
 struct Hardsigmoid {
   static constexpr bool from_output = false;  // z just below 3 may round to y = 1
@@ -238,7 +238,7 @@ struct Hardsigmoid {
   }
 };
 
-/// f(z) = z·h(z) with h(z) = min(max(z + 3, 0), 6)/6: SiLU of straight pieces (Howard et al. 2019)
+/// f(z) = z·h(z) with h(z) = min(max(z + 3, 0), 6)/6: SiLU with a piecewise linear sigmoid (Howard et al. 2019)
 /// f′(z) = 0 for z ≤ −3,  1 for z ≥ 3,  between them h + z·h′ = (z + 3)/6 + z/6 = z/3 + ½
 struct Hardswish {
   static constexpr bool from_output = false;
@@ -274,7 +274,7 @@ struct LogSigmoid {
 /// f(z) = z/(1 + |z|), ±1 at ±∞
 /// f′(z) = ((1 + |z|) − z·sign z)/(1 + |z|)² = 1/(1 + |z|)²
 struct Softsign {
-  static constexpr bool from_output = false;  // 1 − |y| has lost the digits of z far out
+  static constexpr bool from_output = false;  // for large |z|, 1 − |y| has lost the digits of z
   std::vector<double> kinks() const { return {}; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
@@ -291,7 +291,7 @@ struct Softsign {
 /// f(z) = z·t,  t = tanh(log(1 + eᶻ)) (Misra 2019). With u = 1 + eᶻ, tanh(log u) = (u² − 1)/(u² + 1), hence
 ///     t = a/b with, for z ≤ 0 and e = eᶻ,   a = e(e + 2),  b = a + 2;
 ///                   for z > 0 and e = e⁻ᶻ,  a = 1 + 2e,    b = a + 2e²  (both times e²): no overflow, no logarithm
-/// f′(z) = t + z·(1 − t²)·σ(z),  with 1 − t² = (b − a)(b + a)/b², which loses no digits where t is nearly 1
+/// f′(z) = t + z·(1 − t²)·σ(z),  with 1 − t² = (b − a)(b + a)/b², which loses no digits when t is nearly 1
 struct Mish {
   static constexpr bool from_output = false;
   std::vector<double> kinks() const { return {}; }
@@ -317,7 +317,7 @@ struct Mish {
   }
 };
 
-/// f(z) = z if z > 0, else a·z, where a is learned (He et al. 2015); with a = 0 that is 0 at −∞
+/// f(z) = z if z > 0, else a·z, with learned a (He et al. 2015); for a = 0, f(−∞) = 0
 /// f′(z) = 1 if z > 0, else a;   ∂f/∂a = min(z, 0)
 struct PReLU {
   template <class V>
@@ -336,7 +336,7 @@ struct PReLU {
   }
 };
 
-/// Any one of them but PReLU, which has a parameter. A kernel visits it; one that misses a formula does not compile.
+/// Any of them but PReLU, which has a parameter. A kernel visits it; one that misses a formula does not compile.
 struct Activation : std::variant<Identity, Threshold, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, GELU, GELUTanh, SiLU,
                                  Softplus, Hardtanh, Hardsigmoid, Hardswish, LogSigmoid, Softsign, Mish> {
   using variant::variant;

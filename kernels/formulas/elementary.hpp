@@ -1,14 +1,14 @@
 #pragma once
 // exp, log, log1p, expm1, tanh and erf of float and double, in IEEE operations alone: the same bits on every processor,
-// with every compiler and C library, for a number and for each lane of a SIMD batch (kernels/cpu/simd.hpp). Errors in
-// units in the last place are measured by tests/kernels/elementary_test.cpp over all floats, and many doubles:
+// with every compiler and C library, for a number and for each lane of a SIMD batch (kernels/cpu/simd.hpp). Largest
+// errors in units in the last place, measured over all floats and many doubles by tests/kernels/elementary_test.cpp:
 //
 //              exp    log    log1p  expm1  tanh   erf
-//     float    1.0    1.0    1.0    1.1    1.5    1.2        at most
+//     float    1.0    1.0    1.0    1.1    1.5    1.2
 //     double   1.0    1.0    1.0    1.1    1.5    1.2
 //
-// ±0, denormals, ±∞ and NaN give what C's functions give. The polynomials are minimax (Remez' exchange, relative
-// error); the ways of reduction are fdlibm's (Sun Microsystems, 1993).
+// ±0, denormals, ±∞ and NaN give what C's functions give. The polynomials are minimax (Remez exchange, relative error);
+// the argument reductions are fdlibm's (Sun Microsystems, 1993).
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace handgrad::elementary {
 
-// What the functions need of a number; simd.hpp has the same for a batch.
+// Operations on a number that the functions need; simd.hpp has the same for a batch.
 
 /// a·b + c, rounded once.
 inline double fused(double a, double b, double c) { return std::fma(a, b, c); }
@@ -26,8 +26,8 @@ inline float fused(float a, float b, float c) {
 #if defined(__FMA__) || defined(__aarch64__)
   return std::fma(a, b, c);
 #else
-  // In double the product is exact and the sum s is not; its last bit is set where digits were lost (rounding to odd):
-  // then rounding s to float is rounding the exact sum, because double has more than two bits to spare.
+  // In double the product is exact, but the sum s is not: its last bit is set if digits were lost (rounding to odd).
+  // Rounding s to float then equals rounding the exact sum, because double has more than two bits to spare.
   const double p = double{a} * double{b}, q = double{c}, s = p + q;
   const double q_part = s - p, lost = (p - (s - q_part)) + (q - q_part);
   auto bits = std::bit_cast<std::int64_t>(s);
@@ -41,14 +41,14 @@ inline T select(bool c, T a, T b) {
   return c ? a : b;
 }
 
-/// Numbers and their bits.
+/// A number's representation in bits.
 template <class V>
 struct Format;
 template <>
 struct Format<float> {
   using Number = float;
-  using Word = std::uint32_t;  // of a lane
-  using Words = Word;          // of all
+  using Word = std::uint32_t;  // of one lane
+  using Words = Word;          // of all lanes
   static constexpr int mantissa = 23, bias = 127;
 };
 template <>
@@ -135,7 +135,7 @@ struct Constants<double> {
                                     -0x1.a8448783e66dep-17};
 };
 
-// x + `magic` has x rounded to a whole number in its lowest bits.
+// x + `magic` holds x, rounded to a whole number, in its lowest bits.
 template <class V>
 inline constexpr
     typename Format<V>::Number magic = static_cast<typename Format<V>::Number>(std::uint64_t{3}
@@ -148,7 +148,7 @@ inline V power_of_two(V n_magic) {
   return number((bits(n_magic) + static_cast<typename F::Word>(F::bias)) << F::mantissa);
 }
 
-/// x = n·log 2 + r + low,  |r| ≤ ½ log 2, and eʳ − 1 = r + r²·q; low is what r is rounded by
+/// x = n·log 2 + r + low,  |r| ≤ ½ log 2, and eʳ − 1 = r + r²·q; low is the rounding error of r
 template <class V>
 struct ExpParts {
   V n, r, low, q;
@@ -163,7 +163,7 @@ struct ExpParts {
   }
 };
 
-/// eˣ = 2ⁿ·eʳ, where 2ⁿ may be no normal number, though eˣ is one: two factors.
+/// eˣ = 2ⁿ·eʳ, with 2ⁿ as two factors: it may not be a normal number although eˣ is.
 template <class V>
 inline V exp(V x) {
   using T = typename Format<V>::Number;
@@ -174,9 +174,9 @@ inline V exp(V x) {
   return (y * power_of_two(m)) * power_of_two(rest + V(magic<V>));
 }
 
-/// eˣ − 1 = high + low,  |low| ≤ ½ ulp high. For a denormal x it may lose x's last bit.
-///     eˣ − 1 = 2ⁿ(1 + r + r²q) − 1 = 2·[((2ⁿ⁻¹ − ½) + 2ⁿ⁻¹r) + 2ⁿ⁻¹r²q];   what r and the inner sum are rounded by is
-///     kept
+/// eˣ − 1 = high + low,  |low| ≤ ½ ulp high. The last bit of a denormal x may be lost.
+///     eˣ − 1 = 2ⁿ(1 + r + r²q) − 1 = 2·[((2ⁿ⁻¹ − ½) + 2ⁿ⁻¹r) + 2ⁿ⁻¹r²q]
+/// with the rounding errors of r and of the inner sum kept.
 template <class V>
 struct Expm1Parts {
   V high, low;
@@ -226,7 +226,7 @@ inline V log(V x) {
   return select(x > zero, select(x == infinity, x, y), select(x == zero, -infinity, V(Limits::quiet_NaN())));
 }
 
-/// log(1+x) = log u + c/u, where u is 1+x rounded and c what it was rounded by.
+/// log(1+x) = log u + c/u, where u is 1+x rounded and c the rounding error.
 template <class V>
 inline V log1p(V x) {
   using T = typename Format<V>::Number;
@@ -237,8 +237,8 @@ inline V log1p(V x) {
   return select(x > -one, y, select(x == -one, -infinity, V(Limits::quiet_NaN())));
 }
 
-/// With t = e^(2|x|) − 1:  tanh |x| = t/(t+2), or 1 − 2/(t+2) where t > 2. For t ≤ 2 the roundings of d = t+2 and
-/// q = t/d are made good: t is t + t_low, t+2 is d + c, and q·d is t − rest. As 1/d = (1−q)/2 nearly,
+/// With t = e^(2|x|) − 1:  tanh |x| = t/(t+2), or 1 − 2/(t+2) for t > 2. For t ≤ 2 the rounding errors of d = t+2 and
+/// q = t/d are corrected: t is t + t_low, t+2 is d + c, and q·d is t − rest. As 1/d ≈ (1−q)/2,
 ///     tanh |x| = q + ½(1−q)(rest + t_low(1−q) − q·c)
 template <class V>
 inline V tanh(V x) {

@@ -1,6 +1,5 @@
 #pragma once
-// Losses ℓ(p, y) of one element, and ∂ℓ/∂p. q is the weight of the positive class (`pos_weight`), 1 where a loss has
-// none.
+// Losses ℓ(p, y) of one element, and ∂ℓ/∂p. q is the weight of the positive class (`pos_weight`), by default 1.
 #include <variant>
 
 #include "kernels/formulas/activations.hpp"
@@ -55,8 +54,8 @@ struct BinaryCrossEntropy {
   }
 };
 
-/// ℓ = −[y·log p̂ + (1−y)·log(1−p̂)],  p̂ = p held to [ε, 1−ε]: the clamp of probabilities that the notebooks write
-/// ∂ℓ/∂p = (p − y)/(p(1−p)) inside; 0 outside, where p̂ does not move with p: a saturated output learns nothing
+/// ℓ = −[y·log p̂ + (1−y)·log(1−p̂)],  p̂ = p clamped to [ε, 1−ε], as in the notebooks
+/// ∂ℓ/∂p = (p − y)/(p(1−p)) inside; 0 outside, where p̂ is constant: a saturated output learns nothing
 struct ClampedBinaryCrossEntropy {
   double eps = 1e-7;
   template <class V>
@@ -76,7 +75,7 @@ struct ClampedBinaryCrossEntropy {
 /// With p = σ(z):  −log σ(z) = s(−z) and −log(1−σ(z)) = s(z) = z + s(−z) for the softplus s(u) = log(1+eᵘ), hence
 /// ℓ = q·y·s(−z) + (1−y)·s(z),   s(u) = max(u,0) + log1p(e^(−|u|)): no overflow
 ///   = q·y·max(−z,0) + (1−y)·max(z,0) + (1 + (q−1)y)·log1p(e^(−|z|))
-/// A class of weight 0 costs nothing, though z be infinite: for y = 1, ℓ → 0 as z → ∞.
+/// A class of weight 0 has no loss, even for infinite z: for y = 1, ℓ → 0 as z → ∞.
 /// s′(u) = σ(u), hence ∂ℓ/∂z = (1−y) − (1 + (q−1)y)·σ(−z);   for q = 1 this is σ(z) − y
 struct BinaryCrossEntropyWithLogits {
   template <class V>
@@ -94,7 +93,7 @@ struct BinaryCrossEntropyWithLogits {
 
 /// With d = p − y, a parabola near 0 and a line far from it, whose slopes meet at |d| = δ (Huber 1964):
 /// ℓ = ½d² for |d| ≤ δ,  δ(|d| − ½δ) beyond
-/// ∂ℓ/∂p = d held to [−δ, δ]
+/// ∂ℓ/∂p = d clamped to [−δ, δ]
 struct Huber {
   double delta = 1;
   template <class V>
@@ -109,7 +108,7 @@ struct Huber {
   }
 };
 
-/// Huber's loss over β, so that the line has the slope 1; for β = 0 that is |p − y|:
+/// Huber's loss divided by β, so that the line has slope 1; for β = 0 it is |p − y|:
 /// ℓ = ½d²/β for |d| < β,  |d| − ½β beyond
 /// ∂ℓ/∂p = d/β for |d| < β,  sign d beyond
 struct SmoothAbsoluteError {
@@ -128,9 +127,9 @@ struct SmoothAbsoluteError {
   }
 };
 
-/// The divergence of Kullback and Leibler, Σ y·(log y − p), for p the logarithm of a probability:
-/// ℓ = y·(log y − p),  0 for y = 0;  with the targets as logarithms, ℓ = eʸ·(y − p)
-/// ∂ℓ/∂p = −y,  −eʸ
+/// The Kullback–Leibler divergence, Σ y·(log y − p), for p the logarithm of a probability:
+/// ℓ = y·(log y − p),  0 for y = 0;  with log_target, ℓ = eʸ·(y − p)
+/// ∂ℓ/∂p = −y;  with log_target, −eʸ
 struct KullbackLeibler {
   bool log_target = false;
   template <class V>
@@ -144,7 +143,6 @@ struct KullbackLeibler {
   }
 };
 
-/// Any one of them.
 struct ElementLoss : std::variant<SquaredError, AbsoluteError, BinaryCrossEntropy, ClampedBinaryCrossEntropy,
                                   BinaryCrossEntropyWithLogits, Huber, SmoothAbsoluteError, KullbackLeibler> {
   using variant::variant;

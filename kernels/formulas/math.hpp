@@ -1,7 +1,7 @@
 #pragma once
-// What a formula may use. A formula is written once, for a value type V that is a number (on the host and in CUDA code)
-// or a SIMD batch of numbers: abs, sqrt … are found by argument-dependent lookup for batches and in std for numbers. The
-// CPU's kernels take their own exp, log, …, CUDA code those of its library.
+// What formulas may use. A formula is written once, for a value type V that is a number (on the host and in CUDA code)
+// or a SIMD batch of numbers: abs, sqrt … are found by argument-dependent lookup for batches and in std for numbers.
+// The CPU's kernels use their own exp, log, …, CUDA code those of its library.
 #include <cmath>
 #include <type_traits>
 #ifdef HANDGRAD_CPU_SET

@@ -1,7 +1,7 @@
 #pragma once
-// One element's update in each optimizer: w the parameter, g = ∂L/∂w, and in s[0], s[1], … what the optimizer remembers
-// of earlier steps, zero before the first. `states()` says how many of these there are. The rules and the order of
-// their operations are those of PyTorch's torch.optim, so that runs can be compared digit by digit.
+// One element's update in each optimizer: w is the parameter, g = ∂L/∂w, and s[0], s[1], … are the optimizer's states,
+// `states()` in number and zero before the first step. The rules and the order of operations are those of torch.optim,
+// so that runs can be compared digit by digit.
 #include <variant>
 
 #include "kernels/formulas/math.hpp"
@@ -9,8 +9,8 @@
 namespace handgrad::formulas {
 
 /// g ← g + λw                      weight decay: the gradient of ½λw²
-/// v ← µv + g                      momentum, v = s[0]; v = g at first, as v was zero
-/// w ← w − η(g + µv) with Nesterov's look ahead,  w ← w − ηv without,  w ← w − ηg without momentum
+/// v ← µv + g                      momentum, v = s[0]; v = g in the first step, as v was zero
+/// w ← w − η(g + µv) with Nesterov's look-ahead,  w ← w − ηv without,  w ← w − ηg without momentum
 struct SGD {
   double lr = 1e-3, momentum = 0, weight_decay = 0;
   bool nesterov = false;
@@ -30,10 +30,10 @@ struct SGD {
 };
 
 /// Adam (Kingma and Ba 2015, algorithm 1) and AdamW (Loshchilov and Hutter 2019), in step t:
-/// g ← g + λw, or decoupled: w ← w − ηλw, which the division below does not touch
+/// g ← g + λw, or decoupled: w ← w − ηλw, not affected by the division below
 /// m ← β₁m + (1−β₁)g = m + (1−β₁)(g − m)      mean of the gradients,  m = s[0]
 /// v ← β₂v + (1−β₂)g²                         mean of their squares,  v = s[1]
-/// Both began at 0, so that with g constant m = (1−β₁ᵗ)g: divided by the corrections cᵢ = 1−βᵢᵗ they are unbiased.
+/// Both start at 0, so that m = (1−β₁ᵗ)g for constant g: dividing by cᵢ = 1−βᵢᵗ removes the bias.
 /// w ← w − η·(m/c₁) / (√(v/c₂) + ε)
 /// amsgrad (Reddi, Kale and Kumar 2018): u ← max(u, v), u = s[2], stands for v, so that no step grows as v falls
 struct Adam {
@@ -61,7 +61,7 @@ struct Adam {
 /// g ← g + λw
 /// v ← αv + (1−α)g²                           mean of the squares,  v = s[0]
 /// a ← αa + (1−α)g                            centered: mean of the gradients,  a = the last state
-/// d = √v + ε,  centered √(v − a²) + ε        v ≥ a², but for their rounding: below 0 it is 0
+/// d = √v + ε,  centered √(v − a²) + ε        v ≥ a² up to rounding; a negative difference becomes 0
 /// b ← µb + g/d,  w ← w − ηb                  with momentum µ,  b = s[1];  without  w ← w − η·g/d
 struct RMSprop {
   double lr = 1e-2, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0;
@@ -103,7 +103,7 @@ struct Adagrad {
   }
 };
 
-/// Adadelta (Zeiler 2012): the step has the unit of w, for it is g times a quotient of two root mean squares:
+/// Adadelta (Zeiler 2012): the step has the unit of w, being g times a quotient of two root mean squares:
 /// g ← g + λw
 /// v ← ρv + (1−ρ)g²                           mean of the squared gradients,  v = s[0]
 /// d = g·√(u + ε)/√(v + ε)
@@ -125,10 +125,10 @@ struct Adadelta {
   }
 };
 
-/// NAdam (Dozat 2016), Adam with Nesterov's look ahead, in step t:
+/// NAdam (Dozat 2016), Adam with Nesterov's look-ahead, in step t:
 /// g ← g + λw, or decoupled: w ← w − ηλw
 /// m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²     as Adam's,  m = s[0],  v = s[1]
-/// µₜ = β₁(1 − ½·0.96^(tψ))                   the momentum grows from β₁/2 on; ψ = momentum_decay
+/// µₜ = β₁(1 − ½·0.96^(tψ))                   the momentum, growing from β₁/2; ψ = momentum_decay
 /// w ← w − (a·g + b·m)/(√(v/c₂) + ε),   a = η(1 − µₜ)/(1 − Π µᵢ),  b = η·µₜ₊₁/(1 − µₜ₊₁·Π µᵢ),  Π over i ≤ t
 struct NAdam {
   double lr = 2e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
@@ -150,7 +150,7 @@ struct NAdam {
   }
 };
 
-/// Lion (Chen et al. 2023): steps of one size, of which only the sign is taken from the gradients:
+/// Lion (Chen et al. 2023): all steps have the same size, and only their sign depends on the gradients:
 /// w ← w − ηλw                                decoupled weight decay
 /// w ← w − η·sign(β₁m + (1−β₁)g)              m = s[0]
 /// m ← β₂m + (1−β₂)g
@@ -164,7 +164,7 @@ struct Lion {
     const V zero = constant<V>(0), eta = constant<V>(lr);
     if (weight_decay != 0) w = w * constant<V>(1 - lr * weight_decay);
     const V u = constant<V>(beta1) * s[0] + constant<V>(1 - beta1) * g;
-    w = w - select(u > zero, eta, select(u < zero, -eta, u));  // 0 and NaN stay what they are
+    w = w - select(u > zero, eta, select(u < zero, -eta, u));  // 0 and NaN are kept
     s[0] = constant<V>(beta2) * s[0] + constant<V>(1 - beta2) * g;
   }
 };
@@ -182,7 +182,6 @@ struct Muon {
   }
 };
 
-/// Any one of them.
 struct UpdateRule : std::variant<SGD, Adam, RMSprop, Adagrad, Adadelta, NAdam, Lion, Muon> {
   using variant::variant;
   static constexpr int most_states = 3;

@@ -1,5 +1,5 @@
 #pragma once
-// Random words that are a function of their place: any device computes any of them, in any order, alike.
+// Random words as a function of their position: every device computes the same words, in any order.
 #include <cstdint>
 
 #include "kernels/formulas/math.hpp"
@@ -10,9 +10,9 @@ struct Words {
   std::uint32_t word[4];
 };
 
-/// Philox4x32 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): a bijection of 128
-/// bits for each key of 64. Seven rounds are the fewest that pass all tests of BigCrush there (table 2). In each round,
-/// with (hi, lo) the halves of a product of 64 bits:
+/// Philox4x32 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): a bijection on 128
+/// bits for each 64-bit key. Seven rounds are the fewest that pass all of BigCrush there (table 2). In each round, with
+/// (hi, lo) the halves of a 64-bit product:
 ///     (c₀, c₁, c₂, c₃) ← (hi(M₁c₂) ⊕ c₁ ⊕ k₀,  lo(M₁c₂),  hi(M₀c₀) ⊕ c₃ ⊕ k₁,  lo(M₀c₀))
 ///     (k₀, k₁) ← (k₀ + W₀, k₁ + W₁)
 template <int rounds = 7>
@@ -27,12 +27,12 @@ HANDGRAD_HOST_DEVICE inline Words philox(Words c, std::uint32_t k0, std::uint32_
   return c;
 }
 
-/// Inverted dropout: y = m∘x/(1−p), mᵢ = 0 with probability p, else 1. The expectation of y is x, so that nothing is
-/// left to do in evaluation. The derivative is the same product: dx = m∘δ/(1−p).
+/// Inverted dropout: y = m∘x/(1−p), mᵢ = 0 with probability p, else 1. The expectation of y is x, so that evaluation
+/// needs no scaling. The derivative is the same product: dx = m∘δ/(1−p).
 ///
-/// The mask is a function of the seed, the layer's stream, its step and the element's index i alone: element i is
-/// dropped when word i mod 4 of philox(counter ⌊i/4⌋, step, stream; key: seed) lies below p·2³². `step` is held as a
-/// double, which is exact to 2⁵³; its lowest 32 bits count.
+/// The mask depends only on the seed, the layer's stream, its step and the element's index i: element i is dropped if
+/// word i mod 4 of philox(counter ⌊i/4⌋, step, stream; key: seed) is below p·2³². `step` is stored as a double, exact
+/// up to 2⁵³; its lowest 32 bits are used.
 struct Dropout {
   double p = 0.5;
   std::uint64_t seed = 0;

@@ -1,9 +1,9 @@
 #pragma once
-// The cells of recurrent layers: one unit, one step. p (one for each gate) comes from the input, p = W_ih·x + b_ih, q
-// from the state before, q = W_hh·h₋ + b_hh; for SIMD batches of units and for numbers, on the CPU and the GPU.
+// The cells of recurrent layers: one unit, one step. p (one for each gate) comes from the input, p = W_ih·x + b_ih, and
+// q from the previous state, q = W_hh·h₋ + b_hh. For SIMD batches of units and for numbers, on CPU and GPU.
 //
-// A backward is given dh = ∂L/∂h, all that comes from the step's output and from the step after it, and gives dp, dq
-// and dh₋, what of ∂L/∂h₋ does not go through q. (The rest is dq·W_hh, a product.)
+// A backward takes dh = ∂L/∂h, the sum of the gradients from the step's output and from the next step, and returns dp,
+// dq and dh₋, the part of ∂L/∂h₋ that does not pass through q. (The rest is dq·W_hh, a product.)
 #include <cstddef>
 
 #include "kernels/formulas/activations.hpp"
@@ -11,8 +11,8 @@
 
 namespace handgrad::formulas {
 
-/// What the forward of a cell with G gates leaves: the gates, activated, which the backward takes its derivatives from;
-/// one number more for some (`kept`); and the new state.
+/// The result of the forward of a cell with G gates: the activated gates, from which the backward computes its
+/// derivatives; for some cells one more number, `kept`; and the new state.
 template <class V, std::size_t G>
 struct CellStep {
   V gates[G], kept, h;
@@ -20,8 +20,8 @@ struct CellStep {
 template <class V, std::size_t G>
 struct CellGradient {
   V dp[G];
-  V dq_last;  // dq of the last gate; of all others dq = dp
-  V dh, dc;   // dh₋ beside dq·W_hh, and dc₋
+  V dq_last;  // dq of the last gate; for the others dq = dp
+  V dh, dc;   // dh₋ without dq·W_hh, and dc₋
 };
 
 /// h = φ(p + q)
@@ -29,8 +29,8 @@ struct CellGradient {
 template <class F>
 struct ElmanCell {
   static constexpr std::size_t gates = 1;
-  static constexpr bool keeps = false;   // nothing beside the gates
-  static constexpr bool passes = false;  // from h₋ to h only by q
+  static constexpr bool keeps = false;   // nothing besides the gates
+  static constexpr bool passes = false;  // h depends on h₋ only through q
 
   template <class V>
   HANDGRAD_HOST_DEVICE static CellStep<V, 1> forward(const V* p, const V* q, V, V) {
@@ -69,7 +69,7 @@ struct LSTMCell {
   }
 };
 
-/// Reset and update gate r, z = σ(p + q), new state n = tanh(p + r·q), the last q, of n, being kept:
+/// Reset and update gate r, z = σ(p + q), candidate n = tanh(p + r·q), whose q is kept:
 ///     h = (1 − z)·n + z·h₋
 /// dz = dh·(h₋ − n),  dn = dh·(1 − z),  dh₋ = dh·z + …;  for n's p: dp = dn·(1 − n²), so dr = dp·q and dq = dp·r
 struct GRUCell {

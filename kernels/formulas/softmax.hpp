@@ -1,24 +1,24 @@
 #pragma once
-// Softmax of a line z₁ … zₙ, and its logarithm: with m = max z nothing overflows,
+// Softmax of a line z₁ … zₙ, and its logarithm: with m = max z, nothing overflows:
 //
 //     yⱼ = e^(zⱼ−m)/Σ,   log yⱼ = (zⱼ − m) − log Σ,   Σ = Σₖ e^(zₖ−m)
 //
-// zⱼ − m is exact for zⱼ near m, and log Σ at most log n: they are kept apart, since m + log Σ would be rounded at the
-// size of m. The elements that equal m are counted and stay out of the sum of the others, which may be small beside 1:
-// log Σ = log1p(Σ − 1).
+// zⱼ − m is exact for zⱼ near m, and log Σ at most log n: they are kept separate, since m + log Σ would be rounded at
+// the magnitude of m. Elements that equal m are counted apart from the sum of the others, which may be small compared
+// with 1: log Σ = log1p(Σ − 1).
 //
-// A line with one +∞ has a limit, (0, …, 1, …, 0). One with several, or with nothing but −∞, has none: NaN.
+// A line with one +∞ has a limit, (0, …, 1, …, 0). A line with several, or with nothing but −∞, has none: NaN.
 #include "kernels/formulas/math.hpp"
 
 namespace handgrad::formulas {
 
-/// z − m, and 0 for m itself, be it infinite.
+/// z − m; 0 for z = m, even if infinite.
 template <class T>
 HANDGRAD_HOST_DEVICE inline T below(T z, T m) {
   return z == m ? T(0) : z - m;
 }
 
-/// Σ − 1, from how many elements equal m and Σ e^(z−m) over the others.
+/// Σ − 1, from the number of elements that equal m and Σ e^(z−m) over the others.
 template <class T>
 HANDGRAD_HOST_DEVICE inline T sum_beyond_one(T m, T equal, T others) {
   const bool finite = m - m == T(0);
