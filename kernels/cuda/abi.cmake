@@ -1,4 +1,4 @@
-# HANDGRAD_CUDA_ABI: a hash of what the library and the CUDA module both have to have seen.
+# HANDGRAD_CUDA_ABI: a hash of the headers that the library and the CUDA module share.
 file(GLOB handgrad_abi_headers CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/kernels/*.hpp ${PROJECT_SOURCE_DIR}/kernels/formulas/*.hpp)
 list(APPEND handgrad_abi_headers ${PROJECT_SOURCE_DIR}/kernels/cuda/module.hpp)

@@ -44,7 +44,7 @@ void ActivationsOn<D, T>::forward(const formulas::Activation& f, Vector<const T>
   std::visit([&](const auto& g) { map(device_, y.size, y.data, Value<std::decay_t<decltype(g)>>{g}, z.data); }, f);
 }
 
-// dz = δ ∘ f′(z); z is not read where the output tells f′
+// dz = δ ∘ f′(z); z is not read if f′ follows from the output
 template <class D, class T>
 void ActivationsOn<D, T>::backward(const formulas::Activation& f, Vector<const T> z, Vector<const T> y,
                                    Vector<const T> dy, Vector<T> dz) {
@@ -82,7 +82,7 @@ struct PReLUChain {
   __device__ T operator()(std::size_t i) const { return dy[i] * formulas::PReLU::derivative(in.z[i], in.slope(i)); }
 };
 
-// da_c: a block for each channel
+// da_c: one block per channel
 template <class T>
 __global__ void __launch_bounds__(threads)
     prelu_slope_kernel(Channels<T> in, std::size_t per_channel, const T* dy, T beta, T* da) {

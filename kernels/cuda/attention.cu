@@ -11,8 +11,8 @@ using namespace cuda;
 
 namespace {
 
-// Queries top … top + rows − 1 of every head: S, P and dS of theirs have tasks·rows rows of T keys. Where P is kept,
-// that is all queries; otherwise so many at a time.
+// Queries top … top + rows − 1 of every head: their S, P and dS have tasks·rows rows of T keys. If P is kept, these are
+// all queries, otherwise at most `tile` at a time.
 constexpr std::size_t tile = 64;
 
 template <class T>
@@ -22,10 +22,10 @@ struct Queries {
   const T* qkv;
   std::size_t top, rows;
 
-  // As shape has them, which is no device code.
+  // The same as shape's, which are not device code.
   __device__ std::size_t columns() const { return shape.heads * shape.width; }
   __device__ std::size_t all_rows() const { return shape.batch * shape.heads * rows; }
-  // Row i of the tile's: which head of which sequence, and which query.
+  // Row i of the tile: which head of which sequence, and which query.
   struct Row {
     std::size_t task, n, h, t;
   };
@@ -33,7 +33,7 @@ struct Queries {
     const std::size_t task = i / rows;
     return {task, task / shape.heads, task % shape.heads, top + i % rows};
   }
-  // The head's query, key or value at t.
+  // The head's query, key or value at t (part 0, 1 or 2).
   __device__ const T* of(std::size_t part, std::size_t n, std::size_t h, std::size_t t) const {
     return qkv + (shape.row(n, t) * 3 + part) * columns() + h * shape.width;
   }
@@ -54,7 +54,7 @@ struct Queries {
     for (std::size_t c = 0; c < shape.width; ++c) sum += a[c] * b[c];
     return sum;
   }
-  // Of Pᵢⱼ: 0 where it is dropped, else 1/(1−p).
+  // The dropout factor of Pᵢⱼ: 0 or 1/(1−p).
   __device__ T kept(const Row& r, std::size_t j) const {
     const formulas::Dropout& dropout = rule.dropout;
     if (!(dropout.p > 0)) return T(1);
@@ -65,7 +65,7 @@ struct Queries {
   }
 };
 
-// P = softmax(S) by rows, and m and l of each; a row of −∞ gives zeros.
+// P = softmax(S) by rows, and the m and l of each; a row of −∞ gives zeros.
 template <class T>
 __global__ void __launch_bounds__(threads) probabilities_kernel(Queries<T> queries, T* P, T* m_of, T* l_of) {
   const Group<warp> group;
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(threads) probabilities_kernel(Queries<T> queri
   }
 }
 
-// The same from the m and l of the forward.
+// The same, from the forward's m and l.
 template <class T>
 struct Probability {
   Queries<T> queries;
@@ -109,7 +109,7 @@ struct Probability {
   }
 };
 
-// O = P̃·V, of the tile's queries
+// O = P̃·V, for the tile's queries
 template <class T>
 __global__ void __launch_bounds__(threads) output_kernel(Queries<T> queries, const T* P, T* y) {
   const std::size_t length = queries.shape.length, width = queries.shape.width;
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(threads) output_kernel(Queries<T> queries, con
   }
 }
 
-// D = Σ δ_O∘O, of the tile's queries
+// D = Σ δ_O∘O, for the tile's queries
 template <class T>
 struct RowSum {
   Queries<T> queries;
@@ -149,8 +149,7 @@ struct ScoreGradient {
   }
 };
 
-// dQ = τ·dS·K for the tile's queries;  dK = τ·dSᵀ·Q and dV = P̃ᵀ·δ_O: what the tile's queries add to all keys and
-// values.
+// dQ = τ·dS·K for the tile's queries;  dK = τ·dSᵀ·Q and dV = P̃ᵀ·δ_O: the tile's share for all keys and values.
 template <class T>
 struct InputGradient {
   Queries<T> queries;
@@ -162,7 +161,7 @@ struct InputGradient {
     const std::size_t n = shape.batch_first ? row / length : row % shape.batch,
                       t = shape.batch_first ? row % length : row / shape.batch;
     const std::size_t part = column / E, h = column % E / shape.width, c = column % shape.width;
-    const std::size_t first = (n * shape.heads + h) * queries.rows;  // of the head's rows in P and dS
+    const std::size_t first = (n * shape.heads + h) * queries.rows;  // the head's first row in P and dS
     T sum = 0;
     if (part == 0) {
       if (t < queries.top || t >= queries.top + queries.rows) return queries.top == 0 ? T(0) : before[at];
@@ -180,7 +179,7 @@ struct InputGradient {
   }
 };
 
-// f(queries) for all of them at once where P is kept, else tile by tile.
+// f(queries), for all at once if P is kept, else tile by tile.
 template <class T, class F>
 void each_tile(const AttentionShape& shape, const AttentionRule<T>& rule, const T* qkv, bool kept, F f) {
   const std::size_t rows = kept ? shape.length : tile;

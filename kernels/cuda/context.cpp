@@ -16,18 +16,18 @@ void fail(const std::string& message) {
 
 void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // an error that can be forgotten is not reported a second time
-  // "cudaStreamSynchronize(stream_)" is named by its function
+  cudaGetLastError();  // so that a recoverable error is not reported again
+  // just the function's name from "cudaStreamSynchronize(stream_)"
   const std::string name(call, std::strcspn(call, "("));
   fail(name + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
 }
 
-// As Device::str, which is the library's and not to be had here.
+// As Device::str, which belongs to the library and is not available here.
 static std::string name_of(int index) { return "cuda:" + std::to_string(index); }
 
 Context& Context::of(int index) {
   static std::mutex mutex;
-  static auto* contexts = new std::deque<std::unique_ptr<Context>>;  // never destroyed: tensors may outlive all else
+  static auto* contexts = new std::deque<std::unique_ptr<Context>>;  // never destroyed: tensors may outlive it
   const std::lock_guard lock(mutex);
   const auto i = static_cast<std::size_t>(index);
   if (contexts->size() <= i) contexts->resize(i + 1);
@@ -87,7 +87,7 @@ void* Context::allocate(std::size_t bytes) {
 
 void Context::deallocate(void* address, std::size_t bytes) noexcept { allocator_.deallocate(address, bytes); }
 
-// The next part of the ring, when the transfer that used it last has passed.
+// The next part of the ring, after its last transfer has passed.
 void* Context::staging() {
   Part& part = ring_[next_part_];
   if (!part.address) {

@@ -1,5 +1,5 @@
 #pragma once
-// What the kernels of one device share: its stream, its memory, its products, and the error that a kernel found.
+// What the kernels of one device share: stream, memory, products, and the error that a kernel found.
 #include <cuda_runtime.h>
 
 #include <array>
@@ -22,25 +22,25 @@ namespace handgrad::kernels::cuda {
 
 class Context final : public Memory {
  public:
-  /// Device `index`, which exists. Lives as long as the program.
+  /// Device `index`, which must exist. Lives as long as the program.
   static Context& of(int index);
   explicit Context(int index);
 
-  /// Makes the device current in this thread, and keeps other threads off it until the guard is gone: what is put on
-  /// the stream by one operation stays together.
+  /// Makes the device current in this thread, and keeps other threads off it while the guard lives: the stream's work
+  /// for one operation stays together.
   std::unique_lock<std::recursive_mutex> use();
 
   int index() const { return index_; }
   cudaStream_t stream() const { return stream_; }
-  /// For transfers that go on beside the other stream: made when first asked for.
+  /// A second stream for concurrent transfers, made on first use.
   cudaStream_t copies();
   Recorder& recorder() { return recorder_; }
   Products& products() { return *products_; }
   Allocator& allocator() { return allocator_; }
-  /// As many blocks as keep the device busy; kernels loop over what is left.
+  /// Enough blocks to keep the device busy; kernels loop over the rest.
   unsigned most_blocks() const { return most_blocks_; }
 
-  /// Memory for n values that is valid until the next call: for what one operation passes from kernel to kernel.
+  /// Memory for n values, valid until the next call: for passing data between the kernels of one operation.
   template <class V>
   V* scratch(std::size_t n) {
     return static_cast<V*>(scratch_bytes(n * sizeof(V)));
@@ -66,15 +66,15 @@ class Context final : public Memory {
   void* allocate(std::size_t bytes) override;
   void deallocate(void* address, std::size_t bytes) noexcept override;
   void upload(void* device, const void* host, std::size_t bytes) override;
-  /// Waits for the device, and raises what a kernel before it found wrong.
+  /// Waits for the device, and raises an error that an earlier kernel found.
   void download(void* host, const void* device, std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
   void synchronize();
-  /// What the device takes for the work that `work` puts on its stream.
+  /// Seconds that the device takes for the work that `work` puts on its stream.
   double seconds_of(const std::function<void()>& work);
 
-  /// A kernel cannot throw. One that meets a class that does not exist writes (row, class) here, and the next download
-  /// raises it. One word for each number of classes in use; the lowest row wins.
+  /// A kernel cannot throw: on a class that does not exist it writes (row, class) here, and the next download raises
+  /// the error. One word for each number of classes in use; the lowest row wins.
   unsigned long long* class_error(std::size_t classes);
   static constexpr unsigned long long no_error = ~0ull;
 
@@ -94,8 +94,7 @@ class Context final : public Memory {
   void* scratch_ = nullptr;
   std::size_t scratch_size_ = 0;
 
-  // Pinned memory, through which transfers run while the host goes on: a ring of parts, each free again when its event
-  // has passed.
+  // Pinned memory for transfers that run while the host continues: a ring of parts, each free again after its event.
   static constexpr std::size_t parts = 4, part_bytes = std::size_t{1} << 20;
   struct Part {
     void* address = nullptr;
@@ -106,10 +105,10 @@ class Context final : public Memory {
 
   static constexpr std::size_t most_class_errors = 64;
   unsigned long long* class_errors_ = nullptr;
-  std::vector<std::size_t> classes_;  // the number of classes that belongs to each word
+  std::vector<std::size_t> classes_;  // each word's number of classes
 };
 
-/// Blocks of `threads` for n items, at most `most`; at least one.
+/// Blocks of `threads` for n items: at least one, at most `most`.
 inline unsigned blocks_for(std::size_t n, unsigned threads, unsigned most) {
   const std::size_t blocks = (n + threads - 1) / threads;
   return blocks == 0 ? 1 : blocks > most ? most : static_cast<unsigned>(blocks);

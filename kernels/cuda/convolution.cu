@@ -8,7 +8,7 @@ using namespace cuda;
 
 namespace {
 
-// y[n,o,i,j] = Σ_{c,u,v} W[o,c,u,v]·x[n,c,h,w] + b[o]: a thread for each output
+// y[n,o,i,j] = Σ_{c,u,v} W[o,c,u,v]·x[n,c,h,w] + b[o]: one thread per output
 template <class T>
 struct Forward {
   ConvolutionShape s;
@@ -31,8 +31,7 @@ struct Forward {
   }
 };
 
-// dx[n,c,h,w] = Σ_{o,u,v} W[o,c,u,v]·δ[n,o,i,j] + b[c]: a thread for each input, which gathers from the outputs that
-// saw it
+// dx[n,c,h,w] = Σ_{o,u,v} W[o,c,u,v]·δ[n,o,i,j] + b[c]: one thread per input, gathering from its outputs
 template <class T>
 struct BackwardInput {
   ConvolutionShape s;

@@ -1,6 +1,6 @@
 #pragma once
-// What kernels are made of: loops over elements in packs of 16 bytes, sums and maxima over a warp or a block, sums over
-// the columns of a matrix. All sums are made in an order that depends on the shape only: no floating-point atomics.
+// Building blocks of kernels: loops over elements in packs of 16 bytes, sums and maxima over a warp or block, sums over
+// the columns of a matrix. The order of every sum depends on the shape only: no floating-point atomics.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +51,7 @@ void map(Context& context, std::size_t n, T* out, F f, const In*... in) {
   context.launch(map_kernel<T, F, In...>, blocks_for(items, threads, context.most_blocks()), threads, n, out, f, in...);
 }
 
-// out[i] = f(i): where an element's place matters.
+// out[i] = f(i), where f needs the position.
 template <class T, class F>
 __global__ void __launch_bounds__(threads) index_kernel(std::size_t n, T* out, F f) {
   const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
@@ -64,14 +64,14 @@ void map_index(Context& context, std::size_t n, T* out, F f) {
   context.launch(index_kernel<T, F>, blocks_for(n, threads, context.most_blocks()), threads, n, out, f);
 }
 
-/// How many of a block's threads work side by side on `items` columns: a power of two, at most a warp.
+/// The number of a block's threads that work side by side on `items` columns: a power of two, at most a warp.
 inline unsigned block_width(std::size_t items) {
   unsigned width = 1;
   while (width < warp && width < items) width *= 2;
   return width;
 }
 
-/// Row and column of element i of a matrix; 64-bit division is slow, and rarely needed.
+/// Row and column of element i of a matrix; avoids slow 64-bit division where 32 bits suffice.
 struct Place {
   std::size_t row, column;
 };
@@ -83,8 +83,7 @@ __device__ inline Place place_of(std::size_t i, std::size_t columns) {
   return {i / columns, i % columns};
 }
 
-// out[i, j] = f.column(j)(i, in[i, j]…). A thread keeps W columns, and what they have of their own, and goes down the
-// rows.
+// out[i, j] = f.column(j)(i, in[i, j]…). Each thread keeps W columns and their data, and goes down the rows.
 template <std::size_t W, class T, class F, class... In>
 __global__ void __launch_bounds__(threads)
     column_map_kernel(std::size_t rows, std::size_t columns, T* out, F f, const In*... in) {
@@ -138,7 +137,7 @@ struct Maximum {
   }
 };
 
-/// Of one value of each lane; every lane gets the result, the same bits.
+/// Reduces one value per lane; every lane gets the same bits.
 template <class V, class Op>
 __device__ inline V over_warp(V value, Op op) {
 #pragma unroll
@@ -147,14 +146,14 @@ __device__ inline V over_warp(V value, Op op) {
   return value;
 }
 
-/// G threads that work on one row together: a warp, or a whole block of `threads`.
+/// G threads that work on one row: a warp, or a whole block of `threads`.
 template <unsigned G>
 struct Group {
   static_assert(G == warp || G == threads);
   static constexpr unsigned in_block = threads / G;
   unsigned lane = threadIdx.x % G;
   unsigned index = threadIdx.x / G;
-  /// Of one value of each thread of the group; every thread gets the result. All threads of the group must come here.
+  /// Reduces one value per thread of the group; every thread gets the result. All threads of the group must call this.
   template <class V, class Op>
   __device__ V over(V value, Op op) const {
     value = over_warp(value, op);
@@ -178,15 +177,15 @@ struct Group {
   }
 };
 
-/// Rows are shared by a warp when they are short, by a block when they are long: then few enough are worked on at a
-/// time for the L1 cache to hold them between two passes.
+/// Short rows get a warp each, long ones a block: so few are then worked on at a time that the L1 cache holds them
+/// between two passes.
 constexpr std::size_t long_row = 1024;
 template <unsigned G>
 unsigned row_blocks(const Context& context, std::size_t rows) {
   return blocks_for(rows, Group<G>::in_block, context.most_blocks());
 }
 
-// Each block's Σ f(i), in double. A single block puts finish(Σ) where the result belongs.
+// Each block's Σ f(i), in double. A single block calls finish(Σ) itself.
 template <class F, class Finish>
 __global__ void __launch_bounds__(threads) sum_kernel(std::size_t n, double* partial, F f, Finish finish) {
   const Group<threads> block;
@@ -229,13 +228,13 @@ struct StoreScaled {
 
 // --- Sums over columns ------------------------------------------------------------------------------------------
 
-/// K sums that are made in one pass over a matrix.
+/// K sums made in one pass over a matrix.
 template <int K>
 struct Sums {
   double of[K];
 };
 
-// A block is `blockDim.x` columns wide; its blockDim.y lines of threads share the rows of the chunk blockIdx.y.
+// A block is `blockDim.x` columns wide; its blockDim.y lines of threads share the rows of chunk blockIdx.y.
 template <int K, class F, class Finish>
 __global__ void __launch_bounds__(threads)
     column_kernel(std::size_t rows, std::size_t columns, std::size_t chunk, double* partial, F f, Finish finish) {
@@ -276,7 +275,7 @@ __global__ void __launch_bounds__(threads)
   finish(column, sums);
 }
 
-/// How a matrix is cut for sums over its columns.
+/// The partition of a matrix for sums over its columns.
 struct ColumnGeometry {
   unsigned width, lines, column_blocks, chunks;
   std::size_t rows_per_chunk;
@@ -284,7 +283,7 @@ struct ColumnGeometry {
 inline ColumnGeometry column_geometry(std::size_t rows, std::size_t columns, unsigned most_blocks) {
   const unsigned width = block_width(columns), lines = threads / width;
   const auto column_blocks = static_cast<unsigned>((columns + width - 1) / width);
-  constexpr std::size_t rows_per_thread = 32;  // a chunk is worth a block of its own from here on
+  constexpr std::size_t rows_per_thread = 32;  // from here on, a chunk is worth its own block
   std::size_t chunks = (rows + lines * rows_per_thread - 1) / (lines * rows_per_thread);
   const std::size_t most_chunks = most_blocks > column_blocks ? most_blocks / column_blocks : 1;
   if (chunks > most_chunks) chunks = most_chunks;

@@ -18,7 +18,7 @@ struct PlusOne {
   __device__ double operator()(double v) const { return v + 1; }
 };
 
-// y = m∘x/(1−p): a thread for the four elements that share a block of random words. `step` is read on the device, so
+// y = m∘x/(1−p): one thread per four elements, which share a block of random words. `step` is read on the device, so
 // that a recorded step draws a new mask each time.
 template <class T>
 __global__ void __launch_bounds__(threads)

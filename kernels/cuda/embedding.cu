@@ -18,7 +18,7 @@ struct TableRow {
     const T i = indices[t];
     if (i >= T(0) && i < static_cast<T>(rows) && i == floor(i))
       return table[static_cast<std::size_t>(i) * columns + column];
-    if (column == 0)  // (t, index) in one word, the lowest t the least of all
+    if (column == 0)  // (t, index) in one word, so that the lowest t is the smallest
       atomicMin(error, static_cast<unsigned long long>(t) << 32 | __float_as_uint(static_cast<float>(i)));
     return static_cast<T>(NAN);
   }
@@ -26,7 +26,7 @@ struct TableRow {
 
 constexpr std::size_t none = ~std::size_t{0}, not_first = none - 1;
 
-// For each t the next place of the same index, or none; and, behind those, whether t is its first place.
+// For each t, the next place of the same index, or none; and after these, whether t is its first place.
 template <class T>
 struct SamePlaces {
   const T* indices;
@@ -44,7 +44,7 @@ struct SamePlaces {
   }
 };
 
-// The first place of an index adds for all of them, one after the other: no two threads write to one row.
+// The first place of an index adds for all of them, one after the other, so that no two threads write to one row.
 template <class T>
 __global__ void __launch_bounds__(threads)
     add_rows_kernel(std::size_t n, std::size_t rows, std::size_t columns, std::size_t padding, const T* indices,

@@ -6,7 +6,7 @@ namespace handgrad::kernels::cuda {
 
 class Context;
 
-/// Elements.cu: the float's nearest bfloat16.
+/// elements.cu: float to the nearest bfloat16.
 void round_to_bfloat16(Context& context, std::size_t n, const float* x, unsigned short* y);
 
 }  // namespace handgrad::kernels::cuda

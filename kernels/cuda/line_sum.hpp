@@ -1,18 +1,18 @@
 #pragma once
-// What softmax and its losses need of a line.
+// The sums over a line for softmax and its losses.
 #include "kernels/cuda/device.hpp"
 #include "kernels/formulas/softmax.hpp"
 
 namespace handgrad::kernels::cuda {
 
-/// m = max z and Σ e^(z−m) − 1, as kernels/formulas/softmax.hpp has it.
+/// m = max z and Σ e^(z−m) − 1, as in kernels/formulas/softmax.hpp.
 template <class T>
 struct LineSum {
   T m, beyond_one;
 };
 
-/// `g.lane` of `g.lanes` threads works on every lanes-th element; g.at(j) is element j's place, g.sum and g.max are
-/// over all lanes.
+/// Thread `g.lane` of `g.lanes` works on every lanes-th element; g.at(j) is the position of element j, and g.sum and
+/// g.max reduce over all lanes.
 template <class T, class G>
 __device__ inline LineSum<T> line_sum(const G& g, std::size_t n, const T* z) {
   T m = z[g.at(0)], equal = 0;
@@ -30,7 +30,7 @@ __device__ inline LineSum<T> line_sum(const G& g, std::size_t n, const T* z) {
   return {m, formulas::sum_beyond_one(m, equal, static_cast<T>(g.sum(others)))};
 }
 
-/// A line whose elements lie side by side: a group works on it.
+/// A line of contiguous elements, for a group of threads.
 template <unsigned G>
 struct Row {
   Group<G> group;

@@ -24,7 +24,7 @@ struct BiasActivation {
   __device__ Column column(std::size_t j) const { return {f, bias[j]}; }
 };
 
-// A single output neuron: yᵢ = f(xᵢ·w + b), a warp for each row. A product of that shape has nothing to reuse.
+// A single output neuron: yᵢ = f(xᵢ·w + b), one warp per row, since a product of this shape has nothing to reuse.
 template <class F, class T>
 __global__ void __launch_bounds__(threads)
     neuron_kernel(std::size_t rows, std::size_t in, const T* x, const T* w, const T* bias, F f, T* y) {
@@ -50,8 +50,8 @@ struct Outer {
   __device__ Column column(std::size_t j) const { return {dy, w[j]}; }
 };
 
-// dzᵢⱼ = (δ·W)ᵢⱼ·f′(zᵢⱼ), where dz holds the product, or for a single output neuron δᵢ·wⱼ·f′(zᵢⱼ); x = f(z). As a term
-// of a sum over columns it is stored on the way.
+// dzᵢⱼ = (δ·W)ᵢⱼ·f′(zᵢⱼ), with the product in dz, or, for a single output neuron, δᵢ·wⱼ·f′(zᵢⱼ); x = f(z). As a term of
+// a sum over columns it is also stored.
 template <class F, class T>
 struct Through {
   F f;
@@ -104,7 +104,7 @@ struct Accumulate {
 
 }  // namespace
 
-// y = f(x·Wᵀ + b): bias and ReLU in the product where cuBLASLt can, the rest in one pass over y.
+// y = f(x·Wᵀ + b): bias and ReLU within the product if cuBLASLt can, the rest in one pass over y.
 template <class D, class T>
 bool LinearOn<D, T>::forward(Matrix<const T> x, Matrix<const T> W, Vector<const T> b, const formulas::Activation* f,
                              Matrix<T> y, T* mask) {
@@ -145,7 +145,7 @@ bool LinearOn<D, T>::forward(Matrix<const T> x, Matrix<const T> W, Vector<const 
   return false;
 }
 
-// ReLU's bits, which cuBLASLt writes beside y and reads again in the product δ·W.
+// ReLU's bits, which cuBLASLt writes along with y and reads in the product δ·W.
 template <class D, class T>
 std::size_t LinearOn<D, T>::mask_size(const formulas::Activation& f, std::size_t rows, std::size_t columns) const {
   const bool masks = std::holds_alternative<formulas::ReLU>(f) && columns > 1;
@@ -163,14 +163,14 @@ void LinearOn<D, T>::backward_input(Matrix<const T> dy, Matrix<const T> W, Matri
     device_.products().run(Product<T>{false, false, rows, in, out, dy.data, W.data, T(0), dx.data});
 }
 
-// dW = δᵀ·x,  db = Σᵢ δᵢ, in the product where cuBLASLt can
+// dW = δᵀ·x,  db = Σᵢ δᵢ, within the product if cuBLASLt can
 template <class D, class T>
 void LinearOn<D, T>::backward_parameters(Matrix<const T> x, Matrix<const T> dy, Gradient<T> dW, Gradient<T> db) {
   const auto guard = device_.use();
   const std::size_t rows = x.rows, in = x.columns, out = dy.columns;
   bool bias_done = !db;
   if (!dW) {
-    // Frozen: the bias alone.
+    // Frozen: only the bias.
   } else if (out == 1) {
     column_sums<1>(device_, rows, in, WeightedRows<T>{dy.data, x.data, in}, Accumulate<T>{dW.data, dW.beta});
   } else {
@@ -190,14 +190,14 @@ void LinearOn<D, T>::backward_parameters(Matrix<const T> x, Matrix<const T> dy, 
   if (!bias_done) column_sums<1>(device_, rows, out, Deltas<T>{dy.data, out}, Accumulate<T>{db.data, db.beta});
 }
 
-// dz = (δ·W)∘f′(z),  db = Σᵢ dzᵢ: in the product where cuBLASLt can, else in one pass after it.
+// dz = (δ·W)∘f′(z),  db = Σᵢ dzᵢ: within the product if cuBLASLt can, else in one pass after it.
 template <class D, class T>
 void LinearOn<D, T>::backward_through(Matrix<const T> dy, Matrix<const T> W, const formulas::Activation& f,
                                       Matrix<const T> z, Matrix<const T> x, const T* mask, Matrix<T> dz,
                                       Gradient<T> db) {
   const auto guard = device_.use();
   const std::size_t rows = dy.rows, in = W.columns, out = W.rows;
-  const T* weights = nullptr;  // of a single output neuron, whose product is done in the pass
+  const T* weights = nullptr;  // for a single output neuron, whose product is part of the pass
   if (out == 1) {
     weights = W.data;
   } else {

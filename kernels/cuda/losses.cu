@@ -11,7 +11,7 @@ using namespace cuda;
 
 namespace {
 
-// wᵢ·f(pᵢ, yᵢ, qᵢ), and a·wᵢ·∂f/∂p; w and q may be missing (1)
+// wᵢ·f(pᵢ, yᵢ, qᵢ), and a·wᵢ·∂f/∂p; null w and q stand for 1
 template <class F, class T>
 struct Value {
   F f;
@@ -64,12 +64,12 @@ void LossesOn<D, T>::element_backward(const formulas::ElementLoss& f, Vector<con
 
 namespace {
 
-// What a row's loss reads; a warp works on each row.
+// The inputs of the losses over rows; one warp per row.
 template <class T>
 struct Rows {
   RowLoss loss;
   std::size_t count, columns;
-  bool classes;  // y is one class for each row; else a distribution
+  bool classes;  // y is one class per row, else a distribution
   const T *p, *y, *w;
   T ignored, smoothing;
 
@@ -85,7 +85,7 @@ struct Rows {
         smoothing(target.smoothing) {}
 
   __device__ T weight(std::size_t j) const { return w ? w[j] : T(1); }
-  /// Row i's class, where it has one, and whether the row counts.
+  /// Row i's class, if it has one, and whether the row counts.
   __device__ T class_of(std::size_t i) const { return classes ? y[i] : T(0); }
   __device__ bool counts(T c) const { return !classes || c != ignored; }
   /// wⱼyⱼ of row i, whose class is c
@@ -101,7 +101,7 @@ struct Rows {
 template <class T>
 struct LogSoftmaxOf {
   const T* row;
-  T m, log_sum, beside_largest;  // 1 − y of the largest, which may be too near to 1 for that difference
+  T m, log_sum, beside_largest;  // 1 − y of the largest, whose y may be too near 1 to subtract
   __device__ LogSoftmaxOf(const Group<warp>& group, const T* p, std::size_t n) : row(p) {
     const LineSum<T> line = line_sum(Row<warp>{group}, n, p);
     m = line.m;
@@ -112,16 +112,16 @@ struct LogSoftmaxOf {
   __device__ T operator()(std::size_t j) const { return formulas::below(row[j], m) - log_sum; }
 };
 
-// (row, target) in one word, the lowest row the least of all
+// (row, target) in one word, so that the lowest row is the smallest
 __device__ inline void report(unsigned long long* error, std::size_t row, float target) {
   atomicMin(error, static_cast<unsigned long long>(row) << 32 | __float_as_uint(target));
 }
 
-// What the blocks' sums become: value = Σℓ / divisor, where the divisor of a mean is Σw.
+// From the blocks' sums: value = Σℓ / divisor, where the divisor of a mean is Σw.
 template <class T>
 struct FinishRows {
   bool mean;
-  T *divisor, *value;  // value is null when the losses are kept one by one
+  T *divisor, *value;  // value is null if the losses are kept separately
   __device__ void operator()(double losses, double weights) const {
     const T d = mean ? static_cast<T>(weights) : T(1);
     *divisor = d;
@@ -129,7 +129,7 @@ struct FinishRows {
   }
 };
 
-// ℓᵢ of each row, and each block's Σℓ and Σw; a single block finishes.
+// ℓᵢ of each row, and each block's Σℓ and Σw; a single block finishes itself.
 template <class T>
 __global__ void __launch_bounds__(threads)
     row_loss_kernel(Rows<T> rows, T* each, double* partial, FinishRows<T> finish, unsigned long long* error) {
@@ -165,7 +165,7 @@ __global__ void __launch_bounds__(threads)
     losses += static_cast<double>(l);
     weights += static_cast<double>(w);
   }
-  // every lane of a warp holds its sums; one of each counts
+  // every lane of a warp holds its sums; only lane 0 counts
   const Group<threads> block;
   losses = block.sum(group.lane == 0 ? losses : 0.0);
   weights = block.sum(group.lane == 0 ? weights : 0.0);
@@ -208,7 +208,7 @@ __global__ void __launch_bounds__(threads)
       for (std::size_t j = group.lane; j < rows.columns; j += warp) dp[i * rows.columns + j] = T(0);
       continue;
     }
-    const bool valid = !rows.classes || rows.is_class(c);  // again: it may have been changed since the forward
+    const bool valid = !rows.classes || rows.is_class(c);  // again, since the target may have changed after the forward
     if (!valid && group.lane == 0) report(error, i, static_cast<float>(c));
     const auto target = [&](std::size_t j) { return valid ? rows.target(i, c, j) : static_cast<T>(NAN); };
     T total = 0;

@@ -12,8 +12,8 @@ namespace handgrad::kernels::cuda {
 
 namespace {
 
-/// First the step as it is, which allocates all it needs; then it is recorded; then replayed. Twice each, in turn
-/// (recorder.hpp).
+/// Runs a step directly first, which allocates all that it needs; then records it; then replays it. Two recordings
+/// alternate, each going through these stages (recorder.hpp).
 class CudaStepGraph final : public StepGraph {
  public:
   explicit CudaStepGraph(Context& context) : context_(context) {}
@@ -47,7 +47,7 @@ class CudaStepGraph final : public StepGraph {
     if (!in_step_) return;
     try {
       if (!direct_) context_.recorder().abandon("an exception ended the step");
-    } catch (...) {  // it has one already
+    } catch (...) {  // there is an exception already
     }
     leave();
   }
@@ -56,7 +56,7 @@ class CudaStepGraph final : public StepGraph {
   std::string reason() const override { return reason_; }
 
  private:
-  // A step that cannot be recorded several times in a row will not be recorded ever.
+  // A step whose recording failed this many times in a row is not recorded again.
   static constexpr int patience = 4;
   void leave() {
     direct_ = in_step_ = false;

@@ -1,6 +1,6 @@
 #pragma once
-// What libhandgrad_cuda.so offers to the library. It is loaded when a CUDA device is first asked for, so that a program
-// that uses none does not load CUDA's libraries. It refers to no symbol of the library, which may be static or shared.
+// The interface of libhandgrad_cuda.so to the library. It is loaded on the first use of a CUDA device, so that other
+// programs do not load CUDA's libraries. It refers to no symbol of the library, which may be static or shared.
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,7 +13,7 @@ namespace handgrad::kernels::cuda {
 class Module {
  public:
   virtual ~Module() = default;
-  /// 0 when none can be used; `unavailable_reason` says why.
+  /// 0 if none can be used; `unavailable_reason` says why.
   virtual int device_count() = 0;
   virtual std::string unavailable_reason() = 0;
 
@@ -37,7 +37,7 @@ class Module {
   virtual std::unique_ptr<RankSums> sums(int index, const std::string& id, int rank, int ranks) = 0;
 };
 
-/// The library and the module are built apart: they fit together only when both saw the same declarations, of which
+/// The library and the module are built separately: they fit together only if both saw the same declarations, of which
 /// HANDGRAD_CUDA_ABI is a hash (kernels/cuda/abi.cmake).
 extern "C" {
 using AbiFunction = const char*();

@@ -26,7 +26,7 @@ struct ColumnElements {
     return {{static_cast<double>(x[i * columns + j])}};
   }
 };
-// µ = Σₙ x / N; the batch is counted here, before the next kernel reads the count
+// µ = Σₙ x / N; the batch is counted here, before the next kernel reads the count.
 template <class T>
 struct FinishMean {
   T n, *mean;
@@ -36,7 +36,7 @@ struct FinishMean {
     if (count && j == 0) *count += 1;
   }
 };
-// Σₙ d and Σₙ d²,  d = x − m with the mean m of the first sum
+// Σₙ d and Σₙ d²,  d = x − m, with m the mean from the first sum
 template <class T>
 struct Deviations {
   const T *x, *mean;
@@ -46,7 +46,7 @@ struct Deviations {
     return {{d, d * d}};
   }
 };
-// µ in two numbers and Σ (x − µ)², from n, m = the first sum's mean, Σ d and Σ d² with d = x − m
+// µ as two numbers and Σ (x − µ)², from n, m = the first sum's mean, Σ d and Σ d² with d = x − m
 template <class T>
 struct Moments {
   T mean, rest, squares;
@@ -58,7 +58,7 @@ struct Moments {
     squares = static_cast<T>(left < 0 ? 0 : left);
   }
 };
-// µ in two numbers, s = 1/√(σ²+ε), and the running statistics r ← (1−a)·r + a·(µ, σ²·N/(N−1))
+// µ as two numbers, s = 1/√(σ²+ε), and the running statistics r ← (1−a)·r + a·(µ, σ²·N/(N−1))
 template <class T>
 struct FinishVariance {
   T n, eps, momentum;
@@ -90,7 +90,7 @@ struct FinishPart {
     part[1 + columns + j] = static_cast<double>(moments.squares);
   }
 };
-// The running µ and s, in evaluation
+// In evaluation: the running µ, and s from the running σ²
 template <class T>
 struct FromRunning {
   const T *running_mean, *running_var;
@@ -142,7 +142,7 @@ struct FinishGradients {
 template <class T>
 struct ColumnGradient {
   const T *mean, *rest, *inv_std, *gamma, *sums;
-  T per_row;  // 1/N, or 0 where µ and s do not depend on x
+  T per_row;  // 1/N, or 0 if µ and s do not depend on x
   std::size_t columns;
   struct Column {
     T mean, rest, inv_std, mean_dy, mean_dy_x_hat, scale;
@@ -322,7 +322,7 @@ namespace {
 
 // --- Norms with channels: x (N×C×L) ---
 
-// As kernels/cpu/norms.cpp: element i of a set, and where it lies.
+// As in kernels/cpu/norms.cpp: the position of element i of a set.
 struct Sets {
   std::size_t examples, channels, length, groups;
   std::size_t count, size;
@@ -349,7 +349,7 @@ struct CountOneMore {
   }
 };
 
-// A block for each set.
+// One block per set.
 template <class T, class Count>
 __global__ void __launch_bounds__(threads)
     set_statistics_kernel(Sets sets, const T* x, T eps, T momentum, bool cumulative, const Count* count, T* mean,
@@ -391,7 +391,7 @@ struct NormalizeSets {
                                 beta ? beta[c] : T(0));
   }
 };
-// Σ g and Σ g∘x̂ of each set, g = γ·δ; with sets that are the channels and no γ, dβ and dγ
+// Σ g and Σ g∘x̂ of each set, g = γ·δ; dβ and dγ are these sums without γ, with the channels as sets
 template <class T>
 struct SetGradients {
   Sets sets;

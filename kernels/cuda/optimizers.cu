@@ -14,7 +14,7 @@ using namespace cuda;
 namespace {
 
 // Many tensors in one launch. A block works on a chunk of one tensor; `first_block` says where each tensor's blocks
-// begin. A kernel's arguments are limited to 4 KiB: more tensors than that holds take several launches.
+// begin. Kernel arguments are limited to 4 KiB: more tensors than fit take several launches.
 constexpr unsigned chunk = 4096;
 
 template <class Row>
@@ -25,7 +25,7 @@ struct Table {
   unsigned first_block[most_rows<Row> + 1];
   Row row[most_rows<Row>];
 
-  /// The elements of this block: of which tensor, from where to where.
+  /// The elements of this block: their tensor, and the range.
   struct Part {
     const Row& row;
     std::size_t begin, end;
@@ -38,7 +38,7 @@ struct Table {
   }
 };
 
-/// Calls run(table, blocks, blocks before these) for as many tables as the rows take.
+/// Calls run(table, blocks, number of blocks before these) for each table that the rows fill.
 template <class Row, class Items, class MakeRow, class Run>
 unsigned for_tables(const Items& items, MakeRow make_row, Run run) {
   unsigned before = 0;
@@ -57,7 +57,7 @@ unsigned for_tables(const Items& items, MakeRow make_row, Run run) {
   return before;
 }
 
-// One element after the other: row.step(rule, i).
+// row.step(rule, i) for each element.
 template <class Rule, class Row>
 __global__ void __launch_bounds__(threads) update_kernel(Rule rule, Table<Row> table) {
   const auto part = table.part();
@@ -157,7 +157,7 @@ struct ToRange {
 template <class D, class T>
 void OptimizersOn<D, T>::optimize(std::span<const Update<T>> updates) {
   const auto guard = device_.use();
-  // A launch for each group of parameters with the same rule.
+  // One launch for each group of parameters with the same rule.
   for (std::size_t begin = 0, end = 0; begin < updates.size(); begin = end) {
     while (end < updates.size() && updates[end].rule == updates[begin].rule) ++end;
     const auto group = updates.subspan(begin, end - begin);

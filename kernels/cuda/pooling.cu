@@ -10,7 +10,7 @@ using namespace cuda;
 
 namespace {
 
-// y[i,j] = max over u, v of x[h,w], at = where: a thread for each window
+// y[i,j] = max over u, v of x[h,w], at = its place: one thread per window
 template <class T>
 struct MaxForward {
   PoolingShape s;
@@ -38,7 +38,7 @@ struct MaxForward {
   }
 };
 
-// dx[h,w] = Σ δ[i,j] over the windows whose maximum is there: a thread for each input, in the order of the windows
+// dx[h,w] = Σ δ[i,j] over the windows whose maximum it is: one thread per input, in the order of the windows
 template <class T>
 struct MaxBackward {
   PoolingShape s;
@@ -74,7 +74,7 @@ struct AverageForward {
   }
 };
 
-// dx[h,w] = Σ δ[i,j] / divisor over the windows that hold it
+// dx[h,w] = Σ δ[i,j] / divisor over the windows that contain it
 template <class T>
 struct AverageBackward {
   PoolingShape s;

@@ -78,11 +78,11 @@ void Products::make(Plan& plan, const Product<T>& p, const PlanKey& key) {
                                                                          : CUBLAS_COMPUTE_32F;
   const cublasLtHandle_t handle = this->handle();
   HANDGRAD_CUBLAS(cublasLtMatmulDescCreate(&plan.operation, compute, type));
-  // Operands change places: cuBLASLt's A is our B.
+  // The operands are exchanged: cuBLASLt's A is our B.
   set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue, p.bias != nullptr));
-  // The heuristic looks at bias and mask, so the addresses must be there before it is asked.
+  // The heuristic examines bias and mask, so the addresses must be set before.
   set_addresses(plan.operation, p);
   if (p.mask) set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, static_cast<std::int64_t>(mask_columns(p.n)));
   const cudaDataType_t factor = halves ? CUDA_R_16BF : type;
@@ -105,7 +105,7 @@ void Products::make(Plan& plan, const Product<T>& p, const PlanKey& key) {
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle, plan.operation, plan.a, plan.b, plan.c, plan.c,
                                                                preference, 1, &result, &found);
   cublasLtMatmulPreferenceDestroy(preference);
-  // "Not supported" and "none found" mean the same: the unfused way.
+  // "Not supported" and "none found" both mean: not fused.
   if (status != CUBLAS_STATUS_NOT_SUPPORTED && status != CUBLAS_STATUS_INVALID_VALUE)
     check(status, "cublasLtMatmulAlgoGetHeuristic");
   plan.found = status == CUBLAS_STATUS_SUCCESS && found > 0 && result.state == CUBLAS_STATUS_SUCCESS;
@@ -116,7 +116,7 @@ template <class T>
 Products::Plan& Products::plan(const Product<T>& p) {
   constexpr bool is_double = std::is_same_v<T, double>;
   const Precision used = is_double ? Precision::FP32 : precision;
-  const bool halves = used == Precision::BF16;  // the factors are copies then, in memory of our own
+  const bool halves = used == Precision::BF16;  // the factors are then copies, in our own memory
   const PlanKey key{is_double,
                     p.transpose_a,
                     p.transpose_b,
@@ -144,7 +144,7 @@ Products::Plan& Products::plan(const Product<T>& p) {
 
 template <class T>
 void Products::issue(Plan& plan, const Product<T>& p, const void* a, const void* b) {
-  // What a graph compares: two equal keys do the same.
+  // Compared by a graph: equal keys mean equal work.
   struct Key {
     const void *plan, *a, *b, *c, *bias, *mask;
     double beta;
@@ -167,7 +167,7 @@ bool Products::run(const Product<T>& p) {
   }
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::BF16) {
-      // Rounded copies; given back at once: who gets the memory next queues behind the product.
+      // Rounded copies, freed at once: the memory's next user queues behind the product.
       const std::size_t na = p.m * p.k, nb = p.k * p.n;
       auto* a = static_cast<unsigned short*>(context_.allocate(2 * na));
       auto* b = static_cast<unsigned short*>(context_.allocate(2 * nb));

@@ -11,19 +11,18 @@ namespace handgrad::kernels::cuda {
 
 class Context;
 
-/// What cuBLASLt does to a product on its way out.
+/// What cuBLASLt does to a product before storing it.
 enum class Epilogue {
   None,
   Bias,          // C = op(A)·op(B) + b,  b a row (n)
   ReLU,          // C = max(op(A)·op(B) + b, 0),  b a row (n) or null
-  ReLUMask,      // the same, and where it is positive the mask's bit is 1
-  ReLUGradient,  // C = op(A)·op(B)∘mask,  and, unless it is null, b (n) = Σᵢ Cᵢ: for δ·W this is db of the Linear
-                 // before
+  ReLUMask,      // the same, and the mask's bit is 1 where it is positive
+  ReLUGradient,  // C = op(A)·op(B)∘mask, and b (n) = Σᵢ Cᵢ unless null: for δ·W this is db of the Linear before
   BiasGradient,  // C = op(A)·op(B), and b (m) = Σ over the inner dimension of op(A): for dW = δᵀ·x this is db = Σᵢ δᵢ
 };
 
-/// Columns of the bit mask of a product with n columns: cuBLASLt wants a multiple of 128. In which order the bits lie
-/// is its own affair.
+/// Columns of the bit mask of a product with n columns: cuBLASLt requires a multiple of 128. The order of the bits is
+/// internal to cuBLASLt.
 constexpr std::size_t mask_columns(std::size_t n) { return (n + 127) / 128 * 128; }
 
 /// C (m×n) = op(A)·op(B) + β·C, row-major; op(A) (m×k), op(B) (k×n). β = 0 does not read C.
@@ -39,7 +38,7 @@ struct Product {
   void* mask = nullptr;  // likewise: m rows of mask_columns(n) bits
 };
 
-/// What determines how a product is computed: a plan is made once for each.
+/// What determines how a product is computed: one plan for each.
 struct PlanKey {
   bool is_double, transpose_a, transpose_b, accumulates;
   std::size_t m, n, k;
@@ -61,20 +60,20 @@ __host__ __device__
   return static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-/// Products through cuBLASLt on one device. cuBLASLt stores by columns: a row-major (r×c) buffer is to it a
-/// column-major c×r one, so that Cᵀ = op(B)ᵀ·op(A)ᵀ is asked for, and nothing is transposed in memory. Its rows are
-/// our columns: a bias, and the sums of a ReLUGradient, run along them.
+/// Products through cuBLASLt on one device. cuBLASLt stores by columns and takes a row-major (r×c) buffer for a
+/// column-major c×r one. So Cᵀ = op(B)ᵀ·op(A)ᵀ is computed, and nothing is transposed in memory. Its rows are our
+/// columns: a bias, and the sums of a ReLUGradient, run along them.
 ///
-/// The heuristic's first choice is taken as it is. It follows from the key, so the same step gives the same bits in
-/// every run; to time several candidates would make the choice, and the rounding, a matter of chance. Where an
-/// algorithm splits the inner dimension, cuBLASLt adds up the parts one after the other or in a step of their own, in a
-/// workspace that is ours alone: no floating-point atomics (cublasLtReductionScheme_t).
+/// The heuristic's first choice is used. It follows from the key, so the same step gives the same bits in every run;
+/// timing several candidates would leave the choice, and the rounding, to chance. If an algorithm splits the inner
+/// dimension, cuBLASLt adds the parts one after the other or in a separate step, in a workspace of ours: no
+/// floating-point atomics (cublasLtReductionScheme_t).
 class Products {
  public:
   explicit Products(Context& context) : context_(context) {}
   Products(const Products&) = delete;
 
-  /// False when there is no algorithm for the epilogue: the caller then takes the unfused way. A product without one
+  /// False if there is no algorithm for the epilogue: the caller then computes unfused. A product without epilogue
   /// fails instead.
   template <class T>
   bool run(const Product<T>& product);

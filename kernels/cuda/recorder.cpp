@@ -42,7 +42,7 @@ void store_arguments(Recorder::Recording::Entry& entry, const Launch& launch) {
   for (std::size_t i = 0; i < launch.count; ++i) std::memcpy(at[i], launch.arguments[i], launch.sizes[i]);
 }
 
-// The node that the last captured launch made: the one that the stream's next work would depend on.
+// The node of the last captured launch: the one that the stream's next work would depend on.
 cudaGraphNode_t last_node(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   const cudaGraphNode_t* nodes = nullptr;
@@ -61,7 +61,7 @@ void Recorder::begin_recording(Recording& recording) {
   recording.clear();
   recording_ = &recording;
   why_.clear();
-  // Relaxed: other threads, and the allocator, may use the runtime meanwhile.
+  // Relaxed: other threads, and the allocator, may use the runtime in the meantime.
   HANDGRAD_CUDA(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed));
   mode_ = Mode::Record;
 }
@@ -111,7 +111,8 @@ void Recorder::update(Recording& recording, Recording::Entry& entry) {
   HANDGRAD_CUDA(cudaGraphExecKernelNodeSetParams(recording.executable, entry.node, &parameters));
 }
 
-// Does the recording go on with the work at hand? Or the other one, which has all that came before too?
+// Whether the current work is next in this recording, or in the other, if that agrees with all work before; switches to
+// the other then.
 template <class F>
 bool Recorder::goes_on(F&& same_work) {
   using Entry = Recording::Entry;
@@ -177,12 +178,12 @@ void Recorder::leave(const char* why) {
   if (mode_ != Mode::Direct) stop(why);
 }
 
-// Back to carrying out each launch at once, beginning with those that were only recorded or compared so far.
+// Returns to direct launches, beginning with those that were only recorded or compared so far.
 void Recorder::stop(std::string why) {
   const std::size_t count = mode_ == Mode::Record ? recording_->entries.size() : next_;
   if (mode_ == Mode::Record) {
     cudaGraph_t graph = nullptr;
-    cudaStreamEndCapture(stream_, &graph);  // whatever it says: the graph is thrown away
+    cudaStreamEndCapture(stream_, &graph);  // the result does not matter: the graph is discarded
     if (graph) cudaGraphDestroy(graph);
     cudaGetLastError();
   }

@@ -10,7 +10,7 @@ using namespace cuda;
 
 namespace {
 
-/// One step's cells: a thread for each sequence and unit. All addresses are of the step's first row.
+/// One step's cells: one thread per sequence and unit. All addresses are those of the step's first row.
 template <class T>
 struct StepForward {
   std::size_t count, units;
@@ -142,7 +142,7 @@ void RecurrentOn<D, T>::backward(const Recurrence<T>& r, StepRows<const T> dy, b
       device_.launch(backward_kernel<decltype(cell), T>, blocks_for(count, threads, device_.most_blocks()), threads,
                      step);
     });
-    // dh₋ = dq·W_hh, and what passes by q
+    // dh₋ = dq·W_hh, plus the part that bypasses q
     if (s > 0 || first_states)
       device_.products().run(
           Product<T>{false, false, N, H, GH, (dq ? dq : dp) + t * N * GH, r.W_hh, passes ? T(1) : T(0), dh});

@@ -7,15 +7,15 @@
 
 namespace handgrad::kernels::cuda {
 
-/// What is called when something cannot go on: given by whoever loads the module.
+/// Called when something cannot go on; set when the module is loaded.
 extern Raise raise;
 [[noreturn]] void fail(const std::string& message);
 
-/// Fails when a call of the CUDA runtime failed: `cudaMalloc: out of memory (cudaErrorMemoryAllocation)`.
-/// An error of an earlier kernel surfaces in whatever call comes next.
+/// Fails if a call of the CUDA runtime failed: `cudaMalloc: out of memory (cudaErrorMemoryAllocation)`. An error of an
+/// earlier kernel appears in whichever call comes next.
 void check(cudaError_t status, const char* call);
 
-/// `HANDGRAD_CUDA(cudaStreamSynchronize(stream))`: the call, checked, and named by itself when it fails.
+/// `HANDGRAD_CUDA(cudaStreamSynchronize(stream))`: the call, checked, and named in the error if it fails.
 #define HANDGRAD_CUDA(call) ::handgrad::kernels::cuda::check(call, #call)
 
 }  // namespace handgrad::kernels::cuda

@@ -9,7 +9,7 @@ using namespace cuda;
 
 namespace {
 
-// The four kinds of a line's work, by a Row or a Strided g.
+// The four operations on a line, for a Row or Strided g.
 
 // yⱼ = e^(zⱼ−m) / Σₖ e^(zₖ−m),  m = max z
 struct SoftmaxForward {
@@ -54,7 +54,7 @@ struct LogSoftmaxBackward {
   }
 };
 
-// A line whose elements are `step` apart: one thread works on it, its neighbours on the lines beside it.
+// A line whose elements are `step` apart: one thread works on it, and its neighbours on the adjacent lines.
 struct Strided {
   std::size_t step;
   static constexpr std::size_t lane = 0, lanes = 1;
@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(threads)
   }
 }
 
-// b is read by the backward kinds only.
+// b is read by the backward operations only.
 template <class F, class T>
 void along(Context& context, F f, Lines<const T> l, const T* b, T* out) {
   const auto guard = context.use();

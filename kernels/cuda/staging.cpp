@@ -12,7 +12,7 @@ CudaStaging::CudaStaging(Context& context, std::size_t bytes) : context_(context
     close();
     throw;
   }
-  release();  // the device's buffer may have been somebody else's a moment ago
+  release();  // the device's buffer may have just been freed by another user
 }
 
 CudaStaging::~CudaStaging() { close(); }
@@ -22,7 +22,7 @@ void CudaStaging::close() noexcept {
   for (const cudaEvent_t event : {arrived_, released_})
     if (event) cudaEventDestroy(event);
   if (host_) cudaFreeHost(host_);
-  cudaGetLastError();  // at the end of a program the runtime may be gone
+  cudaGetLastError();  // the runtime may be gone at the end of a program
 }
 
 void* CudaStaging::host() {

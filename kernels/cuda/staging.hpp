@@ -3,7 +3,7 @@
 
 namespace handgrad::kernels::cuda {
 
-/// Pinned memory, and two events that order the stream of copies with the stream of everything else:
+/// Pinned memory, and two events that order the stream of copies and the stream of all other work:
 ///
 ///     compute   … step with batch i−2 | released | … step i−1 …        | step i …
 ///     copies                            waits ↳  batch i | arrived ↗ waits
