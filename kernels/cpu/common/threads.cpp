@@ -63,7 +63,7 @@ class Pool {
   }
   int workers() const { return static_cast<int>(workers_.size()); }
 
-  /// Whether the workers are not to be waited for at present.
+  /// Whether callers compute alone for now (see `judge`).
   bool held_up() const { return Clock::now() < alone_until_; }
 
   void run(std::uint32_t n, void (*part)(void*, std::size_t), void* context) {
