@@ -35,7 +35,7 @@ struct SGD {
 /// v ← β₂v + (1−β₂)g²                         mean of their squares,  v = s[1]
 /// Both start at 0, so that m = (1−β₁ᵗ)g for constant g: dividing by cᵢ = 1−βᵢᵗ removes the bias.
 /// w ← w − η·(m/c₁) / (√(v/c₂) + ε)
-/// amsgrad (Reddi, Kale and Kumar 2018): u ← max(u, v), u = s[2], stands for v, so that no step grows as v falls
+/// amsgrad (Reddi, Kale and Kumar 2018): u ← max(u, v), u = s[2], replaces v, so that no step grows as v falls
 struct Adam {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = false, amsgrad = false;

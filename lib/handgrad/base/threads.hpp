@@ -2,7 +2,7 @@
 
 namespace handgrad {
 
-/// Number of threads for the CPU's matrix products, the caller's included. Initially the first of HANDGRAD_NUM_THREADS,
+/// Number of threads for the CPU's kernels, the caller's included. Initially the first of HANDGRAD_NUM_THREADS,
 /// OMP_NUM_THREADS and OPENBLAS_NUM_THREADS that is set, otherwise the number of processors. Results are the same, bit
 /// for bit, for any number.
 int num_threads();

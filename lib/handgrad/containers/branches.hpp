@@ -43,24 +43,24 @@ Shape branch_shape(const std::string& branch, const Layer<T>& layer, const Shape
                    [&] { return layer.output_shape(input); });
 }
 
-/// A layer whose children are branches that x goes through, or parts of it.
+/// A layer whose children are branches, each for x or a part of it.
 template <class T>
 class Branching : public Layer<T> {
  public:
-  /// Where one branch takes its input for indices there is no dx, for none of them.
+  /// If any branch takes its input as indices, there is no dx.
   bool differentiable_input() const override;
 
  protected:
   void input_grad_changed() override;
 };
 
-/// One whose outputs stand side by side along a dimension, 1 unless told otherwise.
+/// A Branching whose outputs are side by side along a dimension, by default 1.
 template <class T>
 class SideBySide : public Branching<T> {
  public:
   int dim() const { return dim_; }
   std::size_t size() const { return this->children().size(); }
-  /// Branch i, from 0. Throws ValueError when there is none.
+  /// Branch i, from 0. Throws ValueError if there is none.
   Layer<T>& operator[](std::size_t i) const;
 
  protected:
@@ -69,7 +69,7 @@ class SideBySide : public Branching<T> {
 
   int dim_ = 1;
   Blocks<T> blocks_;
-  std::vector<Tensor<T>> outputs_, gradients_;  // handles: what the branches gave last
+  std::vector<Tensor<T>> outputs_, gradients_;  // handles of the branches' last results
   std::vector<Tensor<T>> deltas_;
 };
 

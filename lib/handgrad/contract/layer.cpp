@@ -115,7 +115,7 @@ const Tensor<T>& Layer<T>::not_wanted() {
 template <class T>
 const Tensor<T>& Layer<T>::backpropagate(const Tensor<T>& dy) {
   accept_gradient(y_, dy);
-  if (dx_.defined() && dy.shares_with(dx_)) {  // layer.backward(layer.backward(δ)): dx must not lie where δ does
+  if (dx_.defined() && dy.shares_with(dx_)) {  // layer.backward(layer.backward(δ)): dx must not overwrite δ
     const Tensor<T> own = dy;
     dx_ = Tensor<T>();
     return backpropagate(own);

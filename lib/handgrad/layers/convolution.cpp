@@ -198,7 +198,7 @@ std::string ConvolutionLayer<T>::label() const {
 
 namespace {
 
-/// "n,i,j" for x (N, C, H, W), without n and i where there is none.
+/// "n,i,j" for x (N, C, H, W), without n and i if x lacks them.
 std::string place_of(bool batched, std::size_t spatial) {
   return std::string(batched ? "n," : "") + (spatial == 2 ? "i," : "") + "j";
 }
@@ -208,8 +208,8 @@ std::string over(const std::string& place, std::string text) {
     if (place.find(index) != std::string::npos) text = std::string("sum(") + index + ": " + text + ")";
   return text;
 }
-/// Where weight (rows, C/G, kh, kw) stands in a matrix of a row for each of its own and a column for each channel and
-/// tap of the other side, −1 outside of a row's group. It is the weight itself when there is one group.
+/// The places of weight (rows, C/G, kh, kw) in a matrix with the same rows and a column for each channel and tap of the
+/// other side, −1 outside a row's group. With one group it is the weight itself.
 trace::Array places_in_groups(const Shape& weight, std::size_t groups) {
   const std::size_t rows = weight[0], terms = weight.numel() / rows, per_group = rows / groups;
   trace::Array places{{rows, groups * terms}, std::vector<double>(groups * weight.numel(), -1)};
@@ -218,7 +218,7 @@ trace::Array places_in_groups(const Shape& weight, std::size_t groups) {
       places.numbers[row * groups * terms + row / per_group * terms + k] = static_cast<double>(row * terms + k);
   return places;
 }
-/// Ŵ, that matrix: the weight, or put together from it.
+/// Ŵ, that matrix: the weight, or made from it.
 template <class T>
 void add_matrix(trace::Derivation& d, const Parameter<T>& weight, std::size_t groups, const char* row) {
   const Shape& shape = weight.shape();
@@ -237,8 +237,8 @@ trace::Equation back_from_matrix(std::size_t groups) {
 
 }  // namespace
 
-// A small one with every number: its windows lie as rows of patches X̂ below each other, and are multiplied by the
-// filters, as a matrix; a larger one in symbols.
+// A small one with every number: its windows are the rows of a matrix of patches X̂, which is multiplied by the matrix
+// of filters; a larger one in symbols.
 template <class T>
 trace::Derivation ConvolutionLayer<T>::derivation(const Shape& input) const {
   using trace::Equation;

@@ -141,7 +141,7 @@ trace::Derivation MaxPoolLayer<T>::derivation(const Shape& input) const {
   const detail::WindowPlaces P = detail::windows(shape.planes, shape.rows, shape.columns);
   if (!P.small || !at_.defined())
     return {.forward = {Equation::symbols("y = max x")}, .backward = {Equation::symbols("dx = Σ δ∘[x = y]")}};
-  // M: the number of each window's maximum
+  // M: the index of each window's maximum
   const std::vector<T> at = at_.to_vector();
   trace::Array M{{P.places.shape[0], P.places.shape[1]}, {}};
   const std::size_t taps = P.places.shape[2];

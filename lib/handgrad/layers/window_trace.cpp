@@ -42,7 +42,7 @@ WindowPlaces patches(const Planes& x, bool batched, std::size_t spatial, const f
 
 WindowPlaces windows(std::size_t planes, const formulas::Axis& rows, const formulas::Axis& columns,
                      const formulas::Averaging* how) {
-  // The widest window decides how many places there are.
+  // The widest window determines the number of places.
   const auto width = [&](const formulas::Axis& a) {
     std::size_t most = how ? 0 : a.kernel;
     for (std::size_t i = 0; how && i < a.out; ++i) {

@@ -1,5 +1,5 @@
 #pragma once
-// What layers with windows say of themselves, element by element: which input each place of a window is.
+// For the derivations of layers with windows: the input at each place of each window.
 #include <string>
 
 #include "handgrad/layers/window.hpp"
@@ -8,10 +8,10 @@
 
 namespace handgrad::detail {
 
-/// Numbers of the input's elements, in row-major order, one for each place of each window; −1 for padding.
+/// The row-major index of the input's element at each place of each window; −1 for padding.
 struct WindowPlaces {
   trace::Array places;
-  /// So small that formulas with brackets [P = a] over all places and elements can be evaluated.
+  /// Small enough that formulas with brackets [P = a] over all places and elements can be evaluated.
   bool small = true;
 };
 
