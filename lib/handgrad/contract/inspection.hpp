@@ -40,6 +40,7 @@ class LayerInspection {
   /// The assignments of the layer's derivation, in its own symbols, for the recorder (trace/derivation.hpp). By default
   /// none: the step is recorded as y = f(x).
   virtual trace::Derivation derivation(const Shape& input) const;
+  /// None by default.
   virtual std::vector<SideTensor<T>> side_inputs();
   virtual std::vector<SideTensor<T>> side_outputs();
 

@@ -91,6 +91,7 @@ class Layer : public LayerInspection<T> {
   void zero_grad();
   /// Whether a backward computes the gradients of all parameters, here and below (Parameter::requires_grad).
   void requires_grad(bool wanted);
+  /// `requires_grad(false)`.
   void freeze() { requires_grad(false); }
   /// Moves parameters, gradients and buffers.
   Layer& to(Device device);
