@@ -150,13 +150,13 @@ std::map<std::string, std::set<std::size_t>> read_for(const Stepper& s) {
   return trace::reads(*a.element, s.trace().symbols(s.at()), s.trace().place(s.at(), s.element()));
 }
 
-/// "  columns 0–2 of 20 →": the part of a table in sight, where that is not all of it.
+/// "columns 0–2 of 20 →": the part of a table in sight, where that is not all of it.
 std::string part(const char* what, std::size_t from, std::size_t count, std::size_t all, const char* back,
                  const char* on) {
   if (count >= all) return "";
-  return std::string("  ") + (from > 0 ? std::string(back) + " " : "") + what + " " + std::to_string(from) + "–" +
+  return (from > 0 ? std::string(back) + " " : "") + what + " " + std::to_string(from) + "–" +
          std::to_string(from + count - 1) + " of " + std::to_string(all) +
-         (from + count < all ? std::string(" ") + on : "");
+         (from + count < all ? std::string(" ") + on : "") + "  ";
 }
 std::size_t window(std::size_t from, std::size_t count, std::size_t all) {
   return std::min(from, all > count ? all - count : 0);
@@ -250,13 +250,13 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   // The result and its inputs, side by side as far as there is room.
   const auto read = read_for(s);
   const std::size_t below = 3,
-                    rows = view.height > lines.size() + below + 2 ? view.height - lines.size() - below - 2 : 1;
+                    rows = view.height > lines.size() + below + 3 ? view.height - lines.size() - below - 3 : 1;
   std::vector<std::pair<std::string, std::size_t>> shown{{a.target, a.value}};
   const bool updates = trace.reads_its_target(s.at());
   for (const auto& input : a.inputs)
     if (trace.values[input.second].role != trace::Value::Role::Constant) shown.push_back(input);
   const std::size_t focus = std::min(view.focus, shown.size() - 1);
-  std::vector<std::string> block(rows + 2);
+  std::vector<std::string> block;  // names, parts in sight, then the tables
   std::size_t used = 0;
   const auto place_table = [&](std::size_t which) {
     const Array& array = trace.values[shown[which].second].array;
@@ -278,20 +278,22 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
                               (updates && which == 0                       ? " new "
                                : updates && shown[which].first == a.target ? " before "
                                                                            : " ") +
-                              array.shape.str() + (which == view.focus ? " ◂" : "") +
-                              part("columns", left_column, columns, wide, "←", "→") +
-                              part("rows", top, rows, array.shape.rows(), "↑", "↓");
-    if (used > 0 && used + width(title) > view.width) return false;
+                              array.shape.str() + (which == view.focus ? " ◂" : "");
+    std::string sight =
+        part("columns", left_column, columns, wide, "←", "→") + part("rows", top, rows, array.shape.rows(), "↑", "↓");
+    sight.erase(sight.find_last_not_of(' ') + 1);
+    const std::size_t block_width = std::max({width(title), width(sight), gutter + columns * cell_width}) + 2;
+    if (used > 0 && used + block_width > view.width + 2) return false;
     auto cells = table(array, rows, columns, top, left_column, marked, chosen);
-    const std::size_t block_width = std::max(width(title), gutter + columns * cell_width) + 2;
     block[0] = padded(block[0], used) + title;
-    for (std::size_t i = 0; i < cells.size(); ++i) block[i + 1] = padded(block[i + 1], used) + cells[i];
+    block[1] = padded(block[1], used) + sight;
+    for (std::size_t i = 0; i < cells.size(); ++i) block[i + 2] = padded(block[i + 2], used) + cells[i];
     used += block_width;
     return true;
   };
   // In their order, from the first on, or from the one that the arrows move if it does not fit then.
   const auto place_from = [&](std::size_t begin) {
-    block.assign(rows + 2, "");
+    block.assign(rows + 3, "");
     used = 0;
     std::size_t end = begin;
     while (end < shown.size() && place_table(end)) ++end;
@@ -304,7 +306,7 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
     if (i < begin || i >= end) missing += (missing.empty() ? "" : ", ") + shown[i].first;
   for (std::size_t i = 0; i < block.size(); ++i) {
     std::string line = cut(block[i], view.width);
-    if (view.colour && i > 1) {  // colour adds to the marks, and never replaces them
+    if (view.colour && i > 2) {  // colour adds to the marks, and never replaces them
       std::string coloured;
       for (std::size_t k = 0; k < line.size(); ++k) {
         if (line[k] == '[') coloured += "\x1b[7m";
@@ -322,8 +324,8 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   if (lines.size() + 2 < view.height)
     lines.push_back(missing.empty() ? "" : cut("not in sight: " + missing + " (Tab)", view.width));
   lines.push_back(cut(view.message, view.width));
-  lines.push_back(styled(
-      "7", cut("n next  p previous  f l b u phase  e epoch  r run to  ←↑↓→ cell  Tab table  ? help", view.width)));
+  lines.push_back(
+      styled("7", cut("n next  p back  f l b u phase  e epoch  r run  ←↑↓→ cell  Tab table  ? help", view.width)));
   return lines;
 }
 
