@@ -94,8 +94,10 @@ void draw_mistakes(const Lab& lab, const Digits& data, const std::vector<long>& 
       for (std::size_t column = 0; column < Digits::side; ++column)
         image.push_back(data.x_test.data()[i * Digits::pixels + row * Digits::side + column]);
     const long is = static_cast<long>(data.y_test.item(i));
-    plots.push_back(Plot("a " + std::to_string(is) + ", taken for " + std::to_string(predicted[i])));
+    plots.push_back(Plot(std::to_string(is) + ", read as " + std::to_string(predicted[i])));
     plots.back().surface(axis, axis, image, "", Plot::Scale::Sequential).bare();
+    const double end = Digits::side - 1;
+    if (is != predicted[i]) plots.back().line({0, end, end, 0, 0}, {0, 0, end, end, 0});  // a frame
   }
   draw(lab, "digits", plots, 4);
 }

@@ -142,7 +142,7 @@ void descent_section(Lab& lab, const Data& data) {
       << std::fixed;
 
   Plot fit("The line on its way: gradient descent, α = 0.1", "x", "y");
-  fit.points(data.x, data.y, "data");
+  fit.points(data.x, data.y, "data").line({0, 1}, {0, 1}, "truth");
   for (const std::size_t step : {0, 10, 100, 1000}) {
     const auto [a, b, loss] = path[step];
     fit.line({0, 1}, {b, a + b}, step == 0 ? "at first" : "after " + std::to_string(step));

@@ -24,7 +24,7 @@ struct Run {
 Run train(std::uint64_t seed, hg::Device device, bool talk) {
   hg::manual_seed(seed);
   const Tensor<float> x = hg::linspace<float>(-1, 1, 100).reshape({100, 1});
-  const Tensor<float> X = x.to(device);
+  const Tensor<float> X = x.to(device), mean = xt::square(x.xt()) + 0.1f;
   const Tensor<float> y = Tensor<float>(xt::square(x.xt()) + 0.2f * hg::rand({100, 1}).xt()).to(device);
 
   hg::Sequential net{hg::Linear(1, 10), hg::ReLU(), hg::Linear(10, 1)};
@@ -39,8 +39,9 @@ Run train(std::uint64_t seed, hg::Device device, bool talk) {
     run.loss = loss.forward(out, y).item();
     if (talk && epoch % 200 == 0) {
       std::cout << "epoch " << epoch << " mean loss " << run.loss << '\n';
-      run.fits.push_back(Plot("epoch " + std::to_string(epoch)));
-      run.fits.back().points(x, y.cpu(), "data").line(x, out.cpu(), "network").limits(-1.05, 1.05, -0.75, 1.25);
+      run.fits.push_back(Plot("epoch " + std::to_string(epoch), "x", "y"));
+      run.fits.back().points(x, y.cpu(), "data").line(x, mean, "x² + 0.1").line(x, out.cpu(), "network");
+      run.fits.back().limits(-1.05, 1.05, -0.75, 1.25);
     }
     sgd.zero_grad();
     net.backward(loss.backward());

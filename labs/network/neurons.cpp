@@ -33,7 +33,7 @@ std::vector<std::pair<double, double>> saturated(const std::vector<float>& z, co
 Plot activation(const std::string& title, hg::Layer<float>& f, const Tensor<float>& z) {
   const Tensor<float> y = f.forward(z).clone();
   const Tensor<float> slope = f.backward(hg::ones(z.shape())).clone();
-  Plot plot(title, "z");
+  Plot plot(title, "z", "f(z), f′(z)");
   const auto ranges = saturated(z.to_vector(), slope.to_vector());
   std::cout << std::setw(10) << f.name() << "   f′ from " << std::setw(6)
             << *std::min_element(slope.data(), slope.data() + slope.numel()) << " to " << std::setw(6)

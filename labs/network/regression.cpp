@@ -84,6 +84,7 @@ void line(Lab& lab, const Data& data) {
   std::cout << "a batch of one: x = " << x_new << " → " << y_new << '\n';
   Plot plot("One neuron: 2 + 0.7x", "x", "y");
   plot.points(data.X, data.y, "data")
+      .line({1, 5}, {2.7, 5.5}, "2 + 0.7x")
       .line(data.X, y_pred_0, "before")
       .line(data.X, y_pred_1, "after 1 step")
       .line(data.X, model.forward(data.X), "after 100 steps")
@@ -126,7 +127,9 @@ void two_layers(Lab& lab, const Data& data) {
   lab.figures.exact("001.line.r2", r2, full_float("0.79912"));
 
   Plot fit("Linear(1, 2), Linear(2, 1)", "x", "y"), loss("its loss", "iteration", "mean squared error");
-  fit.points(data.X, data.y, "data").line(data.X, model.forward(data.X), "prediction");
+  fit.points(data.X, data.y, "data")
+      .line({1, 5}, {2.7, 5.5}, "2 + 0.7x")
+      .line(data.X, model.forward(data.X), "prediction");
   loss.line(iterations(history.size()), history);
   draw(lab, "two_layers", {fit, loss}, 2);
 }
@@ -154,7 +157,8 @@ void curve(Lab& lab, const Data& data) {
   std::cout << model << "\nloss after 1000 iterations: " << history.back() << ", R2: " << r2 << '\n';
   Plot fit("5/x + 2: Linear(1, 2), Sigmoid, Linear(2, 1)", "x", "y"),
       loss("its loss", "iteration", "mean squared error");
-  fit.points(data.X, data.y, "data").line(data.X, model.forward(data.X), "prediction");
+  const Tensor<float> truth = 5.f / data.X.xt() + 2.f;
+  fit.points(data.X, data.y, "data").line(data.X, truth, "5/x + 2").line(data.X, model.forward(data.X), "prediction");
   loss.line(iterations(history.size()), history).log_y();
   draw(lab, "curve", {fit, loss}, 2);
   lab.figures.shape("001.curve.fit", r2);
