@@ -74,6 +74,8 @@ def address_of(path):
         return None
     if len(parts) == 1:
         return {"README.md": "index.html"}.get(parts[0], parts[0].removesuffix(".md").lower() + ".html")
+    if parts == ("lib", "handgrad", "distributed", "README.md"):
+        return "distributed.html"
     if parts[:2] == ("labs", "exercises"):
         return "exercises/" + (parts[2] if len(parts) == 4 else "index") + ".html"
     return "labs/" + parts[1] + ".html" if parts[0] == "labs" else None
@@ -235,6 +237,7 @@ def build(out, program=None, pictures=None, strict=False):
         return address
 
     text(root / "README.md", "handgrad", "handgrad")
+    text(root / "lib/handgrad/distributed/README.md", "handgrad", "Several processes")
     text(root / "CONTRIBUTING.md", "handgrad")
     text(root / "CHANGELOG.md", "handgrad")
 
