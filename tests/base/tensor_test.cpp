@@ -14,7 +14,6 @@
 #include "support/typed.hpp"
 
 using namespace handgrad;
-using handgrad::test::check_close;
 using handgrad::test::check_throws;
 using handgrad::test::Reference;
 
