@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/cpu/cpu.hpp"
+#include "kernels/cpu/scratch.hpp"
 #include "kernels/cpu/simd.hpp"
 #include "kernels/cpu/threads.hpp"
 
@@ -36,6 +37,22 @@ void EmbeddingOn<D, T>::backward(Vector<const T> indices, Matrix<const T> dy, st
         touched.marks[k] = 1;
         touched.rows[(*touched.count)++] = static_cast<std::uint32_t>(k);
       }
+  // A row that occurs very often is summed in double, since its rounding error grows with the count. Its mark is its
+  // place among those rows.
+  constexpr std::size_t often = 1024;
+  std::size_t frequent = 0;
+  std::uint32_t* marks = nullptr;
+  double* sums = nullptr;
+  if (indices.size > often) {
+    sums = static_cast<double*>(
+        scratch_bytes(indices.size / often * columns * sizeof(double) + dE.rows * sizeof(std::uint32_t)));
+    marks = reinterpret_cast<std::uint32_t*>(sums + indices.size / often * columns);
+    std::fill_n(marks, dE.rows, 0u);
+    for (std::size_t t = 0; t < indices.size; ++t) ++marks[row(t)];
+    for (std::size_t k = 0; k < dE.rows; ++k)
+      marks[k] = marks[k] > often && k != padding ? static_cast<std::uint32_t>(++frequent) : 0;
+    std::fill_n(sums, frequent * columns, 0.0);
+  }
   constexpr std::size_t worth_a_part = 100'000, unit = 16;
   const std::size_t parts = std::clamp<std::size_t>(indices.size * columns / worth_a_part, 1,
                                                     std::min(threads_at_most(), columns / unit + 1));
@@ -45,11 +62,22 @@ void EmbeddingOn<D, T>::backward(Vector<const T> indices, Matrix<const T> dy, st
     if (n == 0) return;
     for (std::size_t t = 0; t < indices.size; ++t)
       if (const std::size_t k = row(t); k != padding) {
+        if (marks && marks[k] > 0) {
+          double* sum = sums + (marks[k] - 1) * columns + first;
+          for (std::size_t j = 0; j < n; ++j) sum[j] += static_cast<double>(dy.data[t * columns + first + j]);
+          continue;
+        }
         T* to = dE.data + k * columns + first;
         map(
             n, to, [](Batch<T> sum, Batch<T> delta) { return sum + delta; }, to, dy.data + t * columns + first);
       }
   });
+  for (std::size_t k = 0; frequent > 0 && k < dE.rows; ++k)
+    if (marks[k] > 0)
+      for (std::size_t j = 0; j < columns; ++j) {
+        T& to = dE.data[k * columns + j];
+        to = static_cast<T>(static_cast<double>(to) + sums[(marks[k] - 1) * columns + j]);
+      }
 }
 
 // yᵣ = xᵣ + table[⌊r/step⌋ mod length]

@@ -5,6 +5,7 @@
 
 #include "handgrad/base/errors.hpp"
 #include "handgrad/base/random.hpp"
+#include "handgrad/losses/bce.hpp"
 #include "support/check.hpp"
 #include "support/reference.hpp"
 
@@ -74,6 +75,15 @@ BOOST_AUTO_TEST_CASE(the_least_and_the_greatest_become_the_ends_exactly) {
                  a << " and " << b << " to " << low << ", " << high);
       BOOST_TEST((scaler.inverse_transform(Tensor<double>{{low}, {high}}) == x), a << " and " << b << " back");
     }
+}
+
+BOOST_AUTO_TEST_CASE(scaled_numbers_can_be_targets_of_a_loss_on_probabilities) {
+  MinMaxScaler scaler;
+  const Tensor<double> x{{0.6}, {0.9}};
+  scaler.fit(x);
+  BCELoss<double> bce;
+  BOOST_TEST(bce.forward(Tensor<double>{{0.5}, {0.5}}, scaler.transform(x)).item() == std::log(2.0),
+             boost::test_tools::tolerance(1e-15));
 }
 
 // 0.1 summed a million times is 0.1·10⁶ + 1.3·10⁻⁶.

@@ -6,7 +6,14 @@
 
 #include "handgrad/base/random.hpp"
 #include "handgrad/layers/batch_norm.hpp"
+#include "handgrad/layers/convolution.hpp"
+#include "handgrad/layers/embedding.hpp"
+#include "handgrad/layers/group_norm.hpp"
 #include "handgrad/layers/layer_norm.hpp"
+#include "handgrad/layers/linear.hpp"
+#include "handgrad/layers/neuron.hpp"
+#include "handgrad/layers/prelu.hpp"
+#include "handgrad/layers/rms_norm.hpp"
 #include "handgrad/layers/softmax.hpp"
 #include "handgrad/losses/cross_entropy.hpp"
 #include "support/check.hpp"
@@ -103,6 +110,35 @@ HANDGRAD_TEST_EVERYWHERE(sums_over_many_rows_keep_their_digits) {
     const double sum = double(layer->parameters()[1].grad().to_vector()[0]);
     BOOST_TEST(std::abs(sum - expected) <= 1e-6 * expected, layer->label() << ": dβ = " << sum);
   }
+}
+
+// The same for every gradient that is summed over all rows or positions. δ = 0.1 everywhere; its factor is 1 or −½.
+HANDGRAD_TEST_EVERYWHERE(gradients_of_shared_parameters_keep_their_digits) {
+  using T = typename Place::T;
+  const std::size_t n = Place::device().is_cpu() ? 1000000 : 50000;
+  const double each = static_cast<double>(T(0.1));
+  const auto check = [&](std::shared_ptr<Layer<T>> layer, const Shape& shape, T x, std::size_t parameter, double sum) {
+    layer->to(Place::device());
+    const Tensor<T>& y = layer->forward(full<T>(shape, x, Place::device()));
+    layer->backward(full<T>(y.shape(), T(0.1), Place::device()));
+    for (const T got : layer->parameters().at(parameter).grad().to_vector())
+      BOOST_TEST(std::abs(double(got) - sum) <= 1e-5 * std::abs(sum),
+                 layer->label() << ", parameter " << parameter << ": " << got << ", expected " << sum);
+  };
+  const double total = each * static_cast<double>(n);
+  for (const std::size_t parameter : {0, 1}) {  // dW, db
+    check(std::make_shared<Linear<T>>(1, 3), {n, 1}, 1, parameter, total);
+    check(std::make_shared<Neuron<T>>(3), {n, 3}, 1, parameter, total);
+    check(std::make_shared<Conv1d<T>>(1, 2, 1), {10, 1, n / 10}, 1, parameter, total);
+    check(std::make_shared<Conv2d<T>>(1, 2, 1), {10, 1, 100, n / 1000}, 1, parameter, total);
+    check(std::make_shared<ConvTranspose2d<T>>(1, 2, 1), {10, 1, 100, n / 1000}, 1, parameter, total);
+  }
+  check(std::make_shared<PReLU<T>>(), {n, 1}, T(-0.5), 0, -0.5 * total);
+  check(std::make_shared<RMSNorm<T>>(1), {n, 1}, 1, 0, total);
+  check(std::make_shared<BatchNorm2d<T>>(1), {10, 1, 100, n / 1000}, 1, 1, total);
+  check(std::make_shared<GroupNorm<T>>(1, 1), {10, 1, n / 10}, 1, 1, total);
+  check(std::make_shared<LayerNorm<T>>(1), {n, 1}, 1, 1, total);
+  if (Place::device().is_cpu()) check(std::make_shared<Embedding<T>>(1, 3), {n}, 0, 0, total);
 }
 
 // log Σ and the maximum are kept apart, so that what is small beside 1 survives.
