@@ -8,6 +8,10 @@
 #include "handgrad/io/npy.hpp"
 #include "handgrad/io/safetensors.hpp"
 #include "handgrad/tuning/study.hpp"
+#ifdef HANDGRAD_FUZZ_ONNX
+#include "handgrad/onnx/onnx.hpp"
+#include "onnx/networks.hpp"
+#endif
 
 using namespace handgrad;
 using namespace std::string_literals;
@@ -78,4 +82,8 @@ int main(int argc, char** argv) {
             return trial.suggest_int("n", -1, 5) + (trial.suggest_categorical("c", {"a", "b"}) == "a" ? INFINITY : 0);
           },
           3);
+#ifdef HANDGRAD_FUZZ_ONNX
+  for (auto& [name, net, x, batch_dimension] : test::onnx_networks<float>())
+    write_onnx(seed("onnx", name), net, x.shape(), {.batch_dimension = batch_dimension});
+#endif
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "handgrad/io/files.hpp"
 #include "handgrad/onnx/graph.hpp"
@@ -159,4 +160,38 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_named) {
       }
     }
   }
+}
+
+// Read or refused: neither the graph's length nor its depth may overflow the stack.
+BOOST_AUTO_TEST_CASE(long_graphs_do_not_overflow_the_stack) {
+  const File file;
+  Sequential<float> net{ReLU()};
+  write_onnx(file.path, net, {2, 3});
+  onnx::ModelProto model;
+  model.ParseFromString(read_file(file.path));
+  const auto read = [&](const std::function<void(onnx::GraphProto&)>& fill) {
+    onnx::ModelProto changed = model;
+    onnx::GraphProto& graph = *changed.mutable_graph();
+    graph.clear_node();
+    fill(graph);
+    graph.mutable_output(0)->set_name("v" + std::to_string(graph.node_size()));
+    write_file(file.path, changed.SerializeAsString());
+    try {
+      read_onnx(file.path);
+    } catch (const ParseError&) {
+    }
+  };
+  const auto before = [](std::size_t i) { return i == 0 ? std::string("x") : "v" + std::to_string(i); };
+  const auto chain = [&](const std::string& type, std::size_t fork) {
+    read([&](onnx::GraphProto& graph) {
+      for (std::size_t i = 0; i < 10000; ++i) {
+        std::vector<std::string> inputs{before(i)};
+        if (fork > 0 && i > 0 && i % fork == 0) inputs.push_back(before(fork == 1 ? 0 : i - 1));
+        detail::add_node(*graph.mutable_node(), before(i + 1), inputs.size() > 1 ? "Add" : type, inputs);
+      }
+    });
+  };
+  BOOST_TEST(model.graph().input(0).name() == "x");
+  for (const char* type : {"Relu", "Flatten", "GlobalAveragePool"})
+    for (const std::size_t fork : {0, 1, 2, 3}) chain(type, fork);
 }

@@ -1,5 +1,6 @@
 #include "handgrad/onnx/file.hpp"
 
+#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -60,13 +61,20 @@ void OnnxFile::find_input() {
 }
 
 /// In file order no node takes a later value, so there are no cycles.
-void OnnxFile::check_order() const {
+void OnnxFile::check_order() {
   std::set<std::string> known{input_, ""};
   for (const Node& node : model_.graph().node()) {
     for (const std::string& input : node.input())
       if (!known.count(input) && !constants_.count(input))
         fail(node, "takes '" + input + "', which nothing before gives");
     known.insert(node.output().begin(), node.output().end());
+    // Here already, so that no look-up goes deep; a value that does not come from the input fails where it is used.
+    try {
+      if (!computed(node).empty())
+        for (const std::string& output : node.output())
+          if (!output.empty()) depth(output);
+    } catch (const ParseError&) {
+    }
   }
 }
 
@@ -104,15 +112,26 @@ std::string OnnxFile::source(const Node& node) const {
   for (std::size_t i = 1; i < inputs.size(); ++i) fork = common(fork, inputs[i]);
   return sources_[&node] = fork;
 }
-std::string OnnxFile::common(const std::string& a, const std::string& b) const {
-  std::set<std::string> seen;
-  for (std::string value = a;; value = source(producer(value))) {
-    seen.insert(value);
-    if (value == input_) break;
+std::string OnnxFile::common(std::string a, std::string b) const {
+  while (a != b) {
+    const std::size_t of_a = depth(a), of_b = depth(b);
+    if (of_a >= of_b) a = source(producer(a));
+    if (of_b >= of_a) b = source(producer(b));
   }
-  std::string value = b;
-  while (!seen.count(value)) value = source(producer(value));
-  return value;
+  return a;
+}
+std::size_t OnnxFile::depth(const std::string& value) const {
+  if (value == input_) return 0;
+  if (const auto found = depths_.find(value); found != depths_.end()) return found->second;
+  return depths_[value] = 1 + depth(source(producer(value)));
+}
+
+const onnx::NodeProto* OnnxFile::biased_product(const Node& node) const {
+  const auto inputs = computed(node);
+  if (!node.domain().empty() || node.op_type() != "Add" || node.input_size() != 2) return nullptr;
+  if (inputs.size() != 1 || inputs[0] == input_) return nullptr;
+  const Node& product = producer(inputs[0]);
+  return product.op_type() == "MatMul" && computed(product).size() == 1 ? &product : nullptr;
 }
 
 int OnnxFile::rank(const std::string& value) const {
@@ -170,13 +189,18 @@ Tensor<T> OnnxFile::constant(const Node& node, const std::string& name) const {
 
 template <class T>
 Tensor<T> OnnxFile::tensor(const Node& node, int input) const {
+  return constant<T>(node, name(node, input));
+}
+const std::string& OnnxFile::name(const Node& node, int input) const {
   if (input >= node.input_size()) fail(node, "has too few inputs");
-  return constant<T>(node, node.input(input));
+  return node.input(input);
 }
 std::vector<std::int64_t> OnnxFile::integers(const Node& node, int input) const {
   std::vector<std::int64_t> numbers;
-  for (const double value : tensor<double>(node, input).to_vector())
+  for (const double value : tensor<double>(node, input).to_vector()) {
+    if (!(std::abs(value) < 0x1p53)) fail(node, "takes a size that is none");
     numbers.push_back(static_cast<std::int64_t>(value));
+  }
   return numbers;
 }
 

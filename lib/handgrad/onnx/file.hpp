@@ -34,7 +34,9 @@ class OnnxFile {
   /// The last value through which everything the node takes has passed: its input, or where its inputs fork.
   std::string source(const Node& node) const;
   /// The last value on every way to both.
-  std::string common(const std::string& a, const std::string& b) const;
+  std::string common(std::string a, std::string b) const;
+  /// The product to which this node adds a bias, or null.
+  const Node* biased_product(const Node& node) const;
 
   /// The number of dimensions of an initializer or Constant; −1 if the value is none.
   int rank(const std::string& value) const;
@@ -44,6 +46,8 @@ class OnnxFile {
   template <class T>
   Tensor<T> tensor(const Node& node, int input) const;
   std::vector<std::int64_t> integers(const Node& node, int input) const;
+  /// The name of an input; fails if the node has fewer.
+  const std::string& name(const Node& node, int input) const;
 
   /// Attributes, or what is said otherwise.
   static std::int64_t integer(const Node& node, const char* name, std::int64_t otherwise);
@@ -60,7 +64,9 @@ class OnnxFile {
  private:
   void find_constants();
   void find_input();
-  void check_order() const;
+  void check_order();
+  /// How many sources lie between the input and a value.
+  std::size_t depth(const std::string& value) const;
 
   std::string path_, input_;
   onnx::ModelProto model_;
@@ -68,6 +74,7 @@ class OnnxFile {
   std::map<std::string, const onnx::TensorProto*> constants_;
   std::map<std::string, const Node*> producers_;
   mutable std::map<const Node*, std::string> sources_;  // found before
+  mutable std::map<std::string, std::size_t> depths_;
 };
 
 }  // namespace handgrad::detail

@@ -95,7 +95,7 @@ class Operators {
   LayerPtr product_layer(const Node& node, const Node* sum) {
     if (node.input_size() != 2 || file_.is_computed(node, 1)) file_.fail(node, "multiplies a matrix from the left");
     const std::string bias = !sum ? "" : sum->input(file_.is_constant(sum->input(0)) ? 0 : 1);
-    if (file_.rank(node.input(1)) == 1) {
+    if (file_.rank(file_.name(node, 1)) == 1) {
       if (bias.empty()) file_.fail(node, "multiplies by a vector without adding a bias");
       auto neuron = std::make_shared<Neuron<T>>(file_.tensor<T>(node, 1).numel());
       set(neuron->weight, node.input(1), file_.tensor<T>(node, 1));
@@ -105,7 +105,7 @@ class Operators {
     return linear(node, 1, true, bias);
   }
   LayerPtr linear(const Node& node, int input, bool transposed, const std::string& bias) {
-    std::string name = node.input(input);
+    std::string name = file_.name(node, input);
     if (const Node* made = file_.find_producer(name); made && made->op_type() == "Transpose")
       name = made->input(0), transposed = !transposed;
     const Tensor<T> W = file_.constant<T>(node, name);
@@ -143,7 +143,7 @@ class Operators {
     return std::make_shared<Softplus<T>>();
   }
   LayerPtr prelu(const Node& node, const ShapeOf&) {
-    std::string name = node.input(1);  // of the slopes; a reshaped name of write_onnx's leads to the original
+    std::string name = file_.name(node, 1);  // of the slopes; a reshaped name of write_onnx's leads to the original
     if (const Node* made = file_.find_producer(name); made && made->op_type() == "Reshape") name = made->input(0);
     const Tensor<T> slopes = file_.constant<T>(node, name);
     if (slopes.numel() != slopes.shape()[0] && slopes.rank() > 0)
@@ -375,7 +375,7 @@ class Operators {
     }
     if (type.starts_with("MultiheadAttention")) {
       const Tensor<T> W = file_.tensor<T>(node, 1);
-      if (W.rank() != 2) file_.fail(node, "has weights of shape " + W.shape().str());
+      if (W.rank() != 2 || W.size(0) != 3 * W.size(1)) file_.fail(node, "has weights of shape " + W.shape().str());
       auto attention = std::make_shared<MultiheadAttention<T>>(
           W.size(1), static_cast<std::size_t>(file_.integer(node, "num_heads", 1)),
           MultiheadAttentionOptions{.batch_first = file_.integer(node, "batch_first", 0) != 0,
@@ -418,6 +418,16 @@ class Operators {
     const Tensor<T> first = file_.tensor<T>(node, 1), second = file_.tensor<T>(node, 2);
     if (first.rank() != 2 || second.rank() != 2) file_.fail(node, "has weights of shape " + first.shape().str());
     const std::size_t in = first.size(1), hidden = second.size(1);
+    // Checked before the layer is made, whose size they determine.
+    const std::size_t gates = node.op_type()[0] == 'L' ? 4 : node.op_type()[0] == 'G' ? 3 : 1;
+    for (const Tensor<T>& W : {first, second})
+      if (W.size(0) != gates * hidden)
+        file_.fail(
+            node, "has weights of shape " + W.shape().str() + ", " + std::to_string(gates * hidden) + " rows expected");
+    const std::size_t expected = o.num_layers * (o.bidirectional ? 2 : 1) * (o.bias ? 4 : 2);
+    if (static_cast<std::size_t>(node.input_size()) != expected + 1)
+      file_.fail(node, "has " + std::to_string(node.input_size() - 1) + " parameters, " + std::to_string(expected) +
+                           " expected");
     LayerPtr layer;
     if (node.op_type()[0] == 'L')
       layer = std::make_shared<LSTM<T>>(in, hidden, o);
@@ -432,9 +442,6 @@ class Operators {
                                                   .bidirectional = o.bidirectional,
                                                   .output = o.output});
     auto parameters = layer->named_parameters();
-    if (node.input_size() != static_cast<int>(parameters.size()) + 1)
-      file_.fail(node, "has " + std::to_string(node.input_size() - 1) + " parameters, " +
-                           std::to_string(parameters.size()) + " expected");
     for (int i = 1; i < node.input_size(); ++i)
       set(parameters[static_cast<std::size_t>(i - 1)].second, node.input(i), file_.tensor<T>(node, i));
     return layer;

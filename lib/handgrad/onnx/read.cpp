@@ -55,19 +55,18 @@ class Reader {
       if (type == "Mul" && inputs.size() == 2)  // x·σ(x)
         for (const int i : {0, 1})
           if (const Node& other = file_.producer(inputs[static_cast<std::size_t>(1 - i)]);
-              other.op_type() == "Sigmoid" && other.input(0) == inputs[static_cast<std::size_t>(i)])
+              other.op_type() == "Sigmoid" && other.input_size() == 1 &&
+              other.input(0) == inputs[static_cast<std::size_t>(i)])
             return {other.input(0), std::make_shared<SiLU<T>>()};
     }
     if (inputs.size() != 1)
       file_.fail(node, "takes " + std::to_string(inputs.size()) + " computed values; as a layer it has one");
     // A bias added to a product belongs to the product.
-    if (node.domain().empty() && type == "Add" && inputs[0] != file_.input())
-      if (const Node& product = file_.producer(inputs[0]);
-          product.op_type() == "MatMul" && file_.computed(product).size() == 1)
-        return {file_.computed(product)[0], memo(node, [&] {
-                  return onnx_layer<T>(
-                      file_, product, &node, [] { return Shape(); }, parameters_);
-                })};
+    if (const Node* product = file_.biased_product(node))
+      return {file_.computed(*product)[0], memo(node, [&] {
+                return onnx_layer<T>(
+                    file_, *product, &node, [] { return Shape(); }, parameters_);
+              })};
     return {inputs[0], memo(node, [&] {
               return onnx_layer<T>(
                   file_, node, nullptr, [&] { return shape(inputs[0]); }, parameters_);
@@ -121,7 +120,7 @@ class Reader {
   /// The output of a Split node that a value derives from, going back to the fork; empty if none.
   std::string split_output(const std::string& value, const std::string& fork) {
     for (std::string v = value; v != fork; v = file_.source(file_.producer(v)))
-      if (file_.producer(v).op_type() == "Split" && file_.producer(v).input(0) == fork) return v;
+      if (const Node& node = file_.producer(v); node.op_type() == "Split" && file_.name(node, 0) == fork) return v;
     return {};
   }
   /// If the branches begin at the outputs of one Split, in order: a Split container.
@@ -137,8 +136,10 @@ class Reader {
     if (cut.input_size() > 1)
       for (const std::int64_t size : file_.integers(cut, 1)) sizes.push_back(static_cast<std::size_t>(size));
     else {
-      const std::size_t whole = shape(fork)[axis], parts = begins.size();
-      sizes.assign(parts, whole / parts);
+      const Shape whole = shape(fork);
+      const int rank = static_cast<int>(whole.rank());
+      if (axis < -rank || axis >= rank) file_.fail(cut, "has a wrong axis");
+      sizes.assign(begins.size(), whole[axis] / begins.size());
     }
     std::vector<LayerPtr> branches;
     for (std::size_t i = 0; i < inputs.size(); ++i) branches.push_back(as_one(layers(begins[i], inputs[i])));
@@ -151,7 +152,19 @@ class Reader {
 
   Shape shape(const std::string& value) {
     if (value == file_.input()) return file_.input_shape();
-    if (const auto found = shapes_.find(value); found != shapes_.end()) return found->second;
+    // Back to a value whose shape is known and forward from there, so that no recursion goes deep.
+    std::vector<std::string> way;
+    for (std::string v = value; v != file_.input() && !shapes_.count(v);) {
+      way.push_back(v);
+      const Node& node = file_.producer(v);
+      const Node* product = file_.biased_product(node);
+      v = product ? file_.computed(*product)[0] : file_.source(node);
+    }
+    for (; !way.empty(); way.pop_back()) next_shape(way.back());
+    return shapes_.at(value);
+  }
+  /// Finds the shape of a value if that of the value before it is known.
+  void next_shape(const std::string& value) {
     const Node& node = file_.producer(value);
     Shape result;
     if (node.op_type() == "Split" && node.domain().empty()) {
@@ -174,7 +187,7 @@ class Reader {
         throw ParseError(error.what());
       }
     }
-    return shapes_[value] = result;
+    shapes_[value] = result;
   }
 
   OnnxFile file_;
