@@ -28,6 +28,39 @@ struct Stale : Layer<double> {
   }
 };
 
+/// y = x·w, element by element, whose backward uses the w of the first forward.
+struct StaleWeight : Layer<double> {
+  std::vector<double> kept;
+  Parameter<double> w = register_parameter("w", Tensor<double>{0.7, -1.2, 0.4});
+  void forward_into(const Tensor<double>& x, Tensor<double>& y) override {
+    if (kept.empty()) kept = w.value().to_vector();
+    for (std::size_t i = 0; i < x.numel(); ++i) y.data()[i] = w.value().data()[i % 3] * x.data()[i];
+  }
+  void backward_into(const Tensor<double>& x, const Tensor<double>&, const Tensor<double>& dy,
+                     Tensor<double>& dx) override {
+    Tensor<double> dw = zeros<double>({3});
+    for (std::size_t i = 0; i < x.numel(); ++i) {
+      dw.data()[i % 3] += x.data()[i] * dy.data()[i];
+      dx.data()[i] = kept[i % 3] * dy.data()[i];
+    }
+    w.accumulate(dw.xt());
+  }
+};
+
+/// A loss that keeps its first prediction.
+struct StalePrediction : Loss<double> {
+  Tensor<double> kept;
+  void forward_into(const Tensor<double>& p, const Tensor<double>& y, Tensor<double>& value) override {
+    if (!kept.defined()) kept = p.clone();
+    double sum = 0;
+    for (std::size_t i = 0; i < p.numel(); ++i) sum += std::pow(p.data()[i] - y.data()[i], 4);
+    value.fill(sum);
+  }
+  void backward_into(const Tensor<double>& p, const Tensor<double>& y, Tensor<double>& dp) override {
+    for (std::size_t i = 0; i < p.numel(); ++i) dp.data()[i] = 4 * std::pow(kept.data()[i] - y.data()[i], 3);
+  }
+};
+
 /// A bias gradient divided by the number of rows of the first forward.
 struct StaleLoss : Loss<double> {
   double rows = 0;
@@ -203,6 +236,56 @@ BOOST_AUTO_TEST_CASE(a_cache_of_the_first_forward_shows) {
   BOOST_TEST((check_gradients(linear, again, normal({5, 3}), normal({5, 3}, 8)).verdict() == Verdict::Fail));
 }
 
+BOOST_AUTO_TEST_CASE(a_cache_of_the_first_forward_is_named_within_a_network) {
+  using LayerPtr = std::shared_ptr<Layer<double>>;
+  const Tensor<double> x = normal({5, 3}), y = normal({5, 3}, 8);
+  const auto chain = [](std::vector<LayerPtr> layers) {
+    auto net = std::make_shared<Sequential<double>>();
+    for (LayerPtr& layer : layers) net->push_back(layer);
+    return net;
+  };
+  const auto linear = [] { return std::make_shared<Linear<double>>(3, 3); };
+  manual_seed(5);
+  const std::vector<std::pair<std::string, std::function<LayerPtr(LayerPtr)>>> networks{
+      {"layer 1, Stale",
+       [&](LayerPtr stale) {
+         return chain({linear(), stale});
+       }},
+      {"layer 0, Stale",
+       [&](LayerPtr stale) {
+         return chain({stale, linear()});
+       }},
+      {"layer 1, 1, Stale",
+       [&](LayerPtr stale) {
+         return chain(
+             {linear(), chain({std::make_shared<BatchNorm1d<double>>(3), stale, std::make_shared<Tanh<double>>()})});
+       }},
+      {"layer 1, Residual", [&](LayerPtr stale) {
+         return chain({linear(), std::make_shared<Residual<double>>(stale)});
+       }}};
+  // There is one first forward only, so that each check has a layer of its own.
+  MSELoss<double> mse;
+  for (const auto& [place, network] : networks)
+    for (const bool with_loss : {false, true})
+      for (const bool of_weight : {false, true}) {
+        LayerPtr stale = std::make_shared<Stale>();
+        if (of_weight) stale = std::make_shared<StaleWeight>();
+        const LayerPtr net = network(stale);
+        const GradientReport report = with_loss ? check_gradients(*net, mse, x, y) : check_gradients(*net, x);
+        BOOST_TEST((report.verdict() == Verdict::Fail), report);
+        BOOST_TEST(report.diagnose().cause == Cause::StaleCache, report << report.diagnose());
+        BOOST_TEST(report.diagnose().tensor.find(place) == 0u, report.diagnose());
+      }
+  StaleWeight alone;
+  const GradientReport report = check_gradients(alone, x);
+  BOOST_TEST(report.diagnose().cause == Cause::StaleCache, report << report.diagnose());
+  BOOST_TEST(alone.w.value().to_vector() == (std::vector<double>{0.7, -1.2, 0.4}), boost::test_tools::per_element());
+  StalePrediction loss;
+  Linear<double> net(3, 3);
+  const GradientReport of_loss = check_gradients(net, loss, x, y);
+  BOOST_TEST(of_loss.diagnose().cause == Cause::StaleCache, of_loss << of_loss.diagnose());
+}
+
 BOOST_AUTO_TEST_CASE(a_backward_is_linear) {
   const std::vector<std::function<double(double)>> bends{[](double d) { return std::clamp(d, -5.0, 5.0); },
                                                          [](double d) { return std::clamp(d, -0.1, 0.1); },
@@ -264,6 +347,9 @@ BOOST_AUTO_TEST_CASE(indices_have_no_gradient) {
   BOOST_TEST(report.passed(), report);
   BOOST_TEST(report.tensors.size() == 1u);
   BOOST_TEST(report.note.find("no gradient") != std::string::npos);
+  Sequential<double> behind{Identity<double>(), Embedding<double>(7, 3), Linear<double>(3, 2)};
+  const GradientReport of_chain = check_gradients(behind, indices);
+  BOOST_TEST(of_chain.passed(), of_chain);
   const GradientReport bad = check_gradients(wrong, indices);
   BOOST_TEST((bad.verdict() == Verdict::Fail));
   BOOST_TEST(bad.diagnose().cause == Cause::RowsOverwritten, bad.diagnose());

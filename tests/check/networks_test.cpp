@@ -1,4 +1,5 @@
-// Random networks on numbers of every size: correct ones never fail, wrong ones do.
+// Random perceptrons on numbers of every size: correct ones never fail, wrong ones do. For all layers and containers
+// see random_networks_test.cpp.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstdint>
@@ -116,6 +117,7 @@ BOOST_AUTO_TEST_CASE(random_networks_at_random_scales) {
   for (std::uint64_t seed = 0; seed < 120; ++seed) look_at(seed, passed);
   BOOST_TEST(passed > 80u);
   // Saturated or nearly so: the last digits of the loss do not move, which must not count as a fault.
-  for (const std::uint64_t seed : {144, 153, 187, 209, 315, 360, 378, 410, 418, 432, 450, 451, 561, 677, 758, 1982, 2188, 2708})
+  for (const std::uint64_t seed :
+       {144, 153, 187, 209, 315, 360, 378, 410, 418, 432, 450, 451, 561, 677, 758, 1982, 2188, 2708})
     look_at(seed, passed);
 }

@@ -544,9 +544,10 @@ class Catalogue : Failure {
                    "the entries above: where do they agree, and where not?"};
     if (findings_.empty() && t_.probes.of_first_x)
       return {Cause::StaleCache, place_,
-              "the " + subject_ + " is not that of this forward's x: it is made of what an earlier one kept",
-              "it is exactly what it should be at the x of the check's first forward",
-              "x and y come back in the backward; what else it needs, every forward keeps anew"};
+              "the " + subject_ + " is not that of this forward: it is made of what an earlier one kept",
+              "it is what it should be at the x and the parameters of the check's first forward",
+              "x and y come back in the backward, and parameters are where they are; what else it needs, every forward "
+              "keeps anew"};
     if (findings_.empty()) return none;
     for (const Diagnosis& finding : findings_) {
       if (finding.cause == findings_.front().cause) continue;

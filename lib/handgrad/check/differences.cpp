@@ -245,13 +245,13 @@ double Differencer::bend(const Difference& d) const {
 }
 
 Estimate Differencer::estimate(const Line& line, const Values& term_noise,
-                               const std::function<bool(const Estimate&)>& enough) {
+                               const std::function<bool(const Estimate&)>& enough, double first_step) {
   constexpr int most_levels = 40, noisy_levels = 6;
   const double smallest = smallest_step(line);
   double scale = line.signs ? infinity : scales_.scale(line.index);
   if (line.signs)
     for (std::size_t i = 0; i < original_.size(); ++i) scale = std::min(scale, scales_.scale(i));
-  double h = std::max(smallest, power_of_two(std::max(scale, 1e-280) * 0x1p-29));
+  double h = std::max(smallest, power_of_two(first_step > 0 ? first_step : std::max(scale, 1e-280) * 0x1p-29));
   Difference d = central(line, h);
   if (!d.usable()) {
     const double first = h;

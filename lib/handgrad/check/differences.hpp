@@ -85,9 +85,10 @@ class Differencer {
   /// rounding of S over h bounds each estimate, so uncertainty falls as h grows, until curvature moves the value
   /// outside the interval left by smaller steps (Lepski 1991), a kink or the edge of the domain is met, or the
   /// uncertainty is below `enough`. Beyond the spread the sweep continues only while S is linear. Differences are
-  /// extrapolated to h = 0 (Richardson). `term_noise` is each term's uncertainty beyond its last digit, or empty.
-  Estimate estimate(const Line& line, const Values& term_noise,
-                    const std::function<bool(const Estimate&)>& enough = {});
+  /// extrapolated to h = 0 (Richardson). `term_noise` is each term's uncertainty beyond its last digit, or empty;
+  /// `first_step` another h to begin with.
+  Estimate estimate(const Line& line, const Values& term_noise, const std::function<bool(const Estimate&)>& enough = {},
+                    double first_step = 0);
 
  private:
   struct Place {

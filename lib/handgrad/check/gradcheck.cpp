@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "handgrad/base/random.hpp"
 #include "handgrad/check/subject.hpp"
@@ -37,65 +38,117 @@ void look_for_kink(const Variable& variable, std::size_t index, GradientProbes& 
                 std::abs(jump) > 1000 * estimate.uncertainty && std::abs(8 * nearer - jump) > 0.3 * std::abs(jump);
 }
 
-/// The numeric gradient, at the compared entries (a few hundred at most).
+/// The numeric gradient, at the compared entries (at most `most`).
 Tensor<double> numeric_gradient(const Variable& variable, const Terms& terms, const TensorReport& tensor,
-                                const GradcheckOptions& options) {
+                                const GradcheckOptions& options, std::size_t most) {
   detail::Differencer S(variable.value, terms);
   const Values compared = tensor.numeric.to_vector();
   Values numeric(compared.size(), nan);
-  std::size_t left = std::max<std::size_t>(options.max_entries, 1);
+  std::size_t left = std::max<std::size_t>(most, 1);
   for (std::size_t i = 0; i < numeric.size() && left > 0; ++i)
     if (!std::isnan(compared[i])) numeric[i] = S.quick({i}, S.step({i}, options.step)), --left;
   return Tensor<double>(variable.value.shape(), numeric);
 }
+Tensor<double> numeric_gradient(const Variable& variable, const Terms& terms, const TensorReport& tensor,
+                                const GradcheckOptions& options) {
+  return numeric_gradient(variable, terms, tensor, options, options.max_entries);
+}
 
-/// Whether the gradient is that of an earlier x (other_batch): it agrees with the differences there and not here.
-bool of_first_x(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options) {
-  if (!variable.again || !variable.input.defined() || variable.input.numel() < 2) return false;
-  Tensor<double> input = variable.input;
-  const Values here = input.to_vector(), numeric = tensor.numeric.to_vector();
-  Values moved = here;
-  std::rotate(moved.begin(), moved.begin() + 1, moved.end());
-  input.copy_from(Tensor<double>(input.shape(), moved));
-  Values analytic, differences;
+/// Gives tensors other values while it lives.
+class Moved {
+ public:
+  Moved() = default;
+  /// Reorders each parameter's values, so that they stay in its domain; scales down a single one.
+  explicit Moved(const Layer<double>& layer) {
+    for (const auto& [name, parameter] : layer.named_parameters()) {
+      Values v = parameter.value().to_vector();
+      if (v.size() == 1)
+        v[0] *= 0.75;
+      else if (!v.empty())
+        std::rotate(v.begin(), v.begin() + 1, v.end());
+      put(parameter.value(), v);
+    }
+  }
+  void put(Tensor<double> tensor, const Values& values) {
+    kept_.emplace_back(tensor, tensor.to_vector());
+    tensor.copy_from(Tensor<double>(tensor.shape(), values));
+  }
+  Moved(const Moved&) = delete;
+  ~Moved() {
+    while (!kept_.empty()) {
+      auto& [tensor, values] = kept_.back();
+      tensor.copy_from(Tensor<double>(tensor.shape(), values));
+      kept_.pop_back();
+    }
+  }
+
+ private:
+  std::vector<std::pair<Tensor<double>, Values>> kept_;
+};
+
+/// The first forward (go_first): its x, and the layer, whose parameters were moved.
+struct First {
+  Tensor<double> x;
+  const Layer<double>* layer = nullptr;
+};
+
+/// Whether the gradient is right where the first forward was, and wrong here and elsewhere.
+bool of_first_forward(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options,
+                      const First& first) {
+  if (!variable.again || !variable.input.defined() || !first.x.defined()) return false;
+  const Values here = variable.input.to_vector(), numeric = tensor.numeric.to_vector(), went = first.x.to_vector();
+  if (here.size() < 3 || went.size() < here.size()) return false;
+  double largest = 0;
+  for (const double n : numeric) largest = std::max(largest, std::isnan(n) ? 0 : std::abs(n));
+  // The distance between backward and differences there, relative to the largest entry.
+  const auto gap_at = [&](const Values& x, const Layer<double>* layer) {
+    Moved moved;
+    moved.put(variable.input, x);
+    std::optional<Moved> parameters;
+    if (layer) parameters.emplace(*layer);
+    const Values analytic = variable.again(),
+                 differences = numeric_gradient(variable, variable.terms, tensor, options, 50).to_vector();
+    double gap = 0, top = 0;
+    for (std::size_t i = 0; i < differences.size() && i < analytic.size(); ++i) {
+      if (std::isnan(differences[i])) continue;
+      gap = std::max(gap, std::abs(analytic[i] - differences[i]));
+      top = std::max(top, std::abs(differences[i]));
+    }
+    return top > 1e-3 * largest ? gap / top : nan;
+  };
+  const Values there(went.begin(), went.begin() + static_cast<std::ptrdiff_t>(here.size()));
+  Values elsewhere = here;
+  std::rotate(elsewhere.begin(), elsewhere.begin() + 2, elsewhere.end());
   try {
-    analytic = variable.again();
-    differences = numeric_gradient(variable, variable.terms, tensor, options).to_vector();
-  } catch (const std::exception&) {  // the earlier x does not fit here
+    if (!(gap_at(here, nullptr) > 1e-4)) return false;
+    for (const Layer<double>* layer : {static_cast<const Layer<double>*>(nullptr), first.layer})
+      if (gap_at(there, layer) <= 1e-6) return gap_at(elsewhere, nullptr) > 1e-4;
+  } catch (const std::exception&) {  // it cannot go in there
   }
-  input.copy_from(Tensor<double>(input.shape(), here));
-  if (analytic.size() != numeric.size()) return false;
-  double largest = 0, change = 0, gap = 0;
-  for (std::size_t i = 0; i < numeric.size(); ++i) {
-    if (std::isnan(numeric[i]) || std::isnan(differences[i])) continue;
-    largest = std::max(largest, std::abs(numeric[i]));
-    change = std::max(change, std::abs(differences[i] - numeric[i]));
-    for (const double a : {analytic[i], variable.analytic[i]}) gap = std::max(gap, std::abs(a - differences[i]));
-  }
-  return change > 1e-3 * largest && gap <= 1e-6 * largest;
+  return false;
 }
 
 /// What the diagnosis needs to know about the first failing tensor. `of_ones` evaluates S with δ = 1.
 GradientProbes probe(const Variable& variable, const TensorReport& tensor, const GradcheckOptions& options,
-                     const Terms& of_ones) {
+                     const Terms& of_ones, const First& first) {
   GradientProbes probes;
   if (!variable.unpoisoned.empty()) probes.unpoisoned = Tensor<double>(tensor.shape, variable.unpoisoned);
   if (tensor.worst.empty()) return probes;
   if (of_ones) probes.numeric_of_ones = numeric_gradient(variable, of_ones, tensor, options);
   look_for_kink(variable, tensor.worst.front().index, probes);
-  probes.of_first_x = of_first_x(variable, tensor, options);
+  probes.of_first_x = of_first_forward(variable, tensor, options, first);
   return probes;
 }
 
 GradientReport run(const std::string& subject, const std::vector<Variable>& variables, const GradientStep& step,
-                   const GradcheckOptions& options, double tolerance, const Terms& of_ones = {}) {
+                   const GradcheckOptions& options, double tolerance, const First& first, const Terms& of_ones = {}) {
   GradientReport report{subject, tolerance, {}, {}};
   bool failed = false;
   for (const Variable& variable : variables) {
     TensorReport& tensor = report.tensors.emplace_back(detail::check_variable(variable, options, report.tolerance));
     if (tensor.verdict == Verdict::Pass) continue;
     tensor.step = step;
-    if (tensor.verdict == Verdict::Fail && !failed) tensor.probes = probe(variable, tensor, options, of_ones);
+    if (tensor.verdict == Verdict::Fail && !failed) tensor.probes = probe(variable, tensor, options, of_ones, first);
     failed = failed || tensor.verdict == Verdict::Fail;
   }
   return report;
@@ -107,15 +160,22 @@ Values projected(const Tensor<double>& y, const Values& R) {
   return terms;
 }
 
-/// Runs a forward on other values first, to expose what is kept of a first forward or of its size. Batches that the
-/// layer refuses are skipped.
-void go_first(const std::function<void(bool rows)>& forward) {
-  for (const bool rows : {false, true}) {
-    try {
-      return forward(rows);
-    } catch (const std::exception&) {
+/// Runs a forward on other values and with other parameters first, to expose what is kept of a first forward, or of its
+/// size. Returns its x; undefined if the layer refuses all of them.
+Tensor<double> go_first(const Layer<double>* layer, const Tensor<double>& x, bool rows,
+                        const std::function<void(const Tensor<double>& other)>& forward) {
+  for (const bool moved : {true, false})
+    for (const bool by_rows : {rows, true}) {
+      try {
+        std::optional<Moved> parameters;
+        if (layer && moved) parameters.emplace(*layer);
+        const Tensor<double> other = detail::other_batch(x, by_rows);
+        forward(other);
+        return other;
+      } catch (const std::exception&) {
+      }
     }
-  }
+  return {};
 }
 
 std::vector<NamedTensor<double>> values_of(const Layer<double>& layer) {
@@ -126,21 +186,34 @@ std::vector<NamedTensor<double>> values_of(const Layer<double>& layer) {
 
 std::size_t rows_of(const Tensor<double>& x) { return x.rank() < 2 ? 1 : x.shape().rows(); }
 
-/// Checks the layers of a Sequential one by one, from last to first; any other layer as a whole.
-void check_parts(Layer<double>& layer, const Tensor<double>& x, const std::string& place,
+GradientReport check_layer(Layer<double>& layer, const Tensor<double>& x, const Tensor<double>& earlier,
+                           const GradcheckOptions& options);
+
+/// Checks the layers of a Sequential one by one, from last to first; any other layer as a whole. `first` is the x of
+/// the first forward.
+void check_parts(Layer<double>& layer, const Tensor<double>& x, const Tensor<double>& first, const std::string& place,
                  const GradcheckOptions& options, std::vector<GradientReport>& parts) {
   const auto* sequential = dynamic_cast<const Sequential<double>*>(&layer);
   if (!sequential) {
-    parts.push_back(check_gradients(layer, x, options));
+    parts.push_back(check_layer(layer, x, first, options));
     parts.back().subject = place + layer.label();
     return;
   }
-  std::vector<Tensor<double>> inputs{x};
-  for (std::size_t i = 0; i < sequential->size(); ++i)
-    inputs.push_back((*sequential)[i].forward(inputs.back()).clone());
+  const auto all = [&](const Tensor<double>& in) {
+    std::vector<Tensor<double>> inputs{in};
+    for (std::size_t i = 0; i < sequential->size(); ++i)
+      inputs.push_back((*sequential)[i].forward(inputs.back()).clone());
+    return inputs;
+  };
+  std::vector<Tensor<double>> firsts(sequential->size() + 1);
+  if (first.defined()) {
+    const Moved parameters(layer);
+    firsts = all(first);
+  }
+  const std::vector<Tensor<double>> inputs = all(x);
   for (std::size_t i = sequential->size(); i-- > 0;)
-    check_parts((*sequential)[i], inputs[i], (place.empty() ? "layer " : place) + std::to_string(i) + ", ", options,
-                parts);
+    check_parts((*sequential)[i], inputs[i], firsts[i], (place.empty() ? "layer " : place) + std::to_string(i) + ", ",
+                options, parts);
 }
 
 /// The rows in the order 1, 2, …, 0.
@@ -185,18 +258,18 @@ void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<dou
   probes.numeric_of_all_pairs = numeric_gradient(variable, of_all_pairs, tensor, options);
 }
 
-}  // namespace
-
-GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options) {
+GradientReport check_layer(Layer<double>& layer, const Tensor<double>& x, const Tensor<double>& earlier,
+                           const GradcheckOptions& options) {
   const detail::Restore restore(layer);
   const double tolerance = options.tolerance.value_or(1e-7);
   const bool with_input = options.input && restore.differentiable_input();
   const Tensor<double> own = x.clone();  // a copy to perturb
-  go_first([&](bool rows) { layer.forward(detail::other_batch(own, rows || !with_input)); });
+  Tensor<double> first = go_first(&layer, own, !with_input, [&](const Tensor<double>& other) { layer.forward(other); });
+  if (earlier.defined()) first = earlier;
   const Tensor<double> y = layer.forward(own).clone();
   if (const auto found = detail::compare_forwards(y, layer.forward(own))) {
     GradientReport report = detail::not_repeatable(layer.label(), tolerance, y, *found);
-    if (dynamic_cast<Sequential<double>*>(&layer)) check_parts(layer, x.clone(), "", options, report.parts);
+    if (dynamic_cast<Sequential<double>*>(&layer)) check_parts(layer, x.clone(), first, "", options, report.parts);
     return report;
   }
   Generator generator(options.seed);
@@ -228,21 +301,23 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
   for (const SideTensor<double>& side : layer.side_inputs()) sides.emplace_back(side.name, side.value.clone());
   const auto outputs = layer.side_outputs();
   for (std::size_t i = 0; i < outputs.size(); ++i) sides.emplace_back("δ of " + outputs[i].name, side_deltas[i]);
-  GradientReport report =
-      run(layer.label(), detail::collect(layer, own, with_input, options, step),
-          {x, y, delta, {}, values_of(layer), rows_of(x), sides}, options, tolerance, terms_with(ones));
+  GradientReport report = run(layer.label(), detail::collect(layer, own, with_input, options, step),
+                              {x, y, delta, {}, values_of(layer), rows_of(x), sides}, options, tolerance,
+                              {first, &layer}, terms_with(ones));
   if (!restore.differentiable_input())
     report.note = "its input has no gradient, the layer says: indices, or not wanted";
   if (report.verdict() == Verdict::Fail && dynamic_cast<Sequential<double>*>(&layer))
-    check_parts(layer, x.clone(), "", options, report.parts);
+    check_parts(layer, x.clone(), first, "", options, report.parts);
   return report;
 }
 
-GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& prediction, const Tensor<double>& target,
-                               const GradcheckOptions& options) {
+GradientReport check_loss(Loss<double>& loss, const Tensor<double>& prediction, const Tensor<double>& target,
+                          const Tensor<double>& earlier, const GradcheckOptions& options) {
   const double tolerance = options.tolerance.value_or(1e-7);
   const Tensor<double> p = prediction.clone();
-  go_first([&](bool) { loss.forward(detail::other_batch(p, true), detail::other_batch(target, true)); });
+  Tensor<double> first = go_first(
+      nullptr, p, true, [&](const Tensor<double>& other) { loss.forward(other, detail::other_batch(target, true)); });
+  if (earlier.defined()) first = earlier;
   const Tensor<double> value = loss.forward(p, target).clone();
   if (const auto found = detail::compare_forwards(value, loss.forward(p, target)))
     return detail::not_repeatable(loss.name(), tolerance, value, *found);
@@ -287,7 +362,8 @@ GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& predict
   variable.again = [&] { return onto(0); };
   variable.input = p;
   const GradientStep step{prediction, value, scalar ? Tensor<double>() : upstream, target, {}, rows_of(p)};
-  GradientReport report = run(loss.name(), {variable}, step, options, tolerance, scalar ? Terms() : terms_with(ones));
+  GradientReport report =
+      run(loss.name(), {variable}, step, options, tolerance, {first}, scalar ? Terms() : terms_with(ones));
   TensorReport& tensor = report.tensors[0];
   const bool odd_shapes = !(p.shape() == target.shape()) && p.numel() == target.numel();  // (N, 1) against (N)
   if (tensor.verdict == Verdict::Fail || odd_shapes) probe_pairing(loss, p, target, options, variable, tensor);
@@ -296,6 +372,17 @@ GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& predict
     tensor.reason = "the loss does not depend on which target belongs to which prediction";
   }
   return report;
+}
+
+}  // namespace
+
+GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, const GradcheckOptions& options) {
+  return check_layer(layer, x, {}, options);
+}
+
+GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& prediction, const Tensor<double>& target,
+                               const GradcheckOptions& options) {
+  return check_loss(loss, prediction, target, {}, options);
 }
 
 GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const Tensor<double>& x,
@@ -307,16 +394,21 @@ GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const
   const bool with_input = options.input && restore.differentiable_input();
   const std::string subject = network.name() + " with " + loss.name();
   const Tensor<double> own = x.clone();
+  const Tensor<double> first = go_first(&network, own, !with_input, [&](const Tensor<double>& other) {
+    const Tensor<double>& p = network.forward(other);
+    loss.forward(p, detail::other_batch(y, true));
+  });
   const auto parts = [&](GradientReport& report) {
     GradcheckOptions same = options;
     same.tolerance = report.tolerance;
-    report.parts.push_back(check_gradients(loss, network.forward(own).clone(), y, same));
-    check_parts(network, x.clone(), "", same, report.parts);
+    Tensor<double> first_output;
+    if (first.defined()) {
+      const Moved parameters(network);
+      first_output = network.forward(first).clone();
+    }
+    report.parts.push_back(check_loss(loss, network.forward(own).clone(), y, first_output, same));
+    check_parts(network, x.clone(), first, "", same, report.parts);
   };
-  go_first([&](bool rows) {
-    const Tensor<double>& p = network.forward(detail::other_batch(own, rows || !with_input));
-    loss.forward(p, detail::other_batch(y, true));
-  });
   const Tensor<double> output = network.forward(own).clone();
   if (const auto found = detail::compare_forwards(output, network.forward(own))) {
     GradientReport report = detail::not_repeatable(subject, tolerance, output, *found);
@@ -331,8 +423,8 @@ GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const
   };
   const detail::Step one{[&] { loss.forward(network.forward(own), y); }, [&] { return loss.backward(); }, terms};
   const GradientStep step{x, {}, {}, {}, values_of(network), rows_of(x)};
-  GradientReport report =
-      run(subject, detail::collect(network, own, with_input, options, one), step, options, tolerance);
+  GradientReport report = run(subject, detail::collect(network, own, with_input, options, one), step, options,
+                              tolerance, {first, &network});
   if (report.verdict() == Verdict::Fail) parts(report);
   return report;
 }
@@ -371,7 +463,7 @@ GradientReport check_gradients(const std::string& subject, const std::vector<Fun
                       " of what it is the gradient of expected";
     }
     if (tensor.verdict != Verdict::Pass) tensor.step = gradient.step;
-    if (tensor.verdict == Verdict::Fail && !failed) tensor.probes = probe(variable, tensor, options, {});
+    if (tensor.verdict == Verdict::Fail && !failed) tensor.probes = probe(variable, tensor, options, {}, {});
     failed = failed || tensor.verdict == Verdict::Fail;
     report.tensors.push_back(std::move(tensor));
   }

@@ -41,10 +41,10 @@ struct GradcheckOptions {
 /// forward that throws or is not finite near an entry marks the edge of the domain: the difference is taken on the
 /// other side, or the report counts the entry as outside.
 ///
-/// First, another x with one row more goes through, to expose stale caches. Two forwards of the same x must agree;
-/// buffers are poisoned, so that entries never written show; a second backward must add to the gradients; the backward
-/// must be linear in δ and leave x, y and δ unchanged. Random layers repeat their draw. Parameters and buffers are
-/// restored bit for bit, and gradients zeroed.
+/// First, another x with one row more and other parameters go through, to expose stale caches. Two forwards of the same
+/// x must agree; buffers are poisoned, so that entries never written show; a second backward must add to the gradients;
+/// the backward must be linear in δ and leave x, y and δ unchanged. Random layers repeat their draw. Parameters and
+/// buffers are restored bit for bit, and gradients zeroed.
 ///
 /// Inputs and outputs beside x and y (a recurrent layer's states, if set by `set_state`) are checked too, with
 /// S = Σ y∘R + Σ h_n∘R′; the report includes the gradients of h0 and c0.

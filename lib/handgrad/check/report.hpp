@@ -52,7 +52,7 @@ struct GradientProbes {
   bool pairs_everything = false;
   /// The result of the backward with buffers filled with zeros instead of NaN.
   Tensor<double> unpoisoned;
-  /// The gradient is that of the x that went in first.
+  /// The gradient is right only at the x (and perhaps the parameters) of the first forward.
   bool of_first_x = false;
   /// The left and right slopes at the worst entry, and whether they differ at every distance.
   double slope_left = 0, slope_right = 0;

@@ -20,6 +20,10 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double coarsest = 1e-3;
 /// The allowance for a backward's rounding, as a multiple of that measured at a few points.
 constexpr double patience = 32;
+/// An entry below this share of the step's largest gradient may be lost in rounding that cannot be measured nearby.
+constexpr double tiny = 1e-9;
+/// Below this one the differences may miss any part of it: what reaches the output through a saturated network.
+constexpr double hidden = 1e-40;
 /// After this many entries refuted by a whole sweep, the others use its best step.
 constexpr std::size_t whole_sweeps = 3;
 /// The number of entries examined in a large tensor that fails.
@@ -87,7 +91,46 @@ class Checker {
   /// Whether both are of similar size and within the last digits of the step's largest gradient.
   bool both_rounding(double a, double n) const {
     const double larger = std::max(std::abs(a), std::abs(n)), smaller = std::min(std::abs(a), std::abs(n));
+    if (n == 0 && larger <= 64 * epsilon * variable_.cancels) return true;
     return smaller <= 0.25 * larger && larger <= 64 * epsilon * std::max(largest_, variable_.largest);
+  }
+  /// Whether the gap at an entry that is tiny beside the others is the backward's fault. Rounding that no measurement
+  /// nearby shows has another share of such an entry elsewhere: what 1 − y² loses for y next to 1, or a path hidden
+  /// below the last digits of a saturated network. A fault is the same at other values of the tensor.
+  bool persists(std::size_t i, double a, double n) {
+    const double small = std::max(tiny * std::max(largest_, variable_.largest), 1e4 * epsilon * variable_.cancels);
+    const double size = std::max(std::abs(a), std::abs(n));
+    if (!variable_.again || size > small) return true;
+    if (size <= hidden * std::max(largest_, variable_.largest)) return false;
+    if (a == 0) return true;
+    Tensor<double> value = variable_.value;
+    const Values here = value.to_vector();
+    const double share_here = n / a, gap = std::abs(1 - share_here);
+    std::size_t usable = 0, same = 0;
+    for (const double step : {0x1p-10, -0x1p-8, 0x1p-5, -0x1p-4, 0x1p-3, -0x1p-2, 0x1p-1}) {
+      Values moved = here;
+      for (std::size_t k = 0; k < moved.size(); ++k) moved[k] += (k % 2 ? step : -step) * S_.scales().spread(k);
+      value.copy_from(Tensor<double>(value.shape(), moved));
+      try {
+        const double there = variable_.again()[i];
+        Differencer S(value, variable_.terms);
+        const Estimate e = S.estimate({i}, term_noise());
+        const double doubt = e.uncertainty / std::abs(there);
+        if (e.usable() && doubt < 0.5 * gap) {
+          ++usable;
+          same += std::abs(e.value / there - share_here) <= 0.05 * gap + doubt;
+        }
+      } catch (const std::exception&) {  // outside the domain
+      }
+    }
+    value.copy_from(Tensor<double>(value.shape(), here));
+    return usable < 2 || same == usable;
+  }
+  /// Whether the backward is right below the steps of the sweep: where two close values of a widely spread row change
+  /// places, the forward seems to have a kink.
+  bool agrees_below(std::size_t i, double gap) {
+    const Estimate e = S_.estimate({i}, term_noise(), {}, 64 * last_digit(variable_.value.to_vector()[i]));
+    return e.usable() && e.uncertainty < 0.01 * gap && std::abs(variable_.analytic[i] - e.value) <= e.uncertainty;
   }
   const Values& term_noise() const {
     static const Values none;
@@ -117,7 +160,7 @@ class Checker {
     const double n = S_.quick({i}, std::min(best_.step, S_.step({i}, 0x1p-12))),
                  doubt = best_.uncertainty + analytic_noise(i);
     const double a = variable_.analytic[i], gap = std::abs(a - n);
-    if (std::isnan(n) || !(gap > 4 * doubt)) return false;
+    if (std::isnan(n) || !(gap > 4 * doubt) || !persists(i, a, n)) return false;
     take(i, n, relative(gap - doubt, a, n), best_.uncertainty);
     return true;
   }
@@ -150,6 +193,8 @@ class Checker {
       }
       report_.resolution = std::max(report_.resolution, relative(doubt(), a, e.value));
       take(i, e.value, 0, e.uncertainty);
+    } else if (std::isfinite(a) && (agrees_below(i, gap()) || !persists(i, a, e.value))) {
+      ++report_.excused;
     } else {
       if (e.value != 0) ++refuted_, best_ = e;
       take(i, e.value, std::isfinite(a) ? relative(gap() - doubt(), a, e.value) : infinity, e.uncertainty);

@@ -29,6 +29,8 @@ struct Variable {
   double largest = 0;
   /// The number of entries compared in a larger tensor.
   std::size_t samples = 0;
+  /// The size of what cancels in a backward, largest |δ| times largest |x|; 0 where it is not known.
+  double cancels = 0;
 };
 
 TensorReport check_variable(const Variable& variable, const GradcheckOptions& options, double tolerance);
