@@ -98,7 +98,7 @@ class Checker {
   /// nearby shows has another share of such an entry elsewhere: what 1 − y² loses for y next to 1, or a path hidden
   /// below the last digits of a saturated network. A fault is the same at other values of the tensor.
   bool persists(std::size_t i, double a, double n) {
-    const double small = std::max(tiny * std::max(largest_, variable_.largest), 1e4 * epsilon * variable_.cancels);
+    const double small = tiny * std::max(largest_, variable_.largest);
     const double size = std::max(std::abs(a), std::abs(n));
     if (!variable_.again || size > small) return true;
     if (size <= hidden * std::max(largest_, variable_.largest)) return false;
