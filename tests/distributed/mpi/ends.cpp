@@ -13,7 +13,7 @@ namespace hg = handgrad;
 int main(int, char** arguments) {
   const char* way = arguments[1];
   hg::Communicator& ranks = hg::mpi::world();
-  hg::Sequential net{hg::Linear(3, 4), hg::Tanh(), hg::Linear(4, 1)};
+  hg::Sequential net{hg::Linear(3, 4000), hg::Tanh(), hg::Linear(4000, 1)};
   hg::DataParallel parallel(net, ranks);
   for (int step = 0; step < 1000000; ++step) {
     if (ranks.rank() == 1 && step == 10) {
