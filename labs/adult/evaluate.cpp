@@ -59,17 +59,33 @@ void print_scores_heading(const std::string& title) {
 
 void print_scores(const std::string& name, const Scores& scores) { print_row(name, row_of(scores)); }
 
+/// Of the sorted values of one score the one at `share`: 0 the lowest, 1 the median, 2 the highest.
+static double one_of(const std::vector<Scores>& runs, double Scores::*score, std::size_t share) {
+  std::vector<double> values;
+  for (const Scores& scores : runs) values.push_back(scores.*score);
+  std::sort(values.begin(), values.end());
+  return values[share * (values.size() - 1) / 2];
+}
+
+static Scores one_of(const std::vector<Scores>& runs, std::size_t share) {
+  Scores all{};
+  for (double Scores::*score :
+       {&Scores::loss, &Scores::auroc, &Scores::threshold, &Scores::precision, &Scores::recall, &Scores::f1})
+    all.*score = one_of(runs, score, share);
+  return all;
+}
+
+Scores median_of(const std::vector<Scores>& runs) { return one_of(runs, 1); }
+
+std::uint64_t seeds_that_decide(const Options& options, const Census& census) {
+  return options.quick && !census.real ? 1 : 5;
+}
+
 void print_spread(const std::vector<Scores>& runs) {
-  for (const auto& [name, share] : {std::pair{"  lowest of ", 0}, {"  median of ", 1}, {"  highest of ", 2}}) {
-    std::array<double, 5> row{};
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      std::vector<double> values;
-      for (const Scores& scores : runs) values.push_back(row_of(scores)[i]);
-      std::sort(values.begin(), values.end());
-      row[i] = values[static_cast<std::size_t>(share) * (values.size() - 1) / 2];
-    }
-    print_row(name + std::to_string(runs.size()) + " seeds", row);
-  }
+  const std::string seeds = std::to_string(runs.size()) + (runs.size() == 1 ? " seed" : " seeds");
+  print_row("  lowest of " + seeds, row_of(one_of(runs, 0)));
+  print_row("  median of " + seeds, row_of(one_of(runs, 1)));
+  print_row("  highest of " + seeds, row_of(one_of(runs, 2)));
 }
 
 void reach_scores(Lab& lab, const Census& census, const std::string& id, const Scores& here, const Reached& notebook) {

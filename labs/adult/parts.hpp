@@ -55,6 +55,12 @@ handgrad::Tensor<float> predict_proba(handgrad::Sequential<float>& net, const ha
 /// Rows under `print_scores_heading`: AUROC, F1, precision, recall in per cent, threshold.
 void print_scores_heading(const std::string& title);
 void print_scores(const std::string& name, const Scores& scores);
+/// The median of each score by itself.
+Scores median_of(const std::vector<Scores>& runs);
+/// How many seeds decide a figure, from the first on: their median is compared with the notebook's number, so that no
+/// start need be picked. The quick form on made-up data, which is compared with nothing, runs one.
+std::uint64_t seeds_that_decide(const handgrad::labs::Options& options, const Census& census);
+
 /// The lowest, middle and highest of each score over several seeds.
 void print_spread(const std::vector<Scores>& runs);
 
@@ -102,6 +108,15 @@ struct Trained {
   handgrad::Sequential<float> net;
   Judged scores;
 };
+
+/// What the figures of several seeds are judged by: medians, of the validation loss and of the scores with the
+/// threshold that is best on the test data, which is how the notebook came to its numbers.
+struct Seeds {
+  double loss;
+  Scores scores;
+};
+/// Also prints the spread of these scores, and of the honest ones.
+Seeds print_seeds(Trained& shown, const std::vector<handgrad::labs::Later<Trained>>& others);
 
 // ---- the notebook's parts ----
 //

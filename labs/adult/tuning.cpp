@@ -168,6 +168,7 @@ void tuning_section(Lab& lab, const Census& census, const Later<Silent>& random)
     std::cout << '\n';
   }
   draw(lab, "tuning", {history_plot(searches)});
+  for (const Found* found : searches) lab.figures.weights("best by " + found->name, found->net.state_dict());
   lab.figures.reach("003.tuning.tpe", tpe.best.value);
   lab.figures.reach("003.tuning.random", random.get().found.best.value);
 }

@@ -179,6 +179,7 @@ void attention_characters(Lab& lab) {
   // PyTorch's run for the first twenty steps (tests/labs/pytorch_test.cpp).
   if (!file && lab.options.seed == 0) lab.figures.exact("attention.first_losses", first);
   lab.figures.shape("attention.nats", losses.back());
+  lab.figures.weights("characters", model.net.state_dict());
   Plot plot("What comes next?", "epoch", "nats a character");
   plot.line(numbers, losses, "the model");
   if (source.entropy > 0)

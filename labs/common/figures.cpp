@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -143,6 +144,25 @@ void Figures::shape(const std::string& id, const Numbers& here) {
   add({id, Kind::Shape, std::nullopt, here.values(), std::nullopt});
 }
 
+// FNV-1a over names and bits.
+template <class T>
+void Figures::weights(const std::string& id, const std::vector<NamedTensor<T>>& state) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  const auto add_bytes = [&](const void* data, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3u;
+  };
+  for (const auto& [name, value] : state) {
+    add_bytes(name.data(), name.size());
+    const std::vector<T> numbers = value.to_vector();
+    add_bytes(numbers.data(), numbers.size() * sizeof(T));
+  }
+  std::array<char, 17> text{};
+  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
+  hashes_.push_back({id, text.data()});
+}
+template void Figures::weights(const std::string&, const std::vector<NamedTensor<float>>&);
+template void Figures::weights(const std::string&, const std::vector<NamedTensor<double>>&);
+
 void print_table(std::ostream& out, const std::vector<Figures>& labs, bool colours) {
   const auto coloured = [&](const char* code, const std::string& text) {
     return colours ? std::string("\x1b[") + code + "m" + text + "\x1b[0m" : text;
@@ -194,7 +214,9 @@ std::string to_json(const std::vector<Figures>& labs) {
       entry["agrees"] = figure.agrees ? ordered_json(*figure.agrees) : ordered_json(nullptr);
       figures.push_back(std::move(entry));
     }
-    all.push_back({{"lab", lab.lab()}, {"figures", std::move(figures)}});
+    ordered_json hashes = ordered_json::object();
+    for (const auto& [id, value] : lab.hashes()) hashes[id] = value;
+    all.push_back({{"lab", lab.lab()}, {"figures", std::move(figures)}, {"weights", std::move(hashes)}});
   }
   return all.dump(1) + "\n";
 }

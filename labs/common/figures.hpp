@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "handgrad/base/tensor.hpp"
+#include "handgrad/contract/parameter.hpp"
 
 namespace handgrad::labs {
 
@@ -56,6 +57,11 @@ struct Figure {
   std::optional<bool> agrees;  // empty if the notebook prints nothing
 };
 
+/// Of the weights `id`, in hexadecimal digits.
+struct Hash {
+  std::string id, value;
+};
+
 /// The figures of one lab, in the order of computation.
 class Figures {
  public:
@@ -74,19 +80,27 @@ class Figures {
   /// A picture or a timing.
   void shape(const std::string& id, const Numbers& here = {});
 
+  /// The weights at the end of a training, of which a 64-bit hash is kept: the same on every processor, with any number
+  /// of threads (tests/labs/golden_test.cpp). It goes to the JSON file, not into the table.
+  template <class T>
+  void weights(const std::string& id, const std::vector<NamedTensor<T>>& state);
+
   const std::string& lab() const { return lab_; }
   const std::vector<Figure>& all() const { return figures_; }
+  const std::vector<Hash>& hashes() const { return hashes_; }
 
  private:
   void add(Figure figure);
   std::string lab_;
   std::vector<Figure> figures_;
+  std::vector<Hash> hashes_;
 };
 
 /// id | kind | notebook | here | agrees, for all labs, and a line with the totals; coloured if `colours`.
 void print_table(std::ostream& out, const std::vector<Figures>& labs, bool colours);
 
-/// `[{"lab": …, "figures": [{"id": …, "kind": …, "notebook": […], "here": […], "agrees": …}, …]}, …]`
+/// `[{"lab": …, "figures": [{"id": …, "kind": …, "notebook": […], "here": […], "agrees": …}, …], "weights": {id: hash,
+/// …}}, …]`
 std::string to_json(const std::vector<Figures>& labs);
 
 /// Whether no exact figure disagrees.

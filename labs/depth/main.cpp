@@ -188,8 +188,13 @@ void repair_section(const Lab& lab) {
   draw(lab, "repaired", {ahead.log_y(), behind.log_y()}, 2);
 }
 
-/// The losses of a deep network on two moons, step by step.
-std::vector<double> train(Start start, Kind kind, int steps, std::uint64_t seed) {
+struct Training {
+  std::vector<double> losses;  // step by step
+  std::vector<hg::NamedTensor<double>> weights;
+};
+
+/// A deep network on two moons.
+Training train(Start start, Kind kind, int steps, std::uint64_t seed) {
   constexpr std::size_t features = 16;
   const auto data = hg::make_moons<double>({.n_samples = 200, .noise = 0.1});
   const Tensor<double> y = data.y.reshape({data.y.numel(), 1});
@@ -208,7 +213,7 @@ std::vector<double> train(Start start, Kind kind, int steps, std::uint64_t seed)
     hg::clip_grad_norm_(net.parameters(), 1.0);
     sgd.step();
   }
-  return losses;
+  return {losses, net.state_dict()};
 }
 
 void training_section(const Lab& lab) {
@@ -225,7 +230,8 @@ void training_section(const Lab& lab) {
   for (const Run& run : {Run{"default", Start::Default, Kind::Plain}, Run{"Kaiming", Start::Kaiming, Kind::Plain},
                          Run{"default, BatchNorm", Start::Default, Kind::BatchNorm},
                          Run{"default, Residual", Start::Default, Kind::Residual}}) {
-    const std::vector<double> losses = train(run.start, run.kind, steps, lab.options.seed + 1);
+    const auto [losses, weights] = train(run.start, run.kind, steps, lab.options.seed + 1);
+    lab.figures.weights(run.label, weights);
     const std::size_t n = losses.size();
     std::cout << "  " << padded(run.label, 24) << std::fixed << std::setprecision(4) << std::setw(10) << losses[0]
               << std::setw(10) << losses[n / 2] << std::setw(10) << losses[n - 1] << '\n';

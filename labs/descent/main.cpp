@@ -67,8 +67,7 @@ std::vector<Point> descend(const Data& data, double lr, int steps) {
 }
 
 /// The same with Linear(1, 1), MSELoss and SGD: the loss before each step.
-std::vector<double> descend_with_layers(const Data& data, double lr, int steps) {
-  hg::Linear<double> line(Tensor<double>{{data.a}}, Tensor<double>{data.b});
+std::vector<double> descend_with_layers(hg::Linear<double>& line, const Data& data, double lr, int steps) {
   hg::MSELoss<double> loss;
   hg::SGD<double> sgd(line.parameters(), {.lr = lr});
   std::vector<double> losses;
@@ -119,7 +118,9 @@ void derivative_section(const Lab& lab, const Data& data) {
 void descent_section(Lab& lab, const Data& data) {
   lab.section("4  1000 steps, α = 0.1");
   const std::vector<Point> path = descend(data, 0.1, 1000);
-  const std::vector<double> losses = descend_with_layers(data, 0.1, 1000);
+  hg::Linear<double> line(Tensor<double>{{data.a}}, Tensor<double>{data.b});
+  const std::vector<double> losses = descend_with_layers(line, data, 0.1, 1000);
+  lab.figures.weights("line", line.state_dict());
   const std::array<const char*, 10> printed_losses{
       "0.1330225119404028",   "0.012673197778527677", "0.010257153540857817", "0.0100948037549359",
       "0.010083894412889118", "0.010083161342973332", "0.010083112083219709", "0.010083108773135261",

@@ -67,6 +67,7 @@ HANDGRAD_LAB(digits, "", "handwritten digits by a convolutional network") {
 
   lab.section("3  What it takes for what");
   report_digits(lab, net, data);
+  lab.figures.weights("digits", net.state_dict());
 
   lab.section("4  What the filters look for, and what they find");
   draw_filters(lab, net);

@@ -75,6 +75,7 @@ void one_example_per_step(Lab& lab, const hg::RegressionSamples<float>& data) {
     }
   std::cout << "after 100 epochs\n  w = " << neuron.weight.value() << '\n';
   lab.figures.exact("004.sgd.w", neuron.weight.value(), printed("20.4924 34.1698 67.6242 87.9235"));
+  lab.figures.weights("sgd", neuron.state_dict());
 }
 
 /// The full-batch step shared by 4.1 to 4.3, for a Neuron (targets (N)) or a Linear (targets (N, 1)). Returns the loss
@@ -102,6 +103,7 @@ void slow_layer(Lab& lab, const hg::RegressionSamples<float>& data) {
     if (epoch == 100) lab.figures.exact("004.slow.loss100", value, full_float("64.63803100585938"));
     if (epoch == 150) lab.figures.exact("004.slow.loss150", value, full_float("7.178253650665283"));
   }
+  lab.figures.weights("slow", layer.state_dict());
 }
 
 void full_batch(Lab& lab, const hg::RegressionSamples<float>& data) {
@@ -125,6 +127,7 @@ void full_batch(Lab& lab, const hg::RegressionSamples<float>& data) {
     if (epoch == 30) lab.figures.exact("004.gd.loss30", value, within(1e-4, "0.4873894155025482"));
     if (epoch == 40) lab.figures.exact("004.gd.loss40", value, within(1e-3, "0.03259115293"));
   }
+  lab.figures.weights("gd", neuron.state_dict());
 }
 
 void layer_of_one(Lab& lab, const hg::RegressionSamples<float>& data) {
@@ -137,6 +140,7 @@ void layer_of_one(Lab& lab, const hg::RegressionSamples<float>& data) {
   for (int epoch = 1; epoch <= 100; ++epoch) value = step(layer, loss, sgd, data.x, data.y);
   print_step("epoch 100", layer, value);
   lab.figures.exact("004.layer.w", layer.weight.value(), printed("20.4924 34.1698 67.6242 87.9235"));
+  lab.figures.weights("layer", layer.state_dict());
 }
 
 /// The notebook's backward of a layer, extended to several neurons: its bias gradient is one mean over all of δ, right

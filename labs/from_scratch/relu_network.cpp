@@ -19,6 +19,7 @@ namespace {
 struct Run {
   double loss;             // at the end
   std::vector<Plot> fits;  // every 200 epochs
+  std::vector<hg::NamedTensor<float>> weights;
 };
 
 Run train(std::uint64_t seed, hg::Device device, bool talk) {
@@ -47,6 +48,7 @@ Run train(std::uint64_t seed, hg::Device device, bool talk) {
     net.backward(loss.backward());
     sgd.step();
   }
+  run.weights = net.state_dict();
   return run;
 }
 
@@ -64,4 +66,5 @@ void relu_network(Lab& lab) {
   const auto [best, worst] = std::minmax_element(losses.begin(), losses.end());
   std::cout << "Loss at the end from five seeds: " << *best << " to " << *worst << '\n';
   lab.figures.reach("004.relu_net.loss", run.loss, printed("0.006"), run.loss <= 0.006);
+  lab.figures.weights("relu_net", run.weights);
 }

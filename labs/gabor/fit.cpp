@@ -252,6 +252,7 @@ void gabor_fit(Lab& lab) {
             << " (from 100 points: 0.09 ± 0.013 for the truth itself)\n";
   lab.figures.reach("002.gabor.fit", {model.w1.value().item(), model.w2.value().item()}, printed("3.00 15.00"),
                     reached(model));
+  lab.figures.weights("fit", run.best);
   pictures(lab, data, plain, run);
 
   std::cout << "\nWith other data and other batches, w1, w2 and test loss:\n"

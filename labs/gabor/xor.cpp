@@ -119,6 +119,7 @@ void xor_classifier(Lab& lab) {
             << " in each coordinate:\nno classifier can expect more than " << (1 - wrong) * (1 - wrong) + wrong * wrong
             << ".\n";
   lab.figures.reach("002.xor.accuracy", test, printed("0.98"), test >= 0.98);
+  lab.figures.weights("xor", run.model.state_dict());
 
   std::vector<double> epochs(run.loss.size());
   for (std::size_t i = 0; i < epochs.size(); ++i) epochs[i] = static_cast<double>(i + 1);

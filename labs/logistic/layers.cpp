@@ -38,6 +38,7 @@ std::vector<double> fit_return_loss(hg::Sequential<float>& model, hg::Loss<float
 struct Run {
   std::vector<double> losses;
   Tensor<float> probs;  // (5, 1): for the five distinct rows
+  std::vector<hg::NamedTensor<float>> weights;
 };
 
 /// Section 2 unchanged: Linear, Sigmoid, and the loss on probabilities.
@@ -56,6 +57,7 @@ Run train(std::uint64_t seed, hg::Device device, bool talk = false) {
   Run run;
   run.losses = fit_return_loss(model, loss, opt, train_dl, talk);
   run.probs = model.forward(rows).cpu();
+  run.weights = model.state_dict();
   return run;
 }
 
@@ -135,6 +137,7 @@ void layers_section(Lab& lab) {
   const Run run = train(seed, lab.options.device, true);
   std::cout << "\nprobs = " << run.probs << "\ntargets = " << y.rows(0, 5) << '\n';
   lab.figures.reach("000.logreg.probs", run.probs, printed("0.4796 0.6554 0.9944 0.0032 0.9824"), right(run) == 5);
+  lab.figures.weights("logreg", run.weights);
 
   std::vector<double> numbers(run.losses.size());
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<double>(i + 1);

@@ -211,6 +211,8 @@ void from_scratch_section(Lab& lab) {
   for (const std::size_t epoch : {0, 10, 20, 30, 100, 270})
     lab.figures.exact("000.fixed.loss" + std::to_string(epoch), fixed_losses[epoch]);
   lab.figures.exact("000.fixed.probs", p_fixed);
+  lab.figures.weights("table", faulty.net.state_dict());
+  lab.figures.weights("predictions", fixed.net.state_dict());
 
   lab.section("1.6b The gradient that was left over");
   Model zeroed = draw_model(1000);

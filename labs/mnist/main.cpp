@@ -31,4 +31,5 @@ HANDGRAD_LAB(mnist, "", "handwritten digits: a softmax over ten classes") {
 
   lab.section("3  What it takes for what");
   report_digits(lab, net, data);
+  lab.figures.weights("mnist", net.state_dict());
 }

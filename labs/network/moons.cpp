@@ -171,6 +171,7 @@ hg::Sequential<float> classify(Lab& lab, const hg::Samples<float>& data) {
     model = version.make(0);
     const std::vector<double> history = fit(model, data, lr, n_iter);
     reached.push_back(accuracy(model, data));
+    lab.figures.weights("moons." + version.id, model.state_dict());
     std::cout << version.id << ", " << version.title << ": loss " << history.front() << " → " << history.back() << '\n'
               << hg::classification_report(data.y, predict(model, data.x)) << '\n';
     boundaries.push_back(decision_boundary(version.id + ": " + version.title, data, [&](const Tensor<float>& x) {

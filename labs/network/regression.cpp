@@ -78,6 +78,7 @@ void line(Lab& lab, const Data& data) {
             << " (the notebook asserts: below 0.22)\nw = " << model.weight.value() << ", b = " << model.bias.value()
             << '\n';
   lab.figures.exact("001.line.loss_last", history.back(), printed("0.22"), history.back() < 0.22);
+  lab.figures.weights("line", model.state_dict());
 
   const Tensor<float> x_new{{2}};
   const Tensor<float> y_new = model.forward(x_new).clone();
@@ -125,6 +126,7 @@ void two_layers(Lab& lab, const Data& data) {
             << "\nprediction for 1, 2, 3: " << model.forward({{1}, {2}, {3}})
             << "\nThe steps from 1 to 2 and from 2 to 3 are equal: W₂(W₁x + b₁) + b₂ is a line again.\n";
   lab.figures.exact("001.line.r2", r2, full_float("0.79912"));
+  lab.figures.weights("two_layers", model.state_dict());
 
   Plot fit("Linear(1, 2), Linear(2, 1)", "x", "y"), loss("its loss", "iteration", "mean squared error");
   fit.points(data.X, data.y, "data")
@@ -162,6 +164,7 @@ void curve(Lab& lab, const Data& data) {
   loss.line(iterations(history.size()), history).log_y();
   draw(lab, "curve", {fit, loss}, 2);
   lab.figures.shape("001.curve.fit", r2);
+  lab.figures.weights("curve", model.state_dict());
 }
 
 }  // namespace

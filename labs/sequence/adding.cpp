@@ -37,6 +37,7 @@ Examples draw_examples(std::size_t steps, std::size_t n, hg::Generator& generato
 
 struct Run {
   std::vector<double> steps, losses, norms;  // per 20 steps; the largest gradient norm in them
+  std::vector<hg::NamedTensor<float>> weights;
 };
 
 /// Adam on fresh batches; `clip` bounds the gradient's norm.
@@ -65,6 +66,7 @@ Run train(const std::string& name, std::size_t length, int steps, double clip, c
     run.norms.push_back(largest);
     sum = largest = 0;
   }
+  run.weights = net.state_dict();
   return run;
 }
 
@@ -94,6 +96,7 @@ void adding(Lab& lab) {
     loss.line(runs.back().steps, runs.back().losses, kind.label);
     norm.line(runs.back().steps, runs.back().norms, kind.label);
     lab.figures.shape(std::string("sequence.adding.") + kind.label, runs.back().losses.back());
+    lab.figures.weights(std::string("adding, ") + kind.label, runs.back().weights);
   }
   std::cout << std::fixed << std::setprecision(4) << '\n';
   for (std::size_t i = runs[0].steps.size() / 6 - 1; i < runs[0].steps.size(); i += runs[0].steps.size() / 6) {

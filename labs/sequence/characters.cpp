@@ -131,6 +131,7 @@ void characters(Lab& lab) {
               << indented(model.write(110, '\n', lab.options.seed + 9));
   }
   lab.figures.shape("sequence.characters.nats", losses.back());
+  lab.figures.weights("characters", model.net().state_dict());
   Plot plot("What comes next?", "epoch", "nats a character");
   plot.line(numbers, losses, "the model");
   if (source.entropy > 0)

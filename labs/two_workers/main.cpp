@@ -130,6 +130,7 @@ void training_section(Lab& lab) {
   const auto x = hg::randn<double>({60, 4});
   const Tensor<double> y = xt::sin(xt::sum(x.xt(), {1}, xt::keep_dims));
   std::vector<double> last;
+  std::vector<hg::NamedTensor<double>> weights;
   for (const int workers : {1, 2, 3, 4}) {
     double loss_of_all = 0;
     hg::run_ranks(workers, [&](hg::Communicator& ranks) {
@@ -146,8 +147,11 @@ void training_section(Lab& lab) {
         adam.step();
       }
       const double sum = hg::all_reduce(ranks, value * static_cast<double>(xs.size(0)));
-      if (ranks.rank() == 0) loss_of_all = sum / static_cast<double>(x.size(0));
+      if (ranks.rank() != 0) return;
+      loss_of_all = sum / static_cast<double>(x.size(0));
+      weights = net.state_dict();
     });
+    lab.figures.weights(std::to_string(workers) + " workers", weights);
     std::cout << "  " << workers << (workers == 1 ? " worker:  " : " workers: ") << "loss " << std::setprecision(17)
               << std::defaultfloat << loss_of_all << " after 200 steps\n";
     last.push_back(loss_of_all);

@@ -57,6 +57,7 @@ BOOST_AUTO_TEST_CASE(the_file_has_arrays_and_null_where_nothing_is_printed) {
   labs[0].exact("000.fixed", 0.25);
   labs[0].reach("004.relu_net.loss", 0.004, printed("0.006"), true);
   labs[0].shape("004.picture");
+  labs[0].weights<float>("net", {{"0.weight", {{1, 2}}}, {"0.bias", {3}}});
   const auto json = nlohmann::json::parse(to_json(labs));
   BOOST_TEST(json.size() == 1u);
   BOOST_TEST(json[0]["lab"] == "from_scratch");
@@ -71,7 +72,20 @@ BOOST_AUTO_TEST_CASE(the_file_has_arrays_and_null_where_nothing_is_printed) {
   BOOST_TEST(figures[3]["kind"] == "reach");
   BOOST_TEST(figures[4] == nlohmann::json::parse(R"({"id": "004.picture", "kind": "shape", "notebook": null, "here": [],
                                                      "agrees": null})"));
+  BOOST_TEST(json[0]["weights"].size() == 1u);
   BOOST_TEST(!all_exact_agree(labs));
+}
+
+BOOST_AUTO_TEST_CASE(weights_have_a_hash_of_their_names_and_bits) {
+  const auto hash = [](const std::string& name, float w) {
+    Figures lab("one");
+    lab.weights<float>("net", {{name, {w, 2}}});
+    return lab.hashes().at(0).value;
+  };
+  BOOST_TEST(hash("w", 1) == hash("w", 1));
+  BOOST_TEST(hash("w", 1) != hash("v", 1));
+  BOOST_TEST(hash("w", 0) != hash("w", -0.0f));
+  BOOST_TEST(hash("w", 1) != hash("w", std::nextafter(1.0f, 2.0f)));
 }
 
 BOOST_AUTO_TEST_CASE(only_an_exact_figure_fails_a_run) {
