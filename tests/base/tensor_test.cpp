@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -196,6 +197,21 @@ BOOST_AUTO_TEST_CASE(a_buffer_is_kept_when_it_suffices) {
   const Tensor<float> held = x;  // a holder keeps its values
   x.reserve({4, 3}, Device::cpu());
   BOOST_TEST((x.data() != address));
+}
+
+BOOST_AUTO_TEST_CASE(borrowed_elements_are_their_owners) {
+  const auto owner = std::make_shared<std::vector<float>>(std::vector<float>{1, 2, 3, 4, 5, 6});
+  {
+    const Tensor<float> x = Tensor<float>::borrow(owner->data(), {3, 2}, owner);
+    BOOST_TEST(x.data() == owner->data());
+    BOOST_TEST(owner.use_count() == 2);
+    Tensor<float> row = x.rows(1, 2);
+    row.fill(7);
+    BOOST_TEST(*owner == (std::vector<float>{1, 2, 7, 7, 5, 6}), boost::test_tools::per_element());
+    BOOST_TEST(!x.clone().shares_with(x));
+  }
+  BOOST_TEST(owner.use_count() == 1);
+  check_throws<ValueError>([&] { Tensor<float>::borrow(owner->data(), {6}, nullptr); }, "an owner expected");
 }
 
 BOOST_AUTO_TEST_CASE(linspace_is_torchs) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
@@ -12,14 +13,19 @@ namespace handgrad {
 
 namespace detail {
 
-/// One block of a device's memory.
+/// One block of a device's memory, or, with an owner, one of the CPU's that is that owner's.
 struct Storage {
   Storage(Device on, std::size_t size) : device(on), bytes(size), address(memory(on).allocate(size)) {}
+  Storage(void* borrowed, std::size_t size, std::shared_ptr<const void> whose)
+      : bytes(size), address(borrowed), owner(std::move(whose)) {}
   Storage(const Storage&) = delete;
-  ~Storage() { memory(device).deallocate(address, bytes); }
+  ~Storage() {
+    if (!owner) memory(device).deallocate(address, bytes);
+  }
   Device device;
   std::size_t bytes;
   void* address;
+  std::shared_ptr<const void> owner;
 };
 
 namespace {
@@ -64,6 +70,17 @@ template <class T>
 Tensor<T> Tensor<T>::empty(const Shape& shape, Device device) {
   Tensor x;
   x.reserve(shape, device);
+  return x;
+}
+
+template <class T>
+Tensor<T> Tensor<T>::borrow(T* elements, const Shape& shape, std::shared_ptr<const void> owner) {
+  if (!owner) throw ValueError("Tensor::borrow: an owner expected, a null pointer came");
+  Tensor x;
+  x.storage_ = std::make_shared<detail::Storage>(elements, detail::checked_bytes(shape, sizeof(T)), std::move(owner));
+  x.data_ = elements;
+  x.shape_ = shape;
+  x.numel_ = shape.numel();
   return x;
 }
 

@@ -74,6 +74,9 @@ class Tensor {
   Tensor(const Shape& shape, const std::vector<T>& elements);
   /// Uninitialised elements.
   static Tensor empty(const Shape& shape, Device device = Device::cpu());
+  /// Elements in the CPU's memory that belong to somebody else, without a copy. `owner` is kept for as long as a handle
+  /// to them is, and must not be null.
+  static Tensor borrow(T* elements, const Shape& shape, std::shared_ptr<const void> owner);
 
   const Shape& shape() const { return shape_; }
   std::size_t size(int dim) const { return shape_[dim]; }
