@@ -1,6 +1,7 @@
 #include <tuple>
 
 #include "handgrad/check/attention.hpp"
+#include "handgrad/check/cell.hpp"
 #include "handgrad/check/failure.hpp"
 #include "handgrad/check/sequence.hpp"
 
@@ -488,7 +489,9 @@ class Catalogue : Failure {
   }
 
   void sequences() {
-    for (const SequenceGuess& guess : sequence_guesses(step_, t_.value)) {
+    std::vector<SequenceGuess> guesses = sequence_guesses(step_, t_.value);
+    if (guesses.empty()) guesses = cell_guesses(step_, t_.value);
+    for (const SequenceGuess& guess : guesses) {
       if (!error(guess.right) || !equal(guess.wrong, a_)) continue;
       find(guess.cause, guess.what,
            guess.formula + " gives exactly your " + subject_ + "; done right, " + error_text(guess.right), guess.where);
