@@ -313,11 +313,11 @@ void backward_tiled(const Head<T>& head, T tau, Matrix<const T> qkv, const T* m,
 // f(task, room) for each head of each sequence, shared among threads.
 template <class T, class F>
 void each_head(const AttentionShape& shape, std::size_t room, F f) {
-  constexpr std::size_t worth_a_part = 50'000;
+  constexpr std::size_t work_a_part = 50'000;
   const std::size_t tasks = shape.tasks(), threads = threads_at_most();
   const std::size_t work = tasks * shape.length * shape.length * shape.width;
   const std::size_t parts =
-      threads == 1 ? 1 : std::clamp<std::size_t>(work / worth_a_part, 1, std::min(tasks, 2 * threads));
+      threads == 1 ? 1 : std::clamp<std::size_t>(work / work_a_part, 1, std::min(tasks, 2 * threads));
   room = (room + 63) / 64 * 64;
   T* rooms = scratch<T>(parts * room);
   parallel(parts, [&](std::size_t part) {

@@ -53,8 +53,8 @@ void EmbeddingOn<D, T>::backward(Vector<const T> indices, Matrix<const T> dy, st
       marks[k] = marks[k] > often && k != padding ? static_cast<std::uint32_t>(++frequent) : 0;
     std::fill_n(sums, frequent * columns, 0.0);
   }
-  constexpr std::size_t worth_a_part = 100'000, unit = 16;
-  const std::size_t parts = std::clamp<std::size_t>(indices.size * columns / worth_a_part, 1,
+  constexpr std::size_t elements_a_part = 100'000, unit = 16;
+  const std::size_t parts = std::clamp<std::size_t>(indices.size * columns / elements_a_part, 1,
                                                     std::min(threads_at_most(), columns / unit + 1));
   const std::size_t width = ((columns + parts - 1) / parts + unit - 1) / unit * unit;
   parallel(parts, [&](std::size_t part) {
