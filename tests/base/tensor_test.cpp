@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(borrowed_elements_are_their_owners) {
     BOOST_TEST(!x.clone().shares_with(x));
   }
   BOOST_TEST(owner.use_count() == 1);
-  check_throws<ValueError>([&] { Tensor<float>::borrow(owner->data(), {6}, nullptr); }, "an owner expected");
+  check_throws<ValueError>([&] { Tensor<float>::borrow(owner->data(), {6}, nullptr); }, {"an owner expected"});
 }
 
 BOOST_AUTO_TEST_CASE(linspace_is_torchs) {
