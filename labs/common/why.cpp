@@ -130,6 +130,18 @@ const std::vector<Sentence> sentences{
      "A channel's bias is in each of its places, with the factor 1: so each of them adds its δ."},
     {backward, "Conv", "dx",
      "A number of x lies in several windows, each time under another weight: each of them sends its δ back over it."},
+    {forward, "Conv", "X̂",
+     "Each window of x becomes a row, so that the sums over windows are one product of matrices."},
+    {forward, "Conv", "Ŵ", "Each filter becomes a row, its numbers in the order in which a window has them."},
+    {forward, "Conv", "Ŷ", "Each number of x gives a whole window of numbers, in the proportions of the filter."},
+    {backward, "Conv", "dŴ",
+     "A weight is used at every place, each time with another number of x: so every place adds its δ times that "
+     "number."},
+    {backward, "Conv", "dX̂", "A number of a window is in every output channel, with that channel's weight as factor."},
+    {backward, "Conv", "D", "The window of δ that each number of x had given its numbers to."},
+    {forward, "MaxPool", "X̂", "Each window of x becomes a row."},
+    {forward, "AvgPool", "X̂", "Each window of x becomes a row."},
+    {forward, "AdaptiveAvgPool", "X̂", "Each window of x becomes a row."},
     {forward, "MaxPool", "y", "Of each window the largest number stays, wherever in it it was."},
     {backward, "MaxPool", "dx",
      "Only the largest number of a window moves y; where windows overlap, one number can be that of several: δ adds "

@@ -55,4 +55,4 @@ using texts::step;
       handgrad::BCEWithLogitsLoss<float>&loss, handgrad::SGD<float>&sgd, handgrad::Adam<float>&adam,                \
       handgrad::DataLoader<float>&loader, handgrad::DataLoader<float>&train, handgrad::DataLoader<float>&valid,     \
       handgrad::TensorDataset<float>&data, handgrad::Communicator &world, handgrad::DataParallel<float>&parallel,   \
-      double validation_loss, std::int64_t epochs, std::int64_t batches
+      double validation_loss, std::int64_t epochs, std::int64_t batches, int local_rank
