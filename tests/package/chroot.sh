@@ -86,9 +86,9 @@ for component in mpi onnx; do
     inside /root/onnx/there_and_back | tail -1
   else
     with openmpi-bin
-    cp tests/distributed/mpi/ten_lines.cpp "$system/root/ten_lines.cpp"
+    cp tests/distributed/mpi/xor.cpp "$system/root/ranks_xor.cpp"
     inside sh -c 'mkdir -p /root/mpi && cd /root/mpi && printf "%s\n" "cmake_minimum_required(VERSION 3.22)" "project(m LANGUAGES CXX)" \
-      "find_package(handgrad CONFIG REQUIRED COMPONENTS mpi)" "add_executable(m ../ten_lines.cpp)" \
+      "find_package(handgrad CONFIG REQUIRED COMPONENTS mpi)" "add_executable(m ../ranks_xor.cpp)" \
       "target_link_libraries(m PRIVATE handgrad::mpi)" >CMakeLists.txt && cmake -S . -B b >/dev/null && cmake --build b &&
       OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 mpirun -n 2 b/m'
   fi
