@@ -76,6 +76,8 @@ def address_of(path):
         return {"README.md": "index.html"}.get(parts[0], parts[0].removesuffix(".md").lower() + ".html")
     if parts == ("lib", "handgrad", "distributed", "README.md"):
         return "distributed.html"
+    if parts[:2] == ("packaging", "python"):
+        return "_".join(("python",) + parts[3:-1] + (("examples",) if len(parts) == 4 else ())) + ".html"
     if parts[:2] == ("labs", "exercises"):
         return "exercises/" + (parts[2] if len(parts) == 4 else "index") + ".html"
     return "labs/" + parts[1] + ".html" if parts[0] == "labs" else None
@@ -238,6 +240,9 @@ def build(out, program=None, pictures=None, strict=False):
 
     text(root / "README.md", "handgrad", "handgrad")
     text(root / "lib/handgrad/distributed/README.md", "handgrad", "Several processes")
+    text(root / "packaging/python/README.md", "handgrad", "From Python")
+    for path in sorted((root / "packaging/python/examples").rglob("README.md")):
+        text(path, "handgrad")
     text(root / "CONTRIBUTING.md", "handgrad")
     text(root / "CHANGELOG.md", "handgrad")
 
