@@ -42,7 +42,8 @@ except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
     skip(f"{', '.join(packages)} cannot be had here (no network?)")
 
 # From a copy, without a build folder of its own: the tree stays as it is.
-settings = {"build-dir": folder / "build", "cmake.define.CMAKE_PREFIX_PATH": prefix,
+config_of_handgrad = next(prefix.rglob("handgradConfig.cmake")).parent
+settings = {"build-dir": folder / "build", "cmake.define.handgrad_DIR": config_of_handgrad,
             "cmake.define.CMAKE_CXX_COMPILER": compiler}
 config = [word for key, value in settings.items() for word in ("-C", f"{key}={value}")]
 run(python, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--disable-pip-version-check", *config,
