@@ -95,6 +95,24 @@ void accumulate_sums(std::size_t n, const T* sums, Gradient<T> to) {
   for (std::size_t c = 0; c < n; ++c) to.data[c] = to.beta == T(0) ? sums[c] : to.data[c] + sums[c];
 }
 
+// The columns' means go to mu as first computed; f(c, {Σ(x − µ), Σ(x − µ)²}) corrects them.
+template <class T, class F>
+void column_moments(Matrix<const T> x, T* mu, std::size_t first, std::size_t last, F f) {
+  using V = Batch<T>;
+  const auto n = static_cast<double>(x.rows);
+  column_sums<T, 1>(
+      x.rows, x.columns, first, last,
+      [&](auto read, std::size_t, std::size_t, std::size_t i) { return std::array<V, 1>{read(x.data + i)}; },
+      [&](std::size_t c, const std::array<double, 1>& sum) { mu[c] = static_cast<T>(sum[0] / n); });
+  column_sums<T, 2>(
+      x.rows, x.columns, first, last,
+      [&](auto read, std::size_t, std::size_t c, std::size_t i) {
+        const V d = read(x.data + i) - read(mu + c);
+        return std::array<V, 2>{d, d * d};
+      },
+      f);
+}
+
 }  // namespace
 
 // µ = (1/N) Σₙ x,  σ² = (1/N) Σₙ (x−µ)²,  s = 1/√(σ²+ε),  y = γ∘(x−µ)∘s + β
@@ -114,26 +132,16 @@ void NormsOn<D, T>::batch_norm_forward(Matrix<const T> x, Vector<const T> gamma,
   T *scale = scratch<T>(2 * columns), *shift = scale + columns;
   share_columns(rows, columns, 3, [&](std::size_t first, std::size_t last) {
     if (of_batch) {
-      column_sums<T, 1>(
-          rows, columns, first, last,
-          [&](auto read, std::size_t, std::size_t, std::size_t i) { return std::array<V, 1>{read(x.data + i)}; },
-          [&](std::size_t c, const std::array<double, 1>& sum) { mu[c] = static_cast<T>(sum[0] / n); });
-      column_sums<T, 2>(
-          rows, columns, first, last,
-          [&](auto read, std::size_t, std::size_t c, std::size_t i) {
-            const V d = read(x.data + i) - read(mu + c);
-            return std::array<V, 2>{d, d * d};
-          },
-          [&](std::size_t c, const std::array<double, 2>& sums) {
-            const Moments<T> moments(n, mu[c], sums);
-            mu[c] = moments.mean;
-            left[c] = moments.rest;
-            s[c] = T(1) / std::sqrt(moments.variance + eps);
-            if (!running.mean) return;
-            T &m = running.mean[c], &v = running.var[c];
-            m = (1 - a) * m + a * mu[c];
-            v = (1 - a) * v + a * static_cast<T>(static_cast<double>(moments.variance) * n / (n - 1));
-          });
+      column_moments<T>(x, mu, first, last, [&](std::size_t c, const std::array<double, 2>& sums) {
+        const Moments<T> moments(n, mu[c], sums);
+        mu[c] = moments.mean;
+        left[c] = moments.rest;
+        s[c] = T(1) / std::sqrt(moments.variance + eps);
+        if (!running.mean) return;
+        T &m = running.mean[c], &v = running.var[c];
+        m = (1 - a) * m + a * mu[c];
+        v = (1 - a) * v + a * static_cast<T>(static_cast<double>(moments.variance) * n / (n - 1));
+      });
     } else {
       for (std::size_t c = first; c < last; ++c) {
         mu[c] = running.mean[c];
@@ -199,26 +207,15 @@ void NormsOn<D, T>::batch_norm_backward(Matrix<const T> x, Matrix<const T> dy, V
 
 template <class D, class T>
 void NormsOn<D, T>::batch_norm_part(Matrix<const T> x, Matrix<T> mean, Vector<double> part) {
-  using V = Batch<T>;
   const std::size_t rows = x.rows, columns = x.columns;
   const auto n = static_cast<double>(rows);
   T* mu = mean.data;
   part.data[0] = n;
   share_columns(rows, columns, 2, [&](std::size_t first, std::size_t last) {
-    column_sums<T, 1>(
-        rows, columns, first, last,
-        [&](auto read, std::size_t, std::size_t, std::size_t i) { return std::array<V, 1>{read(x.data + i)}; },
-        [&](std::size_t c, const std::array<double, 1>& sum) { mu[c] = static_cast<T>(sum[0] / n); });
-    column_sums<T, 2>(
-        rows, columns, first, last,
-        [&](auto read, std::size_t, std::size_t c, std::size_t i) {
-          const V d = read(x.data + i) - read(mu + c);
-          return std::array<V, 2>{d, d * d};
-        },
-        [&](std::size_t c, const std::array<double, 2>& sums) {
-          part.data[1 + c] = static_cast<double>(mu[c]) + sums[0] / n;
-          part.data[1 + columns + c] = sums[1] - sums[0] * sums[0] / n;
-        });
+    column_moments<T>(x, mu, first, last, [&](std::size_t c, const std::array<double, 2>& sums) {
+      part.data[1 + c] = static_cast<double>(mu[c]) + sums[0] / n;
+      part.data[1 + columns + c] = sums[1] - sums[0] * sums[0] / n;
+    });
   });
 }
 
