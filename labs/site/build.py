@@ -77,7 +77,8 @@ def address_of(path):
     if parts == ("lib", "handgrad", "distributed", "README.md"):
         return "distributed.html"
     if parts[:2] == ("packaging", "python"):
-        return "_".join(("python",) + parts[3:-1] + (("examples",) if len(parts) == 4 else ())) + ".html"
+        folder = parts[-2]  # python itself, examples, or one of these
+        return ("python" if folder == "python" else "python_" + folder) + ".html"
     if parts[:2] == ("labs", "exercises"):
         return "exercises/" + (parts[2] if len(parts) == 4 else "index") + ".html"
     return "labs/" + parts[1] + ".html" if parts[0] == "labs" else None

@@ -12,7 +12,7 @@ import sys
 import sysconfig
 
 source, folder, prefix, compiler = (pathlib.Path(argument) for argument in sys.argv[1:5])
-packages = ["scikit-build-core>=0.10", "nanobind>=2.4", "numpy>=1.22", "pytest>=7"]
+packages = ["scikit-build-core>=0.10", "nanobind>=3", "numpy>=1.22", "pytest>=7", "mypy"]
 
 
 def skip(why):
@@ -25,8 +25,8 @@ def run(*command, **options):
     return subprocess.run([str(word) for word in command], check=True, **options)
 
 
-if sys.version_info < (3, 9):
-    skip(f"Python 3.9 is needed, this is {sys.version.split()[0]}")
+if sys.version_info < (3, 10):
+    skip(f"Python 3.10 is needed, this is {sys.version.split()[0]}")
 if not (pathlib.Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
     skip("Python's headers are missing (Debian: python3-dev)")
 shutil.rmtree(folder, ignore_errors=True)

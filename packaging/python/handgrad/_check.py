@@ -87,7 +87,7 @@ def _check_layer(functions: Functions, kink_sides: Callable[..., Any] | None,
     forward, backward = functions.bound(names)
     layer = _core.Function(functions.name, forward, backward,
                            [(n, _in_double(functions.values[n])) for n in functions.parameters],
-                           functions.output_names[1:], _sides(functions, names, kink_sides),
+                           (functions.output_names or [])[1:], _sides(functions, names, kink_sides),
                            functions.x in functions.wrt)
     return _core.check_function(layer, _in_double(functions.values[functions.x]), options)
 
@@ -153,9 +153,9 @@ def _parameters_of(layer: Any, given: Mapping[str, str] | None) -> dict[str, tup
     params, grads = getattr(layer, "params", None), getattr(layer, "grads", None)
     if isinstance(params, dict) and isinstance(grads, dict):
         for name, value in params.items():
-            key = next((k for k in (name, f"d{name}") if k in grads), None)
-            if _is_float(value) and key is not None:
-                found[name] = (_Place(params, name, True), _Place(grads, key, True))
+            known = [k for k in (name, f"d{name}") if k in grads]
+            if _is_float(value) and known:
+                found[name] = (_Place(params, name, True), _Place(grads, known[0], True))
     for name, value in list(getattr(layer, "__dict__", {}).items()):
         if name in found or not _is_float(value):
             continue

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping, TypeVar, overload
+from typing import Any, Mapping, TypeVar, Union, overload
 
 import numpy as np
 
 from . import _core
 
 Network = TypeVar("Network")
-Path = "str | os.PathLike[str]"
+Path = Union[str, "os.PathLike[str]"]
 
 
 def _is_double(net: Any) -> bool:

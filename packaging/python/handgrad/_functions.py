@@ -75,10 +75,10 @@ class poisoned:
 
             return of
 
-        np.empty, np.empty_like = filled(self.empty), filled(self.empty_like)
+        np.empty, np.empty_like = filled(self.empty), filled(self.empty_like)  # type: ignore[misc]
 
     def __exit__(self, *error: Any) -> None:
-        np.empty, np.empty_like = self.empty, self.empty_like
+        np.empty, np.empty_like = self.empty, self.empty_like  # type: ignore[misc]
 
 
 class _Draws:
@@ -105,8 +105,8 @@ class _Draws:
         np.random.set_state(self.before[0])
         for generator, state in zip(self.generators, self.before[1]):
             generator.bit_generator.state = state
-        for generator, state in zip(self.states, self.before[2]):
-            generator.set_state(state)
+        for legacy, state in zip(self.states, self.before[2]):
+            legacy.set_state(state)
 
 
 class Functions:
@@ -130,7 +130,7 @@ class Functions:
         self.floats = [n for n, v in self.values.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
         self._refuse(wrt)
         self.output_names = None if outputs is None or isinstance(outputs, int) else list(outputs)
-        self.output_count = outputs if isinstance(outputs, int) else None if outputs is None else len(self.output_names)
+        self.output_count = outputs if outputs is None or isinstance(outputs, int) else len(outputs)
         self.draws = _Draws(list(self.values.values()))
         self._try(wrt)
 
@@ -239,6 +239,7 @@ class Functions:
         ys, cache = self.outputs_of(result)
         self.scalar = len(ys) == 1 and ys[0].ndim == 0
         if self.with_delta is None:
+            assert takes is not None  # _find_form has seen to it
             self._find_call(len(takes))
         self.shapes = [y.shape for y in ys]
         if self.output_names is None:

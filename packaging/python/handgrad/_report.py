@@ -130,7 +130,8 @@ def _compared(t: _core.TensorReport) -> str:
 
 
 def _entry(entry: _core.GradientEntry, shape: tuple[int, ...]) -> str:
-    index, at = [], entry.index
+    index: list[int] = []
+    at = entry.index
     for size in reversed(shape):
         index.insert(0, at % size)
         at //= size

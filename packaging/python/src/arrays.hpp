@@ -2,8 +2,10 @@
 // NumPy arrays and tensors, without a copy in either direction.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "handgrad/base/errors.hpp"
@@ -55,8 +57,8 @@ Array<T> viewed(const Tensor<T>& tensor) {
 
 /// None for a tensor that is not there.
 template <class T>
-nb::object viewed_if_defined(const Tensor<T>& tensor) {
-  return tensor.defined() ? nb::cast(viewed(tensor)) : nb::none();
+std::optional<Array<T>> viewed_if_defined(const Tensor<T>& tensor) {
+  return tensor.defined() ? std::optional(viewed(tensor)) : std::nullopt;
 }
 
 }  // namespace handgrad::python

@@ -7,10 +7,11 @@ namespace handgrad::python {
 
 namespace nb = nanobind;
 
-inline nb::tuple tuple_of(const Shape& shape) {
+using Sizes = nb::typed<nb::tuple, std::size_t, nb::ellipsis>;
+inline Sizes tuple_of(const Shape& shape) {
   nb::list sizes;
   for (const std::size_t size : shape) sizes.append(size);
-  return nb::tuple(sizes);
+  return Sizes(nb::tuple(sizes));
 }
 
 // In this order: what comes later refers to what came before.

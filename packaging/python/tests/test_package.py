@@ -1,21 +1,61 @@
 """What is installed: types, stubs, docstrings."""
 
 import ast
-import importlib.metadata
+import importlib
 import inspect
 import pathlib
 
+import pytest
+
 import handgrad
+from handgrad import nn
+
+
+def names(stub):
+    return {node.name for node in ast.parse(stub.read_text(encoding="utf-8")).body
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
 
 
 def test_types_and_stubs_are_there():
     folder = pathlib.Path(handgrad.__file__).parent
     assert (folder / "py.typed").exists()
-    stubs = list(folder.glob("_core*.pyi")) + list(folder.glob("_core/*.pyi"))
-    if not stubs and importlib.metadata.distribution("handgrad"):
-        raise AssertionError(f"no stub beside {folder}")
-    names = {node.name for node in ast.parse(stubs[0].read_text()).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-    assert {"Function", "GradientReport", "check_function", "Trace"} <= names
+    assert {"Function", "GradientReport", "check_function", "Trace"} <= names(folder / "_core" / "__init__.pyi")
+    for stub, module in ((folder / "_core/nn/__init__.pyi", nn), (folder / "_core/nn/float64.pyi", nn.float64)):
+        public = {n for n in dir(module) if inspect.isclass(getattr(module, n)) and not n.startswith("_")}
+        assert len(public) > 70 and public <= names(stub), public - names(stub)
+
+
+PROGRAM = """
+import numpy as np
+import handgrad
+from handgrad import nn
+from handgrad.nn.float64 import Linear
+
+net: nn.Sequential = handgrad.load("net.safetensors", nn.Sequential(nn.Linear(2, 4), nn.Tanh())).eval()
+y: np.ndarray = net(np.ones((3, 2), dtype=np.float32))
+loss = nn.CrossEntropyLoss(label_smoothing=0.1)
+double: handgrad.nn.float64.Layer = Linear(2, 3)
+try:
+    nn.Linear("two", 3)
+except handgrad.ShapeError as error:
+    python: ValueError = error
+"""
+
+
+def test_a_program_is_checked_by_its_types(tmp_path):
+    mypy = pytest.importorskip("mypy.api")
+    (tmp_path / "program.py").write_text(PROGRAM)
+    found = mypy.run([str(tmp_path / "program.py"), "--no-incremental", "--no-error-summary"])[0].splitlines()
+    assert len(found) == 1 and 'Argument 1 to "Linear" has incompatible type "str"' in found[0], found
+
+
+def test_nn_is_two_modules():
+    assert importlib.import_module("handgrad.nn.float64").Linear is nn.float64.Linear is not nn.Linear
+
+
+def documented(thing):
+    own = thing.__doc__ or ""
+    return own.strip() and own != object.__doc__
 
 
 def test_everything_public_is_documented():
@@ -23,3 +63,12 @@ def test_everything_public_is_documented():
         thing = getattr(handgrad, name)
         if not (inspect.isclass(thing) and issubclass(thing, handgrad.Error)):
             assert inspect.getdoc(thing), name
+    for name, thing in vars(nn).items():
+        if name.startswith("_") or inspect.ismodule(thing):
+            continue
+        assert documented(thing), f"nn.{name}"
+        for key, member in vars(thing).items() if inspect.isclass(thing) else ():
+            if not key.startswith("_"):
+                # nanobind puts the signature first
+                text = (member.__doc__ or "").split("\n\n")
+                assert len(text) > 1 or isinstance(member, property) and text[0], f"nn.{name}.{key}"
