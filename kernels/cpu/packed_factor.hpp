@@ -1,6 +1,6 @@
 #pragma once
 // x·op(W) for a few rows of x at a time and always the same W, which is packed once, where gemm would pack it each
-// time. The bits are gemm's.
+// time; x is read where it is. The bits are gemm's.
 #include <algorithm>
 #include <cstddef>
 
@@ -16,11 +16,8 @@ class PackedFactor {
   static constexpr std::size_t w = V::size;
 
  public:
-  /// Room for W, and for the rows of one product.
-  static std::size_t room(std::size_t n, std::size_t k) { return (n + 2 * w - 1) / (2 * w) * (2 * w) * k + 2 * w; }
-  static std::size_t row_room(std::size_t rows, std::size_t k) {
-    return (rows * std::min(k, block_terms) + 2 * w + 15) / 16 * 16;
-  }
+  /// Room for W.
+  static std::size_t room(std::size_t n, std::size_t k) { return (n + 2 * w - 1) / (2 * w) * (2 * w) * k; }
 
   /// op(W) is k×n.
   PackedFactor(bool transposed, std::size_t n, std::size_t k, const T* W, T* room)
@@ -33,23 +30,19 @@ class PackedFactor {
     if (packs_) parallel((n + 2 * w - 1) / (2 * w), [this](std::size_t panel) { pack(panel * 2 * w); });
   }
 
-  /// y (rows×n) = x·op(W). After x, `more` rows may be read.
-  void operator()(std::size_t rows, std::size_t more, const T* x, T* y, T* row_room) const {
+  /// y (rows×n) = x·op(W)
+  void operator()(std::size_t rows, const T* x, T* y) const {
     if (!packs_) return gemm(false, transposed_, rows, n_, k_, x, W_, T(0), y);
     const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
     for (std::size_t l = 0; l < k_; l += block_terms) {
       const std::size_t terms = std::min(block_terms, k_ - l);
-      for (std::size_t panel = 0; panel < panels; ++panel) {
-        const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
-        pack_rows(x + i * k_ + l, height, rows - i + more, terms, row_room + i * terms);
-      }
       const T* block = packed_ + l * padded();
       for (std::size_t j = 0; j < n_; j += 2 * w) {
         const std::size_t width = std::min(2 * w, n_ - j), vectors = (width + w - 1) / w;
         for (std::size_t panel = 0; panel < panels; ++panel) {
           const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
-          tiles<T>[vectors - 1][height - 1](terms, row_room + i * terms, block + j * terms, y + i * n_ + j, n_,
-                                            width - (vectors - 1) * w, l > 0);
+          tiles<T, true>[vectors - 1][height - 1](terms, x + i * k_ + l, k_, block + j * terms, y + i * n_ + j, n_,
+                                                  width - (vectors - 1) * w, l > 0);
         }
       }
     }
@@ -76,24 +69,6 @@ class PackedFactor {
           const std::size_t count = std::min(Tiling<T>::quad, terms - t);
           load_columns(W_ + (j + v * w) * k_ + l + t, k_, there, count, c);
           for (std::size_t q = 0; q < count; ++q) c[q].store(to + (t + q) * step + v * w);
-        }
-      }
-    }
-  }
-
-  // A panel's rows side by side, column by column. A vector longer than the panel is high runs over into what is
-  // written next.
-  void pack_rows(const T* x, std::size_t height, std::size_t there, std::size_t terms, T* to) const {
-    for (std::size_t part = 0; part < height; part += w) {
-      const bool overrun = height <= w;
-      const std::size_t n = std::min(w, height - part), readable = overrun ? std::min(w, there) : n;
-      for (std::size_t t = 0; t < terms; t += Tiling<T>::quad) {
-        V c[Tiling<T>::quad];
-        const std::size_t count = std::min(Tiling<T>::quad, terms - t);
-        load_columns(x + part * k_ + t, k_, readable, count, c);
-        for (std::size_t q = 0; q < count; ++q) {
-          T* out = to + (t + q) * height + part;
-          overrun ? c[q].store(out) : c[q].store(out, n);
         }
       }
     }

@@ -28,34 +28,28 @@ void each_batch(std::size_t units, F&& f) {
 }
 
 /// Sequences are independent: threads share them, and each goes through all steps without waiting for the others.
-/// f(first, rows, room), where `room` is for a product of that many rows.
+/// f(first, rows)
 template <class T, class F>
-void each_part(const Recurrence<T>& r, std::size_t terms, std::size_t taken, T* room, F&& f) {
+void each_part(const Recurrence<T>& r, F&& f) {
   const std::size_t cycles = r.steps * r.batch * r.units * r.units * r.gate_count() / (2 * Batch<T>::size);
   const std::size_t most = std::min({threads_at_most(), r.batch / 4, cycles / worth_a_part});
   const std::size_t parts = std::max<std::size_t>(most, 1);
-  const std::size_t each = PackedFactor<T>::row_room((r.batch + parts - 1) / parts, terms);
   parallel(parts, [&](std::size_t part) {
     const std::size_t first = r.batch * part / parts;
-    f(first, r.batch * (part + 1) / parts - first, room + taken + part * each);
+    f(first, r.batch * (part + 1) / parts - first);
   });
-}
-template <class T>
-std::size_t room_of_parts(const Recurrence<T>& r, std::size_t terms) {
-  return threads_at_most() * PackedFactor<T>::row_room(r.batch, terms);
 }
 
 template <class C, class T>
 void forward_as(const Recurrence<T>& r, const T* b_ih, const T* b_hh, StepRows<T> y) {
   constexpr std::size_t G = C::gates;
-  const std::size_t N = r.batch, H = r.units, taken = PackedFactor<T>::room(G * H, H);
-  T* room = scratch<T>(taken + room_of_parts(r, H));
-  const PackedFactor<T> times_W(true, G * H, H, r.W_hh, room);
-  each_part(r, H, taken, room, [&](std::size_t first, std::size_t rows, T* row_room) {
+  const std::size_t N = r.batch, H = r.units;
+  const PackedFactor<T> times_W(true, G * H, H, r.W_hh, scratch<T>(PackedFactor<T>::room(G * H, H)));
+  each_part(r, [&](std::size_t first, std::size_t rows) {
     T* q_rows = r.work + first * G * H;
     for (std::size_t s = 0; s < r.steps; ++s) {
       const std::size_t t = r.step(s), before = r.before(t) * N + first, after = r.after(t) * N + first;
-      times_W(rows, N - first - rows, r.h + before * H, q_rows, row_room);  // h₋·W_hhᵀ
+      times_W(rows, r.h + before * H, q_rows);  // h₋·W_hhᵀ
       for (std::size_t n = 0; n < rows; ++n) {
         T* p_row = r.gates + (t * N + first + n) * G * H;
         const T* q_row = q_rows + n * G * H;
@@ -84,10 +78,9 @@ void forward_as(const Recurrence<T>& r, const T* b_ih, const T* b_hh, StepRows<T
 template <class C, class T>
 void backward_as(const Recurrence<T>& r, StepRows<const T> dy, bool first_states, T* dh, T* dc, T* dp, T* dq) {
   constexpr std::size_t G = C::gates;
-  const std::size_t N = r.batch, H = r.units, taken = PackedFactor<T>::room(H, G * H);
-  T* room = scratch<T>(taken + room_of_parts(r, G * H));
-  const PackedFactor<T> times_W(false, H, G * H, r.W_hh, room);
-  each_part(r, G * H, taken, room, [&](std::size_t first, std::size_t rows, T* row_room) {
+  const std::size_t N = r.batch, H = r.units;
+  const PackedFactor<T> times_W(false, H, G * H, r.W_hh, scratch<T>(PackedFactor<T>::room(H, G * H)));
+  each_part(r, [&](std::size_t first, std::size_t rows) {
     for (std::size_t s = r.steps; s-- > 0;) {
       const std::size_t t = r.step(s), before = r.before(t) * N + first, after = r.after(t) * N + first;
       for (std::size_t n = 0; n < rows; ++n) {
@@ -116,11 +109,11 @@ void backward_as(const Recurrence<T>& r, StepRows<const T> dy, bool first_states
       T* own = dh + first * H;
       if constexpr (C::passes) {  // dh₋ = dh₋ + dq·W_hh
         T* product = r.work + first * G * H;
-        times_W(rows, N - first - rows, dq_rows, product, row_room);
+        times_W(rows, dq_rows, product);
         map(
             rows * H, own, [](Batch<T> a, Batch<T> b) { return a + b; }, own, product);
       } else {
-        times_W(rows, N - first - rows, dq_rows, own, row_room);  // dh₋ = dq·W_hh
+        times_W(rows, dq_rows, own);  // dh₋ = dq·W_hh
       }
     }
   });
