@@ -15,32 +15,32 @@ using namespace cpu;
 
 namespace {
 
-// Calls run(in…) with a loss of batches `l(p, y, w, q)` and those of the four arrays that are not null; the others are
+// Calls run(in…) with a loss of batches `l(p, t, w, q)` and those of the four arrays that are not null; the others are
 // 1.
 template <class T, class Loss, class Run>
-void with_weights(Loss l, Vector<const T> p, Vector<const T> y, Vector<const T> w, Vector<const T> q, Run run) {
+void with_weights(Loss l, Vector<const T> p, Vector<const T> t, Vector<const T> w, Vector<const T> q, Run run) {
   using V = Batch<T>;
   const V one(T(1));
   if (w && q)
-    run([=](V a, V b, V c, V d) { return c * l(a, b, d); }, p.data, y.data, w.data, q.data);
+    run([=](V a, V b, V c, V d) { return c * l(a, b, d); }, p.data, t.data, w.data, q.data);
   else if (w)
-    run([=](V a, V b, V c) { return c * l(a, b, one); }, p.data, y.data, w.data);
+    run([=](V a, V b, V c) { return c * l(a, b, one); }, p.data, t.data, w.data);
   else if (q)
-    run([=](V a, V b, V d) { return l(a, b, d); }, p.data, y.data, q.data);
+    run([=](V a, V b, V d) { return l(a, b, d); }, p.data, t.data, q.data);
   else
-    run([=](V a, V b) { return l(a, b, one); }, p.data, y.data);
+    run([=](V a, V b) { return l(a, b, one); }, p.data, t.data);
 }
 
 }  // namespace
 
-// ℓᵢ = wᵢ·f(pᵢ, yᵢ, qᵢ);  value = a·Σℓ, or all ℓ
+// ℓᵢ = wᵢ·f(pᵢ, tᵢ, qᵢ);  value = a·Σℓ, or all ℓ
 template <class D, class T>
-void LossesOn<D, T>::element_forward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y,
+void LossesOn<D, T>::element_forward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> t,
                                      Vector<const T> w, Vector<const T> q, Reduction reduction, T a, T* value) {
   std::visit(
       [&](const auto& g) {
-        const auto loss = [=](Batch<T> pi, Batch<T> yi, Batch<T> qi) { return g.value(pi, yi, qi); };
-        with_weights<T>(loss, p, y, w, q, [&](auto l, auto... in) {
+        const auto loss = [=](Batch<T> pi, Batch<T> ti, Batch<T> qi) { return g.value(pi, ti, qi); };
+        with_weights<T>(loss, p, t, w, q, [&](auto l, auto... in) {
           if (reduction == Reduction::None)
             map(p.size, value, l, in...);
           else
@@ -52,12 +52,12 @@ void LossesOn<D, T>::element_forward(const formulas::ElementLoss& f, Vector<cons
 
 // dpᵢ = a·wᵢ·∂f/∂p
 template <class D, class T>
-void LossesOn<D, T>::element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y,
+void LossesOn<D, T>::element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> t,
                                       Vector<const T> w, Vector<const T> q, T a, Vector<T> dp) {
   std::visit(
       [&](const auto& g) {
-        const auto slope = [=](Batch<T> pi, Batch<T> yi, Batch<T> qi) { return a * g.derivative(pi, yi, qi); };
-        with_weights<T>(slope, p, y, w, q, [&](auto l, auto... in) {
+        const auto slope = [=](Batch<T> pi, Batch<T> ti, Batch<T> qi) { return a * g.derivative(pi, ti, qi); };
+        with_weights<T>(slope, p, t, w, q, [&](auto l, auto... in) {
           in_ranges(p.size, 4, 64, [&](std::size_t first, std::size_t last) {
             map(last - first, dp.data + first, l, (in + first)...);
           });
@@ -72,40 +72,40 @@ namespace {
 template <class T>
 class RowTargets {
  public:
-  RowTargets(Matrix<const T> p, Targets<T> y, Vector<const T> w)
-      : rows_(p.rows), columns_(p.columns), y_(y), w_(w.data) {}
-  bool counts(std::size_t i) const { return !y_.are_classes || y_.data[i] != y_.ignored; }
-  /// Calls visit(j, wⱼ·yⱼ) for the classes that matter in row i, which must count.
+  RowTargets(Matrix<const T> p, Targets<T> t, Vector<const T> w)
+      : rows_(p.rows), columns_(p.columns), t_(t), w_(w.data) {}
+  bool counts(std::size_t i) const { return !t_.are_classes || t_.data[i] != t_.ignored; }
+  /// Calls visit(j, wⱼ·tⱼ) for the classes that matter in row i, which must count.
   template <class F>
   void each(std::size_t i, F&& visit) const {
-    if (y_.are_classes && y_.smoothing == T(0)) {
-      const std::size_t j = static_cast<std::size_t>(y_.data[i]);
+    if (t_.are_classes && t_.smoothing == T(0)) {
+      const std::size_t j = static_cast<std::size_t>(t_.data[i]);
       visit(j, weight(j));
     } else {
-      const T rest = y_.smoothing / static_cast<T>(columns_);
-      for (std::size_t j = 0; j < columns_; ++j) visit(j, weight(j) * ((T(1) - y_.smoothing) * share(i, j) + rest));
+      const T rest = t_.smoothing / static_cast<T>(columns_);
+      for (std::size_t j = 0; j < columns_; ++j) visit(j, weight(j) * ((T(1) - t_.smoothing) * share(i, j) + rest));
     }
   }
   T weight(std::size_t j) const { return w_ ? w_[j] : T(1); }
   /// The first target that is no class.
   std::optional<BadClass> bad() const {
-    for (std::size_t i = 0; i < rows_ && y_.are_classes; ++i) {
-      const double y = static_cast<double>(y_.data[i]);
-      if (counts(i) && !(y >= 0 && y < static_cast<double>(columns_) && y == std::floor(y)))
-        return BadClass{i, y, columns_};
+    for (std::size_t i = 0; i < rows_ && t_.are_classes; ++i) {
+      const double t = static_cast<double>(t_.data[i]);
+      if (counts(i) && !(t >= 0 && t < static_cast<double>(columns_) && t == std::floor(t)))
+        return BadClass{i, t, columns_};
     }
     return {};
   }
   /// Row i's weight in a mean.
-  T of_row(std::size_t i) const { return y_.are_classes ? weight(static_cast<std::size_t>(y_.data[i])) : T(1); }
+  T of_row(std::size_t i) const { return t_.are_classes ? weight(static_cast<std::size_t>(t_.data[i])) : T(1); }
 
  private:
-  T share(std::size_t i, std::size_t j) const {  // yⱼ before smoothing
-    if (!y_.are_classes) return y_.data[i * columns_ + j];
-    return static_cast<std::size_t>(y_.data[i]) == j ? T(1) : T(0);
+  T share(std::size_t i, std::size_t j) const {  // tⱼ before smoothing
+    if (!t_.are_classes) return t_.data[i * columns_ + j];
+    return static_cast<std::size_t>(t_.data[i]) == j ? T(1) : T(0);
   }
   std::size_t rows_, columns_;
-  Targets<T> y_;
+  Targets<T> t_;
   const T* w_;
 };
 
@@ -141,18 +141,18 @@ void share_rows(Matrix<const T> p, F f) {
 }  // namespace
 
 template <class D, class T>
-std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T> p, Targets<T> t, Vector<const T> w,
                                                     Reduction reduction, T* divisor, T* value) {
   const std::size_t rows = p.rows, columns = p.columns;
-  const RowTargets<T> targets(p, y, w);
+  const RowTargets<T> targets(p, t, w);
   if (const auto bad = targets.bad()) return bad;
   T* each = reduction == Reduction::None ? value : scratch<T>(rows);
   share_rows(p, [&](std::size_t i) {
     const T* row = p.data + i * columns;
     T l = 0;
     const auto add = [&](auto log_p) {
-      targets.each(i, [&](std::size_t j, T wy) {
-        if (wy != T(0)) l -= wy * log_p(j);  // 0·log 0 = 0
+      targets.each(i, [&](std::size_t j, T wt) {
+        if (wt != T(0)) l -= wt * log_p(j);  // 0·log 0 = 0
       });
     };
     if (!targets.counts(i))
@@ -177,10 +177,10 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
 }
 
 template <class D, class T>
-std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const T> p, Targets<T> t, Vector<const T> w,
                                                      const T* divisor, Matrix<T> dp) {
   const std::size_t columns = p.columns;
-  const RowTargets<T> targets(p, y, w);
+  const RowTargets<T> targets(p, t, w);
   if (const auto bad = targets.bad()) return bad;  // again: it may have been changed since, and would be an index
   const T a = T(1) / *divisor;
   share_rows(p, [&](std::size_t i) {
@@ -190,19 +190,19 @@ std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const 
       std::fill_n(d, columns, T(0));
       return;
     }
-    if (loss == RowLoss::CrossEntropy) {  // dzᵢ = softmax(z)ᵢ·Σⱼ wⱼyⱼ − wᵢyᵢ
+    if (loss == RowLoss::CrossEntropy) {  // dzᵢ = softmax(z)ᵢ·Σⱼ wⱼtⱼ − wᵢtᵢ
       const LogSoftmaxOf<T> log_softmax(row, columns);
       T sum = 0;
-      targets.each(i, [&](std::size_t, T wy) { sum += wy; });
+      targets.each(i, [&](std::size_t, T wt) { sum += wt; });
       map(
           columns, d, [=](Batch<T> z) { return a * sum * exp(log_softmax(z)); }, row);
-      targets.each(i, [&](std::size_t j, T wy) {
-        d[j] = log_softmax.is_largest(j) ? a * ((sum - wy) - sum * log_softmax.beside_largest()) : d[j] - a * wy;
+      targets.each(i, [&](std::size_t j, T wt) {
+        d[j] = log_softmax.is_largest(j) ? a * ((sum - wt) - sum * log_softmax.beside_largest()) : d[j] - a * wt;
       });
-    } else {  // dpⱼ = −wⱼyⱼ, or −wⱼyⱼ/pⱼ for probabilities
+    } else {  // dpⱼ = −wⱼtⱼ, or −wⱼtⱼ/pⱼ for probabilities
       std::fill_n(d, columns, T(0));
-      targets.each(i, [&](std::size_t j, T wy) {
-        if (wy != T(0)) d[j] = -a * wy / (loss == RowLoss::Categorical ? row[j] : T(1));
+      targets.each(i, [&](std::size_t j, T wt) {
+        if (wt != T(0)) d[j] = -a * wt / (loss == RowLoss::Categorical ? row[j] : T(1));
       });
     }
   });

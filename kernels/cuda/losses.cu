@@ -11,37 +11,37 @@ using namespace cuda;
 
 namespace {
 
-// wᵢ·f(pᵢ, yᵢ, qᵢ), and a·wᵢ·∂f/∂p; null w and q stand for 1
+// wᵢ·f(pᵢ, tᵢ, qᵢ), and a·wᵢ·∂f/∂p; null w and q stand for 1
 template <class F, class T>
 struct Value {
   F f;
-  const T *p, *y, *w, *q;
+  const T *p, *t, *w, *q;
   __device__ T operator()(std::size_t i) const {
-    const T l = f.value(p[i], y[i], q ? q[i] : T(1));
+    const T l = f.value(p[i], t[i], q ? q[i] : T(1));
     return w ? w[i] * l : l;
   }
 };
 template <class F, class T>
 struct Slope {
   F f;
-  const T *p, *y, *w, *q;
+  const T *p, *t, *w, *q;
   T a;
   __device__ T operator()(std::size_t i) const {
-    const T d = a * f.derivative(p[i], y[i], q ? q[i] : T(1));
+    const T d = a * f.derivative(p[i], t[i], q ? q[i] : T(1));
     return w ? w[i] * d : d;
   }
 };
 
 }  // namespace
 
-// ℓᵢ = wᵢ·f(pᵢ, yᵢ, qᵢ);  value = a·Σℓ, or all ℓ
+// ℓᵢ = wᵢ·f(pᵢ, tᵢ, qᵢ);  value = a·Σℓ, or all ℓ
 template <class D, class T>
-void LossesOn<D, T>::element_forward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y,
+void LossesOn<D, T>::element_forward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> t,
                                      Vector<const T> w, Vector<const T> q, Reduction reduction, T a, T* value) {
   const auto guard = device_.use();
   std::visit(
       [&](const auto& g) {
-        const Value<std::decay_t<decltype(g)>, T> loss{g, p.data, y.data, w.data, q.data};
+        const Value<std::decay_t<decltype(g)>, T> loss{g, p.data, t.data, w.data, q.data};
         if (reduction == Reduction::None)
           map_index(device_, p.size, value, loss);
         else
@@ -52,12 +52,12 @@ void LossesOn<D, T>::element_forward(const formulas::ElementLoss& f, Vector<cons
 
 // dpᵢ = a·wᵢ·∂f/∂p
 template <class D, class T>
-void LossesOn<D, T>::element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> y,
+void LossesOn<D, T>::element_backward(const formulas::ElementLoss& f, Vector<const T> p, Vector<const T> t,
                                       Vector<const T> w, Vector<const T> q, T a, Vector<T> dp) {
   const auto guard = device_.use();
   std::visit(
       [&](const auto& g) {
-        map_index(device_, p.size, dp.data, Slope<std::decay_t<decltype(g)>, T>{g, p.data, y.data, w.data, q.data, a});
+        map_index(device_, p.size, dp.data, Slope<std::decay_t<decltype(g)>, T>{g, p.data, t.data, w.data, q.data, a});
       },
       f);
 }
@@ -69,8 +69,8 @@ template <class T>
 struct Rows {
   RowLoss loss;
   std::size_t count, columns;
-  bool classes;  // y is one class per row, else a distribution
-  const T *p, *y, *w;
+  bool classes;  // t is one class per row, else a distribution
+  const T *p, *t, *w;
   T ignored, smoothing;
 
   Rows(RowLoss kind, Matrix<const T> prediction, Targets<T> target, Vector<const T> weight)
@@ -79,18 +79,18 @@ struct Rows {
         columns(prediction.columns),
         classes(target.are_classes),
         p(prediction.data),
-        y(target.data),
+        t(target.data),
         w(weight.data),
         ignored(target.ignored),
         smoothing(target.smoothing) {}
 
   __device__ T weight(std::size_t j) const { return w ? w[j] : T(1); }
   /// Row i's class, if it has one, and whether the row counts.
-  __device__ T class_of(std::size_t i) const { return classes ? y[i] : T(0); }
+  __device__ T class_of(std::size_t i) const { return classes ? t[i] : T(0); }
   __device__ bool counts(T c) const { return !classes || c != ignored; }
-  /// wⱼyⱼ of row i, whose class is c
+  /// wⱼtⱼ of row i, whose class is c
   __device__ T target(std::size_t i, T c, std::size_t j) const {
-    T share = !classes ? y[i * columns + j] : static_cast<std::size_t>(c) == j ? T(1) : T(0);
+    T share = !classes ? t[i * columns + j] : static_cast<std::size_t>(c) == j ? T(1) : T(0);
     if (smoothing != T(0)) share = (T(1) - smoothing) * share + smoothing / static_cast<T>(columns);
     return share == T(0) ? T(0) : weight(j) * share;
   }
@@ -140,10 +140,10 @@ __global__ void __launch_bounds__(threads)
     const T* row = rows.p + i * rows.columns;
     const auto log_softmax =
         rows.loss == RowLoss::CrossEntropy ? LogSoftmaxOf<T>(group, row, rows.columns) : LogSoftmaxOf<T>();
-    const auto term = [&](std::size_t j, T wy) {  // −wⱼyⱼ·log pⱼ, 0·log 0 = 0
-      if (wy == T(0)) return T(0);
-      if (rows.loss == RowLoss::CrossEntropy) return -wy * log_softmax(j);
-      return -wy * (rows.loss == RowLoss::Categorical ? formulas::log(row[j]) : row[j]);
+    const auto term = [&](std::size_t j, T wt) {  // −wⱼtⱼ·log pⱼ, 0·log 0 = 0
+      if (wt == T(0)) return T(0);
+      if (rows.loss == RowLoss::CrossEntropy) return -wt * log_softmax(j);
+      return -wt * (rows.loss == RowLoss::Categorical ? formulas::log(row[j]) : row[j]);
     };
     const T c = rows.class_of(i);
     T l = 0, w = 1;
@@ -192,8 +192,8 @@ __global__ void __launch_bounds__(threads)
   if (threadIdx.x == 0) finish(losses, weights);
 }
 
-// CrossEntropy:  dzⱼ = (softmax(z)ⱼ·Σₖ wₖyₖ − wⱼyⱼ)/divisor
-// otherwise:     dpⱼ = −wⱼyⱼ/divisor, for probabilities −wⱼyⱼ/(pⱼ·divisor)
+// CrossEntropy:  dzⱼ = (softmax(z)ⱼ·Σₖ wₖtₖ − wⱼtⱼ)/divisor
+// otherwise:     dpⱼ = −wⱼtⱼ/divisor, for probabilities −wⱼtⱼ/(pⱼ·divisor)
 template <class T>
 __global__ void __launch_bounds__(threads)
     row_slope_kernel(Rows<T> rows, const T* divisor, T* dp, unsigned long long* error) {
@@ -219,12 +219,12 @@ __global__ void __launch_bounds__(threads)
       total = group.sum(total);
     }
     for (std::size_t j = group.lane; j < rows.columns; j += warp) {
-      const T wy = target(j);
-      T d = wy == T(0) ? T(0) : -a * wy / (rows.loss == RowLoss::Categorical ? row[j] : T(1));
+      const T wt = target(j);
+      T d = wt == T(0) ? T(0) : -a * wt / (rows.loss == RowLoss::Categorical ? row[j] : T(1));
       if (softmax && row[j] == log_softmax.m)
-        d = a * ((total - wy) - total * log_softmax.beside_largest);
+        d = a * ((total - wt) - total * log_softmax.beside_largest);
       else if (softmax)
-        d = a * total * formulas::exp(log_softmax(j)) - a * wy;
+        d = a * total * formulas::exp(log_softmax(j)) - a * wt;
       dp[i * rows.columns + j] = d;
     }
   }
@@ -233,10 +233,10 @@ __global__ void __launch_bounds__(threads)
 }  // namespace
 
 template <class D, class T>
-std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T> p, Targets<T> t, Vector<const T> w,
                                                     Reduction reduction, T* divisor, T* value) {
   const auto guard = device_.use();
-  const Rows<T> rows(loss, p, y, w);
+  const Rows<T> rows(loss, p, t, w);
   const bool none = reduction == Reduction::None;
   const FinishRows<T> finish{reduction == Reduction::Mean, divisor, none ? nullptr : value};
   const unsigned blocks = rows.count <= 128 ? 1 : row_blocks<warp>(device_, rows.count);
@@ -248,10 +248,10 @@ std::optional<BadClass> LossesOn<D, T>::row_forward(RowLoss loss, Matrix<const T
 }
 
 template <class D, class T>
-std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const T> p, Targets<T> y, Vector<const T> w,
+std::optional<BadClass> LossesOn<D, T>::row_backward(RowLoss loss, Matrix<const T> p, Targets<T> t, Vector<const T> w,
                                                      const T* divisor, Matrix<T> dp) {
   const auto guard = device_.use();
-  const Rows<T> rows(loss, p, y, w);
+  const Rows<T> rows(loss, p, t, w);
   device_.launch(row_slope_kernel<T>, row_blocks<warp>(device_, rows.count), threads, rows, divisor, dp.data,
                  device_.class_error(rows.columns));
   return {};

@@ -20,10 +20,10 @@ void require_unit_interval(const char* what, const Tensor<T>& x) {
 }
 
 template <class T>
-void require_numbers(const char* loss, const Tensor<T>& y) {
-  if (!y.device().is_cpu()) return;
-  for (std::size_t i = 0; i < y.numel(); ++i)
-    if (y.data()[i] != y.data()[i]) throw ValueError(std::string(loss) + ": target " + std::to_string(i) + " is NaN");
+void require_numbers(const char* loss, const Tensor<T>& t) {
+  if (!t.device().is_cpu()) return;
+  for (std::size_t i = 0; i < t.numel(); ++i)
+    if (t.data()[i] != t.data()[i]) throw ValueError(std::string(loss) + ": target " + std::to_string(i) + " is NaN");
 }
 
 /// `expanded` = the weight repeated to like's shape, whose last dimensions it must have.
@@ -61,10 +61,10 @@ formulas::ElementLoss BCELoss<T>::formula() const {
 }
 
 template <class T>
-void BCELoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) {
+void BCELoss<T>::forward_into(const Tensor<T>& p, const Tensor<T>& t, Tensor<T>& value) {
   require_unit_interval("probability", p);
-  require_unit_interval("target", y);
-  ElementLoss<T>::forward_into(p, y, value);
+  require_unit_interval("target", t);
+  ElementLoss<T>::forward_into(p, t, value);
 }
 
 template <class T>
@@ -73,11 +73,11 @@ formulas::ElementLoss BCEWithLogitsLoss<T>::formula() const {
 }
 
 template <class T>
-void BCEWithLogitsLoss<T>::forward_into(const Tensor<T>& z, const Tensor<T>& y, Tensor<T>& value) {
-  require_numbers("BCEWithLogitsLoss", y);
+void BCEWithLogitsLoss<T>::forward_into(const Tensor<T>& z, const Tensor<T>& t, Tensor<T>& value) {
+  require_numbers("BCEWithLogitsLoss", t);
   expand("weight", options_.weight, z, weight_);
   expand("pos_weight", options_.pos_weight, z, pos_weight_);
-  ElementLoss<T>::forward_into(z, y, value);
+  ElementLoss<T>::forward_into(z, t, value);
 }
 
 template class BCELoss<float>;

@@ -23,7 +23,7 @@ class BCELoss : public ElementLoss<T> {
   formulas::ElementLoss formula() const override;
 
  protected:
-  void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;
+  void forward_into(const Tensor<T>& p, const Tensor<T>& t, Tensor<T>& value) override;
 
  private:
   double clamp_;
@@ -52,7 +52,7 @@ class BCEWithLogitsLoss : public ElementLoss<T> {
   formulas::ElementLoss formula() const override;
 
  protected:
-  void forward_into(const Tensor<T>& z, const Tensor<T>& y, Tensor<T>& value) override;
+  void forward_into(const Tensor<T>& z, const Tensor<T>& t, Tensor<T>& value) override;
   const Tensor<T>* weights() const override { return weight_.defined() ? &weight_ : nullptr; }
   const Tensor<T>* positive_weights() const override { return pos_weight_.defined() ? &pos_weight_ : nullptr; }
 

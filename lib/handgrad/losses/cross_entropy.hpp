@@ -45,8 +45,8 @@ class RowLoss : public Loss<T> {
   enum class Kind { CrossEntropy, NegativeLogLikelihood, Categorical };
   virtual Kind kind() const = 0;
   Shape losses_shape(const Shape& prediction, const Shape& target) const override;
-  void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;
-  void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) override;
+  void forward_into(const Tensor<T>& p, const Tensor<T>& t, Tensor<T>& value) override;
+  void backward_into(const Tensor<T>& p, const Tensor<T>& t, Tensor<T>& dp) override;
   virtual T smoothing() const { return T(0); }
 
  private:

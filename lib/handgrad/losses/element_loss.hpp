@@ -25,8 +25,8 @@ class ElementLoss : public Loss<T> {
   /// The divisor of Mean.
   virtual std::size_t divisor(const Shape& prediction) const { return prediction.numel(); }
 
-  void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) override;
-  void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) override;
+  void forward_into(const Tensor<T>& p, const Tensor<T>& t, Tensor<T>& value) override;
+  void backward_into(const Tensor<T>& p, const Tensor<T>& t, Tensor<T>& dp) override;
 };
 
 }  // namespace handgrad

@@ -16,15 +16,15 @@ formulas::ElementLoss L1Loss<T>::formula() const {
 }
 
 template <class T>
-void L1Loss<T>::kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const {
-  const std::vector<T> a = p.to_vector(), b = y.to_vector();
+void L1Loss<T>::kink_sides(const Tensor<T>& p, const Tensor<T>& t, std::vector<bool>& sides) const {
+  const std::vector<T> a = p.to_vector(), b = t.to_vector();
   for (std::size_t i = 0; i < a.size(); ++i) sides.push_back(a[i] > b[i]);
 }
 
 // Which side of |p − t| = end, where the slope stops growing.
 template <class T>
-static void sides_of_bend(double end, const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) {
-  const std::vector<T> a = p.to_vector(), b = y.to_vector();
+static void sides_of_bend(double end, const Tensor<T>& p, const Tensor<T>& t, std::vector<bool>& sides) {
+  const std::vector<T> a = p.to_vector(), b = t.to_vector();
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
     sides.push_back(d > end);
@@ -43,8 +43,8 @@ formulas::ElementLoss HuberLoss<T>::formula() const {
 }
 
 template <class T>
-void HuberLoss<T>::kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const {
-  sides_of_bend(delta_, p, y, sides);
+void HuberLoss<T>::kink_sides(const Tensor<T>& p, const Tensor<T>& t, std::vector<bool>& sides) const {
+  sides_of_bend(delta_, p, t, sides);
 }
 
 template <class T>
@@ -58,8 +58,8 @@ formulas::ElementLoss SmoothL1Loss<T>::formula() const {
 }
 
 template <class T>
-void SmoothL1Loss<T>::kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const {
-  sides_of_bend(beta_, p, y, sides);
+void SmoothL1Loss<T>::kink_sides(const Tensor<T>& p, const Tensor<T>& t, std::vector<bool>& sides) const {
+  sides_of_bend(beta_, p, t, sides);
 }
 
 template class HuberLoss<float>;

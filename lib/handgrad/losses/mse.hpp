@@ -19,7 +19,7 @@ class L1Loss : public ElementLoss<T> {
   formulas::ElementLoss formula() const override;
 
  protected:
-  void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const override;
+  void kink_sides(const Tensor<T>& p, const Tensor<T>& t, std::vector<bool>& sides) const override;
 };
 
 struct HuberLossOptions {
@@ -37,7 +37,7 @@ class HuberLoss : public ElementLoss<T> {
   formulas::ElementLoss formula() const override;
 
  protected:
-  void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const override;
+  void kink_sides(const Tensor<T>& p, const Tensor<T>& t, std::vector<bool>& sides) const override;
 
  private:
   double delta_;
@@ -58,7 +58,7 @@ class SmoothL1Loss : public ElementLoss<T> {
   formulas::ElementLoss formula() const override;
 
  protected:
-  void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const override;
+  void kink_sides(const Tensor<T>& p, const Tensor<T>& t, std::vector<bool>& sides) const override;
 
  private:
   double beta_;
