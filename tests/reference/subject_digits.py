@@ -9,9 +9,9 @@ import pathlib
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from common import fnv1a, write
+from training_loop import epochs
 
 SIDE = 28
 
@@ -107,25 +107,18 @@ class Dropout(nn.Module):
         return x * kept / (1 - self.p)
 
 
-def run(images, labels, epochs, seed=0):
+def run(images, labels, count, seed=0):
     x = torch.tensor((images.astype(np.float32) / np.float32(255)).astype(np.float64)).reshape(-1, 1, SIDE, SIDE)
     y = torch.tensor(labels.astype(np.int64))
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 24, 3, padding=1), nn.ReLU(),
                         nn.MaxPool2d(2), nn.Flatten(), Dropout(0.5, seed), nn.Linear(24 * 7 * 7, 10))
     loss, adamw = nn.CrossEntropyLoss(), torch.optim.AdamW(net.parameters(), lr=2e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adamw, epochs)
-    loader, losses = DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True), []
-    for _ in range(epochs):
-        total = 0.0
-        for some, classes in loader:
-            value = loss(net(some), classes)
-            adamw.zero_grad()
-            value.backward()
-            adamw.step()
-            total += value.item() * len(some)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adamw, count)
+    losses = []
+    for mean in epochs(net, loss, adamw, x, y, 64, count):
         schedule.step()
-        losses.append(total / len(x))
+        losses.append(mean)
     return losses
 
 

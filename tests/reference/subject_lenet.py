@@ -4,9 +4,9 @@ in double, that the same seed must repeat in C++ (order of the generator as in t
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from common import HERE, tensor, write
+from training_loop import epochs
 
 
 def net():
@@ -23,7 +23,7 @@ def predictions():
         return tensor(model(x).double())
 
 
-def run(epochs=4):
+def run():
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(6)
     model = net()
@@ -32,16 +32,7 @@ def run(epochs=4):
     for image, k in zip(x, y):
         image[0, 2 * k + 3: 2 * k + 6] += 1
     loss, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    loader, losses = DataLoader(TensorDataset(x, y), batch_size=20, shuffle=True), []
-    for _ in range(epochs):
-        total = 0.0
-        for some, classes in loader:
-            value = loss(model(some), classes)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            total += value.item() * len(some)
-        losses.append(total / len(x))
+    losses = list(epochs(model, loss, optimizer, x, y, 20, 4))
     result = {"losses": losses, "bias": tensor(model[3].bias), "weight": tensor(model[0].weight)}
     torch.set_default_dtype(torch.float32)
     return result

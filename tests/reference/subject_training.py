@@ -7,9 +7,9 @@ loader after another. The data are stored.
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from common import tensor, write
+from training_loop import epochs
 
 EPOCHS = 20
 RS = np.random.RandomState(23)
@@ -67,23 +67,15 @@ def train(run):
     loss = getattr(nn, run["loss"])()
     optimizer = getattr(torch.optim, run["optimizer"])(net.parameters(), **run["options"])
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, run["cosine"]) if "cosine" in run else None
-    loader = DataLoader(TensorDataset(X, target), batch_size=run["batch_size"], shuffle=True)
     train_loss, eval_loss = [], []
-    for _ in range(EPOCHS):
-        net.train()
-        total = 0.0
-        for x, y in loader:
-            value = loss(net(x), y)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            total += value.item() * len(x)
-        train_loss.append(total / len(X))
+    for mean in epochs(net, loss, optimizer, X, target, run["batch_size"], EPOCHS):
+        train_loss.append(mean)
         if scheduler:
             scheduler.step()
         net.eval()
         with torch.no_grad():
             eval_loss.append(loss(net(X), target).item())
+        net.train()
     assert eval_loss[-1] < 0.7 * eval_loss[0], (run["name"], eval_loss)
     return run | {"train_loss": train_loss, "eval_loss": eval_loss, "state": {k: tensor(v) for k, v in net.state_dict().items()}}
 
