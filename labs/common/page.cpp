@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "common/lesson.hpp"
-#include "common/why.hpp"
 #include "handgrad/base/errors.hpp"
 #include "handgrad/io/files.hpp"
 
@@ -133,7 +132,6 @@ json unfolded(const trace::Assignment& assignment) {
 json step_json(const trace::Trace& step) {
   json all = json::parse(to_json(step));
   for (std::size_t i = 0; i < step.assignments.size(); ++i) {
-    all["assignments"][i]["why"] = why(step, i);
     if (json chain = unfolded(step.assignments[i]); !chain.is_null()) all["assignments"][i]["unfold"] = chain;
   }
   return all;

@@ -4,7 +4,6 @@
 #include <sstream>
 
 #include "common/stepper.hpp"
-#include "common/why.hpp"
 
 namespace handgrad::labs {
 
@@ -197,7 +196,7 @@ std::string describe(const Stepper& s) {
   if (const std::string state = state_of_gradient(a); !state.empty()) out << "  " << state << '\n';
   out << "  formula:  " << trace.formula_text(s.at()) << '\n';
   if (a.element) out << "  element:  " << trace.element_text(s.at()) << '\n';
-  if (const std::string reason = why(trace, s.at()); !reason.empty()) out << "  why:      " << reason << '\n';
+  if (!a.why.empty()) out << "  why:      " << a.why << '\n';
   out << "  shapes:   " << shapes(trace, s.at()) << '\n'
       << "  numbers:  " << with_numbers(s, 6) << '\n'
       << "  from:     " << origins(trace, s.at()) << '\n'
@@ -236,8 +235,8 @@ std::vector<std::string> screen(const Stepper& s, const View& view) {
   add("");
   add("  " + trace.formula_text(s.at()), "36");
   if (a.element && !a.indices.empty()) add("  " + trace.element_text(s.at()), "36");
-  if (const std::string reason = why(trace, s.at()); !reason.empty())
-    for (const std::string& line : wrapped(reason, view.width - 2, "")) add("  " + line);
+  for (const std::string& line : wrapped(a.why, view.width - 2, ""))
+    if (!line.empty()) add("  " + line);
   add("  shapes: " + shapes(trace, s.at()));
   std::size_t terms = 6;  // as many as fit on two lines
   auto numbers = wrapped(with_numbers(s, terms), view.width - 2, "    ");

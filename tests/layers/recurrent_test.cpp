@@ -338,25 +338,78 @@ HANDGRAD_TEST_EVERYWHERE(frozen_parameters_get_no_gradient_and_change_no_other) 
   }
 }
 
+namespace {
+
+/// The numbers of what a recording calls by that name.
+std::vector<double> recorded(const trace::Trace& trace, const std::string& target) {
+  for (std::size_t i = 0; i < trace.assignments.size(); ++i)
+    if (trace.assignments[i].target == target) return trace.result(i).numbers;
+  BOOST_ERROR("nothing is called " << target);
+  return {};
+}
+
+/// The states that the formulas give are y's, and their gradients of the gates add up to the library's of the biases:
+/// of every layer and direction, which all are on the way.
+void check_states_and_gates(const trace::Trace& trace, const Recurrent<double>& layer, std::size_t steps,
+                            std::size_t batch) {
+  const std::size_t layers = layer.num_layers(), directions = layer.num_directions(), H = layer.hidden_size();
+  const std::vector<std::string> numbers{"₀", "₁", "₂", "₃", "₄"};
+  const std::vector<std::string> gates = layer.name() == "LSTM"  ? std::vector<std::string>{"di", "df", "dg", "do"}
+                                         : layer.name() == "GRU" ? std::vector<std::string>{"dr", "dz", "dn"}
+                                                                 : std::vector<std::string>{"da"};
+  const std::vector<double> y = recorded(trace, "y");
+  for (std::size_t l = 0; l < layers; ++l)
+    for (std::size_t d = 0; d < directions; ++d) {
+      const std::string mark = layers * directions == 1 ? "" : "_l" + std::to_string(l) + (d > 0 ? "r" : "");
+      std::vector<double> sums(gates.size() * H);
+      for (std::size_t t = 1; t <= steps; ++t) {
+        const std::vector<double> h = recorded(trace, "h" + numbers[t] + mark);
+        for (std::size_t n = 0; n < batch && l + 1 == layers; ++n)
+          for (std::size_t j = 0; j < H; ++j)
+            BOOST_TEST(std::abs(y[((t - 1) * batch + n) * directions * H + d * H + j] - h[n * H + j]) < 1e-14);
+        for (std::size_t g = 0; g < gates.size(); ++g) {
+          const std::vector<double> one = recorded(trace, gates[g] + numbers[t] + mark);
+          for (std::size_t i = 0; i < one.size(); ++i) sums[g * H + i % H] += one[i];
+        }
+      }
+      const std::vector<double> theirs = recorded(trace, "dbx" + mark);
+      BOOST_REQUIRE(theirs.size() == sums.size());
+      for (std::size_t i = 0; i < sums.size(); ++i) BOOST_TEST(std::abs(sums[i] - theirs[i]) < 1e-13);
+    }
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(a_recorded_step_is_what_its_formulas_say) {
   for (const char* name : {"tanh", "relu", "LSTM", "GRU"})
     for (const std::size_t steps : {1u, 3u, 7u})
-      for (const bool last : {false, true}) {
-        manual_seed(13);
-        const auto layer =
-            make<double>(name, 3, 2, {.bias = !last, .batch_first = last, .output = last ? Steps::Last : Steps::All},
-                         name == std::string("relu") ? name : "tanh");
-        const Tensor<double> x = randn<double>(last ? Shape{2, steps, 3} : Shape{steps, 2, 3}),
-                             dy = randn<double>(last ? Shape{2, 2} : Shape{steps, 2, 2});
-        trace::Recorder recorder;
-        layer->forward(x);
-        layer->backward(dy);
-        const trace::Trace trace = recorder.stop();
-        BOOST_TEST_CONTEXT(name << ", " << steps << " steps") {
-          const std::size_t checked = test::check_formulas(trace);
-          if (steps < 7) BOOST_TEST(checked >= 12 * steps);
-        }
-      }
+      for (const std::size_t layers : {1u, 2u, 3u})
+        for (const bool both : {false, true})
+          for (const bool last : {false, true}) {
+            manual_seed(13);
+            const auto layer = make<double>(name, 3, 2,
+                                            {.num_layers = layers,
+                                             .bias = !last,
+                                             .batch_first = last,
+                                             .bidirectional = both,
+                                             .output = last ? Steps::Last : Steps::All},
+                                            name == std::string("relu") ? name : "tanh");
+            const std::size_t width = both ? 4 : 2;
+            const Tensor<double> x = randn<double>(last ? Shape{2, steps, 3} : Shape{steps, 2, 3}),
+                                 dy = randn<double>(last ? Shape{2, width} : Shape{steps, 2, width});
+            trace::Recorder recorder;
+            layer->forward(x);
+            layer->backward(dy);
+            const trace::Trace trace = recorder.stop();
+            BOOST_TEST_CONTEXT(name << ", " << steps << " steps, " << layers << " layers"
+                                    << (both ? ", both ways" : "")) {
+              const std::size_t checked = test::check_formulas(trace);
+              for (const auto& assignment : trace.assignments) BOOST_TEST(assignment.why.size() > 10u);
+              if (steps == 7) continue;  // in symbols
+              BOOST_TEST(checked >= 12 * steps * layers * (both ? 2 : 1));
+              if (!last) check_states_and_gates(trace, *layer, steps, 2);
+            }
+          }
 }
 
 BOOST_AUTO_TEST_CASE(in_a_network) {

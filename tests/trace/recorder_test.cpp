@@ -262,7 +262,8 @@ BOOST_AUTO_TEST_CASE(the_json_holds_every_number) {
                     {"reduce": "sum", "over": "i", "of": [{"call": "*", "of": [
                       {"symbol": "x", "index": ["n", "i"]}, {"symbol": "W", "index": ["o", "i"]}]}]},
                     {"symbol": "b", "index": ["o"]}]}},
-      "value": 3, "inputs": {"W": 1, "b": 2, "x": 0}, "uses": [], "gradient": null, "by": "library"})json")
+      "value": 3, "inputs": {"W": 1, "b": 2, "x": 0}, "uses": [], "gradient": null, "by": "library",
+      "why": "Neuron o weighs all inputs of example n with its own row of W, and adds its bias."})json")
                                  .dump());
 
   Linear<float> layer(Tensor<float>(Shape{1, 1}, {INFINITY}));

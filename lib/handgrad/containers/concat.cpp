@@ -49,8 +49,8 @@ trace::Derivation Concat<T>::derivation(const Shape&) const {
     d.link("y" + number, outputs_[i]);
     if (i < gradients_.size()) d.link("dx" + number, gradients_[i]);
   }
-  d.forward = {trace::Equation::symbols("y = [" + outputs + "]")};
-  d.backward = {trace::Equation(("dx = " + sum).c_str())};
+  d.forward = {trace::Equation::symbols("y = [" + outputs + "]", trace::Why{"What the branches give, side by side."})};
+  d.backward = {{("dx = " + sum).c_str(), trace::Why{"x goes into every branch: what they send back adds up."}}};
   return d;
 }
 

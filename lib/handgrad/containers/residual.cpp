@@ -52,10 +52,12 @@ Shape Residual<T>::output_shape(const Shape& input) const {
 template <class T>
 trace::Derivation Residual<T>::derivation(const Shape&) const {
   trace::Derivation d;
+  const trace::Why past{"What comes in goes past the layers, and what they make of it is added."};
+  const trace::Why two_ways{"x goes two ways to y, past the layers and through them: two gradients, added."};
   if (s())
-    d = {{"y = s + f"}, {"dx = ds + df"}};
+    d = {{{"y = s + f", past}}, {{"dx = ds + df", two_ways}}};
   else
-    d = {{"y = x + f"}, {"dx = δ + df"}};
+    d = {{{"y = x + f", past}}, {{"dx = δ + df", two_ways}}};
   d.link("f", fx_).link("s", sx_).link("df", df_).link("ds", ds_);
   return d;
 }

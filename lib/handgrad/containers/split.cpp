@@ -78,8 +78,10 @@ trace::Derivation Split<T>::derivation(const Shape&) const {
     d.link("y" + number, outputs_[i]);
     if (i < gradients_.size()) d.link("dx" + number, gradients_[i]);
   }
-  d.forward = {trace::Equation::symbols("y = [" + outputs + "]")};
-  d.backward = {trace::Equation::symbols("dx = [" + gradients + "]")};
+  d.forward = {trace::Equation::symbols(
+      "y = [" + outputs + "]", trace::Why{"Each branch has its own part of x; what they give stands side by side."})};
+  d.backward = {
+      trace::Equation::symbols("dx = [" + gradients + "]", trace::Why{"Each branch sends back for its own part."})};
   return d;
 }
 

@@ -96,6 +96,7 @@ trace::Derivation BatchNorm<T>::derivation(const Shape& input) const {
   const char* const places[] = {"[n,j]", "[n,j,k]", "[n,j,k,l]"};
   const char* const others[] = {"[m,j]", "[m,j,p]", "[m,j,p,q]"};
   const std::string at = places[input.rank() - 2], other = others[input.rank() - 2];
+  using trace::Why;
   const auto sum = [&](std::string text) {
     for (const char* index : {"q", "p", "m"})
       if (other.find(index) != std::string::npos) text = std::string("sum(") + index + ": " + text + ")";
@@ -104,27 +105,41 @@ trace::Derivation BatchNorm<T>::derivation(const Shape& input) const {
   trace::Derivation d{.rename = {{"weight", "γ"}, {"bias", "β"}}, .known = {{"ε", trace::constant(options_.eps)}}};
   if (of_batch_) {
     d.known.emplace_back("N", trace::constant(static_cast<double>(input.numel() / num_features_)));
-    d.forward.emplace_back("µ = mean(x)", "µ[j] = " + sum("x" + other) + "/N");
-    d.forward.emplace_back("v = mean((x − µ)²)", "v[j] = " + sum("(x" + other + " − µ[j])²") + "/N");
+    d.forward.emplace_back("µ = mean(x)", "µ[j] = " + sum("x" + other) + "/N",
+                           Why{"The mean of a feature over the examples of the batch."});
+    d.forward.emplace_back("v = mean((x − µ)²)", "v[j] = " + sum("(x" + other + " − µ[j])²") + "/N",
+                           Why{"How far the examples lie from it, squared, on average."});
   } else {
     d.known.emplace_back("µ", trace::array(running_mean.value()));
     d.known.emplace_back("v", trace::array(running_var.value()));
   }
-  d.forward.emplace_back("s = 1/sqrt(v + ε)");
-  d.forward.emplace_back("x̂ = (x − µ)·s", "x̂" + at + " = (x" + at + " − µ[j])·s[j]");
+  d.forward.emplace_back("s = 1/sqrt(v + ε)",
+                         Why{"One over the spread; ε keeps it finite where all examples are alike."});
+  d.forward.emplace_back(
+      "x̂ = (x − µ)·s", "x̂" + at + " = (x" + at + " − µ[j])·s[j]",
+      Why{of_batch_ ? "Each feature with mean 0 and spread 1 over the batch."
+                    : "Each feature with the mean and the spread that were seen in training taken off."});
   const std::string gamma = options_.affine ? "γ[j]·" : "", gamma_whole = options_.affine ? "γ·" : "";
-  d.forward.emplace_back("y = " + gamma_whole + "x̂" + (options_.affine ? " + β" : ""),
-                         "y" + at + " = " + gamma + "x̂" + at + (options_.affine ? " + β[j]" : ""));
+  d.forward.emplace_back(
+      "y = " + gamma_whole + "x̂" + (options_.affine ? " + β" : ""),
+      "y" + at + " = " + gamma + "x̂" + at + (options_.affine ? " + β[j]" : ""),
+      Why{options_.affine ? "γ and β let the layer have any spread and mean that it needs, learnt instead of inherited."
+                          : "The normalized numbers, as they are."});
   if (options_.affine) {
-    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[j] = " + sum("δ" + other + "·x̂" + other));
-    d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[j] = " + sum("δ" + other));
+    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[j] = " + sum("δ" + other + "·x̂" + other),
+                            Why{"γ is in y of every example, with the factor x̂: so each adds δ·x̂."});
+    d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[j] = " + sum("δ" + other),
+                            Why{"β is in y of every example, with the factor 1: so each adds its δ."});
   }
   if (of_batch_)
     d.backward.emplace_back("dx = " + gamma_whole + "s·(δ − mean(δ) − x̂·mean(δ∘x̂))",
                             "dx" + at + " = " + gamma + "s[j]·(δ" + at + " − " + sum("δ" + other) + "/N − x̂" + at +
-                                "·" + sum("δ" + other + "·x̂" + other) + "/N)");
+                                "·" + sum("δ" + other + "·x̂" + other) + "/N)",
+                            Why{"xₙ moves its own x̂ₙ, and with mean and spread those of all: what δ has in common, and "
+                                "what goes along x̂, is taken off."});
   else
-    d.backward.emplace_back("dx = " + gamma_whole + "s·δ", "dx" + at + " = " + gamma + "s[j]·δ" + at);
+    d.backward.emplace_back("dx = " + gamma_whole + "s·δ", "dx" + at + " = " + gamma + "s[j]·δ" + at,
+                            Why{"Mean and spread are constants here, so each x moves its own y alone."});
   return d;
 }
 

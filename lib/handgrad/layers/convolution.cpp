@@ -198,6 +198,8 @@ std::string ConvolutionLayer<T>::label() const {
 
 namespace {
 
+using trace::Why;
+
 /// "n,i,j" for x (N, C, H, W), without n and i if x lacks them.
 std::string place_of(bool batched, std::size_t spatial) {
   return std::string(batched ? "n," : "") + (spatial == 2 ? "i," : "") + "j";
@@ -228,12 +230,27 @@ void add_matrix(trace::Derivation& d, const Parameter<T>& weight, std::size_t gr
   }
   d.known.emplace_back("Q", places_in_groups(shape, groups));
   const std::string at = std::string("[") + row + ",k]";
-  d.forward.emplace_back("Ŵ = W by groups", "Ŵ" + at + " = sum(a: [Q" + at + " = a]·W[a])");
+  d.forward.emplace_back("Ŵ = W by groups", "Ŵ" + at + " = sum(a: [Q" + at + " = a]·W[a])",
+                         Why{"Each filter becomes a row, its numbers in the order in which a window has them."});
 }
 trace::Equation back_from_matrix(std::size_t groups) {
-  if (groups == 1) return "dW = dŴ";
-  return {"dW = dŴ by groups", "dW[a] = sum(b: [Q[b] = a]·dŴ[b])"};
+  const Why back{"The numbers of the rows, back in the filters from which they came."};
+  if (groups == 1) return {"dW = dŴ", back};
+  return {"dW = dŴ by groups", "dW[a] = sum(b: [Q[b] = a]·dŴ[b])", back};
 }
+
+// Why, for a convolution and the one that goes the other way.
+const char* const over_windows =
+    "The same small weights at every place: each number of y is a sum over the window of x that lies under them.";
+const char* const spread = "Each number of x gives a whole window of numbers, in the proportions of the filter.";
+const char* const used_everywhere =
+    "A weight is used at every place, each time with another number of x: so every place adds its δ times that number.";
+const char* const in_each_place =
+    "A channel's bias is in each of its places, with the factor 1: so each of them adds its δ.";
+const char* const in_several_windows =
+    "A number of x lies in several windows, each time under another weight: each of them sends its δ back over it.";
+const char* const from_its_window =
+    "A number of x gave something to a whole window of y, each time with another weight: their δ come back over them.";
 
 }  // namespace
 
@@ -249,27 +266,31 @@ trace::Derivation ConvolutionLayer<T>::derivation(const Shape& input) const {
             padding_before(options_.padding, kernel_, options_.dilation), options_.dilation, options_.groups);
   const detail::WindowPlaces P = detail::patches({input, spatial_}, batched, spatial_, shape.rows, shape.columns);
   if (!P.small) {
-    d.forward = {Equation::symbols(has_bias() ? "y = W ⋆ x + b" : "y = W ⋆ x")};
-    d.backward = {Equation::symbols("dW = δ ⋆ x")};
-    if (has_bias()) d.backward.push_back(Equation::symbols("db = Σ δ"));
-    d.backward.push_back(Equation::symbols("dx = δ ∗ W"));
+    d.forward = {Equation::symbols(has_bias() ? "y = W ⋆ x + b" : "y = W ⋆ x", Why{over_windows})};
+    d.backward = {Equation::symbols("dW = δ ⋆ x", Why{used_everywhere})};
+    if (has_bias()) d.backward.push_back(Equation::symbols("db = Σ δ", Why{in_each_place}));
+    d.backward.push_back(Equation::symbols("dx = δ ∗ W", Why{in_several_windows}));
     return d;
   }
   const std::string at = place_of(batched, spatial_), n = batched ? "n," : "", ij = at.substr(n.size());
   const std::string X = "X̂[" + at + ",k]", y = "[" + n + "o," + ij + "]";
   d.known = {{"P", P.places}};
   add_matrix(d, weight, options_.groups, "o");
-  d.forward.emplace_back("X̂ = patches(x)", X + " = sum(a: [P[" + at + ",k] = a]·x[a])");
+  d.forward.emplace_back(
+      "X̂ = patches(x)", X + " = sum(a: [P[" + at + ",k] = a]·x[a])",
+      Why{"Each window of x becomes a row, so that the sums over windows are one product of matrices."});
   d.forward.emplace_back(has_bias() ? "y = X̂·Ŵᵀ + b" : "y = X̂·Ŵᵀ",
-                         "y" + y + " = sum(k: " + X + "·Ŵ[o,k])" + (has_bias() ? " + b[o]" : ""));
+                         "y" + y + " = sum(k: " + X + "·Ŵ[o,k])" + (has_bias() ? " + b[o]" : ""), Why{over_windows});
   if (weight.requires_grad()) {
-    d.backward.emplace_back("dŴ = δᵀ·X̂", "dŴ[o,k] = " + over(at, "δ" + y + "·" + X));
+    d.backward.emplace_back("dŴ = δᵀ·X̂", "dŴ[o,k] = " + over(at, "δ" + y + "·" + X), Why{used_everywhere});
     d.backward.push_back(back_from_matrix(options_.groups));
   }
-  if (has_bias()) d.backward.emplace_back("db = Σ δ", "db[o] = " + over(at, "δ" + y));
+  if (has_bias()) d.backward.emplace_back("db = Σ δ", "db[o] = " + over(at, "δ" + y), Why{in_each_place});
   if (this->requires_input_grad()) {
-    d.backward.emplace_back("dX̂ = δ·Ŵ", "d" + X + " = sum(o: δ" + y + "·Ŵ[o,k])");
-    d.backward.emplace_back("dx = Σ dX̂", "dx[a] = sum(b: [P[b] = a]·dX̂[b])");
+    d.backward.emplace_back(
+        "dX̂ = δ·Ŵ", "d" + X + " = sum(o: δ" + y + "·Ŵ[o,k])",
+        Why{"A number of a window is in every output channel, with that channel's weight as factor."});
+    d.backward.emplace_back("dx = Σ dX̂", "dx[a] = sum(b: [P[b] = a]·dX̂[b])", Why{in_several_windows});
   }
   return d;
 }
@@ -335,10 +356,10 @@ trace::Derivation ConvTranspose2d<T>::derivation(const Shape& input) const {
       sizes({output, 2}, {input, 2}, kernel_, options_.stride, options_.padding, options_.dilation, options_.groups);
   const detail::WindowPlaces P = detail::patches({output, 2}, batched, 2, shape.rows, shape.columns);
   if (!P.small) {
-    d.forward = {Equation::symbols(biased ? "y = x ∗ W + b" : "y = x ∗ W")};
-    d.backward = {Equation::symbols("dW = x ⋆ δ")};
-    if (biased) d.backward.push_back(Equation::symbols("db = Σ δ"));
-    d.backward.push_back(Equation::symbols("dx = W ⋆ δ"));
+    d.forward = {Equation::symbols(biased ? "y = x ∗ W + b" : "y = x ∗ W", Why{spread})};
+    d.backward = {Equation::symbols("dW = x ⋆ δ", Why{used_everywhere})};
+    if (biased) d.backward.push_back(Equation::symbols("db = Σ δ", Why{in_each_place}));
+    d.backward.push_back(Equation::symbols("dx = W ⋆ δ", Why{from_its_window}));
     return d;
   }
   const std::string n = batched ? "n," : "", patch = "[" + n + "i,j,k]", x = "[" + n + "c,i,j]", y = "[" + n + "o,h,w]";
@@ -346,21 +367,25 @@ trace::Derivation ConvTranspose2d<T>::derivation(const Shape& input) const {
   for (std::size_t a = 0; a < output.numel(); ++a) numbers.numbers.push_back(static_cast<double>(a));
   d.known = {{"P", P.places}, {"A", numbers}};
   add_matrix(d, weight, options_.groups, "c");
-  d.forward.emplace_back("Ŷ = x·Ŵ", "Ŷ" + patch + " = sum(c: x" + x + "·Ŵ[c,k])");
-  d.forward.emplace_back(biased ? "y = Σ Ŷ + b" : "y = Σ Ŷ", "y" + y + " = sum(i: sum(j: sum(k: [P" + patch + " = A" +
-                                                                 y + "]·Ŷ" + patch + ")))" + (biased ? " + b[o]" : ""));
+  d.forward.emplace_back("Ŷ = x·Ŵ", "Ŷ" + patch + " = sum(c: x" + x + "·Ŵ[c,k])", Why{spread});
+  d.forward.emplace_back(
+      biased ? "y = Σ Ŷ + b" : "y = Σ Ŷ",
+      "y" + y + " = sum(i: sum(j: sum(k: [P" + patch + " = A" + y + "]·Ŷ" + patch + ")))" + (biased ? " + b[o]" : ""),
+      Why{"Where windows overlap, what lies on one place adds up."});
   const bool weighted = weight.requires_grad(), asked = this->requires_input_grad();
   if (weighted || asked)
-    d.backward.emplace_back("D = patches(δ)", "D" + patch + " = sum(a: [P" + patch + " = a]·δ[a])");
+    d.backward.emplace_back("D = patches(δ)", "D" + patch + " = sum(a: [P" + patch + " = a]·δ[a])",
+                            Why{"The window of δ that each number of x had given its numbers to."});
   if (weighted) {
-    d.backward.emplace_back("dŴ = xᵀ·D", "dŴ[c,k] = " + over(batched ? "n,i,j" : "i,j", "x" + x + "·D" + patch));
+    d.backward.emplace_back("dŴ = xᵀ·D", "dŴ[c,k] = " + over(batched ? "n,i,j" : "i,j", "x" + x + "·D" + patch),
+                            Why{used_everywhere});
     d.backward.push_back(back_from_matrix(options_.groups));
   }
   if (biased) {
     std::string sum = "sum(h: sum(w: δ" + y + "))";
-    d.backward.emplace_back("db = Σ δ", "db[o] = " + (batched ? "sum(n: " + sum + ")" : sum));
+    d.backward.emplace_back("db = Σ δ", "db[o] = " + (batched ? "sum(n: " + sum + ")" : sum), Why{in_each_place});
   }
-  if (asked) d.backward.emplace_back("dx = D·Ŵᵀ", "dx" + x + " = sum(k: D" + patch + "·Ŵ[c,k])");
+  if (asked) d.backward.emplace_back("dx = D·Ŵᵀ", "dx" + x + " = sum(k: D" + patch + "·Ŵ[c,k])", Why{from_its_window});
   return d;
 }
 

@@ -10,6 +10,18 @@
 
 namespace handgrad {
 
+using trace::Why;
+
+// Why, for both kinds; `what` is silenced.
+static Why silenced(const std::string& what) {
+  return {"The mask m silences some " + what + " at random; the others grow by 1/(1 − p), so that their mean stays."};
+}
+static Why unsilenced() { return {"What was silenced has no part in the loss; the others had the factor 1/(1 − p)."}; }
+// Outside of training.
+static trace::Derivation as_it_is() {
+  return {{{"y = x", Why{"Outside of training nothing is silenced."}}}, {{"dx = δ", Why{"y moves just as x does."}}}};
+}
+
 template <class T>
 void Dropout<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   masked_ = this->is_training() && p_ > 0;
@@ -75,15 +87,17 @@ std::string Dropout<T>::extra_repr() const {
 
 template <class T>
 trace::Derivation Dropout<T>::derivation(const Shape& input) const {
-  if (!masked_) return {{"y = x"}, {"dx = δ"}};
+  if (!masked_) return as_it_is();
   Tensor<double> step = step_;
   Tensor<T> mask = ones<T>(input, step.device());  // the last forward applied to ones
   backend<T>(step.device())
       .dropout.apply({p_, seed_, stream_}, false, step.data(), view::vector(mask), view::vector(mask));
   trace::Array m = trace::array(mask);
   for (double& element : m.numbers) element = element != 0;
-  return {
-      {"y = if(m = 0, 0, x/(1 − p))"}, {"dx = if(m = 0, 0, δ/(1 − p))"}, {}, {{"m", m}, {"p", trace::constant(p_)}}};
+  return {{{"y = if(m = 0, 0, x/(1 − p))", silenced("numbers")}},
+          {{"dx = if(m = 0, 0, δ/(1 − p))", unsilenced()}},
+          {},
+          {{"m", m}, {"p", trace::constant(p_)}}};
 }
 
 template <class T>
@@ -118,12 +132,12 @@ Shape Dropout2d<T>::output_shape(const Shape& input) const {
 
 template <class T>
 trace::Derivation Dropout2d<T>::derivation(const Shape& input) const {
-  if (!this->masked_) return {{"y = x"}, {"dx = δ"}};
+  if (!this->masked_) return as_it_is();
   const std::string at = input.rank() == 3 ? "[n,c,i]" : "[n,c,i,j]";
   trace::Array m = trace::array(factors_.reshape({input[0], input[1]}));
   for (double& element : m.numbers) element = element != 0;
-  return {{{"y = m∘x/(1 − p)", "y" + at + " = if(m[n,c] = 0, 0, x" + at + "/(1 − p))"}},
-          {{"dx = m∘δ/(1 − p)", "dx" + at + " = if(m[n,c] = 0, 0, δ" + at + "/(1 − p))"}},
+  return {{{"y = m∘x/(1 − p)", "y" + at + " = if(m[n,c] = 0, 0, x" + at + "/(1 − p))", silenced("channels")}},
+          {{"dx = m∘δ/(1 − p)", "dx" + at + " = if(m[n,c] = 0, 0, δ" + at + "/(1 − p))", unsilenced()}},
           {},
           {{"m", m}, {"p", trace::constant(this->p_)}}};
 }

@@ -111,11 +111,16 @@ std::string Embedding<T>::label() const {
 
 template <class T>
 trace::Derivation Embedding<T>::derivation(const Shape&) const {
-  trace::Derivation d{.forward = {{"y = E[x]", "y[t,j] = sum(k: [x[t] = k]·E[k,j])"}},
-                      .backward = {{"dE[x] = Σₜ δₜ", "dE[k,j] = sum(t: [x[t] = k]·δ[t,j])"}},
+  using trace::Why;
+  const Why added{
+      "A row is in y as often as its number came, each time with the factor 1: so each time its δ is added to it."};
+  trace::Derivation d{.forward = {{"y = E[x]", "y[t,j] = sum(k: [x[t] = k]·E[k,j])",
+                                   Why{"A number is looked up as a row of a table."}}},
+                      .backward = {{"dE[x] = Σₜ δₜ", "dE[k,j] = sum(t: [x[t] = k]·δ[t,j])", added}},
                       .rename = {{"weight", "E"}}};
   if (padding_) {
-    d.backward = {{"dE[x] = Σₜ δₜ", "dE[k,j] = if(k = p, 0, sum(t: [x[t] = k]·δ[t,j]))"}};
+    d.backward = {{"dE[x] = Σₜ δₜ", "dE[k,j] = if(k = p, 0, sum(t: [x[t] = k]·δ[t,j]))",
+                   Why{added.text + " The row of padding learns nothing."}}};
     d.known = {{"p", trace::constant(static_cast<double>(*padding_))}};
   }
   return d;

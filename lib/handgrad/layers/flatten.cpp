@@ -56,7 +56,8 @@ std::string Flatten<T>::extra_repr() const {
 
 template <class T>
 trace::Derivation Flatten<T>::derivation(const Shape&) const {
-  return {{"y = x"}, {"dx = δ"}};
+  return {{{"y = x", trace::Why{"The same numbers in another shape."}}},
+          {{"dx = δ", trace::Why{"The same numbers, back in the shape in which they came."}}}};
 }
 
 template <class T>
@@ -86,7 +87,8 @@ std::string Unflatten<T>::extra_repr() const {
 
 template <class T>
 trace::Derivation Unflatten<T>::derivation(const Shape&) const {
-  return {{"y = x"}, {"dx = δ"}};
+  return {{{"y = x", trace::Why{"The same numbers in another shape."}}},
+          {{"dx = δ", trace::Why{"The same numbers, back in the shape in which they came."}}}};
 }
 
 template class Flatten<float>;

@@ -78,26 +78,36 @@ trace::Derivation GroupNorm<T>::derivation(const Shape& input) const {
   const std::size_t width = channels_ / groups_;
   for (std::size_t i = 0; i < channels_ * channels_; ++i)
     same.data()[i] = i / channels_ / width == i % channels_ / width ? 1 : 0;
+  using trace::Why;
   const bool scaled = options_.affine;
   trace::Derivation d{
-      .forward = {{"µ = mean(x)", "µ[n,c] = " + mean("x" + b)},
-                  {"v = mean((x − µ)²)", "v[n,c] = " + mean("(x" + b + " − µ[n,c])²")},
-                  "s = 1/sqrt(v + ε)",
-                  {"x̂ = (x − µ)·s", "x̂" + at + " = (x" + at + " − µ[n,c])·s[n,c]"},
+      .forward = {{"µ = mean(x)", "µ[n,c] = " + mean("x" + b), Why{"The mean of a group of channels of one example."}},
+                  {"v = mean((x − µ)²)", "v[n,c] = " + mean("(x" + b + " − µ[n,c])²"),
+                   Why{"How far the group's elements lie from it, squared, on average."}},
+                  {"s = 1/sqrt(v + ε)", Why{"One over the spread; ε keeps it finite where all elements are alike."}},
+                  {"x̂ = (x − µ)·s", "x̂" + at + " = (x" + at + " − µ[n,c])·s[n,c]",
+                   Why{"Each group with mean 0 and spread 1; no example has looked at another."}},
                   {scaled ? "y = γ∘x̂ + β" : "y = x̂",
-                   "y" + at + " = " + (scaled ? "γ[c]·" : "") + "x̂" + at + (scaled ? " + β[c]" : "")}},
-      .backward = {{scaled ? "g = γ∘δ" : "g = δ", "g" + at + " = " + (scaled ? "γ[c]·" : "") + "δ" + at}},
+                   "y" + at + " = " + (scaled ? "γ[c]·" : "") + "x̂" + at + (scaled ? " + β[c]" : ""),
+                   Why{scaled ? "γ and β let each channel have the spread and mean that it needs."
+                              : "The normalized numbers, as they are."}}},
+      .backward = {{scaled ? "g = γ∘δ" : "g = δ", "g" + at + " = " + (scaled ? "γ[c]·" : "") + "δ" + at,
+                    Why{"∂L/∂x̂: what comes back to the normalized number."}}},
       .rename = {{"weight", "γ"}, {"bias", "β"}},
       .known = {{"A", trace::array(same)},
                 {"D", trace::constant(static_cast<double>(input.numel() / input[0] / groups_))},
                 {"ε", trace::constant(options_.eps)}}};
   if (scaled) {
-    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[c] = " + over_channel("δ" + m + "·x̂" + m));
-    d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[c] = " + over_channel("δ" + m));
+    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ[c] = " + over_channel("δ" + m + "·x̂" + m),
+                            Why{"γ is in y of every example and place, with the factor x̂: so each adds δ·x̂."});
+    d.backward.emplace_back("dβ = Σₙ δₙ", "dβ[c] = " + over_channel("δ" + m),
+                            Why{"β is in y of every example and place, with the factor 1: so each adds its δ."});
   }
   d.backward.emplace_back(
       "dx = s·(g − mean(g) − x̂·mean(g∘x̂))",
-      "dx" + at + " = s[n,c]·(g" + at + " − " + mean("g" + b) + " − x̂" + at + "·" + mean("g" + b + "·x̂" + b) + ")");
+      "dx" + at + " = s[n,c]·(g" + at + " − " + mean("g" + b) + " − x̂" + at + "·" + mean("g" + b + "·x̂" + b) + ")",
+      Why{"An element moves its own x̂, and with mean and spread those of its whole group: what g has in common, and "
+          "what goes along x̂, is taken off."});
   return d;
 }
 

@@ -65,26 +65,37 @@ std::string LayerNorm<T>::label() const {
 
 template <class T>
 trace::Derivation LayerNorm<T>::derivation(const Shape& input) const {
+  using trace::Why;
   const trace::RowIndices at(input, shape_);
   const bool scaled = weight.defined(), shifted = bias.defined();
   const std::string gamma = scaled ? "γ" + at.feature + "·" : "", x = "x" + at.element, x_hat = "x̂" + at.element;
   trace::Derivation d{
-      .forward = {{"µ = mean(x)", "µ" + at.row + " = " + at.sum("x" + at.other) + "/D"},
-                  {"v = mean((x − µ)²)",
-                   "v" + at.row + " = " + at.sum("(x" + at.other + " − µ" + at.row + ")²") + "/D"},
-                  "s = 1/sqrt(v + ε)",
-                  {"x̂ = (x − µ)·s", x_hat + " = (" + x + " − µ" + at.row + ")·s" + at.row},
+      .forward = {{"µ = mean(x)", "µ" + at.row + " = " + at.sum("x" + at.other) + "/D",
+                   Why{"The mean of an example over its features."}},
+                  {"v = mean((x − µ)²)", "v" + at.row + " = " + at.sum("(x" + at.other + " − µ" + at.row + ")²") + "/D",
+                   Why{"How far its features lie from it, squared, on average."}},
+                  {"s = 1/sqrt(v + ε)", Why{"One over the spread; ε keeps it finite where all features are alike."}},
+                  {"x̂ = (x − µ)·s", x_hat + " = (" + x + " − µ" + at.row + ")·s" + at.row,
+                   Why{"Each example with mean 0 and spread 1 over its features."}},
                   {std::string("y = ") + (scaled ? "γ∘x̂" : "x̂") + (shifted ? " + β" : ""),
-                   "y" + at.element + " = " + gamma + x_hat + (shifted ? " + β" + at.feature : "")}},
-      .backward = {{scaled ? "g = γ∘δ" : "g = δ", "g" + at.element + " = " + gamma + "δ" + at.element}},
+                   "y" + at.element + " = " + gamma + x_hat + (shifted ? " + β" + at.feature : ""),
+                   Why{scaled ? "γ and β let each feature have the spread and mean that it needs."
+                              : "The normalized numbers, as they are."}}},
+      .backward = {{scaled ? "g = γ∘δ" : "g = δ", "g" + at.element + " = " + gamma + "δ" + at.element,
+                    Why{"∂L/∂x̂: what comes back to the normalized number."}}},
       .rename = {{"weight", "γ"}, {"bias", "β"}},
       .known = {{"D", trace::constant(static_cast<double>(shape_.numel()))}, {"ε", trace::constant(options_.eps)}}};
   if (scaled)
-    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ" + at.feature + " = " + at.over_rows("δ" + at.element + "·" + x_hat));
-  if (shifted) d.backward.emplace_back("dβ = Σₙ δₙ", "dβ" + at.feature + " = " + at.over_rows("δ" + at.element));
+    d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ", "dγ" + at.feature + " = " + at.over_rows("δ" + at.element + "·" + x_hat),
+                            Why{"γ is in y of every example, with the factor x̂: so each adds δ·x̂."});
+  if (shifted)
+    d.backward.emplace_back("dβ = Σₙ δₙ", "dβ" + at.feature + " = " + at.over_rows("δ" + at.element),
+                            Why{"β is in y of every example, with the factor 1: so each adds its δ."});
   d.backward.emplace_back("dx = s·(g − mean(g) − x̂·mean(g∘x̂))",
                           "dx" + at.element + " = s" + at.row + "·(g" + at.element + " − " + at.sum("g" + at.other) +
-                              "/D − " + x_hat + "·" + at.sum("g" + at.other + "·x̂" + at.other) + "/D)");
+                              "/D − " + x_hat + "·" + at.sum("g" + at.other + "·x̂" + at.other) + "/D)",
+                          Why{"A feature moves its own x̂, and with mean and spread those of its whole example: what g "
+                              "has in common, and what goes along x̂, is taken off."});
   return d;
 }
 

@@ -83,15 +83,24 @@ std::string Linear<T>::label() const {
 
 template <class T>
 trace::Derivation Linear<T>::derivation(const Shape&) const {
-  trace::Derivation d{.backward = {{"dW = δᵀ·x", "dW[o,i] = sum(n: δ[n,o]·x[n,i])"}},
+  using trace::Why;
+  const Why weighed{"Neuron o weighs all inputs of example n with its own row of W" +
+                    std::string(has_bias() ? ", and adds its bias." : ".")};
+  trace::Derivation d{.backward = {{"dW = δᵀ·x", "dW[o,i] = sum(n: δ[n,o]·x[n,i])",
+                                    Why{"Wₒᵢ is in yₙₒ of every example n, with the factor xₙᵢ: so each example adds "
+                                        "δₙₒ·xₙᵢ."}}},
                       .rename = {{"weight", "W"}, {"bias", "b"}}};
   if (has_bias()) {
-    d.forward.emplace_back("y = x·Wᵀ + b", "y[n,o] = sum(i: x[n,i]·W[o,i]) + b[o]");
-    d.backward.emplace_back("db = Σₙ δₙ", "db[o] = sum(n: δ[n,o])");
+    d.forward.emplace_back("y = x·Wᵀ + b", "y[n,o] = sum(i: x[n,i]·W[o,i]) + b[o]", weighed);
+    d.backward.emplace_back("db = Σₙ δₙ", "db[o] = sum(n: δ[n,o])",
+                            Why{"bₒ is in yₙₒ of every example n, with the factor 1: so each example adds its δₙₒ."});
   } else {
-    d.forward.emplace_back("y = x·Wᵀ", "y[n,o] = sum(i: x[n,i]·W[o,i])");
+    d.forward.emplace_back("y = x·Wᵀ", "y[n,o] = sum(i: x[n,i]·W[o,i])", weighed);
   }
-  d.backward.emplace_back("dx = δ·W", "dx[n,i] = sum(o: δ[n,o]·W[o,i])");
+  d.backward.emplace_back(
+      "dx = δ·W", "dx[n,i] = sum(o: δ[n,o]·W[o,i])",
+      Why{"xₙᵢ is in every yₙₒ of its example, with the factor Wₒᵢ: so all neurons send their δ back over "
+          "their weight. For the layer before, this is δ."});
   return d;
 }
 

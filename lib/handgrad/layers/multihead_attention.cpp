@@ -144,13 +144,20 @@ std::string MultiheadAttention<T>::label() const {
 // One head of one sequence is written out; the formulas' language has no indices for several.
 template <class T>
 trace::Derivation MultiheadAttention<T>::derivation(const Shape& input) const {
-  using trace::Equation;
-  trace::Derivation d{.forward = {Equation::symbols("y = [softmax(τ·Q·Kᵀ + M)·V]·W_Oᵀ + b_O")},
-                      .backward = {Equation::symbols("dW = [dQ dK dV]ᵀ·x")},
+  using trace::Equation, trace::Why;
+  const Why thrice{"x is used three times, for Q, K and V: three gradients, added."};
+  trace::Derivation d{.forward = {Equation::symbols("y = [softmax(τ·Q·Kᵀ + M)·V]·W_Oᵀ + b_O",
+                                                    Why{"Each place mixes what all places have to say, by how well its "
+                                                        "question fits to their answers; then a linear layer."})},
+                      .backward = {Equation::symbols("dW = [dQ dK dV]ᵀ·x",
+                                                     Why{"Q, K and V are linear in x: each place adds its gradients "
+                                                         "times its x."})},
                       .rename = {{"in_proj_weight", "W"}, {"in_proj_bias", "b"}}};
-  if (options_.bias) d.backward.push_back(Equation::symbols("db = Σₜ [dQ dK dV]ₜ"));
+  if (options_.bias)
+    d.backward.push_back(Equation::symbols("db = Σₜ [dQ dK dV]ₜ",
+                                           Why{"The biases are in every place with the factor 1: the places add up."}));
   const auto as_a_whole = [&] {
-    d.backward.push_back(Equation::symbols("dx = [dQ dK dV]·W"));
+    d.backward.push_back(Equation::symbols("dx = [dQ dK dV]·W", thrice));
     return d;
   };
   const std::size_t E = embed_dim(), length = heads_of(input, heads_, options_.batch_first).length;
@@ -181,24 +188,37 @@ trace::Derivation MultiheadAttention<T>::derivation(const Shape& input) const {
     d.known.emplace_back(std::string("W_") + letters[i], part(W, i, {E, E}));
     d.known.emplace_back(std::string("b_") + letters[i], part(b, i, {E}));
   }
-  d.forward = {{"Q = x·W_Qᵀ + b_Q", "Q[t,c] = sum(i: x[t,i]·W_Q[c,i]) + b_Q[c]"},
-               {"K = x·W_Kᵀ + b_K", "K[t,c] = sum(i: x[t,i]·W_K[c,i]) + b_K[c]"},
-               {"V = x·W_Vᵀ + b_V", "V[t,c] = sum(i: x[t,i]·W_V[c,i]) + b_V[c]"},
-               {"S = τ·Q·Kᵀ + M", "S[t,s] = if(M[t,s] = 1, −∞, τ·sum(c: Q[t,c]·K[s,c]))"},
-               {"m = max S", "m[t] = max(s: S[t,s])"},
-               {"e = exp(S − m)", "e[t,s] = exp(S[t,s] − m[t])"},
-               {"P = e/Σ e", "P[t,s] = e[t,s]/sum(k: e[t,k])"},
-               {"O = P·V", "O[t,c] = sum(s: P[t,s]·V[s,c])"},
-               {"y = O·W_Oᵀ + b_O", "y[t,o] = sum(c: O[t,c]·W_O[o,c]) + b_O[o]"}};
-  d.backward.insert(d.backward.begin(), {{"dO = δ·W_O", "dO[t,c] = sum(o: δ[t,o]·W_O[o,c])"},
-                                         {"dV = Pᵀ·dO", "dV[s,c] = sum(t: P[t,s]·dO[t,c])"},
-                                         {"dP = dO·Vᵀ", "dP[t,s] = sum(c: dO[t,c]·V[s,c])"},
-                                         {"D = Σ P∘dP", "D[t] = sum(s: P[t,s]·dP[t,s])"},
-                                         {"dS = P∘(dP − D)", "dS[t,s] = P[t,s]·(dP[t,s] − D[t])"},
-                                         {"dQ = τ·dS·K", "dQ[t,c] = τ·sum(s: dS[t,s]·K[s,c])"},
-                                         {"dK = τ·dSᵀ·Q", "dK[s,c] = τ·sum(t: dS[t,s]·Q[t,c])"}});
+  d.forward = {
+      {"Q = x·W_Qᵀ + b_Q", "Q[t,c] = sum(i: x[t,i]·W_Q[c,i]) + b_Q[c]", Why{"What each place asks for."}},
+      {"K = x·W_Kᵀ + b_K", "K[t,c] = sum(i: x[t,i]·W_K[c,i]) + b_K[c]", Why{"What each place answers to."}},
+      {"V = x·W_Vᵀ + b_V", "V[t,c] = sum(i: x[t,i]·W_V[c,i]) + b_V[c]", Why{"What each place has to say."}},
+      {"S = τ·Q·Kᵀ + M", "S[t,s] = if(M[t,s] = 1, −∞, τ·sum(c: Q[t,c]·K[s,c]))",
+       Why{"How well question t fits to answer s; τ keeps the sum of many products small."}},
+      {"m = max S", "m[t] = max(s: S[t,s])",
+       Why{"The row's largest number is taken off first, so that no exponential overflows."}},
+      {"e = exp(S − m)", "e[t,s] = exp(S[t,s] − m[t])",
+       Why{"Exponentials make all numbers positive and keep their order."}},
+      {"P = e/Σ e", "P[t,s] = e[t,s]/sum(k: e[t,k])",
+       Why{"How much of its attention each place gives to each other: a row adds up to 1."}},
+      {"O = P·V", "O[t,c] = sum(s: P[t,s]·V[s,c])", Why{"The mixture of what the places have to say, by attention."}},
+      {"y = O·W_Oᵀ + b_O", "y[t,o] = sum(c: O[t,c]·W_O[o,c]) + b_O[o]", Why{"The mixture, through a linear layer."}}};
+  d.backward.insert(d.backward.begin(),
+                    {{"dO = δ·W_O", "dO[t,c] = sum(o: δ[t,o]·W_O[o,c])",
+                      Why{"Back through the linear layer: over each weight that the mixture went out by."}},
+                     {"dV = Pᵀ·dO", "dV[s,c] = sum(t: P[t,s]·dO[t,c])",
+                      Why{"V[s] is in every O[t] with the factor P[t,s]: so each t adds its share."}},
+                     {"dP = dO·Vᵀ", "dP[t,s] = sum(c: dO[t,c]·V[s,c])", Why{"P[t,s] has V[s] as its factor in O[t]."}},
+                     {"D = Σ P∘dP", "D[t] = sum(s: P[t,s]·dP[t,s])",
+                      Why{"All P of a row share one sum below the line: what they have in common."}},
+                     {"dS = P∘(dP − D)", "dS[t,s] = P[t,s]·(dP[t,s] − D[t])",
+                      Why{"A score raises its own P and lowers the others of its row: dP is measured against D."}},
+                     {"dQ = τ·dS·K", "dQ[t,c] = τ·sum(s: dS[t,s]·K[s,c])",
+                      Why{"Q[t] is in every score of its row, with the factor τ·K[s]."}},
+                     {"dK = τ·dSᵀ·Q", "dK[s,c] = τ·sum(t: dS[t,s]·Q[t,c])",
+                      Why{"K[s] is in every score of its column, with the factor τ·Q[t]."}}});
   d.backward.emplace_back("dx = dQ·W_Q + dK·W_K + dV·W_V",
-                          "dx[t,i] = sum(c: dQ[t,c]·W_Q[c,i]) + sum(c: dK[t,c]·W_K[c,i]) + sum(c: dV[t,c]·W_V[c,i])");
+                          "dx[t,i] = sum(c: dQ[t,c]·W_Q[c,i]) + sum(c: dK[t,c]·W_K[c,i]) + sum(c: dV[t,c]·W_V[c,i])",
+                          thrice);
   return d;
 }
 

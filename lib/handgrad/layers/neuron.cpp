@@ -56,10 +56,14 @@ Shape Neuron<T>::output_shape(const Shape& input) const {
 
 template <class T>
 trace::Derivation Neuron<T>::derivation(const Shape&) const {
-  return {.forward = {{"y = x·w + b", "y[n] = sum(i: x[n,i]·w[i]) + b"}},
-          .backward = {{"dw = Σₙ δₙ·xₙ", "dw[i] = sum(n: δ[n]·x[n,i])"},
-                       {"db = Σₙ δₙ", "db = sum(n: δ[n])"},
-                       {"dx = δ·w", "dx[n,i] = δ[n]·w[i]"}},
+  using trace::Why;
+  return {.forward = {{"y = x·w + b", "y[n] = sum(i: x[n,i]·w[i]) + b",
+                       Why{"The neuron weighs all inputs of example n, and adds its bias."}}},
+          .backward = {{"dw = Σₙ δₙ·xₙ", "dw[i] = sum(n: δ[n]·x[n,i])",
+                        Why{"wᵢ is in every yₙ with the factor xₙᵢ: so each example adds δₙ·xₙᵢ."}},
+                       {"db = Σₙ δₙ", "db = sum(n: δ[n])",
+                        Why{"b is in every yₙ with the factor 1: so each example adds its δₙ."}},
+                       {"dx = δ·w", "dx[n,i] = δ[n]·w[i]", Why{"xₙᵢ is in yₙ with the factor wᵢ."}}},
           .rename = {{"weight", "w"}, {"bias", "b"}}};
 }
 

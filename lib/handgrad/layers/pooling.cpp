@@ -136,11 +136,16 @@ std::string MaxPoolLayer<T>::extra_repr() const {
 // A small one with every number, a larger one in symbols.
 template <class T>
 trace::Derivation MaxPoolLayer<T>::derivation(const Shape& input) const {
-  using trace::Equation;
+  using trace::Equation, trace::Why;
+  const Why largest{"Of each window the largest number stays, wherever in it it was."};
+  const Why only_it{
+      "Only the largest number of a window moves y; where windows overlap, one number can be that of several: δ adds "
+      "up."};
   const auto shape = sizes(input, output_shape(input), spatial_, kernel_, stride_, options_.padding, options_.dilation);
   const detail::WindowPlaces P = detail::windows(shape.planes, shape.rows, shape.columns);
   if (!P.small || !at_.defined())
-    return {.forward = {Equation::symbols("y = max x")}, .backward = {Equation::symbols("dx = Σ δ∘[x = y]")}};
+    return {.forward = {Equation::symbols("y = max x", largest)},
+            .backward = {Equation::symbols("dx = Σ δ∘[x = y]", only_it)}};
   // M: the index of each window's maximum
   const std::vector<T> at = at_.to_vector();
   trace::Array M{{P.places.shape[0], P.places.shape[1]}, {}};
@@ -149,29 +154,34 @@ trace::Derivation MaxPoolLayer<T>::derivation(const Shape& input) const {
     M.numbers.push_back(P.places.numbers[b * taps + static_cast<std::size_t>(at[b])]);
   const bool padded = std::count(P.places.numbers.begin(), P.places.numbers.end(), -1.0) > 0;
   const std::string of_x = "sum(a: [P[r,j,k] = a]·x[a])";
-  return {.forward = {{"X̂ = windows(x)", "X̂[r,j,k] = " + (padded ? "if(P[r,j,k] < 0, −∞, " + of_x + ")" : of_x)},
-                      {"y = max X̂", "y[r,j] = max(k: X̂[r,j,k])"}},
-          .backward = {{"dx = Σ δ∘[x = y]", "dx[a] = sum(b: [M[b] = a]·δ[b])"}},
+  return {.forward = {{"X̂ = windows(x)", "X̂[r,j,k] = " + (padded ? "if(P[r,j,k] < 0, −∞, " + of_x + ")" : of_x),
+                       Why{"Each window of x becomes a row."}},
+                      {"y = max X̂", "y[r,j] = max(k: X̂[r,j,k])", largest}},
+          .backward = {{"dx = Σ δ∘[x = y]", "dx[a] = sum(b: [M[b] = a]·δ[b])", only_it}},
           .known = {{"P", P.places}, {"M", M}}};
 }
 
 template <class T>
 trace::Derivation AveragePoolLayer<T>::derivation(const Shape& input) const {
-  using trace::Equation;
+  using trace::Equation, trace::Why;
   const Windows w = windows();
+  const Why mean{w.adaptive ? "Means, over windows of such sizes that so many come out." : "Of each window the mean."};
+  const Why share{"Each of the D numbers of a window moves its mean by 1/D; what several windows send adds up."};
   const formulas::Averaging how{w.adaptive, w.count_include_pad, w.divisor_override};
   const auto shape = sizes(input, this->output_shape(input), spatial_, w.kernel, w.stride, w.padding, 1);
   const detail::WindowPlaces P = detail::windows(shape.planes, shape.rows, shape.columns, &how);
-  if (!P.small) return {.forward = {Equation::symbols("y = mean(x)")}, .backward = {Equation::symbols("dx = Σ δ/D")}};
+  if (!P.small)
+    return {.forward = {Equation::symbols("y = mean(x)", mean)}, .backward = {Equation::symbols("dx = Σ δ/D", share)}};
   trace::Array D{{P.places.shape[0], P.places.shape[1]}, {}};
   for (std::size_t r = 0; r < D.shape[0]; ++r)
     for (std::size_t j = 0; j < D.shape[1]; ++j)
       D.numbers.push_back(static_cast<double>(formulas::divisor(formulas::span(shape.rows, r % shape.rows.out, how),
                                                                 formulas::span(shape.columns, j, how), how)));
-  return {.forward = {{"X̂ = windows(x)", "X̂[r,j,k] = sum(a: [P[r,j,k] = a]·x[a])"},
-                      {"y = Σ X̂/D", "y[r,j] = sum(k: X̂[r,j,k])/D[r,j]"}},
-          .backward = {{"dx = Σ δ/D", "dx[a] = sum(r: sum(j: sum(k: [P[r,j,k] = a]·δ[r,j]/D[r,j])))"}},
-          .known = {{"P", P.places}, {"D", D}}};
+  return {
+      .forward = {{"X̂ = windows(x)", "X̂[r,j,k] = sum(a: [P[r,j,k] = a]·x[a])", Why{"Each window of x becomes a row."}},
+                  {"y = Σ X̂/D", "y[r,j] = sum(k: X̂[r,j,k])/D[r,j]", mean}},
+      .backward = {{"dx = Σ δ/D", "dx[a] = sum(r: sum(j: sum(k: [P[r,j,k] = a]·δ[r,j]/D[r,j])))", share}},
+      .known = {{"P", P.places}, {"D", D}}};
 }
 
 template <class T>

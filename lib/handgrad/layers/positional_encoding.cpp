@@ -78,14 +78,20 @@ std::string PositionalEncoding<T>::extra_repr() const {
 
 template <class T>
 trace::Derivation PositionalEncoding<T>::derivation(const Shape& input) const {
-  if (dropped()) return {};
+  using trace::Why;
+  const Why pattern{"To each place a pattern of its own is added, for the layers behind see no order."};
+  if (dropped())
+    return {.forward = {trace::Equation::symbols("y = dropout(x + p)", pattern)},
+            .backward = {trace::Equation::symbols("dx = dropout(δ)", Why{"What was silenced gets nothing."})}};
   Tensor<T> places = zeros<T>(input, pe.value().device());
   const Places at(input, batch_first_);
   backend<T>(places.device())
       .embedding.add_positions(view::matrix(std::as_const(places)),
                                view::rows_of(std::as_const(pe).value(), pe.value().size(0)), at.step, at.length,
                                view::matrix(places));
-  return {.forward = {"y = x + p"}, .backward = {"dx = δ"}, .known = {{"p", trace::array(places)}}};
+  return {.forward = {{"y = x + p", pattern}},
+          .backward = {{"dx = δ", Why{"y moves just as x does: the pattern is a constant."}}},
+          .known = {{"p", trace::array(places)}}};
 }
 
 template class PositionalEncoding<float>;

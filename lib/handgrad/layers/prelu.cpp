@@ -55,10 +55,14 @@ std::string PReLU<T>::extra_repr() const {
 
 template <class T>
 trace::Derivation PReLU<T>::derivation(const Shape& input) const {
+  using trace::Why;
+  const Why kinked{"Below 0 the line goes on with a slope a that is learned."};
+  const Why learned{"a is in y of every element below 0, with the factor z: so each of them adds δ·z."};
+  const Why slope{"δ times the slope of the piece on which z lies: 1 or a."};
   trace::Derivation d{.rename = {{"x", "z"}, {"weight", "a"}}};
   if (weight.numel() == 1) {
-    d.forward = {"y = if(z > 0, z, a·z)"};
-    d.backward = {{"da = Σ δ∘min(z, 0)", "da = sum(i: δ[i]·min(z[i], 0))"}, "dz = δ·if(z > 0, 1, a)"};
+    d.forward = {{"y = if(z > 0, z, a·z)", kinked}};
+    d.backward = {{"da = Σ δ∘min(z, 0)", "da = sum(i: δ[i]·min(z[i], 0))", learned}, {"dz = δ·if(z > 0, 1, a)", slope}};
     return d;
   }
   const std::string places[] = {"", "", "[n,c]", "[n,c,l]", "[n,c,i,j]"};
@@ -66,9 +70,10 @@ trace::Derivation PReLU<T>::derivation(const Shape& input) const {
   std::string sum = "δ" + at + "·min(z" + at + ", 0)";
   for (const char* index : {"j", "i", "l", "n"})
     if (at.find(index) != std::string::npos) sum = std::string("sum(") + index + ": " + sum + ")";
-  d.forward.emplace_back("y = if(z > 0, z, a∘z)", "y" + at + " = if(z" + at + " > 0, z" + at + ", a[c]·z" + at + ")");
-  d.backward.emplace_back("da = Σ δ∘min(z, 0)", "da[c] = " + sum);
-  d.backward.emplace_back("dz = δ∘if(z > 0, 1, a)", "dz" + at + " = δ" + at + "·if(z" + at + " > 0, 1, a[c])");
+  d.forward.emplace_back("y = if(z > 0, z, a∘z)", "y" + at + " = if(z" + at + " > 0, z" + at + ", a[c]·z" + at + ")",
+                         kinked);
+  d.backward.emplace_back("da = Σ δ∘min(z, 0)", "da[c] = " + sum, learned);
+  d.backward.emplace_back("dz = δ∘if(z > 0, 1, a)", "dz" + at + " = δ" + at + "·if(z" + at + " > 0, 1, a[c])", slope);
   return d;
 }
 

@@ -67,24 +67,33 @@ std::string RMSNorm<T>::label() const {
 
 template <class T>
 trace::Derivation RMSNorm<T>::derivation(const Shape& input) const {
+  using trace::Why;
   const trace::RowIndices at(input, shape_);
   const bool scaled = weight.defined();
   trace::Derivation d{
-      .forward = {{"r = 1/sqrt(mean(x²) + ε)", "r" + at.row + " = 1/sqrt(" + at.sum("x" + at.other + "²") + "/D + ε)"},
-                  {"x̂ = x·r", "x̂" + at.element + " = x" + at.element + "·r" + at.row},
+      .forward = {{"r = 1/sqrt(mean(x²) + ε)", "r" + at.row + " = 1/sqrt(" + at.sum("x" + at.other + "²") + "/D + ε)",
+                   Why{"One over the root mean square of the row; ε keeps it finite where all are 0."}},
+                  {"x̂ = x·r", "x̂" + at.element + " = x" + at.element + "·r" + at.row,
+                   Why{"Each row with mean square 1; its mean stays what it is, scaled."}},
                   {scaled ? "y = γ∘x̂" : "y = x̂",
-                   "y" + at.element + " = " + (scaled ? "γ" + at.feature + "·" : "") + "x̂" + at.element}},
+                   "y" + at.element + " = " + (scaled ? "γ" + at.feature + "·" : "") + "x̂" + at.element,
+                   Why{scaled ? "γ lets each feature have the size that it needs."
+                              : "The normalized numbers, as they are."}}},
       .backward = {{scaled ? "g = γ∘δ" : "g = δ",
-                    "g" + at.element + " = " + (scaled ? "γ" + at.feature + "·" : "") + "δ" + at.element}},
+                    "g" + at.element + " = " + (scaled ? "γ" + at.feature + "·" : "") + "δ" + at.element,
+                    Why{"∂L/∂x̂: what comes back to the normalized number."}}},
       .rename = {{"weight", "γ"}},
       .known = {{"D", trace::constant(static_cast<double>(shape_.numel()))},
                 {"ε", trace::constant(static_cast<double>(eps()))}}};
   if (scaled)
     d.backward.emplace_back("dγ = Σₙ δₙ∘x̂ₙ",
-                            "dγ" + at.feature + " = " + at.over_rows("δ" + at.element + "·x̂" + at.element));
-  d.backward.emplace_back("dx = r·(g − x̂·mean(g∘x̂))", "dx" + at.element + " = r" + at.row + "·(g" + at.element +
-                                                          " − x̂" + at.element + "·" +
-                                                          at.sum("g" + at.other + "·x̂" + at.other) + "/D)");
+                            "dγ" + at.feature + " = " + at.over_rows("δ" + at.element + "·x̂" + at.element),
+                            Why{"γ is in y of every example, with the factor x̂: so each adds δ·x̂."});
+  d.backward.emplace_back("dx = r·(g − x̂·mean(g∘x̂))",
+                          "dx" + at.element + " = r" + at.row + "·(g" + at.element + " − x̂" + at.element + "·" +
+                              at.sum("g" + at.other + "·x̂" + at.other) + "/D)",
+                          Why{"A feature moves its own x̂, and with the root mean square those of its whole row: what "
+                              "goes along x̂ is taken off."});
   return d;
 }
 

@@ -74,29 +74,54 @@ std::string at(int dim, const Shape& shape, const char* symbol, const char* inde
   return symbol + (last ? "[n," + std::string(index) + "]" : "[" + std::string(index) + ",n]");
 }
 
+const char* const off_first =
+    "The row's largest number is taken off first: the quotient stays, and no exponential overflows.";
+
 }  // namespace
 
 template <class T>
 trace::Derivation Softmax<T>::derivation(const Shape& input) const {
-  if (!can_be_written(dim_, input)) return {};
+  using trace::Equation, trace::Why;
+  const Why shares{
+      "Exponentials make all numbers positive and keep their order; divided by their sum they add up to 1."};
+  const Why against{
+      "zⱼ raises yⱼ and, through the common sum, lowers all y of its row: δⱼ is measured against the mean of δ, "
+      "weighed "
+      "by y."};
+  if (!can_be_written(dim_, input))
+    return {.forward = {Equation::symbols("y = exp(z)/Σ exp(z)", shares)},
+            .backward = {Equation::symbols("dz = y∘(δ − Σ δ∘y)", against)},
+            .rename = {{"x", "z"}}};
   const auto z = [&](const char* symbol, const char* index) { return at(dim_, input, symbol, index); };
-  return {.forward = {{"m = max z", "m[n] = max(k: " + z("z", "k") + ")"},
-                      {"e = exp(z − m)", z("e", "j") + " = exp(" + z("z", "j") + " − m[n])"},
-                      {"y = e/Σ e", z("y", "j") + " = " + z("e", "j") + "/sum(k: " + z("e", "k") + ")"}},
-          .backward = {{"dz = y∘(δ − Σ δ∘y)", z("dz", "j") + " = " + z("y", "j") + "·(" + z("δ", "j") +
-                                                  " − sum(k: " + z("δ", "k") + "·" + z("y", "k") + "))"}},
+  return {.forward = {{"m = max z", "m[n] = max(k: " + z("z", "k") + ")", Why{off_first}},
+                      {"e = exp(z − m)", z("e", "j") + " = exp(" + z("z", "j") + " − m[n])",
+                       Why{"Exponentials make all numbers positive and keep their order."}},
+                      {"y = e/Σ e", z("y", "j") + " = " + z("e", "j") + "/sum(k: " + z("e", "k") + ")",
+                       Why{"Divided by their sum they add up to 1: the row's probabilities."}}},
+          .backward = {{"dz = y∘(δ − Σ δ∘y)",
+                        z("dz", "j") + " = " + z("y", "j") + "·(" + z("δ", "j") + " − sum(k: " + z("δ", "k") + "·" +
+                            z("y", "k") + "))",
+                        against}},
           .rename = {{"x", "z"}}};
 }
 
 template <class T>
 trace::Derivation LogSoftmax<T>::derivation(const Shape& input) const {
-  if (!can_be_written(dim_, input)) return {};
+  using trace::Equation, trace::Why;
+  const Why difference{"The logarithm of a quotient is a difference: nothing is divided."};
+  const Why shared{"zⱼ is in yⱼ with the factor 1, and in s of its whole row with the factor softmaxⱼ = exp(yⱼ)."};
+  if (!can_be_written(dim_, input))
+    return {.forward = {Equation::symbols("y = z − log Σ exp(z)", difference)},
+            .backward = {Equation::symbols("dz = δ − exp(y)·Σ δ", shared)},
+            .rename = {{"x", "z"}}};
   const auto z = [&](const char* symbol, const char* index) { return at(dim_, input, symbol, index); };
-  return {.forward = {{"m = max z", "m[n] = max(k: " + z("z", "k") + ")"},
-                      {"s = log Σ exp(z − m)", "s[n] = log(sum(k: exp(" + z("z", "k") + " − m[n])))"},
-                      {"y = z − m − s", z("y", "j") + " = " + z("z", "j") + " − m[n] − s[n]"}},
-          .backward = {{"dz = δ − exp(y)·Σ δ", z("dz", "j") + " = " + z("δ", "j") + " − exp(" + z("y", "j") +
-                                                   ")·sum(k: " + z("δ", "k") + ")"}},
+  return {.forward = {{"m = max z", "m[n] = max(k: " + z("z", "k") + ")", Why{off_first}},
+                      {"s = log Σ exp(z − m)", "s[n] = log(sum(k: exp(" + z("z", "k") + " − m[n])))",
+                       Why{"The logarithm of the sum by which softmax divides."}},
+                      {"y = z − m − s", z("y", "j") + " = " + z("z", "j") + " − m[n] − s[n]", difference}},
+          .backward = {{"dz = δ − exp(y)·Σ δ",
+                        z("dz", "j") + " = " + z("δ", "j") + " − exp(" + z("y", "j") + ")·sum(k: " + z("δ", "k") + ")",
+                        shared}},
           .rename = {{"x", "z"}}};
 }
 

@@ -144,15 +144,20 @@ TransformerEncoderLayer<T>::TransformerEncoderLayer(std::size_t d_model, std::si
 template <class T>
 trace::Derivation TransformerEncoderLayer<T>::derivation(const Shape&) const {
   const auto of = [](const std::shared_ptr<Layer<T>>& layer) { return fusion::Access<T>(*layer); };
+  using trace::Why;
   const bool dropped = this->is_training() && drops_;
   const std::shared_ptr<Layer<T>> attention = self_attn_;
   trace::Derivation d;
   if (norm_first_) {
-    d = {{"h = x + a", "y = h + f"}, {"dh = δ + df", "dx = dh + da"}};
+    d = {{{"h = x + a", Why{"What attention gives is added to what came in."}},
+          {"y = h + f", Why{"What the two linear layers give is added to what went into them."}}},
+         {{"dh = δ + df", Why{"h goes two ways, past the layers and through them: two gradients, added."}},
+          {"dx = dh + da", Why{"x goes two ways, past attention and through it: two gradients, added."}}}};
     d.link("a", of(dropped ? dropout1_ : attention).y).link("f", of(dropped ? dropout2_ : linear2_).y);
     d.link("df", of(norm2_).dx).link("da", of(norm1_).dx);
   } else {
-    d = {{"y = n"}, {"dx = v + da"}};
+    d = {{{"y = n", Why{"The sum of what went into the linear layers and what they give, normalized."}}},
+         {{"dx = v + da", Why{"x goes two ways, past attention and through it: two gradients, added."}}}};
     d.link("n", of(norm2_).y).link("v", of(norm1_).dx).link("da", of(attention).dx);
   }
   return d;

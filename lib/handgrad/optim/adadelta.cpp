@@ -37,19 +37,22 @@ trace::Derivation Adadelta<T>::derivation(std::size_t i) const {
     const Tensor<T>& x = this->state_of(i, k);
     return x.defined() ? trace::array(x) : trace::constant(0);
   };
+  using trace::Why;
   trace::Derivation d{.known = {{"η", trace::constant(o.lr)},
                                 {"ρ", trace::constant(o.rho)},
                                 {"ε", trace::constant(o.eps)},
                                 {"v", state(0)},
                                 {"u", state(1)}}};
   if (o.weight_decay != 0) {
-    d.forward.emplace_back("g = g + λ·w");
+    d.forward.emplace_back("g = g + λ·w", Why{"Weight decay: each weight is drawn to 0, the more the larger it is."});
     d.known.emplace_back("λ", trace::constant(o.weight_decay));
   }
-  d.forward.emplace_back("v = ρ·v + (1 − ρ)·g²");
-  d.forward.emplace_back("d = g·sqrt(u + ε)/sqrt(v + ε)");
-  d.forward.emplace_back("u = ρ·u + (1 − ρ)·d²");
-  d.forward.emplace_back("w = w − η·d");
+  d.forward.emplace_back("v = ρ·v + (1 − ρ)·g²",
+                         Why{"The mean of the squared gradients, of late: how large they are."});
+  d.forward.emplace_back("d = g·sqrt(u + ε)/sqrt(v + ε)",
+                         Why{"The gradient, scaled from the size of gradients to the size of steps."});
+  d.forward.emplace_back("u = ρ·u + (1 − ρ)·d²", Why{"The mean of the squared steps, of late."});
+  d.forward.emplace_back("w = w − η·d", Why{"A step against the gradient, about as long as the steps before."});
   return d;
 }
 

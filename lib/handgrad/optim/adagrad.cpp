@@ -40,15 +40,19 @@ template <class T>
 trace::Derivation Adagrad<T>::derivation(std::size_t i) const {
   const AdagradOptions& o = this->options(this->group_of(i));
   const Tensor<T>& v = this->state_of(i, 0);
+  using trace::Why;
   trace::Derivation d{.known = {{"η", trace::constant(rate(o, this->steps_of(i) + 1))},
                                 {"ε", trace::constant(o.eps)},
                                 {"v", v.defined() ? trace::array(v) : trace::constant(o.initial_accumulator_value)}}};
   if (o.weight_decay != 0) {
-    d.forward.emplace_back("g = g + λ·w");
+    d.forward.emplace_back("g = g + λ·w", Why{"Weight decay: each weight is drawn to 0, the more the larger it is."});
     d.known.emplace_back("λ", trace::constant(o.weight_decay));
   }
-  d.forward.emplace_back("v = v + g²");
-  d.forward.emplace_back("w = w − η·g/(sqrt(v) + ε)");
+  d.forward.emplace_back("v = v + g²",
+                         Why{"The squared gradients, added up: a weight that has moved much moves less."});
+  d.forward.emplace_back(
+      "w = w − η·g/(sqrt(v) + ε)",
+      Why{"A step against the gradient, the shorter the more this weight's gradients have added up to."});
   return d;
 }
 

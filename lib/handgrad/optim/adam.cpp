@@ -42,6 +42,7 @@ trace::Array array_or_zero(const Tensor<T>& x) {
 template <class Options, class T>
 trace::Derivation derivation_of(const Options& o, bool decoupled, std::int64_t step, const Tensor<T>& m,
                                 const Tensor<T>& v, const Tensor<T>& u) {
+  using trace::Why;
   trace::Derivation d{.known = {{"η", trace::constant(o.lr)},
                                 {"β₁", trace::constant(o.betas[0])},
                                 {"β₂", trace::constant(o.betas[1])},
@@ -50,17 +51,22 @@ trace::Derivation derivation_of(const Options& o, bool decoupled, std::int64_t s
                                 {"m", array_or_zero(m)},
                                 {"v", array_or_zero(v)}}};
   if (o.weight_decay != 0) {
-    d.forward.emplace_back(decoupled ? "w = w − η·λ·w" : "g = g + λ·w");
+    d.forward.emplace_back(decoupled ? "w = w − η·λ·w" : "g = g + λ·w",
+                           Why{"Weight decay: each weight is drawn to 0, the more the larger it is."});
     d.known.emplace_back("λ", trace::constant(o.weight_decay));
   }
-  d.forward.emplace_back("m = β₁·m + (1 − β₁)·g");
-  d.forward.emplace_back("v = β₂·v + (1 − β₂)·g²");
+  d.forward.emplace_back("m = β₁·m + (1 − β₁)·g", Why{"The mean of the gradients, of late: the direction."});
+  d.forward.emplace_back("v = β₂·v + (1 − β₂)·g²",
+                         Why{"The mean of the squared gradients, of late: how large they are."});
   if (o.amsgrad) {
-    d.forward.emplace_back("u = max(u, v)");
+    d.forward.emplace_back("u = max(u, v)",
+                           Why{"The largest that v has been: steps do not grow again when gradients shrink."});
     d.known.emplace_back("u", array_or_zero(u));
   }
   d.forward.emplace_back(o.amsgrad ? "w = w − η·(m/(1 − β₁^t))/(sqrt(u/(1 − β₂^t)) + ε)"
-                                   : "w = w − η·(m/(1 − β₁^t))/(sqrt(v/(1 − β₂^t)) + ε)");
+                                   : "w = w − η·(m/(1 − β₁^t))/(sqrt(v/(1 − β₂^t)) + ε)",
+                         Why{"A step against the mean gradient, in units of its usual size: about η long for every "
+                             "weight. 1 − βᵗ makes up for means that began at 0."});
   return d;
 }
 

@@ -101,6 +101,7 @@ trace::Derivation Muon<T>::derivation(std::size_t i) const {
   const MuonOptions& o = this->options(this->group_of(i));
   const Shape& shape = this->parameters()[i].shape();
   const Tensor<T>& m = this->state_of(i, 0);
+  using trace::Why;
   trace::Derivation d{.known = {{"η", trace::constant(o.lr)},
                                 {"µ", trace::constant(o.momentum)},
                                 {"ε", trace::constant(o.eps)},
@@ -109,21 +110,28 @@ trace::Derivation Muon<T>::derivation(std::size_t i) const {
                                 {"b", trace::constant(o.ns_coefficients[1])},
                                 {"c", trace::constant(o.ns_coefficients[2])},
                                 {"m", m.defined() ? trace::array(m) : trace::array(zeros<T>(shape))}}};
-  d.forward = {"m = µ·m + (1 − µ)·g"};
-  d.forward.emplace_back(o.nesterov ? "X = µ·m + (1 − µ)·g" : "X = m");
-  d.forward.emplace_back("q = ‖X‖", "q = sqrt(sum(i: X[i]²))");
-  d.forward.emplace_back("X = X/max(q, ε)");
+  d.forward = {{"m = µ·m + (1 − µ)·g", Why{"The mean of the gradients, of late: the direction."}}};
+  d.forward.emplace_back(o.nesterov ? "X = µ·m + (1 − µ)·g" : "X = m",
+                         Why{o.nesterov ? "The direction as it will be: the gradient at hand counts once more."
+                                        : "The direction, to be straightened."});
+  d.forward.emplace_back("q = ‖X‖", "q = sqrt(sum(i: X[i]²))", Why{"The length of the direction."});
+  d.forward.emplace_back("X = X/max(q, ε)", Why{"Over its length, no singular value is above 1."});
   const bool tall = shape[0] > shape[1];
   for (int step = 0; step < o.ns_steps; ++step) {
     d.forward.emplace_back(tall ? "G = Xᵀ·X" : "G = X·Xᵀ",
-                           tall ? "G[i,j] = sum(k: X[k,i]·X[k,j])" : "G[i,j] = sum(k: X[i,k]·X[j,k])");
-    d.forward.emplace_back("P = b·G + c·G·G", "P[i,j] = b·G[i,j] + c·sum(k: G[i,k]·G[k,j])");
-    d.forward.emplace_back(tall ? "X = a·X + X·P" : "X = a·X + P·X", tall
-                                                                         ? "X[i,j] = a·X[i,j] + sum(k: X[i,k]·P[k,j])"
-                                                                         : "X[i,j] = a·X[i,j] + sum(k: P[i,k]·X[k,j])");
+                           tall ? "G[i,j] = sum(k: X[k,i]·X[k,j])" : "G[i,j] = sum(k: X[i,k]·X[j,k])",
+                           Why{"The products of X's rows, or columns, with each other: X's singular values, squared."});
+    d.forward.emplace_back("P = b·G + c·G·G", "P[i,j] = b·G[i,j] + c·sum(k: G[i,k]·G[k,j])",
+                           Why{"A polynomial in G bends all singular values at once, and turns no direction."});
+    d.forward.emplace_back(
+        tall ? "X = a·X + X·P" : "X = a·X + P·X",
+        tall ? "X[i,j] = a·X[i,j] + sum(k: X[i,k]·P[k,j])" : "X[i,j] = a·X[i,j] + sum(k: P[i,k]·X[k,j])",
+        Why{"One step towards the matrix that has X's directions, all equally long."});
   }
   if (o.weight_decay != 0) d.known.emplace_back("λ", trace::constant(o.weight_decay));
-  d.forward.emplace_back(o.weight_decay != 0 ? "w = w − η·λ·w − η·r·X" : "w = w − η·r·X");
+  d.forward.emplace_back(o.weight_decay != 0 ? "w = w − η·λ·w − η·r·X" : "w = w − η·r·X",
+                         Why{"A step against the direction, equally long in all of its singular directions" +
+                             std::string(o.weight_decay != 0 ? "; weight decay draws each weight to 0." : ".")});
   return d;
 }
 

@@ -64,6 +64,7 @@ trace::Derivation NAdam<T>::derivation(std::size_t i) const {
     const Tensor<T>& x = this->state_of(i, k);
     return x.defined() ? trace::array(x) : trace::constant(0);
   };
+  using trace::Why;
   trace::Derivation d{.known = {{"η", trace::constant(o.lr)},
                                 {"β₁", trace::constant(o.betas[0])},
                                 {"β₂", trace::constant(o.betas[1])},
@@ -75,13 +76,18 @@ trace::Derivation NAdam<T>::derivation(std::size_t i) const {
                                 {"m", state(0)},
                                 {"v", state(1)}}};
   if (o.weight_decay != 0) {
-    d.forward.emplace_back(o.decoupled_weight_decay ? "w = w − η·λ·w" : "g = g + λ·w");
+    d.forward.emplace_back(o.decoupled_weight_decay ? "w = w − η·λ·w" : "g = g + λ·w",
+                           Why{"Weight decay: each weight is drawn to 0, the more the larger it is."});
     d.known.emplace_back("λ", trace::constant(o.weight_decay));
   }
-  d.forward.emplace_back("m = β₁·m + (1 − β₁)·g");
-  d.forward.emplace_back("v = β₂·v + (1 − β₂)·g²");
-  d.forward.emplace_back("u = (1 − µ)·g/(1 − Π) + ν·m/(1 − ν·Π)");
-  d.forward.emplace_back("w = w − η·u/(sqrt(v/(1 − β₂^t)) + ε)");
+  d.forward.emplace_back("m = β₁·m + (1 − β₁)·g", Why{"The mean of the gradients, of late: the direction."});
+  d.forward.emplace_back("v = β₂·v + (1 − β₂)·g²",
+                         Why{"The mean of the squared gradients, of late: how large they are."});
+  d.forward.emplace_back("u = (1 − µ)·g/(1 − Π) + ν·m/(1 − ν·Π)",
+                         Why{"What the mean will be one step on: the gradient counts once more."});
+  d.forward.emplace_back(
+      "w = w − η·u/(sqrt(v/(1 − β₂^t)) + ε)",
+      Why{"A step against that mean, in units of the gradients' usual size: about η long for every weight."});
   return d;
 }
 

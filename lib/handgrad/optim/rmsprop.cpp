@@ -41,26 +41,31 @@ trace::Derivation RMSprop<T>::derivation(std::size_t i) const {
     const Tensor<T>& x = this->state_of(i, k);
     return x.defined() ? trace::array(x) : trace::constant(0);
   };
+  using trace::Why;
   trace::Derivation d{.known = {{"η", trace::constant(o.lr)},
                                 {"α", trace::constant(o.alpha)},
                                 {"ε", trace::constant(o.eps)},
                                 {"v", state(0)}}};
   if (o.weight_decay != 0) {
-    d.forward.emplace_back("g = g + λ·w");
+    d.forward.emplace_back("g = g + λ·w", Why{"Weight decay: each weight is drawn to 0, the more the larger it is."});
     d.known.emplace_back("λ", trace::constant(o.weight_decay));
   }
-  d.forward.emplace_back("v = α·v + (1 − α)·g²");
+  d.forward.emplace_back("v = α·v + (1 − α)·g²",
+                         Why{"The mean of the squared gradients, of late: how large they are."});
   if (o.centered) {
     d.known.emplace_back("a", state(o.momentum > 0 ? 2 : 1));
-    d.forward.emplace_back("a = α·a + (1 − α)·g");
+    d.forward.emplace_back("a = α·a + (1 − α)·g", Why{"The mean of the gradients, of late."});
   }
-  d.forward.emplace_back(o.centered ? "d = sqrt(v − a²) + ε" : "d = sqrt(v) + ε");
+  d.forward.emplace_back(o.centered ? "d = sqrt(v − a²) + ε" : "d = sqrt(v) + ε",
+                         Why{"How large the gradients are, of late: steep directions get smaller steps."});
   if (o.momentum > 0) {
     d.known.emplace_back("µ", trace::constant(o.momentum));
     d.known.emplace_back("b", state(1));
-    d.forward.emplace_back("b = µ·b + g/d");
+    d.forward.emplace_back("b = µ·b + g/d", Why{"The velocity of scaled gradients."});
   }
-  d.forward.emplace_back(o.momentum > 0 ? "w = w − η·b" : "w = w − η·g/d");
+  d.forward.emplace_back(o.momentum > 0 ? "w = w − η·b" : "w = w − η·g/d",
+                         Why{o.momentum > 0 ? "A step against the velocity, η long for each unit of it."
+                                            : "A step against the gradient, in units of its usual size."});
   return d;
 }
 

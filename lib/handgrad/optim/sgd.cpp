@@ -34,19 +34,27 @@ template <class T>
 trace::Derivation SGD<T>::derivation(std::size_t i) const {
   const SGDOptions& o = this->options(this->group_of(i));
   const Tensor<T>& v = this->state_of(i, 0);
+  using trace::Why;
   trace::Derivation d{.known = {{"η", trace::constant(o.lr)}}};
   if (o.weight_decay != 0) {
-    d.forward.emplace_back("g = g + λ·w");
+    d.forward.emplace_back("g = g + λ·w", Why{"Weight decay: each weight is drawn to 0, the more the larger it is."});
     d.known.emplace_back("λ", trace::constant(o.weight_decay));
   }
   if (o.momentum == 0) {
-    d.forward.emplace_back("w = w − η·g");
+    d.forward.emplace_back(
+        "w = w − η·g",
+        Why{"The gradient points to where L grows fastest: a step against it, η long for each unit of slope."});
     return d;
   }
   d.known.emplace_back("µ", trace::constant(o.momentum));
   if (v.defined()) d.known.emplace_back("v", trace::array(v));
-  d.forward.emplace_back(v.defined() ? "v = µ·v + g" : "v = g");
-  d.forward.emplace_back(o.nesterov ? "w = w − η·(g + µ·v)" : "w = w − η·v");
+  d.forward.emplace_back(
+      v.defined() ? "v = µ·v + g" : "v = g",
+      Why{"The velocity keeps a share µ of what it was: steps in one direction add up, to and fro cancels."});
+  d.forward.emplace_back(
+      o.nesterov ? "w = w − η·(g + µ·v)" : "w = w − η·v",
+      Why{o.nesterov ? "A step against the velocity as it will be: the gradient at hand counts once more."
+                     : "A step against the velocity, η long for each unit of it."});
   return d;
 }
 

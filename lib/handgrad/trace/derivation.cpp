@@ -1,6 +1,7 @@
 #include "handgrad/trace/derivation.hpp"
 
 #include <tuple>
+#include <utility>
 
 #include "handgrad/base/errors.hpp"
 
@@ -17,7 +18,8 @@ std::pair<std::string, std::string> sides(const std::string& equation) {
 
 }  // namespace
 
-Equation::Equation(const std::string& whole_text, const std::string& element_text) {
+Equation::Equation(const std::string& whole_text, const std::string& element_text, Why reason)
+    : why(std::move(reason.text)) {
   const auto [left, right] = sides(element_text);
   const Expression parsed = Expression::parse(left);
   if (parsed.kind != Expression::Kind::Symbol)
@@ -29,8 +31,9 @@ Equation::Equation(const std::string& whole_text, const std::string& element_tex
   whole_latex = whole_text.empty() ? latex(*element) : latex_of_unicode(whole);
 }
 
-Equation Equation::symbols(const std::string& whole_text) {
+Equation Equation::symbols(const std::string& whole_text, Why reason) {
   Equation equation;
+  equation.why = std::move(reason.text);
   std::tie(equation.target, equation.whole) = sides(whole_text);
   equation.whole_latex = latex_of_unicode(equation.whole);
   return equation;

@@ -11,20 +11,26 @@
 
 namespace handgrad::trace {
 
-/// One assignment of a derivation.
+/// Why an equation holds, in a sentence for somebody who sees it for the first time.
+struct Why {
+  std::string text = "";
+};
+
+/// One assignment of a derivation, and why: `Equation("db = Σₙ δₙ", "db[o] = sum(n: δ[n,o])", Why{"b is in …"})`.
 struct Equation {
   /// As a whole and by element: `Equation("dW = δᵀ·x", "dW[o,i] = sum(n: δ[n,o]·x[n,i])")`.
-  Equation(const std::string& whole_text, const std::string& element_text);
+  Equation(const std::string& whole_text, const std::string& element_text, Why reason = {});
   /// One formula for both, if its symbols have no indices or the target is a single number: `Equation("dz = δ·y·(1 −
   /// y)")`.
-  Equation(const char* both) : Equation("", both) {}
+  Equation(const char* both, Why reason = {}) : Equation("", both, std::move(reason)) {}
   /// Symbols only, if no formula by element is known: `Equation::symbols("y = f(x)")`.
-  static Equation symbols(const std::string& whole_text);
+  static Equation symbols(const std::string& whole_text, Why reason = {});
 
-  std::string target;                // dW
-  std::vector<std::string> indices;  // o, i
-  std::string whole, whole_latex;    // δᵀ·x
+  std::string target;                 // dW
+  std::vector<std::string> indices;   // o, i
+  std::string whole, whole_latex;     // δᵀ·x
   std::optional<Expression> element;  // the same for one element
+  std::string why;                    // empty if nobody has said
 
  private:
   Equation() = default;
@@ -42,7 +48,9 @@ struct Link {
 ///
 ///     trace::Derivation derivation(const Shape&) const override {
 ///       return {.forward = {"y = a·x"},
-///               .backward = {{"da = Σ δ∘x", "da = sum(i: δ[i]·x[i])"}, "dx = a·δ"}};
+///               .backward = {{"da = Σ δ∘x", "da = sum(i: δ[i]·x[i])", trace::Why{"a is in every yᵢ, with the factor
+///               xᵢ."}},
+///                            "dx = a·δ"}};
 ///     }
 ///
 /// Every layer has the symbols x, y, δ and dx; a parameter has its registered name, and its gradient that name with a d

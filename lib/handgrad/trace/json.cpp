@@ -74,7 +74,8 @@ ordered_json assignment_json(const Trace& trace, std::size_t i) {
       {"uses", trace.uses(i)},
       {"gradient", a.gradient == Assignment::Gradient::None ? ordered_json(nullptr)
                                                             : ordered_json(gradients[static_cast<int>(a.gradient)])},
-      {"by", a.by_library ? "library" : "formula"}};
+      {"by", a.by_library ? "library" : "formula"},
+      {"why", a.why}};
 }
 
 }  // namespace

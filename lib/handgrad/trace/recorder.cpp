@@ -52,6 +52,7 @@ void rename_symbol(Equation& equation, const std::string& from, const std::strin
 /// dW = … becomes dW = dW_old + …
 void add_old(Equation& equation) {
   const std::string old = equation.target + "_old";
+  if (!equation.why.empty()) equation.why += " It is added to what an earlier backward has left.";
   equation.whole = old + " + " + equation.whole;
   equation.whole_latex = latex_of_unicode(old) + " + " + equation.whole_latex;
   if (!equation.element) return;
@@ -177,6 +178,7 @@ void Recorder::write(Scope& scope, const Frame& frame, const Equation& equation,
   a.formula_latex = equation.whole_latex;
   a.indices = equation.indices;
   a.element = equation.element;
+  a.why = equation.why;
   if (const auto gradient = frame.gradients.find(equation.target); gradient != frame.gradients.end())
     a.gradient = gradient->second;
   const auto names = equation.element ? symbols_of(*equation.element) : std::vector<std::string>();
@@ -357,10 +359,11 @@ void Recorder::penalty(const std::vector<Parameter<T>>& weights, double lambda, 
     const std::string number = std::to_string(i + 1), symbol = "W" + number, part = "s" + number;
     const auto [place, own] = owner(weights[i].value().data(), i, {});
     scope[symbol] = value_of(source(weights[i].value()), place + "." + own, Role::Parameter);
-    equations.emplace_back(part + " = Σ " + symbol + "²", part + " = sum(i: " + symbol + "[i]²)");
+    equations.emplace_back(part + " = Σ " + symbol + "²", part + " = sum(i: " + symbol + "[i]²)",
+                           Why{"The weights, squared and added up."});
     sum += (i > 0 ? " + " : "") + part;
   }
-  equations.emplace_back(("P = λ·(" + sum + ")").c_str());
+  equations.emplace_back(("P = λ·(" + sum + ")").c_str(), Why{"Large weights cost: λ says how much."});
   write(scope, frame, equations);
 }
 
@@ -376,7 +379,8 @@ void Recorder::penalty(const Parameter<T>& weight, double lambda) {
   const std::string gradient = "d" + own;
   Scope scope{{"λ", value_of({nullptr, constant(lambda), false}, "λ", Role::Constant)},
               {own, value_of(source(weight.value()), place + "." + own, Role::Parameter)}};
-  Equation equation(("d" + own + " = 2·λ·" + own).c_str());
+  Equation equation(("d" + own + " = 2·λ·" + own).c_str(),
+                    Why{"The slope of λ·w² is 2·λ·w: it draws each weight to 0, the more the larger it is."});
   Frame frame{Phase::Backward, place, "L2Penalty", {{gradient, source(weight.grad())}}, {{gradient, Gradient::Fresh}}};
   if (before_.contains("w")) {
     frame.gradients[gradient] = Gradient::Accumulated;

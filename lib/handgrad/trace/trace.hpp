@@ -36,6 +36,7 @@ struct Assignment {
   std::vector<std::string> indices;                         // of the target in `element`
   std::optional<Expression> element;                        // the right-hand side of one element, if known
   std::vector<std::pair<std::string, std::size_t>> inputs;  // symbol → Trace::values
+  std::string why;                                          // a sentence; empty if the layer's derivation has none
   Gradient gradient = Gradient::None;
   bool by_library =
       true;  // false: an intermediate of the derivation, computed from its formula, rounded as the inputs are
