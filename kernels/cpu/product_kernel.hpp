@@ -54,22 +54,26 @@ class Workspace {
   std::size_t size_ = 0;
 };
 
+// Where a tile finds its R rows of op(A): in a packed panel, or in A itself, whose rows are lda apart: as rows of A or,
+// if A is transposed, as columns.
+enum class From { panel, rows, columns };
+
 // A tile of C in registers: c (R × N vectors) = or += Σ over `terms` ≤ block_terms of a column of A's R rows by a row
-// of B's panel. The rows of A are a packed panel or, with `InPlace`, lie lda apart in A itself. The last vector has
-// `last` columns.
-template <class T, std::size_t R, std::size_t N, bool InPlace>
+// of B's panel. The last vector has `last` columns.
+template <class T, std::size_t R, std::size_t N, From A>
 void tile_of_block(std::size_t terms, const T* a, std::size_t lda, const T* b, T* c, std::size_t ldc, std::size_t last,
                    bool add) {
   using V = Batch<T>;
   constexpr std::size_t w = V::size;
-  const std::size_t row_step = InPlace ? lda : 1;
+  const std::size_t row_step = A == From::rows ? lda : 1;
+  const std::size_t term_step = A == From::panel ? R : A == From::rows ? 1 : lda;
   V sum[R][N];
   HANDGRAD_UNROLL
   for (std::size_t i = 0; i < R; ++i) {
     HANDGRAD_UNROLL
     for (std::size_t j = 0; j < N; ++j) sum[i][j] = V(T(0));
   }
-  for (std::size_t l = 0; l < terms; ++l, a += InPlace ? 1 : R, b += N * w) {
+  for (std::size_t l = 0; l < terms; ++l, a += term_step, b += N * w) {
     V row[N];
     HANDGRAD_UNROLL
     for (std::size_t j = 0; j < N; ++j) row[j] = V::load(b + j * w);
@@ -95,27 +99,28 @@ void tile_of_block(std::size_t terms, const T* a, std::size_t lda, const T* b, T
 }
 
 // The same over any number of terms, block by block.
-template <class T, std::size_t R, std::size_t N, bool InPlace>
+template <class T, std::size_t R, std::size_t N, From A>
 void tile(std::size_t terms, const T* a, std::size_t lda, const T* b, T* c, std::size_t ldc, std::size_t last,
           bool add) {
-  constexpr std::size_t a_step = (InPlace ? 1 : R) * block_terms, b_step = N * Batch<T>::size * block_terms;
+  const std::size_t a_step = (A == From::panel ? R : A == From::rows ? 1 : lda) * block_terms;
+  constexpr std::size_t b_step = N * Batch<T>::size * block_terms;
   for (; terms > block_terms; terms -= block_terms, a += a_step, b += b_step) {
-    tile_of_block<T, R, N, InPlace>(block_terms, a, lda, b, c, ldc, last, add);
+    tile_of_block<T, R, N, A>(block_terms, a, lda, b, c, ldc, last, add);
     add = true;
   }
-  tile_of_block<T, R, N, InPlace>(terms, a, lda, b, c, ldc, last, add);
+  tile_of_block<T, R, N, A>(terms, a, lda, b, c, ldc, last, add);
 }
 
 template <class T>
 using Tile = void (*)(std::size_t, const T*, std::size_t, const T*, T*, std::size_t, std::size_t, bool);
 
-template <class T, bool InPlace, std::size_t... R>
+template <class T, From A, std::size_t... R>
 constexpr std::array<std::array<Tile<T>, sizeof...(R)>, 2> make_tiles(std::index_sequence<R...>) {
-  return {{{tile<T, R + 1, 1, InPlace>...}, {tile<T, R + 1, 2, InPlace>...}}};
+  return {{{tile<T, R + 1, 1, A>...}, {tile<T, R + 1, 2, A>...}}};
 }
-// tiles[vectors − 1][rows − 1], of packed rows and of rows in place.
-template <class T, bool InPlace>
-constexpr auto tiles = make_tiles<T, InPlace>(std::make_index_sequence<Tiling<T>::rows>());
+// tiles[vectors − 1][rows − 1]
+template <class T, From A>
+constexpr auto tiles = make_tiles<T, A>(std::make_index_sequence<Tiling<T>::rows>());
 
 // Few vectors f_0 … f_F−1 by a matrix, whose lanes p run side by side: out[p·lane + j·few] = or += Σₗ matrix(p,
 // l)·f_j(l) for p < lanes.
@@ -253,8 +258,9 @@ class Product {
   // two vectors' width in the first. Two blocks of terms at once, so that C is gone through half as often.
   static constexpr std::size_t columns_at_once = 1024 / sizeof(T), rows_at_once = 11 * 12,
                                terms_at_once = 2 * block_terms;
-  // Rows of A that are used for so few columns are read where they are: packing them would not pay.
-  static constexpr std::size_t in_place_columns = 16 * w;
+  // Rows of A that are used for so few columns are read where they are: packing them would not pay. A transposed A must
+  // also stay in the second cache, since no processor foresees where its next column begins.
+  static constexpr std::size_t in_place_columns = 16 * w, in_place_bytes = std::size_t{1} << 20, in_place_step = 1024;
 
  public:
   /// ones: a is a single 1, which stands for a row of k ones (m = 1).
@@ -271,8 +277,11 @@ class Product {
         add_(beta != T(0)),
         thin_rows_(m <= few_at_most),
         thin_columns_(!thin_rows_ && n <= few_at_most),
-        in_place_(!ta_ && n <= in_place_columns),
         ones_(ones),
+        from_(n > in_place_columns                                                    ? From::panel
+              : !ta_                                                                  ? From::rows
+              : m * sizeof(T) <= in_place_step && m * k * sizeof(T) <= in_place_bytes ? From::columns
+                                                                                      : From::panel),
         epilogue_(epilogue) {}
 
   void run() {
@@ -434,9 +443,9 @@ class Product {
         pack_b(r.column + column, columns, l, terms, b);
         for (std::size_t row = 0; row < r.rows; row += rows_at_once) {
           const std::size_t rows = std::min(rows_at_once, r.rows - row);
-          if (!in_place_) pack_a(r.row + row, rows, l, terms, a);
-          tiles_of(rows, columns, terms, in_place_ ? a_at(r.row + row, l) : a, b, out + row * ld + column, ld,
-                   add || l > first, Finished && l + terms == end, r.row + row, r.column + column);
+          if (from_ == From::panel) pack_a(r.row + row, rows, l, terms, a);
+          tiles_of(rows, columns, terms, from_ == From::panel ? a : a_at(r.row + row, l), b, out + row * ld + column,
+                   ld, add || l > first, Finished && l + terms == end, r.row + row, r.column + column);
         }
       }
     }
@@ -444,14 +453,18 @@ class Product {
 
   void tiles_of(std::size_t rows, std::size_t columns, std::size_t terms, const T* a, const T* b, T* c, std::size_t ld,
                 bool add, bool finished, std::size_t row, std::size_t column) const {
+    const auto& tile = from_ == From::panel  ? tiles<T, From::panel>
+                       : from_ == From::rows ? tiles<T, From::rows>
+                                             : tiles<T, From::columns>;
+    const std::size_t lda = ta_ ? m_ : k_, row_step = from_ == From::panel ? terms : from_ == From::rows ? k_ : 1;
     const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
     for (std::size_t j = 0; j < columns; j += 2 * w) {
       const std::size_t width = std::min(2 * w, columns - j), vectors = (width + w - 1) / w;
       for (std::size_t panel = 0; panel < panels; ++panel) {
         const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
         T* at = c + i * ld + j;
-        const Tile<T> tile = (in_place_ ? tiles<T, true> : tiles<T, false>)[vectors - 1][height - 1];
-        tile(terms, a + i * (in_place_ ? k_ : terms), k_, b + j * terms, at, ld, width - (vectors - 1) * w, add);
+        tile[vectors - 1][height - 1](terms, a + i * row_step, lda, b + j * terms, at, ld, width - (vectors - 1) * w,
+                                      add);
         if (finished) epilogue_(at, ld, row + i, height, column + j, width);
       }
     }
@@ -563,7 +576,8 @@ class Product {
   std::size_t m_, n_, k_;
   const T *a_, *b_;
   T* c_;
-  bool ta_, tb_, add_, thin_rows_, thin_columns_, in_place_, ones_;
+  bool ta_, tb_, add_, thin_rows_, thin_columns_, ones_;
+  From from_;
   Finish<T> epilogue_;
 };
 
