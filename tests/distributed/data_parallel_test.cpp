@@ -1,6 +1,8 @@
 // Several ranks (threads here) train like one rank on all their rows.
 #include "handgrad/distributed/data_parallel.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <numeric>
 
 #include "handgrad/base/random.hpp"
@@ -148,6 +150,67 @@ BOOST_AUTO_TEST_CASE(several_ranks_train_as_one) {
                    what << " in pieces of " << bytes);
     }
   }
+}
+
+/// Ranks whose sums are counted.
+class Counted final : public Communicator {
+ public:
+  explicit Counted(Communicator& ranks) : ranks_(ranks) {
+    if (ranks.beside()) beside_ = std::make_unique<Counted>(*ranks.beside());
+  }
+  int rank() const override { return ranks_.rank(); }
+  int size() const override { return ranks_.size(); }
+  void all_reduce(std::span<float> x) override { ranks_.all_reduce(x), ++sums; }
+  void all_reduce(std::span<double> x) override { ranks_.all_reduce(x), ++sums; }
+  void broadcast(std::span<std::byte> bytes, int root) override { ranks_.broadcast(bytes, root); }
+  void barrier() override { ranks_.barrier(); }
+  Communicator* beside() override { return beside_.get(); }
+  void abort(const std::string& reason) noexcept override { ranks_.abort(reason); }
+
+  std::atomic<int> sums = 0;
+
+ private:
+  Communicator& ranks_;
+  std::unique_ptr<Counted> beside_;
+};
+
+/// y = x, whose backward waits until there have been so many sums.
+class WaitsForSums final : public Layer<double> {
+ public:
+  WaitsForSums(const Counted& ranks, int sums) : ranks_(ranks), sums_(sums) {}
+  bool in_vain = false;
+
+ protected:
+  void forward_into(const Tensor<double>& x, Tensor<double>& y) override { y.copy_from(x); }
+  void backward_into(const Tensor<double>&, const Tensor<double>&, const Tensor<double>& dy,
+                     Tensor<double>& dx) override {
+    const auto begin = std::chrono::steady_clock::now();
+    while (ranks_.sums < sums_ && !in_vain)
+      in_vain = std::chrono::steady_clock::now() - begin > std::chrono::seconds(20);
+    dx.copy_from(dy);
+  }
+
+ private:
+  const Counted& ranks_;
+  int sums_;
+};
+
+// The backward of the layers below goes on only when the gradients above are summed: the sums run beside it.
+BOOST_AUTO_TEST_CASE(sums_run_beside_the_backward) {
+  run_ranks(2, [](Communicator& threads) {
+    Counted ranks(threads);
+    auto waits = std::make_shared<WaitsForSums>(static_cast<Counted&>(*ranks.beside()), 5);
+    Sequential<double> net;
+    net.push_back(std::make_shared<Linear<double>>(3, 4));
+    net.push_back(waits);
+    net.push_back(std::make_shared<Linear<double>>(4, 5));
+    net.push_back(std::make_shared<Linear<double>>(5, 1));
+    // The header, and bias and weight of two layers, each by itself.
+    DataParallel<double> parallel(net, ranks, {.bucket_bytes = 8});
+    net.forward(ones<double>({2, 3}));
+    net.backward(ones<double>({2, 1}));
+    BOOST_TEST(!waits->in_vain);
+  });
 }
 
 // With one rank, DataParallel changes no bit.

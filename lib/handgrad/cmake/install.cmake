@@ -10,7 +10,8 @@ install(TARGETS handgrad EXPORT handgrad
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT lib)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/handgrad DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev
   FILES_MATCHING PATTERN "*.hpp" PATTERN cmake EXCLUDE
-  PATTERN base/backend.hpp EXCLUDE PATTERN base/views.hpp EXCLUDE)  # these need kernels/
+  PATTERN base/backend.hpp EXCLUDE PATTERN base/views.hpp EXCLUDE  # these need kernels/
+  PATTERN distributed/mpi EXCLUDE PATTERN distributed/rank_order.hpp EXCLUDE)
 install(EXPORT handgrad NAMESPACE handgrad:: FILE handgradTargets.cmake DESTINATION ${handgrad_package_dir}
   COMPONENT dev)
 if(TARGET handgrad_mpi)

@@ -26,6 +26,18 @@ void Communicator::broadcast(Tensor<T>& x, int root) {
   if (!x.device().is_cpu()) x.copy_from(host);
 }
 
+template <class T>
+static void weighted(Communicator& communicator, std::span<T> x, T weight, T factor) {
+  if (weight != 1)
+    for (T& element : x) element *= weight;
+  communicator.all_reduce(x);
+  if (factor != 1)
+    for (T& element : x) element *= factor;
+}
+
+void Communicator::all_reduce(std::span<float> x, float weight, float factor) { weighted(*this, x, weight, factor); }
+void Communicator::all_reduce(std::span<double> x, double weight, double factor) { weighted(*this, x, weight, factor); }
+
 std::string broadcast(Communicator& communicator, std::string text, int root) {
   std::uint64_t length = text.size();
   communicator.broadcast(std::as_writable_bytes(std::span(&length, 1)), root);

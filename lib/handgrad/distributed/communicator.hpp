@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,12 +36,23 @@ class Communicator {
   /// order of the ranks, so that a repeated run on as many ranks also gives the same bits.
   virtual void all_reduce(std::span<float> x) = 0;
   virtual void all_reduce(std::span<double> x) = 0;
+  /// x ← factor·Σᵣ weightᵣ·xᵣ, with a weight of each rank's own and one factor for all, as three operations would
+  /// round.
+  virtual void all_reduce(std::span<float> x, float weight, float factor);
+  virtual void all_reduce(std::span<double> x, double weight, double factor);
   /// All ranks get the bytes of rank `root`.
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
   virtual void barrier() = 0;
 
   /// Sums on this GPU without the host; null if its tensors go through the host.
   virtual kernels::RankSums* sums_on(Device) { return nullptr; }
+
+  /// Zeros in memory that all ranks can read, where sums need no copies; null where there is none. It is freed with the
+  /// last handle.
+  virtual std::shared_ptr<void> memory(std::size_t) { return nullptr; }
+
+  /// The same ranks for a second thread, whose calls are independent of this one's; null if only one thread may call.
+  virtual Communicator* beside() { return nullptr; }
 
   /// The same for tensors.
   template <class T>

@@ -165,7 +165,7 @@ void DataParallel<T>::lay_out() {
                         "; they are summed together on one device");
     size += aligned(parameter.numel());
   }
-  arena_ = zeros<T>({size}, device);
+  if (!arena_.defined() || arena_.device() != device) arena_ = make_arena(size, device);
   device_sums_ = device.is_cpu() ? nullptr : communicator_.sums_on(device);
   host_ = device.is_cpu() ? arena_ : zeros<T>({device_sums_ ? std::size_t{room} : size});
   rooms_.clear();
@@ -182,7 +182,19 @@ void DataParallel<T>::lay_out() {
     bucket.end += aligned(parameters_[i].numel());
     ++bucket.last;
   }
-  if (communicator_.size() > 1 && device.is_cpu() && buckets_.size() > 1) worker_ = std::make_unique<Worker>(*this);
+  if (communicator_.size() == 1 || !device.is_cpu() || buckets_.size() == 1 || !communicator_.beside()) return;
+  worker_ = std::make_unique<Worker>(*this);
+  if (buckets_[0].last == 0) return;
+  buckets_[0].begin = room;  // the header goes before, so that the sums of gradients know N
+  buckets_.insert(buckets_.begin(), {0, room, 0, 0, 0});
+}
+
+template <class T>
+Tensor<T> DataParallel<T>::make_arena(std::size_t size, Device device) {
+  if (device.is_cpu() && communicator_.size() > 1)
+    if (const std::shared_ptr<void> memory = communicator_.memory(size * sizeof(T)))
+      return Tensor<T>::borrow(static_cast<T*>(memory.get()), {size}, memory);
+  return zeros<T>({size}, device);
 }
 
 template <class T>
@@ -299,17 +311,19 @@ void DataParallel<T>::finish() {
   summed_ = true;
 }
 
-// g ← Σᵣ nᵣ·gᵣ / N
+// g ← (1/N)·Σᵣ nᵣ·gᵣ
 template <class T>
 void DataParallel<T>::sum(const Bucket& bucket) {
+  Communicator& ranks = worker_ ? *communicator_.beside() : communicator_;
   const std::size_t header = bucket.begin == 0 ? std::size_t{room} : 0;
   const std::span<T> all(host_.data() + bucket.begin, bucket.end - bucket.begin), gradients = all.subspan(header);
-  if (mean_)
-    for (T& g : gradients) g *= static_cast<T>(rows_);
-  communicator_.all_reduce(all);
-  if (header) take(all.data());
-  if (divisor_ != 1)
-    for (T& g : gradients) g /= static_cast<T>(divisor_);
+  const T weight = mean_ ? static_cast<T>(rows_) : T(1);
+  if (header == 0) return ranks.all_reduce(all, weight, static_cast<T>(1 / divisor_));
+  for (T& g : gradients) g *= weight;
+  ranks.all_reduce(all);
+  take(all.data());
+  const T factor = static_cast<T>(1 / divisor_);
+  for (T& g : gradients) g *= factor;
 }
 
 template <class T>

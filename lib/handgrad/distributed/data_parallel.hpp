@@ -133,6 +133,7 @@ class DataParallel final : private GradientListener<T> {
   void loss(const Loss<T>& loss) override;
 
   void lay_out();
+  Tensor<T> make_arena(std::size_t size, Device device);
   void prepare(bool active);
   void take(const T* header);
   void launch(std::size_t bucket);

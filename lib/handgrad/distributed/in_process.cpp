@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "handgrad/base/random.hpp"
+#include "handgrad/distributed/rank_order.hpp"
 
 namespace handgrad {
 
@@ -24,6 +25,7 @@ class Group {
     const char* what = "";
     void* data = nullptr;
     std::size_t count = 0;
+    double weight = 1;
   };
   void meet(int rank, Part part) {
     std::unique_lock lock(mutex_);
@@ -85,11 +87,13 @@ class Group {
 
 class Thread final : public Communicator {
  public:
-  Thread(Group& group, int rank) : group_(group), rank_(rank) {}
+  Thread(Group& group, int rank, Thread* beside) : group_(group), rank_(rank), beside_(beside) {}
   int rank() const override { return rank_; }
   int size() const override { return group_.size(); }
-  void all_reduce(std::span<float> x) override { sum(x); }
-  void all_reduce(std::span<double> x) override { sum(x); }
+  void all_reduce(std::span<float> x) override { sum(x, 1.0f, 1.0f); }
+  void all_reduce(std::span<double> x) override { sum(x, 1.0, 1.0); }
+  void all_reduce(std::span<float> x, float weight, float factor) override { sum(x, weight, factor); }
+  void all_reduce(std::span<double> x, double weight, double factor) override { sum(x, weight, factor); }
   void broadcast(std::span<std::byte> bytes, int root) override {
     group_.meet(rank_, {"broadcast", bytes.data(), bytes.size()});
     if (rank_ != root && !bytes.empty()) std::memcpy(bytes.data(), group_.part(root).data, bytes.size());
@@ -99,47 +103,51 @@ class Thread final : public Communicator {
     group_.meet(rank_, {"barrier", nullptr, 0});
     group_.leave(rank_, "barrier");
   }
-  void abort(const std::string& reason) noexcept override { group_.end(reason); }
+  Communicator* beside() override { return beside_; }
+  void abort(const std::string& reason) noexcept override {
+    group_.end(reason);
+    if (beside_) beside_->abort(reason);
+  }
 
  private:
-  /// Each rank adds up a share of the elements, in rank order, and writes it to all.
+  /// Each rank adds up a share of the elements and writes it to all.
   template <class T>
-  void sum(std::span<T> x) {
-    group_.meet(rank_, {"all_reduce", x.data(), x.size()});
-    const auto ranks = static_cast<std::size_t>(size()), rank = static_cast<std::size_t>(rank_);
-    const auto of = [&](int r) { return static_cast<T*>(group_.part(r).data); };
-    for (std::size_t i = x.size() * rank / ranks; i < x.size() * (rank + 1) / ranks; ++i) {
-      T total = of(0)[i];
-      for (int r = 1; r < size(); ++r) total += of(r)[i];
-      for (int r = 0; r < size(); ++r) of(r)[i] = total;
-    }
+  void sum(std::span<T> x, T weight, T factor) {
+    group_.meet(rank_, {"all_reduce", x.data(), x.size(), weight});
+    std::vector<detail::RankPart<T>> parts;
+    for (int r = 0; r < size(); ++r)
+      parts.push_back({static_cast<T*>(group_.part(r).data), static_cast<T>(group_.part(r).weight)});
+    detail::sum_in_rank_order<T>(parts, detail::share_begin(x.size(), rank_, size()),
+                                 detail::share_begin(x.size(), rank_ + 1, size()), factor);
     group_.leave(rank_, "all_reduce");
   }
 
   Group& group_;
   int rank_;
+  Thread* beside_;
 };
 
 }  // namespace
 
 void run_ranks(int size, const std::function<void(Communicator&)>& work) {
   if (size < 1) throw ValueError("run_ranks: " + std::to_string(size) + " ranks, at least 1 expected");
-  Group group(size);
+  Group group(size), besides(size);
   std::mutex failing;
   std::exception_ptr failure;
   const Generator callers = default_generator();
   const auto run = [&](int rank) {
     Generator own = callers;
     const GeneratorGuard guard(own);
-    Thread communicator(group, rank);
+    Thread beside(besides, rank, nullptr), communicator(group, rank, &beside);
     const auto fail = [&](const std::string& what) {
       const std::lock_guard lock(failing);
       if (!failure) failure = std::current_exception();
-      group.end("rank " + std::to_string(rank) + " has ended: " + what);
+      communicator.abort("rank " + std::to_string(rank) + " has ended: " + what);
     };
     try {
       work(communicator);
       group.left(rank);
+      besides.left(rank);
     } catch (Error& error) {
       const std::string what = error.what();
       error.prepend("rank " + std::to_string(rank) + ": ");

@@ -29,6 +29,8 @@ class NcclCommunicator final : public Communicator {
   void broadcast(std::span<std::byte> bytes, int root) override { host_.broadcast(bytes, root); }
   using Communicator::broadcast;
   void barrier() override { host_.barrier(); }
+  std::shared_ptr<void> memory(std::size_t bytes) override { return host_.memory(bytes); }
+  Communicator* beside() override { return host_.beside(); }
   void abort(const std::string& reason) noexcept override;
   kernels::RankSums* sums_on(Device device) override { return device == device_ ? sums_.get() : nullptr; }
 
