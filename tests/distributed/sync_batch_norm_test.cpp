@@ -25,7 +25,7 @@ struct Result {
 };
 
 Result train(int k, bool synchronised, const std::vector<std::size_t>& from, Reduction reduction,
-             BatchNormOptions options) {
+             BatchNormOptions options, std::size_t bucket_bytes = 1 << 20) {
   manual_seed(8);
   const std::size_t N = from.back();
   const Tensor<double> x = randn<double>({N, 3}), target = randn<double>({N, 2});
@@ -40,7 +40,7 @@ Result train(int k, bool synchronised, const std::vector<std::size_t>& from, Red
     net.push_back(std::make_shared<Tanh<double>>());
     net.push_back(std::make_shared<Linear<double>>(4, 2));
     net.requires_input_grad(true);
-    DataParallel<double> parallel(net, ranks);
+    DataParallel<double> parallel(net, ranks, {.bucket_bytes = bucket_bytes});
     SGD<double> sgd(net.parameters(), {.lr = 0.1});
     MSELoss<double> loss(reduction);
     const auto r = static_cast<std::size_t>(ranks.rank());
@@ -75,9 +75,10 @@ BOOST_AUTO_TEST_CASE(as_one_rank_with_all_rows) {
           BatchNormOptions{.track_running_stats = false}}) {
       const std::vector<std::size_t> two{0, 3, 11}, three{0, 1, 6, 11};  // uneven, and a single row
       const Result one = train(1, false, two, reduction, options);
-      for (const int k : {1, 2, 3}) {
-        const Result several = train(k, true, k == 3 ? three : two, reduction, options);
-        const std::string what = " on " + std::to_string(k);
+      for (const auto& [k, bytes] : {std::pair{1, 1 << 20}, {2, 1 << 20}, {3, 1 << 20}, {2, 8}, {3, 8}}) {
+        const Result several =
+            train(k, true, k == 3 ? three : two, reduction, options, static_cast<std::size_t>(bytes));
+        const std::string what = " on " + std::to_string(k) + " in pieces of " + std::to_string(bytes);
         check_close(several.y, one.y, 1e-12, "y" + what);
         check_close(several.dx, one.dx, 1e-12, "dx" + what);
         if (options.track_running_stats) check_close(several.evaluated, one.evaluated, 1e-12, "evaluated" + what);
@@ -90,6 +91,92 @@ BOOST_AUTO_TEST_CASE(as_one_rank_with_all_rows) {
           check_close(several.grads[i].second, one.grads[i].second, 1e-12, "d" + one.grads[i].first + what);
       }
     }
+}
+
+// Ranks without batches follow those that have some: the parameters and running statistics of one rank with all rows.
+// In pieces of 8 bytes, gradients are summed in a second thread while the norms sum in the first.
+BOOST_AUTO_TEST_CASE(ranks_out_of_data_join) {
+  manual_seed(12);
+  const Tensor<double> x = randn<double>({5 * 15, 3}), y = randn<double>({5 * 15, 2});
+  const auto make = [](const std::function<std::shared_ptr<Layer<double>>(std::size_t)>& norm) {
+    auto net = std::make_shared<Sequential<double>>();
+    net->push_back(std::make_shared<Linear<double>>(3, 4));
+    net->push_back(norm(4));
+    net->push_back(std::make_shared<Tanh<double>>());
+    net->push_back(std::make_shared<Linear<double>>(4, 6));
+    net->push_back(norm(6));
+    net->push_back(std::make_shared<Linear<double>>(6, 2));
+    return net;
+  };
+  const std::size_t batches[] = {5, 2, 1};  // of 5 rows, in steps of 15, 10, 5, 5, 5
+  for (const Reduction reduction : {Reduction::Mean, Reduction::Sum}) {
+    auto one = make([](std::size_t n) { return std::make_shared<BatchNorm1d<double>>(n); });
+    run_ranks(1, [&](Communicator&) {
+      manual_seed(13);
+      one = make([](std::size_t n) { return std::make_shared<BatchNorm1d<double>>(n); });
+      SGD<double> sgd(one->parameters(), {.lr = 0.01});
+      MSELoss<double> loss(reduction);
+      for (std::size_t step = 0; step < 5; ++step) {
+        const std::size_t rows = step == 0 ? 15 : step == 1 ? 10 : 5;
+        sgd.zero_grad();
+        loss.forward(one->forward(x.rows(15 * step, 15 * step + rows)), y.rows(15 * step, 15 * step + rows));
+        one->backward(loss.backward());
+        sgd.step();
+      }
+    });
+    for (const std::size_t bytes : {std::size_t{8}, std::size_t{1} << 20})
+      run_ranks(3, [&](Communicator& ranks) {
+        manual_seed(13);
+        auto net = make([&](std::size_t n) { return std::make_shared<SyncBatchNorm<double>>(n, ranks); });
+        DataParallel<double> parallel(*net, ranks, {.bucket_bytes = bytes});
+        SGD<double> sgd(net->parameters(), {.lr = 0.01});
+        MSELoss<double> loss(reduction);
+        const auto rank = static_cast<std::size_t>(ranks.rank());
+        for (std::size_t step = 0; step < batches[rank]; ++step) {
+          const std::size_t at = 15 * step + 5 * rank;
+          sgd.zero_grad();
+          loss.forward(net->forward(x.rows(at, at + 5)), y.rows(at, at + 5));
+          net->backward(loss.backward());
+          sgd.step();
+        }
+        parallel.join([&] { sgd.step(); });
+        const auto state = net->state_dict(), expected = one->state_dict();
+        for (std::size_t i = 0; i < state.size(); ++i)
+          check_close(state[i].second, expected[i].second, 1e-12,
+                      state[i].first + " on rank " + std::to_string(rank) + ", pieces of " + std::to_string(bytes));
+      });
+  }
+}
+
+// A rank that never had a batch: with one norm it follows, with several it cannot know their order.
+BOOST_AUTO_TEST_CASE(a_rank_without_any_batch) {
+  for (const int norms : {1, 2}) {
+    const auto train = [&] {
+      run_ranks(2, [&](Communicator& ranks) {
+        manual_seed(14);
+        Sequential<double> net{Linear<double>(3, 2)};
+        for (int i = 0; i < norms; ++i) net.push_back(std::make_shared<SyncBatchNorm<double>>(2, ranks));
+        DataParallel<double> parallel(net, ranks);
+        SGD<double> sgd(net.parameters(), {.lr = 0.1});
+        for (int step = 0; ranks.rank() == 0 && step < 3; ++step) {
+          sgd.zero_grad();
+          net.forward(randn<double>({4, 3}));
+          net.backward(randn<double>({4, 2}));
+          sgd.step();
+        }
+        parallel.join([&] { sgd.step(); });
+        std::vector<double> mine;
+        for (const auto& [name, value] : net.state_dict())
+          for (const double w : value.to_vector()) mine.push_back(w);
+        const std::vector<double> all = all_gather(ranks, std::span<const double>(mine));
+        for (std::size_t i = 0; i < all.size(); ++i) BOOST_TEST(all[i] == mine[i % mine.size()]);
+      });
+    };
+    if (norms == 1)
+      train();
+    else
+      check_throws<StateError>(train, {"rank 1", "has had no batch", "2 SyncBatchNorms"});
+  }
 }
 
 BOOST_AUTO_TEST_CASE(its_gradient_on_one_rank) {

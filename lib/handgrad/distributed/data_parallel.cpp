@@ -11,6 +11,7 @@
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/random.hpp"
 #include "handgrad/contract/loss.hpp"
+#include "handgrad/distributed/sync_batch_norm.hpp"
 #include "handgrad/layers/dropout.hpp"
 
 namespace handgrad {
@@ -51,6 +52,13 @@ Tensor<T>& gradient(Parameter<T>& parameter) {
   Tensor<T>& grad = parameter.accumulate().first;
   if (!written) parameter.zero_grad();
   return grad;
+}
+
+/// The SyncBatchNorms of a network.
+template <class T>
+void collect(Layer<T>& layer, std::vector<SyncBatchNorm<T>*>& found) {
+  if (auto* norm = dynamic_cast<SyncBatchNorm<T>*>(&layer)) found.push_back(norm);
+  for (const auto& [name, child] : layer.children()) collect(*child, found);
 }
 
 template <class T>
@@ -328,6 +336,13 @@ void DataParallel<T>::sum(const Bucket& bucket) {
 
 template <class T>
 void DataParallel<T>::join(const std::function<void()>& step) {
+  std::vector<SyncBatchNorm<T>*> norms;
+  collect(net_, norms);
+  const bool known = std::all_of(norms.begin(), norms.end(), [](auto* norm) { return norm->has_run(); });
+  if (communicator_.size() > 1 && norms.size() > 1 && !known)
+    throw StateError("DataParallel::join: rank " + std::to_string(communicator_.rank()) +
+                     " has had no batch, and does not know the order in which the network's " +
+                     std::to_string(norms.size()) + " SyncBatchNorms sum; at least one batch on each rank expected");
   while (communicator_.size() > 1) {
     lay_out();
     for (Parameter<T>& parameter : parameters_) {
@@ -336,7 +351,9 @@ void DataParallel<T>::join(const std::function<void()>& step) {
     }
     rows_ = 0;
     communicator_.set_loss_weight(0);
+    SyncBatchNorm<T>::forward_without_rows(norms);
     prepare(false);
+    SyncBatchNorm<T>::backward_without_rows(norms);
     finish();
     if (!others_train_) break;
     step();

@@ -107,6 +107,10 @@ class DataParallel final : private GradientListener<T> {
   ///
   ///     for (auto& [x, y] : loader) { …; sgd.step(); }
   ///     parallel.join([&] { sgd.step(); });
+  ///
+  /// SyncBatchNorms get its part of their sums, none, and follow the running statistics; each step is then one forward
+  /// and one backward, on all ranks. Throws StateError if there are several of them and this rank has had no batch: it
+  /// does not know their order.
   void join(const std::function<void()>& step);
 
   /// Copies rank 0's parameters and buffers to all ranks.

@@ -10,6 +10,12 @@
 
 namespace handgrad {
 
+// Of layers that run in this thread.
+static std::uint64_t next_turn() {
+  static thread_local std::uint64_t turn = 0;
+  return ++turn;
+}
+
 template <class T>
 void SyncBatchNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   const std::size_t C = num_features_;
@@ -18,14 +24,15 @@ void SyncBatchNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   statistics_.reserve({4, C}, x.device());
   mean_ = statistics_.rows(0, 2);
   inv_std_ = statistics_.rows(2, 3);
-  of_batch_ = this->is_training() || !options_.track_running_stats;
+  of_batch_ = sums();
   if (!of_batch_) {
     const kernels::RunningStatistics<T> running{running_mean.value().data(), running_var.value().data()};
     norms.batch_norm_forward(view::matrix(x), view::vector(weight), view::vector(bias), static_cast<T>(options_.eps),
                              running, false, view::matrix(mean_), view::vector(inv_std_), view::matrix(y));
     return;
   }
-  statistics_of_all(x);
+  forward_turn_ = next_turn();
+  statistics_of_all(&x);
   if (this->is_training() && options_.track_running_stats) remember();
   norms.batch_norm_apply(view::matrix(x), view::vector(weight), view::vector(bias), view::matrix(std::as_const(mean_)),
                          view::vector(std::as_const(inv_std_)), view::matrix(y));
@@ -33,13 +40,13 @@ void SyncBatchNorm<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
 
 /// N·µ = Σᵣ Nᵣ·µᵣ,  N·σ² = Σᵣ (Mᵣ + Nᵣ·(µᵣ − µ)²)
 template <class T>
-void SyncBatchNorm<T>::statistics_of_all(const Tensor<T>& x) {
+void SyncBatchNorm<T>::statistics_of_all(const Tensor<T>* x) {
   const std::size_t C = num_features_, line = 1 + 2 * C;
   // A line for each rank, Nᵣ µᵣ Mᵣ: each fills in its own, and a sum with zeros brings them all to all.
   table_.assign(line * static_cast<std::size_t>(communicator_->size()), 0);
-  if (x.size(0) > 0) {
-    part_.reserve({line}, x.device());
-    backend<T>(x.device()).norms.batch_norm_part(view::matrix(x), view::matrix(mean_), view::vector(part_));
+  if (x) {
+    part_.reserve({line}, x->device());
+    backend<T>(x->device()).norms.batch_norm_part(view::matrix(*x), view::matrix(mean_), view::vector(part_));
     const Tensor<double> part = part_.cpu();
     std::copy_n(part.data(), line, table_.begin() + static_cast<std::ptrdiff_t>(line) * communicator_->rank());
   }
@@ -47,6 +54,7 @@ void SyncBatchNorm<T>::statistics_of_all(const Tensor<T>& x) {
 
   rows_ = 0;
   for (std::size_t at = 0; at < table_.size(); at += line) rows_ += table_[at];
+  if (rows_ == 0) return;  // on no rank a batch
   if (rows_ < 2)
     throw ShapeError(this->label() + ": one row on all ranks together has no variance: at least 2 expected");
   host_.reserve({4, C}, Device::cpu());
@@ -95,6 +103,7 @@ void SyncBatchNorm<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const
                             view::matrix(sums_), view::gradient(weight), view::gradient(bias),
                             here ? view::matrix(dx) : kernels::Matrix<T>{});
   if (!of_batch_) return;
+  backward_turn_ = next_turn();
 
   // dx = γ·s·(δ − a − x̂·b), with the sums of all ranks: all take part, whether they want dx or not.
   const Tensor<T> own = sums_.cpu();
@@ -108,6 +117,29 @@ void SyncBatchNorm<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const
   sums_.copy_from(means);
   norms.batch_norm_apply_backward(view::matrix(x), view::matrix(dy), view::vector(weight), mean, inv_std,
                                   view::matrix(std::as_const(sums_)), view::matrix(dx));
+}
+
+template <class T>
+void SyncBatchNorm<T>::forward_without_rows(std::vector<SyncBatchNorm*>& layers) {
+  std::sort(layers.begin(), layers.end(), [](auto* a, auto* b) { return a->forward_turn_ < b->forward_turn_; });
+  for (SyncBatchNorm* layer : layers) {
+    if (!layer->sums()) continue;
+    const auto& running = layer->running_mean;
+    layer->statistics_.reserve({4, layer->num_features_},
+                               layer->options_.track_running_stats ? running.value().device() : Device::cpu());
+    layer->statistics_of_all(nullptr);
+    if (layer->rows_ > 0 && layer->is_training() && layer->options_.track_running_stats) layer->remember();
+  }
+}
+
+template <class T>
+void SyncBatchNorm<T>::backward_without_rows(std::vector<SyncBatchNorm*>& layers) {
+  std::sort(layers.begin(), layers.end(), [](auto* a, auto* b) { return a->backward_turn_ < b->backward_turn_; });
+  for (SyncBatchNorm* layer : layers) {
+    if (!layer->sums()) continue;
+    layer->all_sums_.assign(2 * layer->num_features_, 0);
+    layer->communicator_->all_reduce(std::span<double>(layer->all_sums_));
+  }
 }
 
 template <class T>

@@ -1,4 +1,7 @@
 #pragma once
+#include <cstdint>
+#include <vector>
+
 #include "handgrad/distributed/communicator.hpp"
 #include "handgrad/layers/batch_norm.hpp"
 
@@ -34,6 +37,13 @@ class SyncBatchNorm : public Layer<T> {
   Buffer<T> running_mean, running_var;
   Buffer<double> num_batches_tracked;
 
+  /// For DataParallel::join: the part that a rank without rows has in the others' next forward, and in their backward,
+  /// through layers that have run in some order before (or a single one).
+  static void forward_without_rows(std::vector<SyncBatchNorm*>& layers);
+  static void backward_without_rows(std::vector<SyncBatchNorm*>& layers);
+  /// Whether the layer has run both.
+  bool has_run() const { return backward_turn_ > 0; }
+
   std::string extra_repr() const override;
   Shape output_shape(const Shape& input) const override;
 
@@ -42,7 +52,8 @@ class SyncBatchNorm : public Layer<T> {
   void backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) override;
 
  private:
-  void statistics_of_all(const Tensor<T>& x);
+  void statistics_of_all(const Tensor<T>* x);
+  bool sums() const { return this->is_training() || !options_.track_running_stats; }
   void remember();
 
   std::size_t num_features_;
@@ -55,6 +66,7 @@ class SyncBatchNorm : public Layer<T> {
   std::vector<double> table_, all_sums_;  // what is exchanged
   double rows_ = 0;                       // N
   bool of_batch_ = true;
+  std::uint64_t forward_turn_ = 0, backward_turn_ = 0;  // the order in which layers ran
 };
 
 SyncBatchNorm(std::size_t, Communicator&)->SyncBatchNorm<float>;
