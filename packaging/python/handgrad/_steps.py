@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from html import escape
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
@@ -114,7 +115,7 @@ class record:
 
 
 class Step:
-    """A recorded step: in a notebook a page with each assignment's formula and numbers."""
+    """A recorded step: in a notebook a page with each assignment's formula and numbers, of which each says how it is made."""
 
     def __init__(self) -> None:
         self._trace: _core.Trace | None = None
@@ -149,7 +150,8 @@ class Step:
         """The step as one HTML file without a network; written to ``path`` where it is given."""
         page = ("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-                f"<title>A step, recorded</title></head><body>{self._repr_html_()}</body></html>\n")
+                "<title>A step, recorded</title><style>:root{color-scheme:light dark}body{margin:0}</style></head>"
+                f"<body>{self._repr_html_()}</body></html>\n")
         if path is not None:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(page)
@@ -162,36 +164,71 @@ class Step:
 # The page --------------------------------------------------------------------------------------------------------------
 
 _STYLE = """<style>
-.hg-step{font:14px/1.45 system-ui,sans-serif;color:#1b1f24;background:#fff;padding:.5rem;color-scheme:light}
+.hg-step{font:14px/1.45 system-ui,sans-serif;color:#1b1f24;background:#fff;padding:.5rem 1rem;max-width:75rem;color-scheme:light}
 .hg-step h3{margin:.8rem 0 .2rem}.hg-step details{border:1px solid #d6dbe1;border-radius:6px;margin:.25rem 0;padding:.3rem .6rem}
 .hg-step summary{cursor:pointer}.hg-step .f{font-family:"DejaVu Serif",Cambria,serif;font-size:1.08em}
-.hg-step .l{color:#5b6570;margin-left:.8rem;font-size:.85em}.hg-step .row{display:flex;flex-wrap:wrap;gap:.4rem 1.4rem;overflow-x:auto}
+.hg-step .l,.hg-step small{color:#5b6570}.hg-step .l{margin-left:.8rem;font-size:.85em}
+.hg-step p{margin:.4rem 0}.hg-step output{display:block;overflow-x:auto;white-space:nowrap;padding-bottom:.2rem}
+.hg-step .row{display:flex;flex-wrap:wrap;gap:.4rem 1.4rem}.hg-step .row>div{max-width:100%;overflow-x:auto}
 .hg-step table{border-collapse:collapse;font-size:.8rem;font-variant-numeric:tabular-nums;margin:.1rem 0}
 .hg-step td{border:1px solid #d6dbe1;padding:.1rem .35rem;text-align:right;white-space:nowrap}
-.hg-step .out td{background:#eef4fb}
+.hg-step .out td{background:#eef4fb}.hg-step td[tabindex]{cursor:pointer}
+.hg-step .out td.now{background:#1f5fa8;color:#fff}
 @media (prefers-color-scheme:dark){.hg-step{color:#e8eaed;background:#1c2026;color-scheme:dark}
-.hg-step details,.hg-step td{border-color:#3a414b}.hg-step .out td{background:#24344a}.hg-step .l{color:#a4adb8}}
+.hg-step details,.hg-step td{border-color:#3a414b}.hg-step .out td{background:#24344a}
+.hg-step .l,.hg-step small{color:#a4adb8}.hg-step .out td.now{background:#8ab8f0;color:#10151b}}
 </style>"""
 
+# The number that is pointed at, touched or reached with the Tab key says how it is made.
+_SCRIPT = """<script>(() => {
+  const step = document.getElementById("ID");
+  const show = (event) => {
+    const cell = event.target.closest("td[data-made]");
+    if (!cell) return;
+    for (const other of cell.closest("table").querySelectorAll(".now")) other.classList.remove("now");
+    cell.classList.add("now");
+    cell.closest("details").querySelector("output").textContent = "= " + cell.dataset.made + " = " + cell.textContent;
+  };
+  for (const kind of ["mouseover", "focusin", "click"]) step.addEventListener(kind, show);
+})();</script>"""
 
-def _table(array: np.ndarray, titles: Sequence[str], kind: str) -> str:
+_SHOWN = 8  # rows and columns of a table
+
+
+def _number(x: float) -> str:
+    return f"{x:.5g}".replace("-", "−")
+
+
+def _table(array: np.ndarray, made: Mapping[int, str], kind: str) -> str:
     rows = array.reshape(1, -1) if array.ndim < 2 else array.reshape(-1, array.shape[-1])
-    shown, more = rows[:8, :8], rows.shape[0] > 8 or rows.shape[1] > 8
-    cells = []
-    for i, row in enumerate(shown):
-        cells.append("<tr>")
-        for j, number in enumerate(row):
-            at = i * rows.shape[1] + j
-            title = f' title="{escape(titles[at])}"' if at < len(titles) and titles[at] else ""
-            cells.append(f"<td{title}>{number:.5g}</td>")
-        cells.append("<td>…</td></tr>" if rows.shape[1] > 8 else "</tr>")
-    note = f"<small>{rows.shape[0]} × {rows.shape[1]}</small>" if more else ""
-    return f'<table class="{kind}">{"".join(cells)}</table>{note}'
+    lines = []
+    for i, row in enumerate(rows[:_SHOWN]):
+        cells = []
+        for j, number in enumerate(row[:_SHOWN]):
+            how = made.get(i * rows.shape[1] + j, "")
+            now = ' class="now"' if how and i == j == 0 else ""
+            how = f' tabindex="0" data-made="{escape(how)}"' if how else ""
+            cells.append(f"<td{how}{now}>{_number(number)}</td>")
+        lines.append("<tr>" + "".join(cells) + ("<td>…</td></tr>" if rows.shape[1] > _SHOWN else "</tr>"))
+    more = [f"{_SHOWN} of {n} {what}" for n, what in zip(rows.shape, ("rows", "columns")) if n > _SHOWN]
+    return f'<table class="{kind}">{"".join(lines)}</table>' + (f"<small>{', '.join(more)}</small>" if more else "")
+
+
+def _shown(array: np.ndarray) -> Iterator[int]:
+    """The places, in row-major order, of what a table shows."""
+    columns = array.shape[-1] if array.ndim else 1
+    for at in range(array.size):
+        row, column = (0, at) if array.ndim < 2 else divmod(at, columns)
+        if row >= _SHOWN:
+            return
+        if column < _SHOWN:
+            yield at
 
 
 def _page(trace: _core.Trace) -> Iterator[str]:
     values, assignments = list(trace.values), list(trace.assignments)
-    yield f'{_STYLE}<div class="hg-step">'
+    name = f"hg-{uuid.uuid4().hex}"
+    yield f'{_STYLE}<div class="hg-step" id="{name}">'
     phase = ""
     for i, a in enumerate(assignments):
         if a.phase != phase:
@@ -199,16 +236,17 @@ def _page(trace: _core.Trace) -> Iterator[str]:
             yield f"<h3>{phase.capitalize()}</h3>"
         element = trace.element(i)
         array = values[a.value].array
-        titles = [trace.numbers(i, k) for k in range(min(array.size, 64))] if element else []
+        made = {at: text for at in _shown(array) if (text := trace.numbers(i, at))} if element else {}
         place = f"{a.layer}: {a.label}" if a.layer else a.label
         yield (f'<details><summary><span class="f">{i + 1}. {escape(trace.formula(i))}</span>'
                f'<span class="l">{escape(place)}</span></summary>')
         if element:
-            yield f'<p class="f">{escape(element)} <span class="l">each number below says how it is made</span></p>'
+            first = f"= {escape(made[0])} = {_number(array.ravel()[0])}" if 0 in made else ""
+            yield f'<p class="f">{escape(element)}<output aria-live="polite">{first}</output></p>'
         uses = ", ".join(f"{u + 1}. {assignments[u].target}" for u in trace.uses(i))
-        yield f'<div class="row"><div><b class="f">{escape(a.target)}</b> {array.shape}{_table(array, titles, "out")}</div>'
+        yield f'<div class="row"><div><b class="f">{escape(a.target)}</b> {array.shape}{_table(array, made, "out")}</div>'
         for symbol, number in a.inputs:
             read = values[number].array
-            yield f'<div><span class="f">{escape(symbol)}</span> {read.shape}{_table(read, (), "in")}</div>'
+            yield f'<div><span class="f">{escape(symbol)}</span> {read.shape}{_table(read, {}, "in")}</div>'
         yield f'</div>{f"<small>made of {escape(uses)}</small>" if uses else ""}</details>'
-    yield "</div>"
+    yield "</div>" + _SCRIPT.replace("ID", name)

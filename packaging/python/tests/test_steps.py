@@ -1,5 +1,7 @@
 """Networks of NumPy functions, and steps that are recorded."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,11 @@ def test_a_step_is_recorded(made, tmp_path):
     assert (tmp_path / "step.html").read_text(encoding="utf-8") == page
     assert page.count("<details>") == len(step) == len(step.to_dict()["assignments"])
     assert "http" not in page and "dw = xᵀ·δ" in page
+    made = re.findall('data-made="([^"]*)">([^<]*)<', page)  # what a number says of itself comes to that number
+    assert len(made) > 30
+    for how, number in made:
+        if re.fullmatch(r"[-+*/(). \d]+", how := how.replace("·", "*").replace("−", "-")):
+            assert abs(eval(how) - float(number.replace("−", "-"))) < 1e-3, (how, number)
     assert "forward\n  0 affine_forward: y = x·w + b" in str(step)
 
 
