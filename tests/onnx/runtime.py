@@ -26,7 +26,7 @@ for file in files:
         x = x.astype(np.int64)
     result = session.run(None, {"x": x})[0]
     error = np.abs(result - y).max() if result.shape == y.shape else np.inf
-    print(f"{file.stem:14} {str(x.shape):16} → {str(result.shape):14} largest difference {error:.1e}")
+    print(f"{file.stem:20} {str(x.shape):16} → {str(result.shape):14} largest difference {error:.1e}")
     wrong += not error <= 1e-5
 print(f"{len(files)} networks, onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}")
 sys.exit(wrong or not files)
