@@ -32,6 +32,7 @@ fi
 inside() { chroot "$system" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
 # fresh: the system as it came, with name service, the packages and the programs; nothing of these is installed.
 fresh() {
+  unmount
   rm -rf --one-file-system "$system"
   tar -C "$folder" -xf "$folder/bookworm.tar"
   cp /etc/resolv.conf "$system/etc/" 2>/dev/null || true
@@ -40,8 +41,11 @@ fresh() {
   cp -r tests/package "$system/root/tests/"
   mkdir "$system/root/debs"
   cp "$build"/*.deb "$system/root/debs/"
+  mount -t proc proc "$system/proc"  # LeakSanitizer and MPI read there
   inside apt-get update -qq
 }
+unmount() { ! mountpoint -q "$system/proc" || umount "$system/proc"; }
+trap unmount EXIT
 # deb PART…: the files of our packages libhandgradPART, as apt-get wants them.
 # shellcheck disable=SC2086  # a part may be a pattern
 deb() { for part; do (cd "$system" && ls ./root/debs/libhandgrad$part*.deb); done; }

@@ -1,4 +1,4 @@
-# What libhandgrad.so exports: everything in namespace handgrad (functions, vtables, type information, statics of inline
+# What libhandgrad.so, libhandgrad_mpi.so and libhandgrad_onnx.so export: everything in namespace handgrad (functions, vtables, type information, statics of inline
 # functions) except namespaces that no installed header declares. A version script lists the mangled names (Itanium C++
 # ABI), where a template's result or arguments cannot be mistaken for its name:
 #   _ZN8handgrad6randnIfEE…   handgrad::randn<float>(…)        _ZTVN8handgrad5LayerIfEE   vtable for handgrad::Layer<float>
