@@ -79,7 +79,7 @@ void SoftmaxOn<D, T>::log_backward(Lines<const T> y, Lines<const T> dy, Lines<T>
         const V total(static_cast<T>(sum<T>(
             n, [](V a) { return a; }, delta)));
         map(
-            n, to, [=](V a, V b) { return a - exp(b) * total; }, delta, out);
+            n, to, [=](V a, V b) { return formulas::log_softmax_gradient(b, a, total); }, delta, out);
       },
       dz.data, y.data, dy.data);
 }

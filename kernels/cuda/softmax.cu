@@ -50,7 +50,8 @@ struct LogSoftmaxBackward {
     double total = 0;
     for (std::size_t j = g.lane; j < n; j += g.lanes) total += static_cast<double>(dy[g.at(j)]);
     const T sum = static_cast<T>(g.sum(total));
-    for (std::size_t j = g.lane; j < n; j += g.lanes) dz[g.at(j)] = dy[g.at(j)] - formulas::exp(y[g.at(j)]) * sum;
+    for (std::size_t j = g.lane; j < n; j += g.lanes)
+      dz[g.at(j)] = formulas::log_softmax_gradient(y[g.at(j)], dy[g.at(j)], sum);
   }
 };
 

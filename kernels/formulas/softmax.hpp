@@ -25,4 +25,11 @@ HANDGRAD_HOST_DEVICE inline T sum_beyond_one(T m, T equal, T others) {
   return finite || (m > T(0) && equal == T(1)) ? (equal - T(1)) + others : m - m;
 }
 
+/// dzᵢ = δᵢ − e^(yᵢ)·Σⱼ δⱼ, for y = log softmax z. For y near 0 both may have the same digits, as in the δ of NLLLoss
+/// for a class that is almost sure; so e^y − 1 is kept apart there.
+template <class V>
+HANDGRAD_HOST_DEVICE inline V log_softmax_gradient(V y, V delta, V total) {
+  return select(y > constant<V>(-0.5), (delta - total) - expm1(y) * total, delta - exp(y) * total);
+}
+
 }  // namespace handgrad::formulas

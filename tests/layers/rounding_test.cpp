@@ -208,17 +208,15 @@ HANDGRAD_TEST_EVERYWHERE(a_class_that_changed_between_forward_and_backward_is_an
     }
 }
 
-// p − 1 for a p that float rounds to 1, or nearly.
+// p − 1 for a p that float rounds to 1, or nearly: of CrossEntropyLoss, and of NLLLoss after LogSoftmax.
 HANDGRAD_TEST_EVERYWHERE(the_gradient_of_a_class_that_is_almost_sure) {
   using T = typename Place::T;
   const Tensor<T> classes = Tensor<T>{1, 0, 2, 1}.to(Place::device()),
                   shares = Tensor<T>{{0, 1, 0}, {1, 0, 0}, {0.5, 0.25, 0.25}, {0, 1, 0}}.to(Place::device());
-  const std::vector<T> logits{1003, 1013, 1001, 20, 0, 1, -30, 2, 2, 0, 90, 0};
+  const std::vector<T> logits{1003, 1013, 1001, 20, 0, 1, -30, 2, 2, 0, 60, 0};
+  const Tensor<T> x = Tensor<T>({4, 3}, logits).to(Place::device());
   const Tensor<double> z64({4, 3}, in_double(logits));
-  for (const Tensor<T>& target : {classes, shares}) {
-    CrossEntropyLoss<T> loss;
-    loss.forward(Tensor<T>({4, 3}, logits).to(Place::device()), target);
-    const std::vector<T> d = loss.backward().to_vector();
+  const auto check = [&](const Tensor<T>& target, const std::vector<T>& d, const char* what) {
     const std::vector<T> t = target.to_vector();
     for (std::size_t i = 0; i < 4; ++i) {
       const std::vector<double> z = z64.rows(i, i + 1).to_vector();
@@ -231,8 +229,19 @@ HANDGRAD_TEST_EVERYWHERE(the_gradient_of_a_class_that_is_almost_sure) {
         for (std::size_t k = 0; k < 3; ++k) others += k == j ? 0 : std::exp(z[k] - m) / sum;
         const double expected = ((1 - share) - others) / 4, p = std::exp(z[j] - m) / sum / 4;
         const double exact = share == 0 ? p : share == 1 ? -others / 4 : expected;
-        BOOST_TEST(std::abs(double(d[i * 3 + j]) - exact) <= 1e-5 * std::abs(exact) + 1e-37, i << ", " << j);
+        BOOST_TEST(std::abs(double(d[i * 3 + j]) - exact) <= 1e-5 * std::abs(exact) + 1e-37,
+                   what << " " << i << ", " << j);
       }
     }
+  };
+  for (const Tensor<T>& target : {classes, shares}) {
+    CrossEntropyLoss<T> loss;
+    loss.forward(x, target);
+    check(target, loss.backward().to_vector(), "CrossEntropyLoss");
   }
+  LogSoftmax<T> log_softmax;
+  log_softmax.requires_input_grad(true);
+  NLLLoss<T> nll;
+  nll.forward(log_softmax.forward(x), classes);
+  check(classes, log_softmax.backward(nll.backward()).to_vector(), "LogSoftmax");
 }
