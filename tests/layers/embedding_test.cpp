@@ -96,6 +96,33 @@ BOOST_AUTO_TEST_CASE(gradients_with_respect_to_the_table) {
   HANDGRAD_CHECK_GRADIENTS(net, loss, Tensor<double>{6, 0, 3, 6}, randn<double>({4, 3}));
 }
 
+// More places than a device sums in one go, of rows that are frequent, rare, padding or not there at all.
+HANDGRAD_TEST_EVERYWHERE(a_row_collects_from_all_its_places) {
+  using T = typename Place::T;
+  const std::size_t n = 1000, rows = 9, columns = 3, padding = 2;
+  Generator generator(5);
+  std::vector<T> x(n), dy(n * columns);
+  std::vector<double> expected(rows * columns);
+  for (std::size_t t = 0; t < n; ++t) {
+    const std::size_t k = t == 777 ? 7 : t % 3 == 0 ? 0 : 1 + generator.random() % 5;
+    x[t] = static_cast<T>(k);
+    for (std::size_t j = 0; j < columns; ++j) {
+      dy[t * columns + j] = generator.uniform<T>();
+      if (k != padding) expected[k * columns + j] += static_cast<double>(dy[t * columns + j]);
+    }
+  }
+  Embedding<T> layer(rows, columns, {.padding_idx = static_cast<std::int64_t>(padding)});
+  layer.to(Place::device());
+  layer.forward(Tensor<T>({n}, x).to(Place::device()));
+  const Tensor<T> delta = Tensor<T>({n, columns}, dy).to(Place::device());
+  layer.backward(delta);
+  const std::vector<T> once = layer.weight.grad().to_vector();
+  check_close(once, expected, Place::tolerance, "dE");
+  layer.zero_grad();
+  layer.backward(delta);
+  BOOST_TEST(layer.weight.grad().to_vector() == once, boost::test_tools::per_element());
+}
+
 HANDGRAD_TEST_EVERYWHERE(what_is_no_row_is_an_error) {
   using T = typename Place::T;
   Embedding<T> layer(5, 2);
@@ -103,6 +130,17 @@ HANDGRAD_TEST_EVERYWHERE(what_is_no_row_is_an_error) {
   for (const double bad : {5.0, -1.0, 1.5, std::numeric_limits<double>::quiet_NaN()}) {
     const Tensor<T> x = Tensor<T>{0, 4, bad}.to(Place::device());
     check_throws<ValueError>([&] { layer.forward(x).to_vector(); }, {"4 expected"});
+    // Changed between forward and backward
+    Tensor<T> changed = Tensor<T>{0, 4, 2}.to(Place::device());
+    const Tensor<T> dy = ones<T>({3, 2}, Place::device());
+    layer.forward(changed).to_vector();
+    changed.copy_from(x);
+    check_throws<ValueError>([&] { layer.backward(dy), layer.weight.grad().to_vector(); }, {"4 expected"});
+    layer.zero_grad();
+    changed.copy_from(Tensor<T>{0, 4, 2});
+    layer.backward(dy);
+    BOOST_TEST(layer.weight.grad().to_vector() == (std::vector<T>{1, 1, 0, 0, 1, 1, 0, 0, 1, 1}),
+               boost::test_tools::per_element());
   }
   BOOST_TEST(layer.forward(Tensor<T>{0, 4}.to(Place::device())).numel() == 4u);
 }

@@ -11,20 +11,31 @@
 
 namespace handgrad {
 
+namespace {
+
+[[noreturn]] void refuse(const std::string& layer, std::size_t rows, double index, std::size_t place) {
+  throw ValueError(layer + ": index " + format_number(index) + " at place " + std::to_string(place) +
+                   ", a whole number from 0 to " + std::to_string(rows - 1) + " expected");
+}
+
+}  // namespace
+
 template <class T>
 void Embedding<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   // yₜ = E[xₜ]
   const auto bad =
       backend<T>(x.device())
           .embedding.forward(view::vector(x), view::matrix(std::as_const(weight)), view::rows_of(y, x.numel()));
-  if (bad)
-    throw ValueError(label() + ": index " + format_number(bad->target) + " at place " + std::to_string(bad->row) +
-                     ", a whole number from 0 to " + std::to_string(num_embeddings() - 1) + " expected");
+  if (bad) refuse(label(), num_embeddings(), bad->target, bad->row);
 }
 
 template <class T>
 void Embedding<T>::backward_into(const Tensor<T>& x, const Tensor<T>&, const Tensor<T>& dy, Tensor<T>&) {
   if (!weight.requires_grad()) return;
+  if (x.device().is_cpu())  // may have been changed since the forward; a GPU's kernel says so itself
+    for (std::size_t t = 0; t < x.numel(); ++t)
+      if (const T i = x.data()[t]; !(i >= 0 && i < static_cast<T>(num_embeddings()) && i == std::floor(i)))
+        refuse(label(), num_embeddings(), static_cast<double>(i), t);
   // dE[xₜ] += δₜ
   auto [dE, touched] = weight.accumulate_rows();
   kernels::TouchedRows note;
