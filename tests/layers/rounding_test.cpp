@@ -82,12 +82,17 @@ HANDGRAD_TEST_EVERYWHERE(norms_of_equal_numbers_are_0) {
   for (const double c : {12345.678, 0.1, -3e7, 1e-20})
     for (const std::size_t n : {10, 1000, 2500}) {
       const Tensor<T> x = full<T>({n, 1}, static_cast<T>(c), Place::device());
-      BatchNorm1d<T> column(1);
-      LayerNorm<T> row(n);
-      column.to(Place::device());
-      row.to(Place::device());
-      for (const T v : column.forward(x).to_vector()) BOOST_TEST_REQUIRE(v == T(0), n << " times " << c);
-      for (const T v : row.forward(x.reshape({1, n})).to_vector()) BOOST_TEST_REQUIRE(v == T(0), n << " times " << c);
+      const auto check = [&](Layer<T>&& norm, const Shape& shape) {
+        norm.to(Place::device());
+        for (const T v : norm.forward(x.reshape(shape)).to_vector())
+          BOOST_TEST_REQUIRE(v == T(0), norm.label() << ": " << n << " times " << c);
+      };
+      check(BatchNorm1d<T>(1), {n, 1});
+      check(BatchNorm1d<T>(1), {n / 2, 1, 2});
+      check(BatchNorm2d<T>(1), {1, 1, n / 2, 2});
+      check(LayerNorm<T>(n), {1, n});
+      check(LayerNorm<T>(Shape{n / 2, 2}), {1, n / 2, 2});
+      check(GroupNorm<T>(1, 2), {1, 2, n / 2});
     }
 }
 
