@@ -1,7 +1,12 @@
 #include "handgrad/base/format.hpp"
 
+#include <locale.h>  // uselocale
+
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdarg>
+#include <cstdio>
 
 #include "handgrad/base/errors.hpp"
 
@@ -15,6 +20,37 @@ std::string format_number(double number) {
   std::string shortest(text, std::to_chars(text, text + sizeof text, number, format).ptr);
   if (std::isfinite(number) && shortest.find_first_of(".e") == std::string::npos) shortest += ".0";
   return shortest;
+}
+
+namespace {
+
+/// The thread's locale is "C" while it lives.
+class PlainLocale {
+ public:
+  PlainLocale() : before_(uselocale(plain())) {}
+  ~PlainLocale() { uselocale(before_); }
+  PlainLocale(const PlainLocale&) = delete;
+
+ private:
+  static locale_t plain() {
+    static const locale_t locale = newlocale(LC_ALL_MASK, "C", nullptr);
+    return locale;
+  }
+  locale_t before_;
+};
+
+}  // namespace
+
+std::string formatted(const char* format, ...) {
+  const PlainLocale plain;
+  std::va_list values, again;
+  va_start(values, format);
+  va_copy(again, values);
+  std::string text(static_cast<std::size_t>(std::max(0, std::vsnprintf(nullptr, 0, format, values))), ' ');
+  std::vsnprintf(text.data(), text.size() + 1, format, again);
+  va_end(again);
+  va_end(values);
+  return text;
 }
 
 bool read_number(std::string_view text, double& number) {

@@ -9,6 +9,9 @@ namespace handgrad {
 /// The shortest text that reads back as the same number, as Python prints it: 0.01, 1.0, 1e-05.
 std::string format_number(double number);
 
+/// As printf would format it in the "C" locale: a program with windows often has one of decimal commas.
+[[gnu::format(printf, 1, 2)]] std::string formatted(const char* format, ...);
+
 /// Reads a number that takes up the whole text, whatever the locale; what format_number wrote comes back bit for bit.
 /// False for any other text, and beyond double's range.
 bool read_number(std::string_view text, double& number);

@@ -2,9 +2,9 @@
 // whole tensor if its numbers are too far apart; all of one width; beyond 1000 elements only three from each end.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <ostream>
 
+#include "handgrad/base/format.hpp"
 #include "handgrad/base/tensor.hpp"
 
 namespace handgrad {
@@ -19,9 +19,7 @@ struct Format {
   std::string bare(double v) const {
     if (std::isnan(v)) return "nan";
     if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
-    char text[400];  // the longest double in fixed notation has 309 digits before the point
-    std::snprintf(text, sizeof text, kind == Integer ? "%.0f." : kind == Fixed ? "%.4f" : "%.4e", v);
-    return text;
+    return formatted(kind == Integer ? "%.0f." : kind == Fixed ? "%.4f" : "%.4e", v);
   }
   std::string operator()(double v) const {
     std::string text = bare(v);

@@ -7,7 +7,6 @@
 namespace handgrad {
 
 using detail::finite;
-using detail::formatted;
 using detail::zero;
 
 namespace {

@@ -2,23 +2,16 @@
 // Inside check/: one failing tensor, and what the guards and the catalogue ask about it.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "handgrad/base/format.hpp"
 #include "handgrad/check/model.hpp"
 #include "handgrad/check/report.hpp"
 
 namespace handgrad::detail {
-
-template <class... A>
-std::string formatted(const char* format, A... values) {
-  char text[200];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
 
 bool finite(const Tensor<double>& tensor);
 bool zero(const std::vector<double>& elements);

@@ -1,10 +1,10 @@
 #include "handgrad/check/report.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <ostream>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 
 namespace handgrad {
 
@@ -43,13 +43,6 @@ std::string index_of(std::size_t flat, const Shape& shape) {
   return "[" + text + "]";
 }
 
-template <class... A>
-std::string formatted(const char* format, A... values) {
-  char text[160];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
-
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const GradientReport& report) {
@@ -60,12 +53,12 @@ std::ostream& operator<<(std::ostream& out, const GradientReport& report) {
   for (const TensorReport& t : report.tensors) {
     std::string name = t.name + " " + t.shape.str();
     name.resize(width, ' ');
-    out << "  " << name << "  " << t.verdict << "  worst error " << formatted("%.1e", t.worst_error()) << ", "
-        << t.checked << " of " << t.shape.numel() << " entries checked";
-    if (t.skipped > 0) out << ", " << t.skipped << " skipped at kinks";
-    if (t.outside > 0) out << ", " << t.outside << " at the end of the domain";
-    if (t.one_sided > 0) out << ", " << t.one_sided << " from one side only";
-    if (t.excused > 0) out << ", " << t.excused << " zero or too small to tell";
+    out << "  " << name << "  " << t.verdict << "  worst error " << formatted("%.1e", t.worst_error())
+        << formatted(", %zu of %zu entries checked", t.checked, t.shape.numel());
+    if (t.skipped > 0) out << formatted(", %zu skipped at kinks", t.skipped);
+    if (t.outside > 0) out << formatted(", %zu at the end of the domain", t.outside);
+    if (t.one_sided > 0) out << formatted(", %zu from one side only", t.one_sided);
+    if (t.excused > 0) out << formatted(", %zu zero or too small to tell", t.excused);
     if (t.resolution > report.tolerance) out << ", rounding leaves " << formatted("%.0e", t.resolution) << " open";
     out << '\n';
     if (!t.reason.empty()) out << "    " << t.reason << '\n';

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <exception>
 #include <limits>
 #include <memory>
 
+#include "handgrad/base/format.hpp"
 #include "handgrad/base/random.hpp"
 #include "handgrad/containers/sequential.hpp"
 
@@ -31,11 +31,7 @@ std::optional<double> gap_of(const Values& got, const Values& expected) {
   return gap / scale;
 }
 
-std::string percent(double share) {
-  char text[60];
-  std::snprintf(text, sizeof text, "%.2g %%", 100 * share);
-  return text;
-}
+std::string percent(double share) { return formatted("%.2g %%", 100 * share); }
 
 }  // namespace
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstdio>
 #include <deque>
 #include <exception>
 #include <mutex>
 #include <thread>
 
 #include "handgrad/base/backend.hpp"
+#include "handgrad/base/format.hpp"
 #include "handgrad/base/random.hpp"
 #include "handgrad/contract/loss.hpp"
 #include "handgrad/distributed/sync_batch_norm.hpp"
@@ -40,11 +40,7 @@ std::string description(const Layer<T>& net) {
   return text;
 }
 
-std::string short_number(double number) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", number);
-  return text;
-}
+std::string short_number(double number) { return formatted("%.6g", number); }
 
 template <class T>
 Tensor<T>& gradient(Parameter<T>& parameter) {

@@ -2,6 +2,7 @@
 
 #include "handgrad/base/backend.hpp"
 #include "handgrad/base/errors.hpp"
+#include "handgrad/base/format.hpp"
 #include "handgrad/base/views.hpp"
 #include "handgrad/trace/recorder.hpp"
 
@@ -10,7 +11,7 @@ namespace handgrad {
 template <class T>
 L2Penalty<T>::L2Penalty(std::vector<Parameter<T>> weights, double lambda)
     : weights_(std::move(weights)), lambda_(static_cast<T>(lambda)) {
-  if (!(lambda >= 0)) throw ValueError("L2Penalty: lambda ≥ 0 expected, " + std::to_string(lambda) + " came");
+  if (!(lambda >= 0)) throw ValueError("L2Penalty: lambda ≥ 0 expected, " + format_number(lambda) + " came");
   if (weights_.empty()) throw ValueError("L2Penalty: no weights named");
 }
 

@@ -1,8 +1,9 @@
 #include "handgrad/metrics/classification.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
+
+#include "handgrad/base/format.hpp"
 
 namespace handgrad {
 namespace {
@@ -96,11 +97,7 @@ std::string right(const std::string& text, std::size_t width) {
   return std::string(width - std::min(width, characters(text)), ' ') + text;
 }
 
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
+std::string fixed(double value, int digits) { return formatted("%.*f", digits, value); }
 
 }  // namespace
 

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "handgrad/base/format.hpp"
+
 namespace handgrad {
 namespace {
 
@@ -46,7 +48,7 @@ void check_metric_arguments(const char* metric, const Values& y_true, const Valu
     for (const auto& [name, values] : {std::pair{"y_true", &y_true}, {"the prediction", &y_pred}}) {
       if (!std::isfinite((*values)[i])) {
         throw ValueError(std::string(metric) + ": " + name + "[" + std::to_string(i) + "] is " +
-                         std::to_string((*values)[i]));
+                         format_number((*values)[i]));
       }
     }
   }

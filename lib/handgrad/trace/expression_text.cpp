@@ -1,10 +1,9 @@
 // Formulas as text: Unicode for the terminal, LaTeX for the page.
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <utility>
 
+#include "handgrad/base/format.hpp"
 #include "handgrad/trace/expression.hpp"
 
 namespace handgrad::trace {
@@ -191,9 +190,7 @@ struct Writer {
 std::string number_text(double number, int digits) {
   if (std::isnan(number)) return "NaN";
   if (std::isinf(number)) return number < 0 ? "−∞" : "∞";
-  std::array<char, 64> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%.*g", digits, number);
-  std::string text = buffer.data(), out;
+  std::string text = formatted("%.*g", digits, number), out;
   if (text == "-0") text = "0";
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == 'e') {  // e-05 → e−5

@@ -4,17 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
+
+#include "handgrad/base/format.hpp"
 
 namespace handgrad::detail {
 
 namespace {
-
-std::string text_of(const char* format, double number) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, number);
-  return text;
-}
 
 double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
@@ -55,26 +50,23 @@ std::string Progress::time_left(double epochs_done) const {
   if (!(epochs_done > 0)) return "";
   const double left = (epochs_ - first_ + 1) - epochs_done;
   const double seconds = std::ceil(seconds_between(begin_, Clock::now()) / epochs_done * left);
-  char text[64];
-  std::snprintf(text, sizeof text, "  %.0f:%02d left", std::floor(seconds / 60),
-                static_cast<int>(std::fmod(seconds, 60)));
-  return text;
+  return formatted("  %.0f:%02d left", std::floor(seconds / 60), static_cast<int>(std::fmod(seconds, 60)));
 }
 
 std::string Progress::line(double loss) const {
   const double part = batches_ > 0 ? static_cast<double>(batch_) / static_cast<double>(batches_) : 0;
   return "epoch " + std::to_string(epoch_) + "/" + std::to_string(epochs_) + "  batch " + std::to_string(batch_) + "/" +
-         std::to_string(batches_) + "  loss " + text_of("%.4f", loss) + "  " + text_of("%.0f", examples_per_second()) +
-         " examples/s" + time_left(epoch_ - first_ + part);
+         std::to_string(batches_) + "  loss " + formatted("%.4f", loss) + "  " +
+         formatted("%.0f", examples_per_second()) + " examples/s" + time_left(epoch_ - first_ + part);
 }
 
 std::string Progress::summary(const EpochResult& result, bool best) const {
   std::string text = "epoch " + std::to_string(result.epoch) + "/" + std::to_string(epochs_) + "  loss " +
-                     text_of("%.4f", result.loss);
-  if (result.validation_loss) text += "  validation " + text_of("%.4f", *result.validation_loss);
+                     formatted("%.4f", result.loss);
+  if (result.validation_loss) text += "  validation " + formatted("%.4f", *result.validation_loss);
   for (std::size_t i = 0; i < result.metrics.size(); ++i)
-    text += "  " + metrics_[i] + " " + text_of("%.4f", result.metrics[i]);
-  text += "  " + text_of("%.0f", examples_per_second()) + " examples/s";
+    text += "  " + metrics_[i] + " " + formatted("%.4f", result.metrics[i]);
+  text += "  " + formatted("%.0f", examples_per_second()) + " examples/s";
   if (result.epoch < epochs_) text += time_left(result.epoch - first_ + 1);
   return text + (best ? "  *" : "");
 }
