@@ -86,26 +86,29 @@ class Checker {
   double analytic_noise(std::size_t i) const {
     const double digits = 4 * epsilon * std::abs(variable_.analytic[i]);
     if (!measured_) return digits;
-    if (!measured_->known) return 64 * epsilon * std::max(largest_, variable_.largest);
+    if (!measured_->known) return 64 * epsilon * step_size();
     if (variable_.place >= measured_->gradients.size()) return 4 * epsilon * largest_;
     const Values& noise = measured_->gradients[variable_.place];
     // A gradient that is pure rounding, as of a bias before BatchNorm.
     if (largest_ <= 1e3 * *std::max_element(noise.begin(), noise.end())) return 2 * largest_;
     return std::max(digits, patience * noise[i]);
   }
+  /// The largest entry of all the step's gradients.
+  double step_size() const { return std::max(largest_, variable_.largest); }
   /// Whether both are of similar size and within the last digits of the step's largest gradient.
   bool both_rounding(double a, double n) const {
     const double larger = std::max(std::abs(a), std::abs(n)), smaller = std::min(std::abs(a), std::abs(n));
     if (n == 0 && larger <= 64 * epsilon * variable_.cancels) return true;
-    return smaller <= 0.25 * larger && larger <= 64 * epsilon * std::max(largest_, variable_.largest);
+    return smaller <= 0.25 * larger && larger <= 64 * epsilon * step_size();
   }
-  /// Whether the gap at an entry that is tiny beside the others is the backward's fault. Rounding that no measurement
-  /// nearby shows has another share of such an entry elsewhere: what 1 − y² loses for y next to 1, or a path hidden
-  /// below the last digits of a saturated network. A fault is the same at other values of the tensor.
+  /// Whether the gap at an entry that is tiny beside the others, or at one that a last digit of 1 would explain, is the
+  /// backward's fault. Rounding that no measurement nearby shows has another share of such an entry elsewhere: what
+  /// 1 − y or 1 − y² loses for y next to 1, or a path hidden below the last digits of a saturated network. A fault is
+  /// the same at other values of the tensor.
   bool persists(std::size_t i, double a, double n) {
-    const double small = tiny * std::max(largest_, variable_.largest);
     const double size = std::max(std::abs(a), std::abs(n));
-    if (!variable_.again || size > small) return true;
+    if (!variable_.again || (size > tiny * step_size() && std::abs(a - n) > 4 * epsilon * variable_.cancels))
+      return true;
     if (a == 0) return true;
     Tensor<double> value = variable_.value;
     const Values here = value.to_vector();
@@ -199,7 +202,7 @@ class Checker {
       take(i, e.value, 0, e.uncertainty);
     } else if (std::isfinite(a) && (agrees_below(i, gap()) || !persists(i, a, e.value))) {
       ++report_.excused;
-    } else if (std::max(std::abs(a), std::abs(e.value)) <= hidden * largest_ && gap() < 0.5 * std::abs(a)) {
+    } else if (std::max(std::abs(a), std::abs(e.value)) <= hidden * step_size() && gap() < 0.5 * std::abs(a)) {
       hidden_.push_back({i, a, e.value, relative(gap() - doubt(), a, e.value)});
     } else {
       if (e.value != 0) ++refuted_, best_ = e;
