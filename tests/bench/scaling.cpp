@@ -1,11 +1,14 @@
 // What tests/bench/scaling times, on as many ranks as mpirun starts: steps of the wide network, sums, and when a
 // gradient is ready. Rank 0 prints `NAME NUMBER…`, times in seconds.
-//     bench_scaling ROWS SECONDS     rows of a rank's batch; about so long for each of the three trainings
+//     bench_scaling ROWS SECONDS [α β]     rows of a rank's batch; about so long for each training; with α and β also
+//                                          trainings over a link that takes so long, in seconds and seconds a byte
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "bench/timing.hpp"
@@ -74,11 +77,49 @@ struct Ready final : GradientListener<float> {
   const Training& training_;
 };
 
+/// The ranks with a slower link between them: a sum takes as long as a ring over it, during which no core is busy.
+class Link final : public Communicator {
+ public:
+  Link(Communicator& ranks, double alpha, double beta) : ranks_(ranks), alpha_(alpha), beta_(beta) {
+    if (ranks.beside()) beside_ = std::make_unique<Link>(*ranks.beside(), alpha, beta);
+  }
+  int rank() const override { return ranks_.rank(); }
+  int size() const override { return ranks_.size(); }
+  void all_reduce(std::span<float> x) override { ranks_.all_reduce(x), wait(x.size_bytes()); }
+  void all_reduce(std::span<double> x) override { ranks_.all_reduce(x), wait(x.size_bytes()); }
+  void all_reduce(std::span<float> x, float weight, float factor) override {
+    ranks_.all_reduce(x, weight, factor), wait(x.size_bytes());
+  }
+  void broadcast(std::span<std::byte> bytes, int root) override { ranks_.broadcast(bytes, root); }
+  void barrier() override { ranks_.barrier(); }
+  std::shared_ptr<void> memory(std::size_t bytes) override { return ranks_.memory(bytes); }
+  Communicator* beside() override { return beside_.get(); }
+  void abort(const std::string& reason) noexcept override { ranks_.abort(reason); }
+
+ private:
+  void wait(std::size_t bytes) const {
+    const double k = size(), time = 2 * std::ceil(std::log2(k)) * alpha_ + 2 * (k - 1) / k * double(bytes) * beta_;
+    std::this_thread::sleep_for(std::chrono::duration<double>(time));
+  }
+  Communicator& ranks_;
+  double alpha_, beta_;
+  std::unique_ptr<Link> beside_;
+};
+
+/// Steps on all ranks, with gradients in buckets beside the backward, and in one sum after it.
+void trainings(Training& training, Communicator& ranks, double seconds, const char* name) {
+  for (const std::size_t bytes : {std::size_t{1} << 20, std::size_t{1} << 30}) {
+    DataParallel<float> parallel(training.net, ranks, {.bucket_bytes = bytes});
+    const double step = median_of(ranks, seconds, [&] { training.step(); });
+    if (ranks.rank() == 0) std::printf("%s%s %.9g\n", name, bytes == std::size_t{1} << 20 ? "buckets" : "flat", step);
+  }
+}
+
 }  // namespace
 
 int main(int count, char** words) {
   Communicator& world = mpi::world();
-  if (count != 3) return std::fprintf(stderr, "bench_scaling ROWS SECONDS\n"), 2;
+  if (count != 3 && count != 5) return std::fprintf(stderr, "bench_scaling ROWS SECONDS [ALPHA BETA]\n"), 2;
   const std::size_t rows = std::strtoul(words[1], nullptr, 10);
   const double seconds = std::atof(words[2]);
   const bool first = world.rank() == 0;
@@ -106,19 +147,17 @@ int main(int count, char** words) {
   }
   world.barrier();
 
-  if (world.size() > 1) {
-    for (const std::size_t bytes : {std::size_t{1} << 20, std::size_t{1} << 30}) {
-      DataParallel<float> parallel(training.net, world, {.bucket_bytes = bytes});
-      const double step = median_of(world, seconds, [&] { training.step(); });
-      if (first) std::printf("%s %.9g\n", bytes == std::size_t{1} << 20 ? "buckets" : "flat", step);
-    }
-    for (const bool deterministic : {true, false}) {
-      world.set_deterministic(deterministic);
-      for (std::size_t bytes = 64; bytes <= std::size_t{32} << 20; bytes *= 8) {
-        std::vector<float> x(bytes / sizeof(float), 1.0f);
-        const double time = median_of(world, 0.15, [&] { world.all_reduce(std::span<float>(x)); });
-        if (first) std::printf("sum%s %zu %.9g\n", deterministic ? "" : "_mpi", bytes, time);
-      }
-    }
+  if (world.size() == 1) return 0;
+  trainings(training, world, seconds, "");
+  if (count == 5) {
+    Link link(world, std::atof(words[3]), std::atof(words[4]));
+    trainings(training, link, seconds, "link_");
+  }
+  const std::shared_ptr<void> shared = world.memory(std::size_t{32} << 20);
+  std::vector<float> own(shared ? 0 : std::size_t{8} << 20);
+  float* const x = shared ? static_cast<float*>(shared.get()) : own.data();
+  for (std::size_t bytes = 64; bytes <= std::size_t{32} << 20; bytes *= 8) {
+    const double time = median_of(world, 0.15, [&] { world.all_reduce({x, bytes / sizeof(float)}, 2.0f, 0.25f); });
+    if (first) std::printf("sum %zu %.9g\n", bytes, time);
   }
 }

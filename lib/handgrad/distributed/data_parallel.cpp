@@ -186,18 +186,19 @@ void DataParallel<T>::lay_out() {
     bucket.end += aligned(parameters_[i].numel());
     ++bucket.last;
   }
-  if (communicator_.size() == 1 || !device.is_cpu() || buckets_.size() == 1 || !communicator_.beside()) return;
-  worker_ = std::make_unique<Worker>(*this);
-  if (buckets_[0].last == 0) return;
+  if (communicator_.size() == 1 || !device.is_cpu()) return;
+  if (buckets_.size() > 1 && communicator_.beside()) worker_ = std::make_unique<Worker>(*this);
+  if ((!worker_ && !shared_) || buckets_[0].last == 0) return;
   buckets_[0].begin = room;  // the header goes before, so that the sums of gradients know N
   buckets_.insert(buckets_.begin(), {0, room, 0, 0, 0});
 }
 
 template <class T>
 Tensor<T> DataParallel<T>::make_arena(std::size_t size, Device device) {
-  if (device.is_cpu() && communicator_.size() > 1)
-    if (const std::shared_ptr<void> memory = communicator_.memory(size * sizeof(T)))
-      return Tensor<T>::borrow(static_cast<T*>(memory.get()), {size}, memory);
+  std::shared_ptr<void> memory;
+  if (device.is_cpu() && communicator_.size() > 1) memory = communicator_.memory(size * sizeof(T));
+  shared_ = memory != nullptr;
+  if (shared_) return Tensor<T>::borrow(static_cast<T*>(memory.get()), {size}, memory);
   return zeros<T>({size}, device);
 }
 

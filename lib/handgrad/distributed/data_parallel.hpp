@@ -152,6 +152,7 @@ class DataParallel final : private GradientListener<T> {
   std::vector<Tensor<T>> rooms_;          // where their gradients lie
   std::vector<Bucket> buckets_;
   Tensor<T> arena_, host_;  // host_: the arena itself, or for one on a GPU what goes through the host
+  bool shared_ = false;     // the arena lies in memory that all ranks can read
   std::unique_ptr<Worker> worker_;
   kernels::RankSums* device_sums_ = nullptr;  // if the arena is on a GPU and the communicator sums there
   std::size_t launched_ = 0;                  // buckets launched in this backward
