@@ -24,9 +24,11 @@ EXERCISE(neuron, {"neuron", "neuron_dw"}) {
     for (int i = 0; i < x.size(); ++i) sum += weights(i) * x(i);
     return sum;
   };
-  check.value("y", tensor(neuron(w, b, x)), tensor(y(w)),
-              {{tensor(y(w) - b), Cause::BiasMissing, "the bias is missing", "it is Σᵢ wᵢxᵢ alone",
-                "y = Σᵢ wᵢxᵢ + b: b is added once"}});
+  std::vector<KnownMistake> of_y =
+      left_out(x.size(), "input", [&](int i) { return tensor(w(i) * x(i) + (i == 3 ? b : 0)); });
+  of_y.push_back({tensor(y(w) - b), Cause::BiasMissing, "the bias is missing", "it is Σᵢ wᵢxᵢ alone",
+                  "y = Σᵢ wᵢxᵢ + b: b is added once"});
+  check.value("y", tensor(neuron(w, b, x)), tensor(y(w)), of_y);
   Vector ones(7, 1);
   check.gradient({"dw",
                   tensor(neuron_dw(delta, x)),

@@ -6,8 +6,8 @@ using namespace handgrad::exercises;
 EXERCISE(sigmoid, {"sigmoid", "sigmoid_derivative"}) {
   const auto theirs = check.function<double(double)>("sigmoid");
   const auto derivative = check.function<double(double)>("sigmoid_derivative");
-  check.on_paper(2, [=](int k) -> Paper {
-    const double z = k, y = 0.25 * (k + 1);
+  check.on_paper(4, [=](int k) -> Paper {
+    const double z = k < 2 ? k : k == 2 ? 1000 : -1000, y = 0.25 * (k % 2 + 1);
     const double got = theirs(z), expected = sigmoid(z);
     if (!(std::abs(got - expected) <= 1e-9)) return {{{"z", tensor(z)}}, "y", tensor(got), tensor(expected)};
     return {{{"y", tensor(y)}}, "σ′", tensor(derivative(y)), tensor(y * (1 - y))};

@@ -16,9 +16,15 @@ EXERCISE(linear_forward, {"linear_forward"}) {
   Matrix last(5, 7);
   for (int n = 0; n < 5; ++n)
     for (int o = 0; o < 7; ++o) last(n, o) = x(n, 2) * W(o, 2);
-  check.value("y", tensor(forward(x, W, b)), tensor(linear(x, W, b)),
-              {{tensor(linear(x, W, Vector(7))), Cause::BiasMissing, "the bias is missing", "this is x·Wᵀ alone",
-                "bₒ is added once to each yₙₒ"},
-               {tensor(last), Cause::Other, "the sum over i is missing", "only the last term is there",
-                "+= in the loop over i"}});
+  std::vector<KnownMistake> mistakes = left_out(3, "input", [&](int i) {
+    Matrix share(5, 7);
+    for (int n = 0; n < 5; ++n)
+      for (int o = 0; o < 7; ++o) share(n, o) = x(n, i) * W(o, i) + (i == 1 ? b(o) : 0);
+    return tensor(share);
+  });
+  mistakes.push_back({tensor(linear(x, W, Vector(7))), Cause::BiasMissing, "the bias is missing", "this is x·Wᵀ alone",
+                      "bₒ is added once to each yₙₒ"});
+  mistakes.push_back({tensor(last), Cause::Other, "the sum over i is missing", "only the last term is there",
+                      "+= in the loop over i"});
+  check.value("y", tensor(forward(x, W, b)), tensor(linear(x, W, b)), mistakes);
 }

@@ -20,5 +20,10 @@ EXERCISE(linear_db, {"linear_db"}) {
                   tensor(linear_db(delta)),
                   tensor(b),
                   [&](const Tensor<double>& value) { return projected(linear(x, W, vector(value)), delta); },
-                  {tensor(x), tensor(linear(x, W, b)), tensor(delta), {}, {{"W", tensor(W)}, {"b", tensor(b)}}, 5}});
+                  {tensor(x), tensor(linear(x, W, b)), tensor(delta), {}, {{"W", tensor(W)}, {"b", tensor(b)}}, 5},
+                  left_out(5, "example", [&](int n) {
+                    Vector share(7);
+                    for (int o = 0; o < 7; ++o) share(o) = delta(n, o);
+                    return tensor(share);
+                  })});
 }

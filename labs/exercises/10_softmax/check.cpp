@@ -21,8 +21,11 @@ Matrix right(const Matrix& z) {
 EXERCISE(softmax, {"softmax", "softmax_backward"}) {
   const auto softmax = check.function<Matrix(const Matrix&)>("softmax");
   const auto backward = check.function<Matrix(const Matrix&, const Matrix&)>("softmax_backward");
-  check.on_paper([=](int N, int, int C) -> Paper {
-    const Matrix z = paper_matrix(N, C + 1, 0), delta = paper_matrix(N, C + 1, 1), y = right(z);
+  check.on_paper(static_cast<int>(std::size(paper_sizes)) + 1, [=](int k) -> Paper {
+    const bool large = k == static_cast<int>(std::size(paper_sizes));  // e¹⁰⁰⁰ is no number
+    const int N = large ? 1 : paper_sizes[k][0], C = large ? 1 : paper_sizes[k][2];
+    const Matrix z = large ? matrix(Tensor<double>{{1000, 0}}) : paper_matrix(N, C + 1, 0),
+                 delta = paper_matrix(N, C + 1, 1), y = right(z);
     const Matrix got = softmax(z);
     for (int n = 0; n < N; ++n)
       for (int j = 0; j <= C; ++j)
@@ -43,7 +46,19 @@ EXERCISE(softmax, {"softmax", "softmax_backward"}) {
   large(0, 0) = 1000;
   for (int n = 0; n < 5; ++n)
     for (int c = 0; c < 3; ++c) diagonal(n, c) = delta(n, c) * y(n, c) * (1 - y(n, c));
-  check.value("y", tensor(softmax(z)), tensor(y));
+  Matrix columns(5, 3), along_columns(5, 3);  // softmax over the examples; its Σ over them
+  for (int c = 0; c < 3; ++c) {
+    double sum = 0, dot = 0;
+    for (int n = 0; n < 5; ++n) sum += std::exp(z(n, c)), dot += delta(n, c) * y(n, c);
+    for (int n = 0; n < 5; ++n) {
+      columns(n, c) = std::exp(z(n, c)) / sum;
+      along_columns(n, c) = y(n, c) * (delta(n, c) - dot);
+    }
+  }
+  const std::string wrong_way = "the sum runs over the examples, not over the classes",
+                    where = "each row n is a softmax of its own: Σ over j of (n, j)";
+  check.value("y", tensor(softmax(z)), tensor(y),
+              {{tensor(columns), Cause::WrongAxis, wrong_way, "the columns add up to 1, not the rows", where}});
   check.value("y, z₀ = 1000", tensor(softmax(large)), tensor(right(large)));
   check.gradient({"dz",
                   tensor(backward(delta, y)),
@@ -52,5 +67,6 @@ EXERCISE(softmax, {"softmax", "softmax_backward"}) {
                   {tensor(z), tensor(y), tensor(delta), {}, {}, 5},
                   {{tensor(diagonal), Cause::JacobianPart, "only the diagonal of the Jacobian is there",
                     "it is δ∘y(1−y): the sigmoid's derivative, for which every output had an input of its own",
-                    "yᵢ changes with every zⱼ: the sum over j"}}});
+                    "yᵢ changes with every zⱼ: the sum over j"},
+                   {tensor(along_columns), Cause::WrongAxis, wrong_way, "it is y∘(δ − Σₙ δ∘y)", where}}});
 }

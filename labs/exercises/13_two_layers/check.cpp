@@ -24,21 +24,29 @@ EXERCISE(two_layers, {"two_layers_backward"}) {
     const Matrix x = paper_matrix(N, D, 0), W2 = paper_matrix(C, D, 1),
                  y = each(paper_matrix(N, C, 2), [](double v) { return v > 0; });
     const Matrix h(N, D, 0.5), p(N, C, 0.5);  // σ(0) everywhere
-    Matrix delta2(N, C), dW2(C, D), delta1(N, D), dW1(D, D), right(N, D);
-    Vector db2(C), db1(D);
+    Matrix delta2(N, C), dW2(C, D), delta1(N, D), dW1(D, D), top(N, C), right_dW2(C, D), under(N, D), right_dW1(D, D);
+    Vector db2(C), db1(D), right_db2(C), right_db1(D);
     backward(x, h, p, y, W2, delta2, dW2, db2, delta1, dW1, db1);
-    Matrix top(N, C);
-    bool good = true;
-    for (int n = 0; n < N; ++n)
+    for (int n = 0; n < N; ++n) {
       for (int c = 0; c < C; ++c) {
-        top(n, c) = (0.5 - y(n, c)) / 4;
-        good = good && std::abs(top(n, c) - delta2(n, c)) < 1e-9;
-        for (int j = 0; j < D; ++j) right(n, j) += top(n, c) * W2(c, j) / 4;
+        right_db2(c) += top(n, c) = (0.5 - y(n, c)) / 4;
+        for (int j = 0; j < D; ++j) {
+          right_dW2(c, j) += top(n, c) * h(n, j);
+          under(n, j) += top(n, c) * W2(c, j) / 4;
+        }
       }
-    const std::vector<std::pair<std::string, Tensor<double>>> inputs{
-        {"x", tensor(x)}, {"h", tensor(h)}, {"p", tensor(p)}, {"t", tensor(y)}, {"W2", tensor(W2)}};
-    if (!good) return {inputs, "delta2", tensor(delta2), tensor(top)};
-    return {inputs, "delta1", tensor(delta1), tensor(right)};
+      for (int j = 0; j < D; ++j) {
+        right_db1(j) += under(n, j);
+        for (int i = 0; i < D; ++i) right_dW1(j, i) += under(n, j) * x(n, i);
+      }
+    }
+    return first_wrong({{"x", tensor(x)}, {"h", tensor(h)}, {"p", tensor(p)}, {"t", tensor(y)}, {"W2", tensor(W2)}},
+                       {{"delta2", tensor(delta2), tensor(top)},
+                        {"db2", tensor(db2), tensor(right_db2)},
+                        {"dW2", tensor(dW2), tensor(right_dW2)},
+                        {"delta1", tensor(delta1), tensor(under)},
+                        {"db1", tensor(db1), tensor(right_db1)},
+                        {"dW1", tensor(dW1), tensor(right_dW1)}});
   });
   const int N = 7, D = 3, H = 5, C = 5;  // W2 is square, so that its transpose fits
   const Matrix x = random_matrix(N, D, 1), W1 = random_matrix(H, D, 2), W2 = random_matrix(C, H, 3),

@@ -28,6 +28,28 @@ EXERCISE(batch, {"batch_gradient"}) {
   const auto gradient =
       check.function<void(const Matrix&, const Vector&, const Vector&, double, int, Vector&, double&)>(
           "batch_gradient");
+  check.on_paper([=](int N, int D, int) -> Paper {  // half of a batch, onto what the other half has left
+    const Matrix x = paper_matrix(N, D, 0);
+    const Vector w = N * D == 1 ? Vector(D) : paper_vector(D, 1);  // 0 makes p = 1/2
+    const double b = N * D == 1 ? 0 : 0.5;
+    Vector t(N), dw = paper_vector(D, 2);
+    for (int n = 0; n < N; ++n) t(n) = n % 2;
+    double db = 1;
+    const std::vector<std::pair<std::string, Tensor<double>>> inputs{
+        {"x", tensor(x)},           {"t", tensor(t)},   {"w", tensor(w)},  {"b", tensor(b)},
+        {"total", tensor(2.0 * N)}, {"dw", tensor(dw)}, {"db", tensor(db)}};
+    Vector right_dw = dw;
+    double right_db = db;
+    for (int n = 0; n < N; ++n) {
+      double z = b;
+      for (int i = 0; i < D; ++i) z += w(i) * x(n, i);
+      const double delta = (sigmoid(z) - t(n)) / (2 * N);
+      for (int i = 0; i < D; ++i) right_dw(i) += delta * x(n, i);
+      right_db += delta;
+    }
+    gradient(x, t, w, b, 2 * N, dw, db);
+    return first_wrong(inputs, {{"dw", tensor(dw), tensor(right_dw)}, {"db", tensor(db), tensor(right_db)}});
+  });
   const Matrix x = random_matrix(7, 3, 1);
   const Vector w = random_vector(3, 2), y{0, 1, 1, 0, 1, 0, 0};
   const double b = 0.3;

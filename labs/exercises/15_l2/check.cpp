@@ -6,6 +6,18 @@ using namespace handgrad::exercises;
 EXERCISE(l2, {"l2_loss", "l2_gradient"}) {
   const auto l2_loss = check.function<double(double, const Matrix&, double)>("l2_loss");
   const auto l2_gradient = check.function<void(const Matrix&, double, Matrix&)>("l2_gradient");
+  check.on_paper([=](int, int D, int C) -> Paper {  // dW comes with the gradient of the data
+    const Matrix W = paper_matrix(C, D, 0), data = paper_matrix(C, D, 1);
+    const double lambda = 0.5;
+    Matrix dW = data, right = data;
+    double penalty = 0;
+    for (int o = 0; o < C; ++o)
+      for (int i = 0; i < D; ++i) penalty += lambda * W(o, i) * W(o, i), right(o, i) += 2 * lambda * W(o, i);
+    l2_gradient(W, lambda, dW);
+    return first_wrong(
+        {{"L", tensor(1.0)}, {"W", tensor(W)}, {"lambda", tensor(lambda)}, {"dW", tensor(data)}},
+        {{"L + penalty", tensor(l2_loss(1, W, lambda)), tensor(1 + penalty)}, {"dW", tensor(dW), tensor(right)}});
+  });
   const Matrix x = random_matrix(5, 3, 1), W = random_matrix(7, 3, 2), delta = random_matrix(5, 7, 4);
   const double lambda = 0.1;
   const auto total = [&](const Matrix& weights) {  // Σ (x·Wᵀ)∘δ stands for the loss

@@ -5,6 +5,16 @@ using namespace handgrad::exercises;
 
 EXERCISE(momentum, {"momentum_step"}) {
   const auto step = check.function<void(Vector&, Vector&, const Vector&, double, double)>("momentum_step");
+  check.on_paper(2, [=](int k) -> Paper {
+    const int D = k + 1;
+    const double lr = 0.5, mu = 0.75;
+    const Vector w = paper_vector(D, 0), v = paper_vector(D, 2), g = paper_vector(D, 1);
+    Vector w1 = w, v1 = v, right_w = w, right_v = v;
+    for (int i = 0; i < D; ++i) right_v(i) = mu * v(i) + g(i), right_w(i) = w(i) - lr * right_v(i);
+    step(w1, v1, g, lr, mu);
+    return first_wrong({{"w", tensor(w)}, {"v", tensor(v)}, {"g", tensor(g)}, {"lr", tensor(lr)}, {"mu", tensor(mu)}},
+                       {{"v", tensor(v1), tensor(right_v)}, {"w", tensor(w1), tensor(right_w)}});
+  });
   const double lr = 0.1, mu = 0.9;
   const Vector w0 = random_vector(7, 1), v0 = random_vector(7, 2), g = random_vector(7, 3);
   const auto make = [&](auto&& f) {

@@ -32,6 +32,31 @@ EXERCISE(batch_norm, {"batch_norm", "batch_norm_backward"}) {
   const auto backward =
       check.function<void(const Matrix&, const Matrix&, const Vector&, double, Vector&, Vector&, Matrix&)>(
           "batch_norm_backward");
+  check.on_paper(3, [=](int k) -> Paper {  // eps = 0: for 1 and 3 μ is 2, s is 1
+    const Matrix x = k == 0   ? matrix(tensor(Vector{1, 3}).reshape({2, 1}))
+                     : k == 1 ? matrix(tensor(Vector{1, 3, 1, 3}).reshape({4, 1}))
+                              : paper_matrix(3, 2, 0);
+    const Matrix delta = paper_matrix(x.rows(), x.cols(), 1), xhat = normalised(x, 0);
+    const Vector gamma = paper_vector(x.cols(), 0), beta = paper_vector(x.cols(), 2);
+    Vector dbeta(x.cols()), dgamma(x.cols());
+    Matrix dx(x.rows(), x.cols());
+    using T = Tensor<double>;
+    const auto of = [&](const Matrix& hat, const Vector& scale, const Vector& shift) {
+      return projected(scaled(hat, scale, shift), delta);
+    };
+    const T y = tensor(forward(x, gamma, beta, 0));
+    backward(delta, x, gamma, 0, dbeta, dgamma, dx);
+    return first_wrong(
+        {{"x", tensor(x)},
+         {"gamma", tensor(gamma)},
+         {"beta", tensor(beta)},
+         {"eps", tensor(0.0)},
+         {"delta", tensor(delta)}},
+        {{"y", y, tensor(scaled(xhat, gamma, beta))},
+         {"dbeta", tensor(dbeta), slope(tensor(beta), [&](const T& v) { return of(xhat, gamma, vector(v)); })},
+         {"dgamma", tensor(dgamma), slope(tensor(gamma), [&](const T& v) { return of(xhat, vector(v), beta); })},
+         {"dx", tensor(dx), slope(tensor(x), [&](const T& v) { return of(normalised(matrix(v), 0), gamma, beta); })}});
+  });
   const int N = 7, C = 3;
   const double eps = 1e-5;
   const Matrix x = random_matrix(N, C, 1), delta = random_matrix(N, C, 4), hat = normalised(x, eps);

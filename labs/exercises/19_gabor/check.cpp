@@ -16,6 +16,23 @@ EXERCISE(gabor, {"gabor", "gabor_gradient"}) {
   const auto gabor = check.function<double(double, double, double)>("gabor");
   const auto gradient =
       check.function<void(double, double, const Vector&, const Vector&, double&, double&)>("gabor_gradient");
+  check.on_paper(3, [=](int k) -> Paper {  // w1 = w2 = 0: there h = 0, y = 0, dy/dh = 1
+    const double w1 = k < 2 ? 0 : 1, w2 = k < 2 ? 0 : 10;
+    const Vector x = paper_vector(k == 0 ? 1 : 2, 2), t = paper_vector(k == 0 ? 1 : 2, 1);
+    using T = Tensor<double>;
+    const auto loss = [&](double a, double b) {
+      Vector terms(x.size());
+      for (int n = 0; n < x.size(); ++n) terms(n) = std::pow(right(a, b, x(n)) - t(n), 2) / x.size();
+      return tensor(terms);
+    };
+    double dw1 = 0, dw2 = 0;
+    const double y = gabor(w1, w2, x(0));
+    gradient(w1, w2, x, t, dw1, dw2);
+    return first_wrong({{"w1", tensor(w1)}, {"w2", tensor(w2)}, {"x", tensor(x)}, {"t", tensor(t)}},
+                       {{"y of the first x", tensor(y), tensor(right(w1, w2, x(0)))},
+                        {"dw1", tensor(dw1), slope(tensor(w1), [&](const T& v) { return loss(v.item(), w2); })},
+                        {"dw2", tensor(dw2), slope(tensor(w2), [&](const T& v) { return loss(w1, v.item()); })}});
+  });
   const int N = 7;
   const Vector x{-13, -8, -5, 1, 4, 7, 14};
   const double w1 = 2, w2 = 14;

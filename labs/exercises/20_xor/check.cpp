@@ -103,6 +103,36 @@ EXERCISE(xor, {
       check.function<void(const Matrix&, const Matrix&, Matrix&, Vector&, Matrix&, Vector&, double)>("xor_step");
   const double lr = 0.5;
   using T = Tensor<double>;
+  check.on_paper(4, [=](int k) -> Paper {  // W1 = b1 = 0 makes h = 0, and with b2 = 0 p = 1/2
+    const int N = k == 0 ? 1 : 2, H = k < 3 ? 1 : 2;
+    Net net;
+    net.W1 = k < 2 ? Matrix(H, 2) : paper_matrix(H, 2, 0), net.b1 = Vector(H);
+    net.W2 = paper_matrix(1, H, 1), net.b2 = Vector(1);
+    const Matrix x = paper_matrix(N, 2, 0), t = each(paper_matrix(N, 1, 2), [](double v) { return v > 0; });
+    const auto stepped = [&](auto Net::*member, const auto& back) {  // w − η·∂L/∂w
+      const T before = tensor(net.*member), d = slope(before, [&](const T&v) {
+                                              Net moved = net;
+                                              moved.*member = back(v);
+                                              return moved.loss(x, t);
+                                            });
+      T after = before.clone();
+      for (std::size_t i = 0; i < after.numel(); ++i) after.data()[i] -= lr * d.data()[i];
+      return after;
+    };
+    Net after = net;
+    step(x, t, after.W1, after.b1, after.W2, after.b2, lr);
+    return first_wrong({{"x", tensor(x)},
+                        {"t", tensor(t)},
+                        {"W1", tensor(net.W1)},
+                        {"b1", tensor(net.b1)},
+                        {"W2", tensor(net.W2)},
+                        {"b2", tensor(net.b2)},
+                        {"lr", tensor(lr)}},
+                       {{"b2", tensor(after.b2), stepped(&Net::b2, vector)},
+                        {"W2", tensor(after.W2), stepped(&Net::W2, matrix)},
+                        {"b1", tensor(after.b1), stepped(&Net::b1, vector)},
+                        {"W1", tensor(after.W1), stepped(&Net::W1, matrix)}});
+  });
   {  // seven points, so that a factor 7 names the batch
     const Matrix x = random_matrix(7, 2, 5), y = each(random_matrix(7, 1, 6), [](double v) { return v > 0; });
     const Net net;
@@ -122,8 +152,34 @@ EXERCISE(xor, {
       moved.*member = value;
       return moved.loss(x, y);
     };
-    const auto mistakes = [&](auto Gradients::*part) {
+    Gradients right;
+    for (int n = 0; n < 7; ++n) {
+      right.db2(0) += delta2(n, 0);
+      for (int j = 0; j < 5; ++j) {
+        right.dW2(0, j) += delta2(n, 0) * h(n, j);
+        const double delta1 = dh(n, j) * (1 - h(n, j) * h(n, j));
+        right.db1(j) += delta1;
+        for (int i = 0; i < 2; ++i) right.dW1(j, i) += delta1 * x(n, i);
+      }
+    }
+    const auto uphill = [&](const T& moved, const T& d) {  // did it go along +d?
+      double along = 0;
+      for (std::size_t i = 0; i < d.numel(); ++i) along += moved.data()[i] * d.data()[i];
+      return along < 0;
+    };
+    const bool all_uphill = uphill(gradient(net.b2, after.b2, lr), tensor(right.db2)) &&
+                            uphill(gradient(net.W2, after.W2, lr), tensor(right.dW2)) &&
+                            uphill(gradient(net.b1, after.b1, lr), tensor(right.db1)) &&
+                            uphill(gradient(net.W1, after.W1, lr), tensor(right.dW1));
+    const auto mistakes = [&](const std::string& name, auto Gradients::*part) {
       std::vector<KnownMistake> all;
+      T opposite = tensor(right.*part);
+      for (std::size_t i = 0; i < opposite.numel(); ++i) opposite.data()[i] *= -1;
+      all.push_back({opposite, Cause::Sign,
+                     all_uphill ? "the whole step goes uphill: its sign is wrong"
+                                : "the update of " + name + " goes uphill: it adds where it must subtract",
+                     "it is " + name + " + η·d" + name,
+                     all_uphill ? "p − t in δ2, or the four lines w −= η·dw" : name + " −= η·d" + name});
       const std::string where = "first all of dW2, db2, dW1, db1, then the four lines w −= η·dw";
       const auto add = [&](const Gradients& d, const std::string& evidence) {
         all.push_back({tensor(d.*part), Cause::UpdatedTooEarly,
@@ -136,13 +192,17 @@ EXERCISE(xor, {
       return all;
     };
     check.gradient({"db2", gradient(net.b2, after.b2, lr), tensor(net.b2),
-                    [&](const T& v) { return loss_with(&Net::b2, vector(v)); }, second, mistakes(&Gradients::db2)});
+                    [&](const T& v) { return loss_with(&Net::b2, vector(v)); }, second,
+                    mistakes("b2", &Gradients::db2)});
     check.gradient({"dW2", gradient(net.W2, after.W2, lr), tensor(net.W2),
-                    [&](const T& v) { return loss_with(&Net::W2, matrix(v)); }, second, mistakes(&Gradients::dW2)});
+                    [&](const T& v) { return loss_with(&Net::W2, matrix(v)); }, second,
+                    mistakes("W2", &Gradients::dW2)});
     check.gradient({"db1", gradient(net.b1, after.b1, lr), tensor(net.b1),
-                    [&](const T& v) { return loss_with(&Net::b1, vector(v)); }, first, mistakes(&Gradients::db1)});
+                    [&](const T& v) { return loss_with(&Net::b1, vector(v)); }, first,
+                    mistakes("b1", &Gradients::db1)});
     check.gradient({"dW1", gradient(net.W1, after.W1, lr), tensor(net.W1),
-                    [&](const T& v) { return loss_with(&Net::W1, matrix(v)); }, first, mistakes(&Gradients::dW1)});
+                    [&](const T& v) { return loss_with(&Net::W1, matrix(v)); }, first,
+                    mistakes("W1", &Gradients::dW1)});
     if (!check.report().passed()) return;
   }
   Matrix x(4, 2), y(4, 1);

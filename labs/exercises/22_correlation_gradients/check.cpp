@@ -20,11 +20,24 @@ Tensor<double> image(const Matrix& m) {
 }
 Matrix of_image(const Tensor<double>& t) { return matrix(t.reshape({t.size(2), t.size(3)})); }
 
+/// Sizes for paper, the smallest first: of x and of w.
+constexpr int sizes[][4] = {{1, 1, 1, 1}, {2, 2, 1, 1}, {2, 2, 2, 2}, {2, 3, 1, 2}, {3, 3, 2, 2}};
+
 }  // namespace
 
 EXERCISE(correlation_gradients, {"correlation_dW", "correlation_dX"}) {
   const auto correlation_dW = check.function<Matrix(const Matrix&, const Matrix&)>("correlation_dW");
   const auto correlation_dX = check.function<Matrix(const Matrix&, const Matrix&)>("correlation_dX");
+  check.on_paper(static_cast<int>(std::size(sizes)), [=](int k) -> Paper {
+    const Matrix x = paper_matrix(sizes[k][0], sizes[k][1], 0), w = paper_matrix(sizes[k][2], sizes[k][3], 1),
+                 delta = paper_matrix(sizes[k][0] - sizes[k][2] + 1, sizes[k][1] - sizes[k][3] + 1, 2);
+    using T = Tensor<double>;
+    return first_wrong({{"delta", tensor(delta)}, {"x", tensor(x)}, {"w", tensor(w)}},
+                       {{"dW", tensor(correlation_dW(delta, x)),
+                         slope(tensor(w), [&](const T& v) { return projected(right(x, matrix(v)), delta); })},
+                        {"dX", tensor(correlation_dX(delta, w)),
+                         slope(tensor(x), [&](const T& v) { return projected(right(matrix(v), w), delta); })}});
+  });
   const Matrix x = random_matrix(5, 7, 1), w = random_matrix(3, 2, 2), delta = random_matrix(3, 6, 3);
   const GradientStep step{image(x), image(right(x, w)), image(delta), {}, {{"w", image(w)}}, 1};
   Matrix dW_of_ones(3, 2), dX_of_ones(5, 7);

@@ -28,6 +28,20 @@ Matrix of_image(const Tensor<double>& t) { return matrix(t.reshape({t.size(2), t
 EXERCISE(padding_and_stride, {"convolve", "convolve_dX"}) {
   const auto convolve = check.function<Matrix(const Matrix&, const Matrix&, int, int)>("convolve");
   const auto convolve_dX = check.function<Matrix(const Matrix&, const Matrix&, int, int, int, int)>("convolve_dX");
+  check.on_paper(5, [=](int k) -> Paper {  // sizes of x and of w, stride, padding
+    constexpr int cases[][6] = {
+        {1, 1, 1, 1, 1, 0}, {1, 3, 1, 1, 2, 0}, {1, 1, 3, 3, 1, 1}, {2, 2, 3, 3, 2, 1}, {3, 4, 3, 2, 2, 1}};
+    const auto& [rows, cols, height, width, s, p] = cases[k];
+    const Matrix x = paper_matrix(rows, cols, 0), w = paper_matrix(height, width, 1), y = right(x, w, s, p, s, p),
+                 delta = paper_matrix(y.rows(), y.cols(), 2);
+    return first_wrong(
+        {{"x", tensor(x)}, {"w", tensor(w)}, {"s", tensor(1.0 * s)}, {"p", tensor(1.0 * p)}, {"delta", tensor(delta)}},
+        {{"y", tensor(convolve(x, w, s, p)), tensor(y)},
+         {"dX", tensor(convolve_dX(delta, w, rows, cols, s, p)),
+          slope(tensor(x), [&, s = s, p = p](const Tensor<double>& v) {
+            return projected(right(matrix(v), w, s, p, s, p), delta);
+          })}});
+  });
   const int s = 2, p = 1;  // no window sees the last of the 8 columns
   const Matrix x = random_matrix(7, 8, 1), w = random_matrix(3, 3, 2);
   const Matrix y = right(x, w, s, p, s, p), delta = random_matrix(y.rows(), y.cols(), 3);

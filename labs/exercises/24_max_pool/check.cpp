@@ -48,6 +48,16 @@ Matrix of_image(const Tensor<double>& t) { return matrix(t.reshape({t.size(2), t
 EXERCISE(max_pool, {"max_pool", "max_pool_dX"}) {
   const auto max_pool = check.function<Matrix(const Matrix&, int)>("max_pool");
   const auto max_pool_dX = check.function<Matrix(const Matrix&, const Matrix&, int)>("max_pool_dX");
+  check.on_paper(5, [=](int at) -> Paper {
+    constexpr int windows[][2] = {{1, 1}, {1, 1}, {1, 2}, {2, 2}, {1, 1}};
+    const int rows = windows[at][0], cols = windows[at][1];
+    Matrix x = paper_matrix(k * rows, k * cols, at);
+    if (at == 4) x = Matrix(k, k, 1);  // all equal
+    const Matrix delta = paper_matrix(rows, cols, 1);
+    return first_wrong({{"x", tensor(x)}, {"k", tensor(1.0 * k)}, {"delta", tensor(delta)}},
+                       {{"y", tensor(max_pool(x, k)), tensor(right(x))},
+                        {"dX", tensor(max_pool_dX(delta, x, k)), tensor(given(delta, x, Whose::First))}});
+  });
   const Matrix x = random_matrix(6, 10, 1), delta = random_matrix(3, 5, 2);
   check.value("y", tensor(max_pool(x, k)), tensor(right(x)));
   check.gradient(

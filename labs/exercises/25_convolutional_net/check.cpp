@@ -1,3 +1,5 @@
+#include <cstdio>
+
 #include "exercises/engine/check.hpp"
 
 using namespace handgrad;
@@ -29,7 +31,7 @@ struct Net {
   }
   double z(const Matrix& x) const {
     double sum = b;
-    for (int f = 0; f < 4; ++f) sum += v(f) * mean(x, f);
+    for (int f = 0; f < v.size(); ++f) sum += v(f) * mean(x, f);
     return sum;
   }
   Tensor<double> loss(const std::vector<Matrix>& x, const Vector& y) const {
@@ -61,6 +63,34 @@ void bars(int N, std::vector<Matrix>& x, Vector& y) {
   }
 }
 
+/// The filters that were learnt, row by row beside each other: # for a large weight, + for one half as large, the same
+/// below 0 as = and -.
+std::string filters(const Net& net) {
+  std::string text =
+      "The filters that your network has learnt: # and + for weights above 0, = and - below; under each what it says, "
+      "v:\nabove 0 for a horizontal bar, below for a vertical one.\n\n";
+  double most = 0;
+  for (const Matrix& w : net.W)
+    for (const double weight : w.elements()) most = std::max(most, std::abs(weight));
+  for (int p = 0; p < 3; ++p, text += '\n')
+    for (const Matrix& w : net.W) {
+      text += "    ";
+      for (int q = 0; q < 3; ++q) {
+        const double size = std::abs(w(p, q)) / most;
+        text += std::string(size < 0.25   ? "·"
+                            : w(p, q) > 0 ? (size < 0.6 ? "+" : "#")
+                                          : (size < 0.6 ? "-" : "=")) +
+                " ";
+      }
+    }
+  for (int f = 0; f < net.v.size(); ++f) {
+    char number[24];
+    std::snprintf(number, sizeof number, "    %-6.2f", net.v(f));
+    text += number;
+  }
+  return text + "\n";
+}
+
 }  // namespace
 
 EXERCISE(convolutional_net, {"net_step"}) {
@@ -68,6 +98,40 @@ EXERCISE(convolutional_net, {"net_step"}) {
       check.function<void(const std::vector<Matrix>&, const Vector&, std::vector<Matrix>&, Vector&, double&, double)>(
           "net_step");
   const double lr = 0.5;
+  check.on_paper(3, [=](int k) -> Paper {  // one filter that looks at the middle alone; z = 0, so p = 1/2
+    Net net;
+    const int N = k < 2 ? 1 : 2, cols = k == 0 ? 3 : 4;
+    net.W = {Matrix(3, 3)}, net.v = Vector{2}, net.b = 0;
+    net.W[0](1, 1) = 1;
+    if (k == 2) net.W[0](0, 1) = -1;
+    std::vector<Matrix> x;
+    Vector t(N);
+    for (int n = 0; n < N; ++n) x.push_back(paper_matrix(3, cols, k + n)), t(n) = n;
+    if (k < 2) net.b = -net.z(x[0]);
+    using T = Tensor<double>;
+    const auto stepped = [&](const T& before, const auto& put) {
+      const T d = slope(before, [&](const T& value) {
+        Net moved = net;
+        put(moved, value);
+        return moved.loss(x, t);
+      });
+      T after = before.clone();
+      for (std::size_t i = 0; i < after.numel(); ++i) after.data()[i] -= lr * d.data()[i];
+      return after;
+    };
+    Net after = net;
+    step(x, t, after.W, after.v, after.b, lr);
+    std::vector<std::pair<std::string, T>> inputs;
+    for (int n = 0; n < N; ++n) inputs.emplace_back("x" + std::to_string(n), tensor(x[static_cast<std::size_t>(n)]));
+    inputs.insert(
+        inputs.end(),
+        {{"t", tensor(t)}, {"W0", tensor(net.W[0])}, {"v", tensor(net.v)}, {"b", tensor(net.b)}, {"lr", tensor(lr)}});
+    return first_wrong(
+        inputs, {{"b", tensor(after.b), stepped(tensor(net.b), [](Net& o, const T& value) { o.b = value.item(); })},
+                 {"v", tensor(after.v), stepped(tensor(net.v), [](Net& o, const T& value) { o.v = vector(value); })},
+                 {"W0", tensor(after.W[0]),
+                  stepped(tensor(net.W[0]), [](Net& o, const T& value) { o.W[0] = matrix(value); })}});
+  });
   std::vector<Matrix> x;
   Vector y;
   bars(7, x, y);
@@ -126,6 +190,7 @@ EXERCISE(convolutional_net, {"net_step"}) {
   bars(26, x, y);
   Net trained;
   for (int k = 0; k < 400; ++k) step(x, y, trained.W, trained.v, trained.b, 2);
+  check.picture(filters(trained));
   double loss = 0;
   for (const double term : trained.loss(x, y).to_vector()) loss += term;
   check.holds("the bars are told apart", loss < 0.1,

@@ -38,6 +38,30 @@ EXERCISE(rnn_step, {"rnn_step", "rnn_step_backward"}) {
       check.function<Matrix(const Matrix&, const Matrix&, const Matrix&, const Matrix&, const Vector&)>("rnn_step");
   const auto backward = check.function<void(const Matrix&, const Matrix&, const Matrix&, const Matrix&, const Matrix&,
                                             Vector&, Matrix&, Matrix&, Matrix&)>("rnn_step_backward");
+  check.on_paper([=](int N, int I, int H) -> Paper {  // the backward's h is ½, so that 1 − h² = ¾
+    const auto tenth = [](double v) { return v / 10; };
+    const Matrix x = paper_matrix(N, I, 0), s = each(paper_matrix(N, H, 1), tenth),
+                 W = each(paper_matrix(H, I, 2), tenth), U = paper_matrix(H, H, 3), delta = paper_matrix(N, H, 1),
+                 h(N, H, 0.5);
+    const Vector b(H, 0.1);
+    Vector db(H);
+    Matrix dW(H, I), dU(H, H), ds(N, H);
+    const Tensor<double> state = tensor(forward(x, s, W, U, b));
+    backward(delta, x, s, h, U, db, dW, dU, ds);
+    const Matrix g = each(delta, [](double v) { return v * 0.75; });
+    return first_wrong({{"x", tensor(x)},
+                        {"s", tensor(s)},
+                        {"W", tensor(W)},
+                        {"U", tensor(U)},
+                        {"b", tensor(b)},
+                        {"delta", tensor(delta)},
+                        {"h", tensor(h)}},
+                       {{"h of the forward", state, tensor(step_of(x, s, W, U, b))},
+                        {"db", tensor(db), tensor(column_sums(g))},
+                        {"dW", tensor(dW), tensor(product(g, x, true))},
+                        {"dU", tensor(dU), tensor(product(g, s, true))},
+                        {"ds", tensor(ds), tensor(product(g, U))}});
+  });
   const int N = 7, I = 3, H = 5;
   const Matrix x = random_matrix(N, I, 1), s = each(random_matrix(N, H, 2), [](double v) { return std::tanh(v); }),
                W = random_matrix(H, I, 3), U = random_matrix(H, H, 4), delta = random_matrix(N, H, 6);

@@ -56,6 +56,25 @@ EXERCISE(bptt, {"rnn_backward"}) {
   const auto backward =
       check.function<void(const Matrix&, const Matrix&, const Vector&, const Matrix&, const Matrix&, const Matrix&,
                           Matrix&, Matrix&, Vector&, Matrix&, Vector&)>("rnn_backward");
+  check.on_paper([=](int steps, int I, int H) -> Paper {  // h is ½ throughout, so that 1 − h² = ¾
+    const Matrix x = paper_matrix(steps, I, 0), W = paper_matrix(H, I, 1), U = paper_matrix(H, H, 2),
+                 delta = paper_matrix(steps, H, 1), h(steps, H, 0.5);
+    const Vector h0 = paper_vector(H, 3);
+    Gradients got{Matrix(H, I), Matrix(H, H), Matrix(steps, I), Vector(H), Vector(H)};
+    backward(delta, x, h0, h, W, U, got.dW, got.dU, got.db, got.dx, got.dh0);
+    const Gradients right = gradients(delta, x, h0, h, W, U);
+    return first_wrong({{"delta", tensor(delta)},
+                        {"x", tensor(x)},
+                        {"h0", tensor(h0)},
+                        {"h", tensor(h)},
+                        {"W", tensor(W)},
+                        {"U", tensor(U)}},
+                       {{"db", tensor(got.db), tensor(right.db)},
+                        {"dW", tensor(got.dW), tensor(right.dW)},
+                        {"dU", tensor(got.dU), tensor(right.dU)},
+                        {"dx", tensor(got.dx), tensor(right.dx)},
+                        {"dh0", tensor(got.dh0), tensor(right.dh0)}});
+  });
   const int steps = 7, I = 3, H = 5;
   const Matrix x = random_matrix(steps, I, 1), W = random_matrix(H, I, 2), delta = random_matrix(steps, H, 6),
                U = each(random_matrix(H, H, 3), [](double v) { return 0.5 * v; });

@@ -59,6 +59,21 @@ EXERCISE(lstm_gates, {"lstm_cell", "lstm_cell_backward"}) {
   const auto backward =
       check.function<void(const Matrix&, const Matrix&, const Matrix&, const Matrix&, const Matrix&, Matrix&, Matrix&)>(
           "lstm_cell_backward");
+  check.on_paper(3, [=](int k) -> Paper {  // a = 0 makes i = f = o = ½, g = 0
+    const int N = k == 2 ? 2 : 1, H = k == 2 ? 2 : 1;
+    const Matrix a = k == 0 ? Matrix(N, 4 * H) : each(paper_matrix(N, 4 * H, 0), [](double v) { return v / 2; }),
+                 s = paper_matrix(N, H, 1), dh = paper_matrix(N, H, 2), dc = paper_matrix(N, H, 3), c = cell(a, s);
+    Matrix got_c(N, H);
+    const Tensor<double> got_h = tensor(forward(a, s, got_c));
+    Gradients got{Matrix(N, 4 * H), Matrix(N, H)};
+    backward(dh, dc, a, s, c, got.da, got.ds);
+    const Gradients right = gradients(dh, dc, a, s, c);
+    return first_wrong({{"a", tensor(a)}, {"s", tensor(s)}, {"dh", tensor(dh)}, {"dc", tensor(dc)}},
+                       {{"c", tensor(got_c), tensor(c)},
+                        {"h", got_h, tensor(shown(a, c))},
+                        {"da", tensor(got.da), tensor(right.da)},
+                        {"ds", tensor(got.ds), tensor(right.ds)}});
+  });
   const int N = 5, H = 3;
   const Matrix a = random_matrix(N, 4 * H, 1), s = random_matrix(N, H, 2), dh = random_matrix(N, H, 3),
                dc = random_matrix(N, H, 4), c = cell(a, s);

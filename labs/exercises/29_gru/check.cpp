@@ -52,6 +52,22 @@ EXERCISE(gru, {"gru_cell", "gru_cell_backward"}) {
   const auto backward =
       check.function<void(const Matrix&, const Matrix&, const Matrix&, const Matrix&, Matrix&, Matrix&, Matrix&)>(
           "gru_cell_backward");
+  check.on_paper(3, [=](int k) -> Paper {  // p = q = 0 makes r = z = ½, n = 0
+    const int N = k == 2 ? 2 : 1, H = k == 2 ? 2 : 1;
+    const auto half = [](double v) { return v / 2; };
+    const Matrix p = k == 0 ? Matrix(N, 3 * H) : each(paper_matrix(N, 3 * H, 0), half),
+                 q = k == 0 ? Matrix(N, 3 * H) : each(paper_matrix(N, 3 * H, 2), half), s = paper_matrix(N, H, 1),
+                 delta = paper_matrix(N, H, 2);
+    Gradients got{Matrix(N, 3 * H), Matrix(N, 3 * H), Matrix(N, H)};
+    const Tensor<double> h = tensor(forward(p, q, s));
+    backward(delta, p, q, s, got.dp, got.dq, got.ds);
+    const Gradients right = gradients(delta, p, q, s, Fault::None);
+    return first_wrong({{"p", tensor(p)}, {"q", tensor(q)}, {"s", tensor(s)}, {"delta", tensor(delta)}},
+                       {{"h", h, tensor(state(p, q, s))},
+                        {"dp", tensor(got.dp), tensor(right.dp)},
+                        {"dq", tensor(got.dq), tensor(right.dq)},
+                        {"ds", tensor(got.ds), tensor(right.ds)}});
+  });
   const int N = 5, H = 3;
   const Matrix p = random_matrix(N, 3 * H, 1), q = random_matrix(N, 3 * H, 2), s = random_matrix(N, H, 3),
                delta = random_matrix(N, H, 4);

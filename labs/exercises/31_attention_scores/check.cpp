@@ -29,6 +29,21 @@ EXERCISE(attention_scores, {"scores", "scores_backward"}) {
   const auto scores = check.function<Matrix(const Matrix&, const Matrix&)>("scores");
   const auto backward =
       check.function<void(const Matrix&, const Matrix&, const Matrix&, Matrix&, Matrix&)>("scores_backward");
+  check.on_paper(4, [=](int k) -> Paper {  // τ is 1 for d = 1, and ½ for d = 4
+    const int T = k == 0 ? 1 : 2, d = k < 2 ? 1 : 4;
+    const double tau = 1 / std::sqrt(d);
+    const Matrix Q = paper_matrix(T, d, 0), K = paper_matrix(T, d, 1), dS = paper_matrix(T, T, k == 3 ? 1 : 2);
+    Matrix S = right(Q, K, tau);
+    for (int i = 0; i < T; ++i)
+      for (int j = i + 1; j < T; ++j) S(i, j) = -INFINITY;
+    Matrix dQ(T, d), dK(T, d);
+    const Tensor<double> got = tensor(scores(Q, K));
+    backward(dS, Q, K, dQ, dK);
+    return first_wrong({{"Q", tensor(Q)}, {"K", tensor(K)}, {"dS", tensor(dS)}},
+                       {{"S", got, tensor(S)},
+                        {"dQ", tensor(dQ), tensor(sums(dS, K, tau, false))},
+                        {"dK", tensor(dK), tensor(sums(dS, Q, tau, true))}});
+  });
   const int T = 5, d = 3;
   const double tau = 1 / std::sqrt(3.0);
   const Matrix Q = random_matrix(T, d, 1), K = random_matrix(T, d, 2), dS = random_matrix(T, T, 3);

@@ -55,6 +55,20 @@ Matrix score_gradient(const Matrix& P, const Matrix& V, const Matrix& delta, Sof
 EXERCISE(attention, {"attention_backward"}) {
   const auto backward = check.function<void(const Matrix&, const Matrix&, const Matrix&, const Matrix&, const Matrix&,
                                             Matrix&, Matrix&, Matrix&)>("attention_backward");
+  check.on_paper(4, [=](int k) -> Paper {  // Q = 0 makes all P equal; τ is 1 for d = 1, ½ for d = 4
+    const int T = k == 0 ? 1 : 2, d = k < 3 ? 1 : 4;
+    const double tau = 1 / std::sqrt(d);
+    const Matrix Q = k < 2 ? Matrix(T, d) : paper_matrix(T, d, 0), K = paper_matrix(T, d, 1), V = paper_matrix(T, d, 2),
+                 delta = paper_matrix(T, d, 3), P = probabilities(Q, K),
+                 dS = each(score_gradient(P, V, delta, Softmax::Right), [tau](double v) { return tau * v; });
+    Matrix dQ(T, d), dK(T, d), dV(T, d);
+    backward(delta, Q, K, V, P, dQ, dK, dV);
+    return first_wrong(
+        {{"delta", tensor(delta)}, {"Q", tensor(Q)}, {"K", tensor(K)}, {"V", tensor(V)}, {"P", tensor(P)}},
+        {{"dV", tensor(dV), tensor(times(transposed(P), delta))},
+         {"dQ", tensor(dQ), tensor(times(dS, K))},
+         {"dK", tensor(dK), tensor(times(transposed(dS), Q))}});
+  });
   const int T = 5, d = 3;
   const double tau = 1 / std::sqrt(3.0);
   const Matrix Q = random_matrix(T, d, 1), K = random_matrix(T, d, 2), V = random_matrix(T, d, 3),

@@ -149,6 +149,24 @@ void Check::gradient(const FunctionGradient& gradient) {
   report_.tensors.push_back(std::move(own.tensors[0]));
 }
 
+std::vector<KnownMistake> left_out(int count, const std::string& what,
+                                   const std::function<Tensor<double>(int k)>& share) {
+  const auto sum = [&](int from, int to) {
+    Tensor<double> total = share(from).clone();
+    for (int k = from + 1; k < to; ++k) {
+      const Tensor<double> term = share(k);
+      for (std::size_t i = 0; i < total.numel(); ++i) total.data()[i] += term.data()[i];
+    }
+    return total;
+  };
+  const std::string last = std::to_string(count - 1),
+                    loop = "the bounds of the loop over it: from 0, while < " + std::to_string(count) + " here";
+  return {{sum(1, count), Cause::TermMissing, "the first " + what + ", number 0, is left out of the sum",
+           "with its share it is right", loop},
+          {sum(0, count - 1), Cause::TermMissing, "the last " + what + ", number " + last + ", is left out of the sum",
+           "with its share it is right", loop}};
+}
+
 void Check::holds(const std::string& name, bool condition, const KnownMistake& mistake) {
   value(name, tensor(condition ? 1.0 : 0.0), tensor(1.0));
   if (condition) return;

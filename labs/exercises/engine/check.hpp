@@ -38,12 +38,23 @@ double sigmoid(double z);
 /// Σ y∘δ as terms: the scalar for checking a layer's gradients with any δ from above.
 Tensor<double> projected(const Matrix& y, const Matrix& delta);
 
+/// Of a sum over a loop's index, for `share(k)`, the k-th of its `count` terms: what comes out if the loop leaves out
+/// the first, or the last. `what`: "example".
+std::vector<KnownMistake> left_out(int count, const std::string& what,
+                                   const std::function<Tensor<double>(int k)>& share);
+
 /// A case that is small enough to be redone on paper: what goes in, what came out, and what is right.
 struct Paper {
   std::vector<std::pair<std::string, Tensor<double>>> inputs;
   std::string name;
   Tensor<double> got, expected;
 };
+/// Of several results the first that is wrong, or the last.
+struct Compared {
+  std::string name;
+  Tensor<double> got, expected;
+};
+Paper first_wrong(std::vector<std::pair<std::string, Tensor<double>>> inputs, const std::vector<Compared>& results);
 /// Small numbers, all different, others for another `kind`.
 Matrix paper_matrix(int rows, int cols, int kind);
 Vector paper_vector(int size, int kind);

@@ -35,8 +35,11 @@ Gradients gradients(const Vector& delta, const Vector& x, const Vector& h, doubl
 EXERCISE(fault_last_step, {"recurrent_backward"}) {
   const auto backward =
       check.function<void(const Vector&, const Vector&, const Vector&, double, double&, double&)>("recurrent_backward");
-  check.on_paper(3, [=](int k) -> Paper {  // w = 0 and u = 0 make h = 0
-    const Vector x = paper_vector(k + 1, 0), delta = paper_vector(k + 1, 1), h(k + 1);
+  check.on_paper(5, [=](int k) -> Paper {  // first h = 0, as w = u = 0 makes it, then h = ½, 0, ½, 0
+    const int steps = k < 3 ? k + 1 : k - 1;
+    const Vector x = paper_vector(steps, 0), delta = paper_vector(steps, 1);
+    Vector h(steps);
+    for (int t = 0; t < steps && k >= 3; ++t) h(t) = t % 2 == 0 ? 0.5 : 0;
     Vector got(2), right(2);
     backward(delta, x, h, 1, got(0), got(1));
     const Gradients g = gradients(delta, x, h, 1, Fault::None);
