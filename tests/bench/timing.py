@@ -26,14 +26,17 @@ def median_seconds(step, finish=lambda: None):
     return statistics.median(times)
 
 
+def wanted(rows):
+    """Those of `rows` that BENCH_ROWS names; all without it."""
+    names = [name for name in os.environ.get("BENCH_ROWS", "").split(",") if name]
+    return [row for row in rows if not names or row in names]
+
+
 def report(rows, time_row):
-    """Prints `ROW SECONDS` for each of `rows` that BENCH_ROWS has; one that fails is told and left out."""
-    wanted = [name for name in os.environ.get("BENCH_ROWS", "").split(",") if name]
-    for name, make in rows.items():
-        if wanted and name not in wanted:
-            continue
+    """Prints `ROW SECONDS` for each of `rows` that is wanted; one that fails is told and left out."""
+    for name in wanted(rows):
         try:
-            print(name, time_row(make), flush=True)
+            print(name, time_row(rows[name]), flush=True)
         except Exception as error:  # whatever a peer raises: the other rows still count
             print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}",
                   file=sys.stderr)

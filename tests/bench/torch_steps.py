@@ -1,12 +1,13 @@
 """The rows of the table that tests/bench/run prints, in PyTorch: prints `ROW SECONDS`.
     torch_steps.py eager|compile [THREADS]
+    torch_steps.py rows                          the names of those wanted (BENCH_ROWS; all without it)
 Optimizers are the fused ones; `compile` compiles the network with its loss."""
 import sys
 
 import torch
 from torch import nn
 
-from timing import median_seconds, report
+from timing import median_seconds, report, wanted
 
 compiled = sys.argv[1] == "compile"
 if len(sys.argv) > 2:
@@ -151,4 +152,7 @@ if __name__ == "__main__":
     def time_row(make):
         torch.manual_seed(0)
         return median_seconds(make())
-    report(ROWS, time_row)
+    if sys.argv[1] == "rows":
+        print(*wanted(ROWS))
+    else:
+        report(ROWS, time_row)
