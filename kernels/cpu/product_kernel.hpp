@@ -261,6 +261,8 @@ class Product {
   // Rows of A that are used for so few columns are read where they are: packing them would not pay. A transposed A must
   // also stay in the second cache, since no processor foresees where its next column begins.
   static constexpr std::size_t in_place_columns = 16 * w, in_place_bytes = std::size_t{1} << 20, in_place_step = 1024;
+  // Where B has more columns than that, so much of A stays packed for the next ones: 4 MB.
+  static constexpr std::size_t kept_at_most = (std::size_t(4) << 20) / sizeof(T);
 
  public:
   /// ones: a is a single 1, which stands for a row of k ones (m = 1).
@@ -306,9 +308,19 @@ class Product {
 
   std::size_t packed_size(const Region& r) const {
     if (thin()) return 0;
-    const std::size_t terms = std::min(k_, terms_at_once);
-    const std::size_t columns = (std::min(r.columns, columns_at_once) + 2 * w - 1) / (2 * w) * (2 * w);
-    return terms * (columns + std::min(r.rows, rows_at_once)) + 2 * w;
+    const std::size_t a = from_ != From::panel ? 0
+                          : a_stays(r)         ? std::min(r.rows, rows_kept()) * std::min(k_, chunk_terms)
+                                               : std::min(r.rows, rows_at_once) * std::min(k_, terms_at_once);
+    return room_of_b(r, std::min(k_, terms_at_once)) + a + 2 * w;
+  }
+  static std::size_t room_of_b(const Region& r, std::size_t terms) {
+    return terms * ((std::min(r.columns, columns_at_once) + 2 * w - 1) / (2 * w) * (2 * w));
+  }
+
+  bool a_stays(const Region& r) const { return from_ == From::panel && r.columns > columns_at_once; }
+  // How many rows of A stay packed with all their terms of a chunk: whole portions of rows_at_once.
+  std::size_t rows_kept() const {
+    return std::max<std::size_t>(kept_at_most / std::min(k_, chunk_terms) / rows_at_once, 1) * rows_at_once;
   }
 
   // C in parts × parts regions; the longer side is cut first.
@@ -434,16 +446,26 @@ class Product {
       if constexpr (Finished) epilogue_(out, ld, r.row, r.rows, r.column, r.columns);
       return;
     }
+    const std::size_t kept = a_stays(r) ? rows_kept() : r.rows;
+    for (std::size_t top = 0; top < r.rows; top += kept)
+      packed_chunk<Finished>({r.row + top, std::min(kept, r.rows - top), r.column, r.columns}, first, end,
+                             out + top * ld, ld, add, packed);
+  }
+
+  // The same for as many rows of A as stay packed from the first columns to the last.
+  template <bool Finished>
+  void packed_chunk(const Region& r, std::size_t first, std::size_t end, T* out, std::size_t ld, bool add, T* packed) {
+    T *b = packed, *a_packed = packed + room_of_b(r, std::min(end - first, terms_at_once));
+    const bool stays = a_stays(r);
     for (std::size_t column = 0; column < r.columns; column += columns_at_once) {
       const std::size_t columns = std::min(columns_at_once, r.columns - column);
       for (std::size_t l = first; l < end; l += terms_at_once) {
         const std::size_t terms = std::min(terms_at_once, end - l);
-        T* b = packed;
-        T* a = packed + terms * ((columns + 2 * w - 1) / (2 * w) * (2 * w));
         pack_b(r.column + column, columns, l, terms, b);
         for (std::size_t row = 0; row < r.rows; row += rows_at_once) {
           const std::size_t rows = std::min(rows_at_once, r.rows - row);
-          if (from_ == From::panel) pack_a(r.row + row, rows, l, terms, a);
+          T* a = a_packed + (stays ? (l - first) * r.rows + row * terms : 0);
+          if (from_ == From::panel && (column == 0 || !stays)) pack_a(r.row + row, rows, l, terms, a);
           tiles_of(rows, columns, terms, from_ == From::panel ? a : a_at(r.row + row, l), b, out + row * ld + column,
                    ld, add || l > first, Finished && l + terms == end, r.row + row, r.column + column);
         }
