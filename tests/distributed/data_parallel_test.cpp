@@ -21,6 +21,7 @@
 #include "handgrad/optim/sgd.hpp"
 #include "handgrad/training/training_step.hpp"
 #include "support/check.hpp"
+#include "support/ranks.hpp"
 
 using namespace handgrad;
 using handgrad::test::check_close;
@@ -209,6 +210,7 @@ BOOST_AUTO_TEST_CASE(sums_run_beside_the_backward) {
     DataParallel<double> parallel(net, ranks, {.bucket_bytes = 8});
     net.forward(ones<double>({2, 3}));
     net.backward(ones<double>({2, 1}));
+    const auto turn = handgrad::test::one_at_a_time();
     BOOST_TEST(!waits->in_vain);
   });
 }
@@ -254,6 +256,7 @@ BOOST_AUTO_TEST_CASE(accumulation) {
                 net->backward(loss.backward());
               }
             }
+            const auto turn = handgrad::test::one_at_a_time();
             if (k == 1) expected.clear();
             for (std::size_t i = 0; const auto& parameter : net->parameters()) {
               if (k == 1)
@@ -284,6 +287,7 @@ BOOST_AUTO_TEST_CASE(frozen_and_shared_parameters) {
         const std::size_t rows = 6 / static_cast<std::size_t>(k), from = rows * static_cast<std::size_t>(ranks.rank());
         loss.forward(net.forward(x.rows(from, from + rows)), y.rows(from, from + rows));
         net.backward(loss.backward());
+        const auto turn = handgrad::test::one_at_a_time();
         BOOST_TEST(!net[2].parameters()[1].has_grad());
         if (k == 1) expected.clear();
         for (std::size_t i = 0; const auto& parameter : net.parameters()) {
