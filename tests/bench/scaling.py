@@ -44,10 +44,9 @@ def values(lines, name):
 
 
 def fit(sums):
-    """α and β of T = 2α + nβ, k = 2: α from the smallest sum, β from those of a bucket's size, beyond the caches."""
-    alpha = min(sums)[1] / 2
-    large = [(n, t - 2 * alpha) for n, t in sums if n >= BUCKET]
-    return alpha, sum(t / n for n, t in large) / len(large)
+    """α and β of T = 2α + nβ, k = 2: α from the smallest sum, β from the largest, which no core's own cache holds."""
+    alpha, (n, time) = min(sums)[1] / 2, max(sums)
+    return alpha, (time - 2 * alpha) / n
 
 
 def time_over_network(n, k, alpha, beta):
@@ -137,7 +136,6 @@ def main():
         print(f"  PyTorch DDP, gloo                left out: {sys.executable} has no torch")
     print("  (Ranks that do not sum lose what cores take from each other: more than that no sum can give.)")
 
-    # Beyond 1 MiB they do not stay in a core's cache between two measurements, as gradients do not between two steps.
     sums = [(n, min(line[1] for lines in ours[2] for line in values(lines, "sum") if line[0] == n))
             for n, _ in values(ours[2][0], "sum")]
     alpha, beta = fit(sums)

@@ -1,4 +1,7 @@
 // Run under mpirun: sums, and training like one rank on all the rows.
+#include <unistd.h>
+
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <numeric>
@@ -71,6 +74,48 @@ std::vector<double> train(Communicator* ranks, std::size_t bucket_bytes, std::ve
 BOOST_AUTO_TEST_CASE(sums_in_the_order_of_the_ranks) {
   sums<float>();
   sums<double>();
+}
+
+/// With weights and a factor, in memory of the rank's own and, on one machine, in memory that the ranks share.
+template <class T>
+void weighted_sums() {
+  const auto weight = [](int rank) { return static_cast<T>(3 + rank * 0.37); };
+  const T factor = static_cast<T>(1 / 7.1);
+  for (const std::size_t count : {1, 7, 1000, 100001}) {
+    std::vector<T> expected = brought<T>(0, count);
+    for (T& x : expected) x *= weight(0);
+    for (int r = 1; r < world().size(); ++r) {
+      const std::vector<T> next = brought<T>(r, count);
+      for (std::size_t i = 0; i < count; ++i) expected[i] += weight(r) * next[i];
+    }
+    for (T& x : expected) x *= factor;
+    const std::shared_ptr<void> shared = world().memory(3 * sizeof(T) + count * sizeof(T));
+    std::vector<T> own(count);
+    for (T* x : {own.data(), shared ? static_cast<T*>(shared.get()) + 3 : own.data()}) {
+      const std::vector<T> mine = brought<T>(world().rank(), count);
+      std::copy(mine.begin(), mine.end(), x);
+      world().all_reduce(std::span<T>(x, count), weight(world().rank()), factor);
+      BOOST_TEST(std::equal(expected.begin(), expected.end(), x), count << (x == own.data() ? "" : ", shared"));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(weighted_sums_in_the_order_of_the_ranks) {
+  weighted_sums<float>();
+  weighted_sums<double>();
+}
+
+// The ranks of one machine share memory, zeros at first; those of several do not.
+BOOST_AUTO_TEST_CASE(memory_of_one_machine) {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  const std::vector<std::string> hosts = all_gather(world(), std::string(name));
+  const bool one_machine = std::count(hosts.begin(), hosts.end(), hosts[0]) == world().size();
+  const std::shared_ptr<void> memory = world().memory(12345);
+  BOOST_TEST((memory != nullptr) == (one_machine && world().size() > 1));
+  if (!memory) return;
+  const auto* bytes = static_cast<const unsigned char*>(memory.get());
+  BOOST_TEST(std::count(bytes, bytes + 12345, 0) == 12345);
 }
 
 BOOST_AUTO_TEST_CASE(broadcast_and_gather) {
