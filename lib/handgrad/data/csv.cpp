@@ -1,6 +1,8 @@
 #include "handgrad/data/csv.hpp"
 
 #include <algorithm>
+#include <array>
+#include <deque>
 #include <limits>
 #include <string_view>
 #include <unordered_set>
@@ -11,14 +13,15 @@
 namespace handgrad {
 namespace {
 
+/// Fields are views: of the file's text or, where quotes had to go, of a string that Records keeps.
 struct Record {
-  std::vector<std::string> fields;
+  std::vector<std::string_view> fields;
   std::size_t line = 0;  // its first line
 };
 
 std::string at(const std::string& path, std::size_t line) { return path + ", line " + std::to_string(line); }
 
-bool contains(const std::vector<std::string>& list, const std::string& item) {
+bool contains(const std::vector<std::string>& list, std::string_view item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
@@ -28,6 +31,7 @@ class Records {
   Records(const std::string& path, std::string_view text, const CsvOptions& options)
       : path_(path), text_(text), options_(options) {
     if (text_.substr(0, 3) == "\xEF\xBB\xBF") text_.remove_prefix(3);  // UTF-8 byte order mark
+    for (const char c : {'\n', '\r', '\0', options.delimiter}) ends_field_[static_cast<unsigned char>(c)] = true;
   }
 
   /// False at the end of the file.
@@ -36,7 +40,8 @@ class Records {
       if (options_.merge_delimiters) skip_delimiters();
     } while (at_ < text_.size() && skip_line_end());
     if (at_ == text_.size()) return false;
-    record = {{}, line_};
+    record.fields.clear();
+    record.line = line_;
     do record.fields.push_back(field(record.fields.size() + 1));
     while (skip_to_next_field());
     skip_line_end();
@@ -74,14 +79,14 @@ class Records {
     return true;
   }
 
-  std::string field(std::size_t column) {
+  std::string_view field(std::size_t column) {
     const std::size_t begin = at_;
     if (options_.trim) {
       while (skip_blank()) {
       }
     }
     if (skip('"')) {
-      std::string value = quoted(column);
+      const std::string_view value = unquoted_.emplace_back(quoted(column));
       if (options_.trim) {
         while (skip_blank()) {
         }
@@ -91,17 +96,15 @@ class Records {
       }
       return value;
     }
-    while (!at_line_end() && !at_delimiter()) {
-      if (text_[at_] == '\0') fail(line_, column, "a NUL byte: this is not a text file");
-      ++at_;
-    }
+    while (at_ < text_.size() && !ends_field_[static_cast<unsigned char>(text_[at_])]) ++at_;
+    if (!at_line_end() && !at_delimiter()) fail(line_, column, "a NUL byte: this is not a text file");
     std::string_view value = text_.substr(begin, at_ - begin);
     if (options_.trim) {
       constexpr const char* blanks = " \t";
       value.remove_prefix(std::min(value.find_first_not_of(blanks), value.size()));
       value = value.substr(0, value.find_last_not_of(blanks) + 1);
     }
-    return std::string(value);
+    return value;
   }
 
   std::string quoted(std::size_t column) {
@@ -124,6 +127,8 @@ class Records {
   const std::string& path_;
   std::string_view text_;
   const CsvOptions& options_;
+  std::array<bool, 256> ends_field_{};
+  std::deque<std::string> unquoted_;
   std::size_t at_ = 0, line_ = 1, spaces_in_a_row_ = 0;
 };
 
@@ -155,15 +160,16 @@ std::string hint(const Records& records) {
 }
 
 /// Converts the cells to numbers; false if one is not a number and the column need not be numeric.
-bool to_numbers(const std::vector<std::string>& cells, const std::string& name, bool must, const CsvOptions& options,
-                const std::string& path, const std::vector<std::size_t>& lines, std::vector<double>& numbers) {
+bool to_numbers(const std::vector<std::string_view>& cells, const std::string& name, bool must,
+                const CsvOptions& options, const std::string& path, const std::vector<std::size_t>& lines,
+                std::vector<double>& numbers) {
   numbers.reserve(cells.size());
   for (std::size_t row = 0; row < cells.size(); ++row) {
     double number = std::numeric_limits<double>::quiet_NaN();
     if (!contains(options.missing, cells[row]) && !detail::parse_number(cells[row], number, options.decimal)) {
       if (!must) return false;
-      throw ParseError(at(path, lines[row]) + ", column \"" + name + "\": a number expected, got \"" + cells[row] +
-                       "\"");
+      throw ParseError(at(path, lines[row]) + ", column \"" + name + "\": a number expected, got \"" +
+                       std::string(cells[row]) + "\"");
     }
     numbers.push_back(number);
   }
@@ -214,7 +220,7 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
       throw ValueError("read_csv: " + std::to_string(names.size()) + " names for the " +
                        std::to_string(record.fields.size()) + " columns of " + path);
     }
-    if (names.empty()) names = record.fields;
+    if (names.empty()) names.assign(record.fields.begin(), record.fields.end());
     more = records.next(record);
   }
   if (!more) throw ParseError(path + ": no rows");
@@ -230,7 +236,7 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
   }
   check_columns(path, options, names);
 
-  std::vector<std::vector<std::string>> cells(names.size());
+  std::vector<std::vector<std::string_view>> cells(names.size());
   std::vector<std::size_t> lines;
   for (; more; more = records.next(record)) {
     if (record.fields.size() != names.size()) {
@@ -239,7 +245,7 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
                        hint(records));
     }
     lines.push_back(record.line);
-    for (std::size_t i = 0; i < names.size(); ++i) cells[i].push_back(std::move(record.fields[i]));
+    for (std::size_t i = 0; i < names.size(); ++i) cells[i].push_back(record.fields[i]);
   }
 
   Table table;
@@ -258,9 +264,9 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
       table.add(names[i], std::move(numbers));
     } else {
       for (auto& cell : cells[i]) {
-        if (contains(options.missing, cell)) cell.clear();
+        if (contains(options.missing, cell)) cell = {};
       }
-      table.add(names[i], std::move(cells[i]));
+      table.add(names[i], Table::Text(cells[i].begin(), cells[i].end()));
       remark_spaces(table, names[i]);
       if (may) remark_decimal_comma(table, names[i], options);
     }

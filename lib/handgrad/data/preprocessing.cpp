@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <unordered_map>
 
 #include "handgrad/base/errors.hpp"
 
@@ -41,9 +42,9 @@ Tensor<T> map_columns(const char* what, const Tensor<T>& x, std::size_t columns,
   check_fitted(what, columns != 0);
   const Tensor<T> from = checked(what, x, columns);
   auto to = Tensor<T>::empty(x.shape());
-  for (std::size_t i = 0; i < x.numel(); ++i) {
-    to.data()[i] = static_cast<T>(f(static_cast<double>(from.data()[i]), i % columns));
-  }
+  for (std::size_t row = 0, i = 0; row < x.size(0); ++row)
+    for (std::size_t c = 0; c < columns; ++c, ++i)
+      to.data()[i] = static_cast<T>(f(static_cast<double>(from.data()[i]), c));
   return to.to(x.device());
 }
 
@@ -80,16 +81,18 @@ void StandardScaler::fit(const Tensor<T>& x) {
   mean_.assign(columns, 0);
   scale_.assign(columns, 0);
   const T* element = values.data();
-  for (std::size_t i = 0; i < rows * columns; ++i) mean_[i % columns] += static_cast<double>(element[i]);
+  for (std::size_t row = 0, i = 0; row < rows; ++row)
+    for (std::size_t c = 0; c < columns; ++c, ++i) mean_[c] += static_cast<double>(element[i]);
   for (double& mean : mean_) mean /= n;
 
   // Σ(x−μ)² − (Σ(x−μ))²/N: the second term corrects the rounding of μ (Chan, Golub and LeVeque, 1983).
   std::vector<double> rest(columns);
-  for (std::size_t i = 0; i < rows * columns; ++i) {
-    const double deviation = static_cast<double>(element[i]) - mean_[i % columns];
-    scale_[i % columns] += deviation * deviation;
-    rest[i % columns] += deviation;
-  }
+  for (std::size_t row = 0, i = 0; row < rows; ++row)
+    for (std::size_t c = 0; c < columns; ++c, ++i) {
+      const double deviation = static_cast<double>(element[i]) - mean_[c];
+      scale_[c] += deviation * deviation;
+      rest[c] += deviation;
+    }
   for (std::size_t c = 0; c < columns; ++c) {
     const double variance = (scale_[c] - rest[c] * rest[c] / n) / n, bound = n * mean_[c] * epsilon;
     const bool constant = variance <= n * epsilon * variance + bound * bound;
@@ -191,20 +194,27 @@ void OneHotEncoder::fit(const Table& table, const std::vector<std::string>& colu
 template <class T>
 Tensor<T> OneHotEncoder::transform(const Table& table) const {
   check_fitted("OneHotEncoder", !columns_.empty());
-  const std::size_t width = feature_names().size();
-  auto encoded = zeros<T>({table.rows(), width});
-  std::size_t first = 0;
-  for (std::size_t c = 0; c < columns_.size(); ++c) {
-    const auto& cells = table.text(columns_[c]);
-    const auto& known = categories_[c];
-    for (std::size_t row = 0; row < cells.size(); ++row) {
-      const auto found = std::lower_bound(known.begin(), known.end(), cells[row]);
-      if (found == known.end() || *found != cells[row]) continue;
-      encoded.data()[row * width + first + static_cast<std::size_t>(found - known.begin())] = 1;
-    }
-    first += known.size();
-  }
+  auto encoded = zeros<T>({table.rows(), width()});
+  mark(table, encoded.data(), width());
   return encoded;
+}
+
+std::size_t OneHotEncoder::width() const {
+  std::size_t width = 0;
+  for (const auto& known : categories_) width += known.size();
+  return width;
+}
+
+template <class T>
+void OneHotEncoder::mark(const Table& table, T* out, std::size_t row_length) const {
+  for (std::size_t c = 0; c < columns_.size(); ++c) {
+    std::unordered_map<std::string_view, std::size_t> place;
+    for (const auto& category : categories_[c]) place.emplace(category, place.size());
+    const auto& cells = table.text(columns_[c]);
+    for (std::size_t row = 0; row < cells.size(); ++row)
+      if (const auto found = place.find(cells[row]); found != place.end()) out[row * row_length + found->second] = 1;
+    out += categories_[c].size();
+  }
 }
 
 std::vector<std::string> OneHotEncoder::feature_names() const {
@@ -236,21 +246,23 @@ void ColumnTransformer::fit(const Table& table) {
 
 template <class T>
 Tensor<T> ColumnTransformer::transform(const Table& table) const {
-  std::vector<Tensor<double>> parts;
-  if (!columns_.standard.empty()) parts.push_back(standard_.transform(table.tensor<double>(columns_.standard)));
-  if (!columns_.min_max.empty()) parts.push_back(min_max_.transform(table.tensor<double>(columns_.min_max)));
-  if (!columns_.one_hot.empty()) parts.push_back(one_hot_.transform<double>(table));
-  std::size_t width = 0, first = 0;
-  for (const auto& part : parts) width += part.size(1);
+  std::vector<Tensor<double>> scaled;
+  if (!columns_.standard.empty()) scaled.push_back(standard_.transform(table.tensor<double>(columns_.standard)));
+  if (!columns_.min_max.empty()) scaled.push_back(min_max_.transform(table.tensor<double>(columns_.min_max)));
+  if (!columns_.one_hot.empty()) check_fitted("OneHotEncoder", !one_hot_.columns().empty());
+  const std::size_t rows = table.rows();
+  std::size_t width = one_hot_.width(), first = 0;
+  for (const auto& part : scaled) width += part.size(1);
 
-  auto result = Tensor<T>::empty({table.rows(), width});
-  for (const auto& part : parts) {
+  auto result = zeros<T>({rows, width});
+  for (const auto& part : scaled) {
     const std::size_t columns = part.size(1);
-    for (std::size_t i = 0; i < part.numel(); ++i) {
-      result.data()[i / columns * width + first + i % columns] = static_cast<T>(part.data()[i]);
-    }
+    for (std::size_t row = 0; row < rows; ++row)
+      for (std::size_t c = 0; c < columns; ++c)
+        result.data()[row * width + first + c] = static_cast<T>(part.data()[row * columns + c]);
     first += columns;
   }
+  one_hot_.mark(table, result.data() + first, width);
   return result;
 }
 

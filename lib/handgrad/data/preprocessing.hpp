@@ -89,6 +89,12 @@ class OneHotEncoder {
   static OneHotEncoder from_json(const std::string& json);
 
  private:
+  friend class ColumnTransformer;  // which has other columns beside these in its rows
+  std::size_t width() const;
+  /// Writes the ones into rows of zeros, `row_length` apart.
+  template <class T>
+  void mark(const Table& table, T* out, std::size_t row_length) const;
+
   std::vector<std::string> columns_;
   std::vector<std::vector<std::string>> categories_;
 };

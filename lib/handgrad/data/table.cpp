@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <set>
 #include <unordered_set>
 
 #include "handgrad/base/errors.hpp"
@@ -197,8 +196,11 @@ std::vector<long> Table::indicator(const std::string& name, const std::string& v
 }
 
 std::vector<std::string> Table::unique(const std::string& name) const {
-  const std::set<std::string> values(text(name).begin(), text(name).end());
-  return {values.begin(), values.end()};
+  const Text& cells = text(name);
+  const std::unordered_set<std::string_view> values(cells.begin(), cells.end());
+  std::vector<std::string> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
 }
 
 void Table::no_such_value(const Column& column, const std::string& value) const {
