@@ -2,10 +2,12 @@
 """recipes.py ROOT: what can be said of the recipes for vcpkg and Conan without their servers."""
 import json
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-root = Path(sys.argv[1])
+root = Path(sys.argv[1]).resolve()
 wrong = []
 cmake = (root / "CMakeLists.txt").read_text()
 version = re.search(r"project\(handgrad VERSION ([\d.]+)", cmake)[1]
@@ -39,12 +41,32 @@ for package in re.findall(r"find_package\((\S+) REQUIRED\)", in_library):
     elif of_vcpkg[package] and of_vcpkg[package] not in names:
         wrong.append(f"vcpkg.json: {of_vcpkg[package]} is missing")
 
-# The options that they set exist, and the files that Conan exports.
-for recipe in ("packaging/vcpkg/portfile.cmake", "packaging/conan/conanfile.py"):
-    text = (root / recipe).read_text()
-    for option in re.findall(r"-D(HANDGRAD_\w+)=", text.replace("${component}", "MPI")):
-        if option not in options:
-            wrong.append(f"{recipe}: there is no option {option}")
+# vcpkg's portfile, run with functions that print how they were called; the options that it sets exist.
+stubs = """
+function(vcpkg_check_features)
+  set(WITH_MPI ${feature} PARENT_SCOPE)
+  set(WITH_ONNX ${feature} PARENT_SCOPE)
+endfunction()
+foreach(name vcpkg_cmake_configure vcpkg_cmake_install vcpkg_cmake_config_fixup vcpkg_fixup_pkgconfig)
+  cmake_language(EVAL CODE "function(${name})\\n execute_process(COMMAND \\"${CMAKE_COMMAND}\\" -E echo ${name} \\${ARGV})\\nendfunction()")
+endforeach()
+include(${portfile})
+"""
+for feature in ("ON", "OFF"):
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "port.cmake"
+        script.write_text(stubs)
+        said = subprocess.run(["cmake", f"-Dfeature={feature}", f"-DCURRENT_PACKAGES_DIR={folder}/packages",
+                               f"-Dportfile={root / 'packaging/vcpkg/portfile.cmake'}", "-P", script],
+                              capture_output=True, text=True, check=True).stdout
+    calls = [line.split() for line in said.splitlines()]
+    if [c[0] for c in calls] != ["vcpkg_cmake_configure", "vcpkg_cmake_install", "vcpkg_cmake_config_fixup", "vcpkg_fixup_pkgconfig"]:
+        wrong.append(f"portfile.cmake calls {said}")
+        continue
+    given = dict(word[2:].split("=") for word in calls[0] if word.startswith("-D"))
+    if f"SOURCE_PATH {root}" not in " ".join(calls[0]) or given.get("HANDGRAD_MPI") != feature or given.get("HANDGRAD_ONNX") != feature:
+        wrong.append(f"portfile.cmake configures with {' '.join(calls[0][1:])}")
+    wrong += [f"portfile.cmake: there is no option {name}" for name in given if name not in options]
 for name in re.search(r"for name in \((.*?)\)", conan)[1].replace('"', "").split(", "):
     if f"HANDGRAD_{name}" not in options:
         wrong.append(f"conanfile.py: there is no option HANDGRAD_{name}")
