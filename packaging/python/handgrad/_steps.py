@@ -26,7 +26,7 @@ class Function(_core.Function):
     The arrays of float64 among them are its parameters and are not copied: a step changes them. ``derivation`` gives a
     recorded step its formulas: ``{"forward": ["y = x·w + b"], "backward": ["dx = δ·wᵀ", "dw = xᵀ·δ", "db = Σ δ"]}``; a pair
     adds the formula of one element, ``("dw = xᵀ·δ", "dw[i,j] = sum(n: x[n,i]·δ[n,j])")``, which is then held against what the
-    function computes.
+    function computes, and a triple a sentence that says why.
     """
 
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any], *, name: str | None = None,
@@ -168,7 +168,7 @@ _STYLE = """<style>
 .hg-step h3{margin:.8rem 0 .2rem}.hg-step details{border:1px solid #d6dbe1;border-radius:6px;margin:.25rem 0;padding:.3rem .6rem}
 .hg-step summary{cursor:pointer}.hg-step .f{font-family:"DejaVu Serif",Cambria,serif;font-size:1.08em}
 .hg-step .l,.hg-step small{color:#5b6570}.hg-step .l{margin-left:.8rem;font-size:.85em}
-.hg-step p{margin:.4rem 0}.hg-step output{display:block;overflow-x:auto;white-space:nowrap;padding-bottom:.2rem}
+.hg-step p{margin:.4rem 0}.hg-step .w{max-width:48rem}.hg-step output{display:block;overflow-x:auto;white-space:nowrap;padding-bottom:.2rem}
 .hg-step .row{display:flex;flex-wrap:wrap;gap:.4rem 1.4rem}.hg-step .row>div{max-width:100%;overflow-x:auto}
 .hg-step table{border-collapse:collapse;font-size:.8rem;font-variant-numeric:tabular-nums;margin:.1rem 0}
 .hg-step td{border:1px solid #d6dbe1;padding:.1rem .35rem;text-align:right;white-space:nowrap}
@@ -243,6 +243,8 @@ def _page(trace: _core.Trace) -> Iterator[str]:
         if element:
             first = f"= {escape(made[0])} = {_number(array.ravel()[0])}" if 0 in made else ""
             yield f'<p class="f">{escape(element)}<output aria-live="polite">{first}</output></p>'
+        if a.why:
+            yield f'<p class="w">{escape(a.why)}</p>'
         uses = ", ".join(f"{u + 1}. {assignments[u].target}" for u in trace.uses(i))
         yield f'<div class="row"><div><b class="f">{escape(a.target)}</b> {array.shape}{_table(array, made, "out")}</div>'
         for symbol, number in a.inputs:

@@ -31,7 +31,8 @@ std::optional<trace::Derivation> derivation_of(const nb::object& given) {
       if (nb::isinstance<nb::str>(equation))
         equations.push_back(trace::Equation::symbols(nb::cast<std::string>(equation)));
       else
-        equations.emplace_back(nb::cast<std::string>(equation[0]), nb::cast<std::string>(equation[1]));
+        equations.emplace_back(nb::cast<std::string>(equation[0]), nb::cast<std::string>(equation[1]),
+                               trace::Why{nb::len(equation) > 2 ? nb::cast<std::string>(equation[2]) : ""});
     }
   }
   return derivation;

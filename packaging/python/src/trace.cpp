@@ -32,6 +32,7 @@ void bind_trace(nb::module_& m) {
       .def_ro("layer", &trace::Assignment::layer)
       .def_ro("label", &trace::Assignment::label)
       .def_ro("target", &trace::Assignment::target)
+      .def_ro("why", &trace::Assignment::why, "Why it is so, in a sentence; empty where nobody has said.")
       .def_ro("value", &trace::Assignment::value, "The number of the value that came out.")
       .def_ro("inputs", &trace::Assignment::inputs, "Symbols and the numbers of their values.");
   nb::class_<Trace>(m, "Trace", "What happened between the start and the end of a recording, in that order.")

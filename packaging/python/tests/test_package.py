@@ -4,7 +4,9 @@ import ast
 import importlib
 import inspect
 import pathlib
+import re
 
+import numpy as np
 import pytest
 
 import handgrad
@@ -72,3 +74,21 @@ def test_everything_public_is_documented():
                 # nanobind puts the signature first
                 text = (member.__doc__ or "").split("\n\n")
                 assert len(text) > 1 or isinstance(member, property) and text[0], f"nn.{name}.{key}"
+
+
+def test_the_readmes_code_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
+    handgrad.save("net.safetensors", net)
+    handgrad.save("other.safetensors", {"fc1.weight": np.ones((4, 2)), "fc1.bias": np.zeros(4)})
+    names = {"x": rng.standard_normal((5, 2)), "t": rng.standard_normal((5, 1)), "layer": nn.float64.Linear(2, 3),
+             "w1": rng.standard_normal((2, 4)), "b1": np.zeros(4), "w2": rng.standard_normal((4, 1)), "b2": np.zeros(1)}
+    readme = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    with pytest.raises(handgrad.GradientError, match="averaged over the batch"):
+        names["test_affine"]()
+    assert names["report"].passed and (tmp_path / "step.html").stat().st_size > 1000 and len(names["step"]) > 10

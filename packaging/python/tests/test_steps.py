@@ -28,7 +28,7 @@ def tanh_backward(dy, y):
 
 
 FORMULAS = {"forward": [("y = x·w + b", "y[n,j] = sum(i: x[n,i]·w[i,j]) + b[j]")],
-            "backward": [("db = Σ δ", "db[j] = sum(n: δ[n,j])"), ("dw = xᵀ·δ", "dw[i,j] = sum(n: x[n,i]·δ[n,j])"),
+            "backward": [("db = Σ δ", "db[j] = sum(n: δ[n,j])"), ("dw = xᵀ·δ", "dw[i,j] = sum(n: x[n,i]·δ[n,j])", "w is in every row of y."),
                          "dx = δ·wᵀ"]}
 
 
@@ -98,6 +98,7 @@ def test_a_step_is_recorded(made, tmp_path):
     assert (tmp_path / "step.html").read_text(encoding="utf-8") == page
     assert page.count("<details>") == len(step) == len(step.to_dict()["assignments"])
     assert "http" not in page and "dw = xᵀ·δ" in page
+    assert "w is in every row of y." in page and step.trace.assignments[formulas.index("dw = xᵀ·δ")].why in page
     made = re.findall('data-made="([^"]*)">([^<]*)<', page)  # what a number says of itself comes to that number
     assert len(made) > 30
     for how, number in made:
