@@ -1,5 +1,5 @@
 """Builds the README's program against the package, and runs it."""
-from pathlib import Path
+import os
 
 from conan import ConanFile
 from conan.tools.build import can_run
@@ -23,4 +23,4 @@ class HandgradTest(ConanFile):
 
     def test(self):
         if can_run(self):
-            self.run(str(Path(self.cpp.build.bindir) / "xor"), env="conanrun")
+            self.run(os.path.join(self.cpp.build.bindir, "xor"), env="conanrun")
