@@ -48,7 +48,7 @@ def check(words):
     program, rest = words[0], words[1:]
     if program in ("mpirun", "srun", "pip"):
         return None  # of others; what they start is a program of the reader's
-    if program == "cmake":
+    if program in ("cmake", "ctest"):
         if "--preset" in rest and rest[rest.index("--preset") + 1] not in known_presets:
             return f"there is no preset {rest[rest.index('--preset') + 1]}"
         return None
