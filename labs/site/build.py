@@ -84,12 +84,20 @@ def address_of(path):
     return "labs/" + parts[1] + ".html" if parts[0] == "labs" else None
 
 
+def with_indices(body):
+    """h_t and h_{t+1} in the text, not in code, with their indices set low."""
+    parts = re.split(r"(<pre>.*?</pre>|<code>.*?</code>|<[^>]+>)", body, flags=re.S)
+    parts[::2] = [re.sub(r"\b(∂?d?[^\W\d_])_(?:\{([^}]*)\}|([A-Za-z0-9]{1,2}))(?![A-Za-z0-9_])", lambda m: f"{m[1]}<sub>{m[2] or m[3]}</sub>", text)
+                  for text in parts[::2]]
+    return "".join(parts)
+
+
 def render(path, site, pages_of_headers, depth):
     """A Markdown file as HTML, its links turned to the site's pages."""
     up = "../" * depth
     engine = markdown.Markdown(extensions=["tables", "fenced_code", "sane_lists", "toc"],
                                extension_configs={"toc": {"slugify": lambda text, sep: slug(text)}})
-    body = engine.convert(path.read_text())
+    body = with_indices(engine.convert(path.read_text()))
     body = re.sub(r"<pre><code(?: class=\"language-(\w+)\")?>(.*?)</code></pre>",
                   lambda m: block(html.unescape(m[2]), m[1]), body, flags=re.S)
 
@@ -162,7 +170,8 @@ def navigation(site, address, up):
             out.append(f'<details{" open" if current or name == "handgrad" else ""}><summary>{html.escape(name)}</summary><ul>')
             section = name
         mark = ' aria-current="page"' if page == address else ""
-        out.append(f'<li><a href="{up}{page}"{mark}>{html.escape(title.removesuffix(".hpp"))}</a></li>')
+        shown = re.sub(r"([/_])", r"\1<wbr>", html.escape(title.removesuffix(".hpp")))  # broken there, not within a word
+        out.append(f'<li><a href="{up}{page}"{mark}>{shown}</a></li>')
     return "".join(out) + "</ul></details>"
 
 
