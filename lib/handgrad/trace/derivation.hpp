@@ -47,14 +47,14 @@ struct Link {
 /// and backward. A layer without one is recorded as y = f(x).
 ///
 ///     trace::Derivation derivation(const Shape&) const override {
+///       const trace::Why why{"a is in every yᵢ, with the factor xᵢ."};
 ///       return {.forward = {"y = a·x"},
-///               .backward = {{"da = Σ δ∘x", "da = sum(i: δ[i]·x[i])", trace::Why{"a is in every yᵢ, with the factor
-///               xᵢ."}},
+///               .backward = {{"da = Σ δ∘x", "da = sum(i: δ[i]·x[i])", why},
 ///                            "dx = a·δ"}};
 ///     }
 ///
 /// Every layer has the symbols x, y, δ and dx; a parameter has its registered name, and its gradient that name with a d
-/// in front. `rename` replaces any of them, {"weight", "W"}. A loss has p, y, dp, L, and u for the gradient given to
+/// in front. `rename` replaces any of them, {"weight", "W"}. A loss has p, t, dp, L, and u for the gradient given to
 /// its backward; an optimizer w, g and its `known` state. Any other target is an intermediate, computed from its
 /// formula. An equation may use its own target: on the right it stands for the value before.
 struct Derivation {
