@@ -287,7 +287,7 @@ void optimizers_section(const Lab& lab) {
   walk<hg::SGD<double>>(plot, "momentum 0.9, η = 0.01", hg::SGDOptions{.lr = 0.01, .momentum = 0.9});
   walk<hg::RMSprop<double>>(plot, "RMSprop, η = 0.02", hg::RMSpropOptions{.lr = 0.02});
   walk<hg::Adam<double>>(plot, "Adam, η = 0.1", hg::AdamOptions{.lr = 0.1});
-  plot.marks({1}, {1}, "minimum");
+  plot.marks({-1.5}, {2.5}, "start").marks({1}, {1}, "minimum");
   std::cout << "\nSGD falls into the valley and creeps along it, for the slope there is small. Momentum adds up what\n"
                "points one way, and swings across it. RMSprop and Adam divide by the size of the gradients of late:\n"
                "flat directions get steps as long as steep ones.\n";

@@ -207,6 +207,7 @@ void pace_section(const Lab& lab, const Data& data) {
   valley.surface(as, bs, surface, "log₁₀ L", Plot::Scale::Sequential)
       .contours({-1.9, -1.7, -1.5, -1.25, -1, -0.75, -0.5, -0.25})
       .line(path_a, path_b, "1000 steps")
+      .marks({path_a.front()}, {path_b.front()}, "start")
       .marks({a}, {b}, "minimum");
   draw(lab, "valley", {valley});
 }

@@ -53,7 +53,7 @@ void record_step(Lab& lab, std::size_t example, const hg::Neuron<float>& neuron,
   }
 }
 
-/// 4.1: w ← w − η·dw after every example. The loss of one example has no mean, so δ = 2(z − y).
+/// 4.1: w ← w − η·dw after every example. The loss of one example has no mean, so δ = 2(z − t).
 void one_example_per_step(Lab& lab, const hg::RegressionSamples<float>& data) {
   lab.section("4.1   One neuron, one example per step, learning rate 0.1");
   hg::manual_seed(0);
@@ -107,7 +107,7 @@ void slow_layer(Lab& lab, const hg::RegressionSamples<float>& data) {
 }
 
 void full_batch(Lab& lab, const hg::RegressionSamples<float>& data) {
-  lab.section("4.2   One neuron, full batch, learning rate 0.1: the loss takes the mean, δ = 2(z − y)/N");
+  lab.section("4.2   One neuron, full batch, learning rate 0.1: the loss takes the mean, δ = 2(z − t)/N");
   hg::manual_seed(0);
   hg::Neuron neuron(4);
   const Tensor<float> y = data.y.reshape({data.y.numel()});  // one neuron gives (N), and the loss wants the same

@@ -129,7 +129,7 @@ void losses(Lab& lab) {
             << p_classes << "\n  sums of the rows: " << Tensor<float>(xt::sum(p_classes.xt(), 1))
             << "\n  loss of each row: " << cce.forward(p_classes, first_class) << '\n';
 
-  lab.section("3.3  Squared error with an L2 penalty: Σ (z − y)² + λ Σ w², λ = 1.409");
+  lab.section("3.3  Squared error with an L2 penalty: Σ (z − t)² + λ Σ w², λ = 1.409");
   hg::MSELoss sum(hg::Reduction::Sum);
   hg::L2Penalty penalty({neuron.weight}, 1.409);
   const float data_loss = sum.forward(z, y).item(), penalty_loss = penalty.forward().item();

@@ -85,7 +85,7 @@ void two_formulas(Lab& lab) {
   }
   hg::BCEWithLogitsLoss<double> on_logits;
   const Tensor<double> z{{-2}, {0.3}, {1.5}}, y{{0}, {1}, {0}};
-  std::cout << "\nThe gradient by the logit is p − y (README.md), and the check agrees:\n"
+  std::cout << "\nThe gradient by the logit is p − t (README.md), and the check agrees:\n"
             << check_gradients(on_logits, z, y) << '\n';
 }
 

@@ -124,7 +124,7 @@ void saturated(Lab& lab, const Tensor<float>& x, const Tensor<float>& y) {
   const Tensor<float>& dz = on_logits.backward();
   model.net.zero_grad();
   model.net[0].backward(dz);
-  std::cout << "Sigmoid and cross-entropy in one have ∂L/∂z = (p − y)/N: the factor p(1−p) has cancelled on paper,\n"
+  std::cout << "Sigmoid and cross-entropy in one have ∂L/∂z = (p − t)/N: the factor p(1−p) has cancelled on paper,\n"
             << "before it could become 0. From the same weights, loss " << value << ":\n"
             << "dz = " << dz << "\nw.grad = " << model.w.grad() << "\nb.grad = " << model.b.grad() << '\n';
 }

@@ -54,7 +54,7 @@ void activations(Lab& lab) {
   hg::ReLU relu;
   hg::Threshold step;
   const std::vector<Plot> plots{activation("sigmoid: 1/(1+e⁻ᶻ)", sigmoid, z), activation("tanh", tanh, z),
-                                activation("ReLU: max(z, 0)", relu, z).limits(-10, 10, -1, 10),
+                                activation("ReLU: max(z, 0)", relu, z).limits(-10.8, 10.8, -1.44, 10.44),
                                 activation("threshold: 1 where z > 0", step, z)};
   draw(lab, "activations", plots, 2);
   std::cout << "\nA δ that comes to a neuron is multiplied by f′: at most 1/4 for the sigmoid, at most 1 for tanh, 1\n"
