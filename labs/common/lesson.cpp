@@ -112,6 +112,35 @@ Lesson exclusive_or() {
           true};
 }
 
+/// Three arms of a spiral, in turn.
+Lesson classes() {
+  constexpr std::size_t points = 144;
+  manual_seed(0);
+  const std::vector<double> uniform = rand<double>({points}).to_vector();
+  const std::vector<double> noise = randn<double>({points, 2}).to_vector();
+  std::vector<double> x, t;
+  for (std::size_t i = 0; i < points; ++i) {
+    const double arm = static_cast<double>(i % 3), radius = 0.1 + 0.9 * uniform[i], angle = 2.1 * arm + 2.5 * radius;
+    x.push_back(radius * std::cos(angle) + 0.05 * noise[2 * i]);
+    x.push_back(radius * std::sin(angle) + 0.05 * noise[2 * i + 1]);
+    t.push_back(arm);
+  }
+  auto net = in_double([]<class T>(T) { return Sequential{Linear<T>(2, 8), Tanh<T>(), Linear<T>(8, 3)}; });
+  auto optimizer = sgd(net, 0.5);
+  return {"classes",
+          "Three classes: softmax and cross-entropy",
+          "2-8-3, tanh, cross-entropy of three logits; 144 points on three arms of a spiral in batches of 4, η = 0.5",
+          std::move(net),
+          std::make_unique<CrossEntropyLoss<double>>(),
+          std::move(optimizer),
+          Tensor<double>({points, 2}, x),
+          Tensor<double>({points}, t),
+          4,
+          30,
+          Lesson::Picture::Boundary,
+          true};
+}
+
 Lesson from_scratch() {
   auto data = make_regression({.n_features = 4, .n_informative = 4, .bias = 0.5, .random_state = 0});
   manual_seed(0);
@@ -130,11 +159,9 @@ Lesson from_scratch() {
           Lesson::Picture::Rows};
 }
 
-const std::vector<std::pair<std::string, std::function<Lesson()>>> lessons{{"logistic", logistic},
-                                                                           {"network", network},
-                                                                           {"gabor", gabor},
-                                                                           {"xor", exclusive_or},
-                                                                           {"from_scratch", from_scratch}};
+const std::vector<std::pair<std::string, std::function<Lesson()>>> lessons{
+    {"logistic", logistic}, {"network", network}, {"gabor", gabor},
+    {"xor", exclusive_or},  {"classes", classes}, {"from_scratch", from_scratch}};
 
 }  // namespace
 
@@ -189,7 +216,9 @@ double Training::loss() { return lesson_.loss->forward(lesson_.net.forward(lesso
 
 Tensor<double> Training::predict(const Tensor<double>& x) {
   Tensor<double> p = lesson_.net.forward(x).clone();
-  if (lesson_.logits) p.xt() = 1 / (1 + xt::exp(-p.xt()));
+  if (!lesson_.logits) return p;
+  if (p.shape().columns() > 1) return Softmax<double>(1).forward(p).clone();
+  p.xt() = 1 / (1 + xt::exp(-p.xt()));
   return p;
 }
 

@@ -12,7 +12,7 @@ namespace handgrad::labs {
 /// it.
 struct Lesson {
   enum class Picture {
-    Boundary,  // two inputs: the plane, with the probability of class 1
+    Boundary,  // two inputs: the plane, with the probability of class 1, or of the most probable class
     Curve,     // one input: the fitted curve
     Rows,      // more inputs: each row's prediction beside its target
   };
@@ -24,10 +24,10 @@ struct Lesson {
   std::size_t batch;   // rows per step
   std::size_t epochs;  // shown on the page
   Picture picture;
-  bool logits = false;  // outputs are logits; pictures show their sigmoid
+  bool logits = false;  // outputs are logits; pictures show their sigmoid, of several classes their softmax
 };
 
-/// All lessons: logistic, network, gabor, xor, from_scratch.
+/// All lessons: logistic, network, gabor, xor, classes, from_scratch.
 const std::vector<std::string>& lesson_names();
 /// From a fixed seed, so that everybody sees the same numbers. Throws ValueError for an unknown name.
 Lesson make_lesson(const std::string& name);

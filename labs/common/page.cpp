@@ -90,6 +90,8 @@ std::vector<std::size_t> frame_epochs(std::size_t last) {
 json lesson_json(const Lesson& lesson, const Canvas& canvas) {
   static const char* pictures[] = {"boundary", "curve", "rows"};
   const std::size_t points = std::min(shown_points, lesson.x.size(0));
+  const auto* last = dynamic_cast<const Linear<double>*>(&lesson.net[lesson.net.size() - 1]);
+  const std::size_t classes = lesson.logits && last ? std::max<std::size_t>(2, last->weight.shape()[0]) : 0;
   return {{"name", lesson.name},
           {"title", lesson.title},
           {"summary", lesson.summary},
@@ -97,6 +99,7 @@ json lesson_json(const Lesson& lesson, const Canvas& canvas) {
           {"canvas", {{"x", canvas.x}, {"y", canvas.y}}},
           {"batch", lesson.batch},
           {"inputs", lesson.x.size(1)},
+          {"classes", classes},
           {"logits", lesson.logits},
           {"x", numbers(lesson.x.rows(0, points))},
           {"y", numbers(lesson.y.rows(0, points))},
@@ -105,7 +108,8 @@ json lesson_json(const Lesson& lesson, const Canvas& canvas) {
 
 /// An assignment's formula unfolded into the chain of derivatives whose product it is.
 json unfolded(const trace::Assignment& assignment) {
-  if (assignment.label != "BCEWithLogitsLoss" || assignment.target != "dz") return nullptr;
+  const bool binary = assignment.label == "BCEWithLogitsLoss", classes = assignment.label == "CrossEntropyLoss";
+  if (!(binary || classes) || assignment.target != "dz") return nullptr;
   const auto step = [](const char* left, const char* formula, const char* right = "") {
     trace::Trace one;
     one.assignments.emplace_back();
@@ -115,6 +119,21 @@ json unfolded(const trace::Assignment& assignment) {
     one.assignments[0].element = equation.element;
     return json{{"left", left}, {"right", right}, {"element", json::parse(to_json(one))["assignments"][0]["element"]}};
   };
+  if (classes)
+    return json::array(
+        {{{"title", "Through the right class’s p = softmax(z), with ℓ = −log p: p cancels."},
+          {"steps",
+           {step("\\dfrac{\\partial\\ell}{\\partial p_t}", "c[n,j] = −1/sum(k: [t[n] = k]·p[n,k])"),
+            step("\\dfrac{\\partial p_t}{\\partial z_j}", "c[n,j] = sum(k: [t[n] = k]·p[n,k])·([t[n] = j] − p[n,j])"),
+            step("\\dfrac{\\partial\\ell}{\\partial z_j}",
+                 "c[n,j] = −1/sum(k: [t[n] = k]·p[n,k])·(sum(k: [t[n] = k]·p[n,k])·([t[n] = j] − p[n,j]))",
+                 "p_j - [t = j]")}}},
+         {{"title", "Through s = log Σ eᶻ, with ℓ = s − z of the right class, as the forward computes it."},
+          {"steps",
+           {step("\\dfrac{\\partial s}{\\partial z_j}", "c[n,j] = p[n,j]"),
+            step("\\dfrac{\\partial\\ell}{\\partial z_j}", "c[n,j] = p[n,j] − [t[n] = j]")}}},
+         {{"title", "The mean over the batch divides by N."},
+          {"steps", {step("\\dfrac{\\partial L}{\\partial z_j}", "c[n,j] = (p[n,j] − [t[n] = j])/N")}}}});
   return json::array(
       {{{"title", "Through p = σ(z), with ℓ = −t·log p − (1 − t)·log(1 − p): p(1 − p) cancels."},
         {"steps",
@@ -166,7 +185,7 @@ json kits(const Lesson& lesson) {
       std::unique_ptr<Loss<double>> loss = std::make_unique<BCEWithLogitsLoss<double>>();
       if (regression) loss = std::make_unique<MSELoss<double>>();
       Training one({"", "", "", std::move(net), std::move(loss), std::move(optimizer), lesson.x.rows(0, 4),
-                    lesson.y.rows(0, 4), 4, 1, Lesson::Picture::Rows});
+                    zeros<double>({4, 1}), 4, 1, Lesson::Picture::Rows});
       json step = step_json(one.record());
       for (json& value : step["values"])
         if (value["role"] != "constant") value["data"] = json::array();
@@ -177,8 +196,8 @@ json kits(const Lesson& lesson) {
 
 /// The text of a lesson: its lab's README.
 std::string readme_of(const Lesson& lesson) {
-  return read_file(std::string(HANDGRAD_LABS_PAGE "/../") + (lesson.name == "xor" ? "gabor" : lesson.name) +
-                   "/README.md");
+  const std::string lab = lesson.name == "xor" ? "gabor" : lesson.name == "classes" ? "mnist" : lesson.name;
+  return read_file(std::string(HANDGRAD_LABS_PAGE "/../") + lab + "/README.md");
 }
 
 json page_data(const std::string& name) {
@@ -306,6 +325,7 @@ const std::vector<std::pair<const char*, const char*>>& path_through() {
       {"logistic", "A sigmoid behind it: the chain rule for the first time."},
       {"xor", "Hidden neurons: δ goes back through a layer."},
       {"network", "Two hidden layers: the same again, with nothing new but size."},
+      {"classes", "More than two classes: softmax, and why δ is p − t again."},
       {"gabor", "A layer of your own: any formula that can be differentiated will do."}};
   return path;
 }

@@ -11,7 +11,7 @@ const Help = (() => {
     [/^W$/, "Weights: row o belongs to neuron o, column i to its input i."], [/^b$/, "Biases, one for each neuron o."],
     [/^z$/, "What goes into the activation, or the logit: any number."],
     [/^p$/, "A probability, or the prediction."], [/^ℓ$/, "The loss of each example."], [/^L$/, "The loss of the batch: one number."],
-    [/^s$/, "log(1 + e⁻ᶻ), or another part with its own formula."], [/^N$/, "How many numbers the mean is taken over. Only the loss divides."],
+    [/^s$/, "log(1 + e⁻ᶻ), of classes log Σ eᶻ, or another part with its own formula."], [/^m$/, "The largest number of each row."], [/^N$/, "How many numbers the mean is taken over. Only the loss divides."],
     [/^η$/, "The learning rate: how far a step goes for each unit of slope."], [/^λ$/, "How much large weights cost."],
     [/^ε$/, "A small number that keeps a division finite."], [/^[αa]$/, "A slope that the layer was given."],
     [/^h$/, "An intermediate, with a formula of its own."], [/^g$/, "δ times the derivative of what comes after."],

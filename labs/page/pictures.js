@@ -43,16 +43,25 @@ const Pictures = (() => {
     });
   }
 
+  const colours = ["#4292c6", "#e08214", "#8c6bb1"], shapes = [d3.symbolCircle, d3.symbolTriangle, d3.symbolCross];
+  /** The colour of the most probable class, the paler the less sure. */
+  function ofMost(p) {
+    const c = d3.scan(p, d3.descending), sure = (p[c] - 1 / p.length) / (1 - 1 / p.length);
+    return d3.interpolateRgb("#ffffff", colours[c])(0.9 * sure);
+  }
+
   function boundary(lesson, frame) {
-    const {x: xs, y: ys} = lesson.canvas, x = across(d3.extent(xs)), y = up(d3.extent(ys));
-    const p = frame.picture, wide = xs.length;
+    const {x: xs, y: ys} = lesson.canvas, x = across(d3.extent(xs)), y = up(d3.extent(ys)), wide = xs.length, {classes} = lesson;
+    const several = classes > 2, p = several ? d3.range(xs.length * ys.length).map((i) => frame.picture.slice(i * classes, (i + 1) * classes)) : frame.picture;
     const svg = axes("#picture", x, y, "x₁", "x₂", `Decision boundary at epoch ${frame.epoch}`);
-    const back = d3.interpolateRgbBasis(["#e08214", "#fee0b6", "#ffffff", "#c6dbef", "#4292c6"]);
+    const back = d3.interpolateRgbBasis(["#4292c6", "#c6dbef", "#ffffff", "#fee0b6", "#e08214"]);
     const w = (x(xs[wide - 1]) - x(xs[0])) / (wide - 1), h = (y(ys[0]) - y(ys[ys.length - 1])) / (ys.length - 1);
     svg.insert("g", "g").attr("shape-rendering", "crispEdges").selectAll("rect").data(p).enter().append("rect")
       .attr("x", (_, i) => x(xs[i % wide]) - w / 2).attr("y", (_, i) => y(ys[Math.floor(i / wide)]) - h / 2)
-      .attr("width", w + 0.4).attr("height", h + 0.4).attr("fill", back);
-    const line = d3.contours().size([wide, ys.length]).thresholds([0.5])(p);
+      .attr("width", w + 0.4).attr("height", h + 0.4).attr("fill", several ? ofMost : back);
+    const contours = d3.contours().size([wide, ys.length]);
+    const line = several ? d3.range(classes).flatMap((c) => contours.thresholds([0])(p.map((q) => q[c] - d3.max(q.filter((_, k) => k !== c)))))
+                         : contours.thresholds([0.5])(p);
     const path = d3.geoPath(d3.geoTransform({point(cx, cy) {
       this.stream.point(x(xs[0]) + (cx - 0.5) * w, y(ys[0]) - (cy - 0.5) * h);
     }}));
@@ -61,9 +70,10 @@ const Pictures = (() => {
     svg.append("path").attr("class", "boundary").attr("clip-path", "url(#inside)").attr("d", line.map(path).join(""));
     const shape = d3.symbol().size(22);
     svg.append("g").selectAll("path").data(lesson.y).enter().append("path")
-      .attr("class", (c) => `class${c}`).attr("d", (c) => shape.type(c ? d3.symbolCircle : d3.symbolCross)())
+      .attr("class", (c) => `class${c}`).attr("d", (c) => shape.type(shapes[c])())
       .attr("transform", (_, i) => `translate(${x(lesson.x[2 * i])},${y(lesson.x[2 * i + 1])})`);
-    return "Shaded: the probability of class 1 (blue discs); orange crosses: class 0; the line: probability ½.";
+    if (several) return "Shaded: the most probable class, the paler the less sure: blue discs 0, orange triangles 1, violet crosses 2; the lines: where two are equally probable.";
+    return "Shaded: the probability of class 1 (orange triangles); blue discs: class 0; the line: probability ½.";
   }
 
   function curve(lesson, frame) {

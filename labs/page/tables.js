@@ -145,11 +145,15 @@ const Tables = (() => {
 
   /** A table that is wider or higher than its box says so. */
   function sayWhatIsHidden() {
-    for (const box of document.querySelectorAll("#tensors .scroller")) {
-      const rows = box.scrollHeight > box.clientHeight + 2, columns = box.scrollWidth > box.clientWidth + 2;
-      const {rows: all, columns: wide} = box.dataset, more = box.parentNode.querySelector(".more");
-      more.textContent = [columns ? `${wide} columns →` : "", rows ? `${all} rows ↓` : ""].join(" ").trim();
-    }
+    const boxes = [...document.querySelectorAll("#tensors .scroller")];
+    for (const box of boxes) box.classList.remove("tall");
+    const high = boxes.map((box) => box.scrollHeight > box.clientHeight + 2);
+    boxes.forEach((box, i) => box.classList.toggle("tall", high[i]));  // its bar gets room of its own, beside the columns
+    const broad = boxes.map((box) => box.scrollWidth > box.clientWidth + 2);
+    boxes.forEach((box, i) => {
+      const {rows, columns} = box.dataset;
+      box.parentNode.querySelector(".more").textContent = [broad[i] ? `${columns} columns →` : "", high[i] ? `${rows} rows ↓` : ""].join(" ").trim();
+    });
   }
 
   const cells = (role, symbol) => d3.select("#tensors").selectAll("td[data-flat]")

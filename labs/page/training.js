@@ -18,7 +18,7 @@ const Training = (() => {
   function sized(trace, rows, world) {
     const {x} = Network.ends(trace), y = target(trace), before = rowsOf(trace), given = {};
     for (const [v, wide] of [[x, world.inputs], [y, perRow(world)]]) {
-      const shape = [rows, wide];
+      const shape = trace.values[v].shape.length === 1 ? [rows] : [rows, wide];  // classes: a number for each row
       given[v] = {shape, data: new Float64Array(shape.reduce((m, n) => m * n, 1))};
     }
     trace.values.forEach((value, v) => {
@@ -76,13 +76,20 @@ const Training = (() => {
     return made(undefined, world, trace, step, parameters, 0, 0);
   }
 
+  function softmax(z) {
+    const top = d3.max(z), e = z.map((x) => Math.exp(x - top)), sum = d3.sum(e);
+    return e.map((x) => x / sum);
+  }
+
   /** What the network with the parameters shown makes of the picture's inputs. */
   function picture(trace, world) {
     const {x, output} = Network.ends(trace), {canvas} = world;
     const inputs = world.picture === "boundary" ? canvas.y.flatMap((b) => canvas.x.flatMap((a) => [a, b]))
                  : world.picture === "curve" ? canvas.x : world.data.x;
     const p = Worksheet.predict(trace, x, output, inputs, inputs.length / world.inputs);
-    return world.logits ? p.map((z) => 1 / (1 + Math.exp(-z))) : p;
+    if (!world.logits) return p;
+    return world.classes > 2 ? d3.range(p.length / world.classes).flatMap((n) => softmax(p.slice(n * world.classes, (n + 1) * world.classes)))
+                             : p.map((z) => 1 / (1 + Math.exp(-z)));
   }
 
   const step = (frame, batch) => advance(frame, batch, () => true);
