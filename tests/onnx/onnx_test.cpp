@@ -144,6 +144,13 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_named) {
   check_throws<ParseError>([&] { read_onnx(file.path); }, {"'0.weight'", "type"});
   changed([](auto& graph) { graph.mutable_node(1)->set_op_type("Add"), graph.mutable_node(1)->add_input("0"); });
   check_throws<ParseError>([&] { read_onnx(file.path); }, {"node '1' (Add)", "itself"});
+  changed([](auto& graph) {  // a tanh in both branches of a sum
+    graph.mutable_node()->RemoveLast();
+    detail::add_node(*graph.mutable_node(), "a", "Add", {"0", "1"});
+    detail::add_node(*graph.mutable_node(), "b", "Add", {"a", "1"});
+    graph.mutable_output(0)->set_name("b");
+  });
+  check_throws<ParseError>([&] { read_onnx(file.path); }, {file.path.c_str(), "the same Tanh() twice"});
   changed([](auto& graph) { graph.add_output()->set_name("1"); });
   check_throws<ParseError>([&] { read_onnx(file.path); }, {"2 outputs"});
   // Whatever byte is lost or changed: one of our errors, or a network.

@@ -23,9 +23,15 @@ class Reader {
   explicit Reader(const std::string& path) : file_(path) {}
 
   Sequential<T> network() {
-    Sequential<T> net;
-    for (LayerPtr& layer : layers(file_.input(), file_.output())) net.push_back(std::move(layer));
-    return net;
+    try {
+      Sequential<T> net;
+      for (LayerPtr& layer : layers(file_.input(), file_.output())) net.push_back(std::move(layer));
+      return net;
+    } catch (const ParseError&) {
+      throw;
+    } catch (const Error& error) {  // a container refuses the layers that it is given
+      file_.fail(error.what());
+    }
   }
 
  private:
