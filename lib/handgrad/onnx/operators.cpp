@@ -98,7 +98,7 @@ class Operators {
     if (file_.rank(file_.name(node, 1)) == 1) {
       if (bias.empty()) file_.fail(node, "multiplies by a vector without adding a bias");
       auto neuron = std::make_shared<Neuron<T>>(file_.tensor<T>(node, 1).numel());
-      set(neuron->weight, node.input(1), file_.tensor<T>(node, 1));
+      set(neuron->weight, file_.name(node, 1), file_.tensor<T>(node, 1));
       set(neuron->bias, bias, file_.constant<T>(*sum, bias).reshape(neuron->bias.shape()));
       return neuron;
     }
@@ -166,8 +166,8 @@ class Operators {
       norm = std::make_shared<BatchNorm2d<T>>(weight.numel(), options);
     else
       norm = std::make_shared<BatchNorm1d<T>>(weight.numel(), options);
-    set(norm->weight, node.input(1), weight);
-    set(norm->bias, node.input(2), file_.tensor<T>(node, 2));
+    set(norm->weight, file_.name(node, 1), weight);
+    set(norm->bias, file_.name(node, 2), file_.tensor<T>(node, 2));
     norm->running_mean = file_.tensor<T>(node, 3);
     norm->running_var = file_.tensor<T>(node, 4);
     return norm;
@@ -181,8 +181,8 @@ class Operators {
     auto norm = std::make_shared<LayerNorm<T>>(
         weight.shape(),
         LayerNormOptions{.eps = shortest(file_.real(node, "epsilon", 1e-5f)), .bias = node.input_size() > 2});
-    set(norm->weight, node.input(1), weight);
-    if (node.input_size() > 2) set(norm->bias, node.input(2), file_.tensor<T>(node, 2));
+    set(norm->weight, file_.name(node, 1), weight);
+    if (node.input_size() > 2) set(norm->bias, file_.name(node, 2), file_.tensor<T>(node, 2));
     return norm;
   }
 
@@ -278,8 +278,8 @@ class Operators {
       padding = "same";
     }
     const auto finish = [&](auto conv) -> LayerPtr {
-      set(conv->weight, node.input(1), W);
-      if (bias) set(conv->bias, node.input(2), file_.tensor<T>(node, 2));
+      set(conv->weight, file_.name(node, 1), W);
+      if (bias) set(conv->bias, file_.name(node, 2), file_.tensor<T>(node, 2));
       return conv;
     };
     if (w.spatial == 1)
@@ -309,8 +309,8 @@ class Operators {
                                .groups = groups,
                                .bias = bias,
                                .dilation = w.dilation});
-    set(conv->weight, node.input(1), W);
-    if (bias) set(conv->bias, node.input(2), file_.tensor<T>(node, 2));
+    set(conv->weight, file_.name(node, 1), W);
+    if (bias) set(conv->bias, file_.name(node, 2), file_.tensor<T>(node, 2));
     return conv;
   }
   LayerPtr pool(const Node& node, const ShapeOf& shape) {
@@ -350,7 +350,7 @@ class Operators {
     const Tensor<T> table = file_.tensor<T>(node, 0);
     if (table.rank() != 2) file_.fail(node, "takes rows of a table of shape " + table.shape().str());
     auto embedding = std::make_shared<Embedding<T>>(table.size(0), table.size(1));
-    set(embedding->weight, node.input(0), table);
+    set(embedding->weight, file_.name(node, 0), table);
     return embedding;
   }
 
@@ -380,10 +380,10 @@ class Operators {
           W.size(1), static_cast<std::size_t>(file_.integer(node, "num_heads", 1)),
           MultiheadAttentionOptions{.batch_first = file_.integer(node, "batch_first", 0) != 0,
                                     .is_causal = file_.integer(node, "is_causal", 0) != 0});
-      set(attention->in_proj_weight, node.input(1), W);
-      set(attention->in_proj_bias, node.input(2), file_.tensor<T>(node, 2));
-      set(attention->out_proj().weight, node.input(3), file_.tensor<T>(node, 3));
-      set(attention->out_proj().bias, node.input(4), file_.tensor<T>(node, 4));
+      set(attention->in_proj_weight, file_.name(node, 1), W);
+      set(attention->in_proj_bias, file_.name(node, 2), file_.tensor<T>(node, 2));
+      set(attention->out_proj().weight, file_.name(node, 3), file_.tensor<T>(node, 3));
+      set(attention->out_proj().bias, file_.name(node, 4), file_.tensor<T>(node, 4));
       return attention;
     }
     if (type.starts_with("GroupNorm")) {
@@ -392,15 +392,15 @@ class Operators {
       if (groups < 1) file_.fail(node, "has " + std::to_string(groups) + " groups");
       auto norm = std::make_shared<GroupNorm<T>>(static_cast<std::size_t>(groups), weight.numel(),
                                                  GroupNormOptions{.eps = shortest(file_.real(node, "eps", 1e-5f))});
-      set(norm->weight, node.input(1), weight);
-      set(norm->bias, node.input(2), file_.tensor<T>(node, 2));
+      set(norm->weight, file_.name(node, 1), weight);
+      set(norm->bias, file_.name(node, 2), file_.tensor<T>(node, 2));
       return norm;
     }
     if (type.starts_with("RMSNorm")) {
       const Tensor<T> weight = file_.tensor<T>(node, 1);
       auto norm =
           std::make_shared<RMSNorm<T>>(weight.shape(), RMSNormOptions{.eps = shortest(file_.real(node, "eps", 1e-5f))});
-      set(norm->weight, node.input(1), weight);
+      set(norm->weight, file_.name(node, 1), weight);
       return norm;
     }
     for (const char* name : {"RNN_", "LSTM_", "GRU_"})
@@ -443,7 +443,7 @@ class Operators {
                                                   .output = o.output});
     auto parameters = layer->named_parameters();
     for (int i = 1; i < node.input_size(); ++i)
-      set(parameters[static_cast<std::size_t>(i - 1)].second, node.input(i), file_.tensor<T>(node, i));
+      set(parameters[static_cast<std::size_t>(i - 1)].second, file_.name(node, i), file_.tensor<T>(node, i));
     return layer;
   }
 
