@@ -365,7 +365,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_certified_for_being_small) {
 }
 
 BOOST_AUTO_TEST_CASE(every_layer_at_every_scale) {
-  std::size_t passed = 0, all = 0, found = 0;
+  std::size_t passed = 0, all = 0, found = 0, open = 0;
   for (std::size_t k = 0; k < layers().size(); ++k) {
     const LayerCase& c = layers()[k];
     const std::string& name = c.name;
@@ -377,22 +377,24 @@ BOOST_AUTO_TEST_CASE(every_layer_at_every_scale) {
       const GradientReport report = check_gradients(*layer, x);
       BOOST_TEST((report.verdict() != Verdict::Fail), name << " at " << scale << " ± " << spread << ": " << report);
       passed += report.passed(), own += report.passed(), ++all;
-      if (!report.passed()) return;
       for (const bool parameters : {false, true}) {
         if (parameters ? layer->named_parameters().empty() : !layer->differentiable_input()) continue;
+        // Where saturated units leave no gradient but 0 or the rounding of 1 − y, so that the right layer is
+        // inconclusive, c times as much is 0 or rounding again: nothing tells the fault at that x, and it is only not
+        // to be certified. Everywhere else it must be found.
         for (const double factor : {-1.0, 1.01}) {
           Wrong wrong(layer, factor, parameters);
           const GradientReport bad = check_gradients(wrong, x);
-          BOOST_TEST((bad.verdict() == Verdict::Fail),
-                     factor << " times " << name << " at " << scale << " ± " << spread << ": " << bad);
-          ++found;
+          const bool right = report.passed() ? bad.verdict() == Verdict::Fail : !bad.passed();
+          BOOST_TEST(right, factor << " times " << name << " at " << scale << " ± " << spread << ": " << bad);
+          (bad.verdict() == Verdict::Fail ? found : open) += 1;
         }
       }
     };
     everywhere(look, 4, k);
     BOOST_TEST_MESSAGE(name << ": " << own << " passed");
   }
-  BOOST_TEST_MESSAGE(passed << " of " << all << " passed, " << found << " faults");
+  BOOST_TEST_MESSAGE(passed << " of " << all << " passed, " << found << " faults found, " << open << " left open");
   BOOST_TEST(passed > all * 3 / 4);
 }
 
