@@ -191,7 +191,8 @@ class Checker {
       ++report_.outside;
     } else if (relative(gap(), a, e.value) <= tolerance_) {
       take(i, e.value, relative(gap(), a, e.value), e.uncertainty);
-    } else if (both_rounding(a, e.value)) {
+    } else if (both_rounding(a, e.value) ||
+               (!(gap() <= doubt()) && std::isfinite(a) && (agrees_below(i, gap()) || !persists(i, a, e.value)))) {
       ++report_.excused;
     } else if (gap() <= doubt()) {
       if (doubt() > coarsest * std::max(std::abs(a), std::abs(e.value))) {
@@ -200,8 +201,6 @@ class Checker {
       }
       report_.resolution = std::max(report_.resolution, relative(doubt(), a, e.value));
       take(i, e.value, 0, e.uncertainty);
-    } else if (std::isfinite(a) && (agrees_below(i, gap()) || !persists(i, a, e.value))) {
-      ++report_.excused;
     } else if (std::max(std::abs(a), std::abs(e.value)) <= hidden * step_size() && gap() < 0.5 * std::abs(a)) {
       hidden_.push_back({i, a, e.value, relative(gap() - doubt(), a, e.value)});
     } else {
