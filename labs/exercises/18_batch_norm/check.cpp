@@ -1,4 +1,4 @@
-#include "exercises/engine/check.hpp"
+#include "exercises/engine/norm.hpp"
 
 using namespace handgrad;
 using namespace handgrad::exercises;
@@ -18,44 +18,16 @@ Matrix normalised(const Matrix& x, double eps, int less = 0) {
   return hat;
 }
 
-Matrix scaled(const Matrix& hat, const Vector& gamma, const Vector& beta) {
-  Matrix y(hat.rows(), hat.cols());
-  for (int n = 0; n < hat.rows(); ++n)
-    for (int c = 0; c < hat.cols(); ++c) y(n, c) = gamma(c) * hat(n, c) + beta(c);
-  return y;
-}
-
 }  // namespace
 
 EXERCISE(batch_norm, {"batch_norm", "batch_norm_backward"}) {
-  const auto forward = check.function<Matrix(const Matrix&, const Vector&, const Vector&, double)>("batch_norm");
-  const auto backward =
-      check.function<void(const Matrix&, const Matrix&, const Vector&, double, Vector&, Vector&, Matrix&)>(
-          "batch_norm_backward");
+  const auto forward = check.function<NormForward>("batch_norm");
+  const auto backward = check.function<NormBackward>("batch_norm_backward");
   check.on_paper(3, [=](int k) -> Paper {  // eps = 0: for 1 and 3 μ is 2, s is 1
     const Matrix x = k == 0   ? matrix(tensor(Vector{1, 3}).reshape({2, 1}))
                      : k == 1 ? matrix(tensor(Vector{1, 3, 1, 3}).reshape({4, 1}))
                               : paper_matrix(3, 2, 0);
-    const Matrix delta = paper_matrix(x.rows(), x.cols(), 1), xhat = normalised(x, 0);
-    const Vector gamma = paper_vector(x.cols(), 0), beta = paper_vector(x.cols(), 2);
-    Vector dbeta(x.cols()), dgamma(x.cols());
-    Matrix dx(x.rows(), x.cols());
-    using T = Tensor<double>;
-    const auto of = [&](const Matrix& hat, const Vector& scale, const Vector& shift) {
-      return projected(scaled(hat, scale, shift), delta);
-    };
-    const T y = tensor(forward(x, gamma, beta, 0));
-    backward(delta, x, gamma, 0, dbeta, dgamma, dx);
-    return first_wrong(
-        {{"x", tensor(x)},
-         {"gamma", tensor(gamma)},
-         {"beta", tensor(beta)},
-         {"eps", tensor(0.0)},
-         {"delta", tensor(delta)}},
-        {{"y", y, tensor(scaled(xhat, gamma, beta))},
-         {"dbeta", tensor(dbeta), slope(tensor(beta), [&](const T& v) { return of(xhat, gamma, vector(v)); })},
-         {"dgamma", tensor(dgamma), slope(tensor(gamma), [&](const T& v) { return of(xhat, vector(v), beta); })},
-         {"dx", tensor(dx), slope(tensor(x), [&](const T& v) { return of(normalised(matrix(v), 0), gamma, beta); })}});
+    return norm_on_paper(x, forward, backward, [](const Matrix& v) { return normalised(v, 0); });
   });
   const int N = 7, C = 3;
   const double eps = 1e-5;
