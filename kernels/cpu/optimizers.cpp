@@ -63,18 +63,19 @@ void update(const Update<T>& u, std::size_t first, std::size_t last) {
 
 }  // namespace
 
-// Threads share the elements of all parameters as if these lay one behind the other.
+// Threads share each parameter's elements: a thread updates the rows of W whose gradient it has computed.
 template <class D, class T>
 void OptimizersOn<D, T>::optimize(std::span<const Update<T>> updates) {
   std::size_t all = 0;
   for (const Update<T>& u : updates) all += u.value.size;
-  constexpr double cycles = 2;
-  in_ranges(all, cycles, 1024, [&](std::size_t first, std::size_t last) {
-    std::size_t begin = 0;
+  constexpr std::size_t unit = 64 / sizeof(T), worth = worth_a_part / 2;
+  const std::size_t parts = std::clamp<std::size_t>(all / worth, 1, threads_at_most());
+  parallel(parts, [&](std::size_t part) {
     for (const Update<T>& u : updates) {
-      const std::size_t end = begin + u.value.size;
-      if (begin < last && first < end) update(u, std::max(first, begin) - begin, std::min(last, end) - begin);
-      begin = end;
+      const auto begin = [&](std::size_t p) {
+        return p == parts ? u.value.size : u.value.size * p / parts / unit * unit;
+      };
+      update(u, begin(part), begin(part + 1));
     }
   });
 }

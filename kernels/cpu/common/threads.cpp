@@ -1,6 +1,7 @@
-// A few threads that wait for work. A job is a number of parts; a free thread takes the next one. A typical job takes
-// some 50 µs, less than it takes to wake a sleeping thread: so a thread without work spins for a while before it
-// sleeps.
+// A few threads that wait for work. A job is a number of parts; each thread has its share of them, the same in all jobs
+// of so many parts, so that it finds in its cache what it wrote in the job before. Who has finished takes what others
+// have not begun. A typical job takes some 50 µs, less than it takes to wake a sleeping thread: so a thread without
+// work spins for a while before it sleeps.
 #include "kernels/cpu/threads.hpp"
 
 #include <pthread.h>
@@ -53,8 +54,8 @@ inline void pause() {
 
 class Pool {
  public:
-  explicit Pool(int workers) {
-    for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+  explicit Pool(int workers) : shares_(static_cast<std::size_t>(workers) + 1) {
+    for (std::size_t i = 1; i < shares_.size(); ++i) workers_.emplace_back([this, i] { work(i); });
   }
   ~Pool() {
     stop_ = true;
@@ -71,12 +72,13 @@ class Pool {
     part_ = part;
     context_ = context;
     done_ = 0;
-    // The job's number, its number of parts and the next part, in one word: a thread that takes a part by raising it
-    // knows that the job is not over, and that part_ and context_ belong to it.
     ++job_;
-    ticket_.store(std::uint64_t{job_} << 32 | n << 16, std::memory_order_release);
+    const std::size_t threads = shares_.size();
+    for (std::size_t i = 0; i < threads; ++i)
+      shares_[i].parts.store(std::uint64_t{job_} << 32 | n * i / threads << 16 | n * (i + 1) / threads,
+                             std::memory_order_release);
     announce();
-    const std::uint32_t own = take_parts(job_);
+    const std::uint32_t own = take_parts(job_, 0);
     const auto finished = Clock::now();
     for (int spins = 0; done_.load(std::memory_order_acquire) != n; ++spins)
       spins < 4000 ? pause() : std::this_thread::yield();
@@ -107,23 +109,29 @@ class Pool {
     signal_.notify_all();
   }
 
-  std::uint32_t take_parts(std::uint32_t job) {
+  // First a thread's own share of the parts, then what others have left.
+  std::uint32_t take_parts(std::uint32_t job, std::size_t thread) {
     std::uint32_t taken = 0;
-    for (std::uint64_t ticket = ticket_.load(std::memory_order_acquire);;) {
-      const std::uint32_t n = ticket >> 16 & 0xffff, next = ticket & 0xffff;
-      if (ticket >> 32 != job || next == n) return taken;
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-      part_(context_, next);
-      ++taken;
-      done_.fetch_add(1, std::memory_order_release);
-      ticket = ticket_.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < shares_.size(); ++i) {
+      std::atomic<std::uint64_t>& parts = shares_[(thread + i) % shares_.size()].parts;
+      std::uint64_t seen = parts.load(std::memory_order_acquire);
+      for (;;) {
+        const std::uint64_t next = seen >> 16 & 0xffff, end = seen & 0xffff;
+        if (seen >> 32 != job || next == end) break;
+        if (!parts.compare_exchange_weak(seen, seen + 0x10000, std::memory_order_acq_rel)) continue;
+        part_(context_, next);
+        ++taken;
+        done_.fetch_add(1, std::memory_order_release);
+        seen = parts.load(std::memory_order_acquire);
+      }
     }
+    return taken;
   }
 
-  void work() {
+  void work(std::size_t thread) {
     std::uint32_t seen = 0;
     while (!stop_) {
-      take_parts(static_cast<std::uint32_t>(ticket_.load(std::memory_order_acquire) >> 32));
+      take_parts(static_cast<std::uint32_t>(shares_[thread].parts.load(std::memory_order_acquire) >> 32), thread);
       const auto until = Clock::now() + std::chrono::microseconds(100);
       while (signal_ == seen && Clock::now() < until)
         for (int i = 0; i < 50 && signal_ == seen; ++i) pause();
@@ -132,10 +140,15 @@ class Pool {
     }
   }
 
+  // A thread's share of a job: the job's number, the next part and the end of the parts, in one word: a thread that
+  // takes a part by raising it knows that the job is not over, and that part_ and context_ belong to it.
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> parts{0};
+  };
+  std::vector<Share> shares_;  // the caller's is the first
   std::vector<std::thread> workers_;
   std::atomic<bool> stop_{false};
   std::atomic<std::uint32_t> signal_{0};  // raised when there is news
-  std::atomic<std::uint64_t> ticket_{0};
   std::atomic<std::uint32_t> done_{0};
   std::uint32_t job_ = 0;
   Clock::time_point alone_until_{}, well_since_{};
