@@ -1,5 +1,6 @@
 #pragma once
 // Columns of a row-major matrix as vectors, for the products: `quad` columns of `size` rows, by SIMD transposes.
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -37,6 +38,31 @@ inline void columns(const float* p, std::size_t step, Batch<float>* c) {
   c[1].v = _mm512_castpd_ps(_mm512_unpackhi_pd(t0, t2));
   c[2].v = _mm512_castpd_ps(_mm512_unpacklo_pd(t1, t3));
   c[3].v = _mm512_castpd_ps(_mm512_unpackhi_pd(t1, t3));
+}
+/// c[j] = column j of 16 columns, of n ≤ 16 rows (instead of those that do not exist the last is taken). All of a row's
+/// columns at once, since rows that are a multiple of 4 KB apart displace each other from the nearest cache.
+inline void square(const float* p, std::size_t step, std::size_t n, Batch<float>* c) {
+  __m512 r[16], t[16];
+  for (std::size_t i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(p + (i < n ? i : n - 1) * step);
+  for (std::size_t i = 0; i < 16; i += 4) {  // 4×4 in each quarter
+    const __m512d low0 = _mm512_castps_pd(_mm512_unpacklo_ps(r[i], r[i + 1])),
+                  high0 = _mm512_castps_pd(_mm512_unpackhi_ps(r[i], r[i + 1])),
+                  low1 = _mm512_castps_pd(_mm512_unpacklo_ps(r[i + 2], r[i + 3])),
+                  high1 = _mm512_castps_pd(_mm512_unpackhi_ps(r[i + 2], r[i + 3]));
+    t[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(low0, low1));
+    t[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low0, low1));
+    t[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high0, high1));
+    t[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high0, high1));
+  }
+  for (std::size_t j = 0; j < 4; ++j) {  // the quarters
+    const __m512 low0 = _mm512_shuffle_f32x4(t[j], t[j + 4], 0x88), high0 = _mm512_shuffle_f32x4(t[j], t[j + 4], 0xdd),
+                 low1 = _mm512_shuffle_f32x4(t[j + 8], t[j + 12], 0x88),
+                 high1 = _mm512_shuffle_f32x4(t[j + 8], t[j + 12], 0xdd);
+    c[j].v = _mm512_shuffle_f32x4(low0, low1, 0x88);
+    c[j + 4].v = _mm512_shuffle_f32x4(high0, high1, 0x88);
+    c[j + 8].v = _mm512_shuffle_f32x4(low0, low1, 0xdd);
+    c[j + 12].v = _mm512_shuffle_f32x4(high0, high1, 0xdd);
+  }
 }
 inline __m512d row_pairs(const double* p, std::size_t step) {
   const auto half = [=](const double* q) {
@@ -97,6 +123,26 @@ inline void load_columns(const T* p, std::size_t step, std::size_t n, std::size_
     for (std::size_t i = 0; i < n; ++i)
       for (std::size_t j = 0; j < count; ++j) padded[i][j] = p[i * step + j];
   columns(padded[0], quad, c);
+}
+
+/// store(l, column l) for the columns l < count of n ≤ size rows, which lie `step` apart; `there` ≥ n rows may be read.
+template <class T, class Store>
+inline void each_column(const T* p, std::size_t step, [[maybe_unused]] std::size_t n, std::size_t there,
+                        std::size_t count, Store store) {
+  constexpr std::size_t quad = Tiling<T>::quad;
+  std::size_t l = 0;
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    for (Batch<T> c[16]; l + 16 <= count; l += 16) {
+      square(p + l, step, n, c);
+      for (std::size_t q = 0; q < 16; ++q) store(l + q, c[q]);
+    }
+#endif
+  for (Batch<T> c[quad]; l < count; l += quad) {
+    const std::size_t some = std::min(quad, count - l);
+    load_columns(p + l, step, std::min(there, Batch<T>::size), some, c);
+    for (std::size_t q = 0; q < some; ++q) store(l + q, c[q]);
+  }
 }
 
 }  // namespace handgrad::kernels::cpu

@@ -17,7 +17,14 @@ void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, const T
 
 template <class T>
 void column_sums(std::size_t rows, std::size_t columns, const T* x, T beta, T* sums) {
-  if (columns == 0) return;
+  if (rows * columns <= 32) {  // fma(1, x, s) = s + x
+    for (std::size_t j = 0; j < columns; ++j) {
+      T s = 0;
+      for (std::size_t i = 0; i < rows; ++i) s += x[i * columns + j];
+      sums[j] = beta == T(0) ? s : sums[j] + s;
+    }
+    return;
+  }
   const T one = 1;
   Product<T>(false, false, 1, columns, rows, &one, x, beta, sums, {}, true).run();
 }

@@ -518,16 +518,11 @@ class Product {
         const std::size_t n = std::min(w, height - part);
         T* out = to + i * terms + part;
         const T* in = a_at(row + i + part, l);
-        const bool overrun = height <= w;
         // rows beyond this panel are read where the matrix has them
-        const std::size_t there = overrun ? std::min(w, m_ - (row + i + part)) : n;
-        for (std::size_t t = 0; t < terms; t += Tiling<T>::quad) {
-          V c[Tiling<T>::quad];
-          const std::size_t count = std::min(Tiling<T>::quad, terms - t);
-          load_columns(in + t, k_, there, count, c);
-          for (std::size_t q = 0; q < count; ++q)
-            overrun ? c[q].store(out + (t + q) * height) : c[q].store(out + (t + q) * height, n);
-        }
+        if (height <= w)
+          each_column(in, k_, n, m_ - (row + i + part), terms, [=](std::size_t t, V c) { c.store(out + t * height); });
+        else
+          each_column(in, k_, n, n, terms, [=](std::size_t t, V c) { c.store(out + t * height, n); });
       }
     }
   }
@@ -564,12 +559,7 @@ class Product {
         const T* in = b_at(l, column + j + v * w);
         T* out = to + j * terms + v * w;
         const std::size_t n = std::min(w, width - v * w);
-        for (std::size_t t = 0; t < terms; t += Tiling<T>::quad) {
-          V c[Tiling<T>::quad];
-          const std::size_t count = std::min(Tiling<T>::quad, terms - t);
-          load_columns(in + t, k_, n, count, c);
-          for (std::size_t q = 0; q < count; ++q) c[q].store(out + (t + q) * step);
-        }
+        each_column(in, k_, n, n, terms, [=](std::size_t t, V c) { c.store(out + t * step); });
       }
     }
   }
@@ -644,11 +634,13 @@ void product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, cons
   // A handful of multiplications
   if (m * n * k <= 32) {
     const std::size_t ai = ta ? 1 : k, al = ta ? m : 1, bl = tb ? 1 : n, bj = tb ? k : 1;
+    T* to = c;
     for (std::size_t i = 0; i < m; ++i)
-      for (std::size_t j = 0; j < n; ++j) {
+      for (std::size_t j = 0; j < n; ++j, ++to) {
+        const T *p = a + i * ai, *q = b + j * bj;
         T s = 0;
-        for (std::size_t l = 0; l < k; ++l) s = fused(a[i * ai + l * al], b[l * bl + j * bj], s);
-        c[i * n + j] = beta == T(0) ? s : c[i * n + j] + s;
+        for (std::size_t l = 0; l < k; ++l, p += al, q += bl) s = fused(*p, *q, s);
+        *to = beta == T(0) ? s : *to + s;
       }
     return epilogue(c, n, 0, m, 0, n);
   }
