@@ -21,9 +21,21 @@ struct Record {
 
 std::string at(const std::string& path, std::size_t line) { return path + ", line " + std::to_string(line); }
 
-bool contains(const std::vector<std::string>& list, std::string_view item) {
-  return std::find(list.begin(), list.end(), item) != list.end();
-}
+/// The cells that stand for a missing value. Nearly all others differ from them in their first character already.
+class Missing {
+ public:
+  explicit Missing(const std::vector<std::string>& cells) : cells_(cells) {
+    for (const auto& cell : cells) begins_[first(cell)] = true;
+  }
+  bool contains(std::string_view cell) const {
+    return begins_[first(cell)] && std::find(cells_.begin(), cells_.end(), cell) != cells_.end();
+  }
+
+ private:
+  static std::size_t first(std::string_view cell) { return cell.empty() ? 256 : static_cast<unsigned char>(cell[0]); }
+  const std::vector<std::string>& cells_;
+  std::array<bool, 257> begins_{};
+};
 
 /// Splits a file's text into records.
 class Records {
@@ -96,7 +108,9 @@ class Records {
       }
       return value;
     }
-    while (at_ < text_.size() && !ends_field_[static_cast<unsigned char>(text_[at_])]) ++at_;
+    const char* end = text_.data() + at_;
+    while (end < text_.data() + text_.size() && !ends_field_[static_cast<unsigned char>(*end)]) ++end;
+    at_ = static_cast<std::size_t>(end - text_.data());
     if (!at_line_end() && !at_delimiter()) fail(line_, column, "a NUL byte: this is not a text file");
     std::string_view value = text_.substr(begin, at_ - begin);
     if (options_.trim) {
@@ -160,13 +174,13 @@ std::string hint(const Records& records) {
 }
 
 /// Converts the cells to numbers; false if one is not a number and the column need not be numeric.
-bool to_numbers(const std::vector<std::string_view>& cells, const std::string& name, bool must,
+bool to_numbers(const std::vector<std::string_view>& cells, const std::string& name, bool must, const Missing& missing,
                 const CsvOptions& options, const std::string& path, const std::vector<std::size_t>& lines,
                 std::vector<double>& numbers) {
   numbers.reserve(cells.size());
   for (std::size_t row = 0; row < cells.size(); ++row) {
     double number = std::numeric_limits<double>::quiet_NaN();
-    if (!contains(options.missing, cells[row]) && !detail::parse_number(cells[row], number, options.decimal)) {
+    if (!missing.contains(cells[row]) && !detail::parse_number(cells[row], number, options.decimal)) {
       if (!must) return false;
       throw ParseError(at(path, lines[row]) + ", column \"" + name + "\": a number expected, got \"" +
                        std::string(cells[row]) + "\"");
@@ -255,16 +269,17 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
                             ": spaces in a row; an empty cell was read between each two "
                             "(merge_delimiters = true takes a run of them as one delimiter)");
   }
+  const Missing missing(options.missing);
   const Names numeric(options.numeric.begin(), options.numeric.end()), text(options.text.begin(), options.text.end());
   for (std::size_t i = 0; i < names.size(); ++i) {
     std::vector<double> numbers;
     const bool must = numeric.contains(names[i]);
     const bool may = must || !text.contains(names[i]);
-    if (may && to_numbers(cells[i], names[i], must, options, path, lines, numbers)) {
+    if (may && to_numbers(cells[i], names[i], must, missing, options, path, lines, numbers)) {
       table.add(names[i], std::move(numbers));
     } else {
       for (auto& cell : cells[i]) {
-        if (contains(options.missing, cell)) cell = {};
+        if (missing.contains(cell)) cell = {};
       }
       table.add(names[i], Table::Text(cells[i].begin(), cells[i].end()));
       remark_spaces(table, names[i]);

@@ -211,8 +211,11 @@ void OneHotEncoder::mark(const Table& table, T* out, std::size_t row_length) con
     std::unordered_map<std::string_view, std::size_t> place;
     for (const auto& category : categories_[c]) place.emplace(category, place.size());
     const auto& cells = table.text(columns_[c]);
-    for (std::size_t row = 0; row < cells.size(); ++row)
-      if (const auto found = place.find(cells[row]); found != place.end()) out[row * row_length + found->second] = 1;
+    auto found = place.end();
+    for (std::size_t row = 0; row < cells.size(); ++row) {
+      if (row == 0 || cells[row] != cells[row - 1]) found = place.find(cells[row]);
+      if (found != place.end()) out[row * row_length + found->second] = 1;
+    }
     out += categories_[c].size();
   }
 }

@@ -45,12 +45,25 @@ bool too_large(std::string_view text) {
   return exponent + static_cast<long long>(point) - static_cast<long long>(digit) > 0;
 }
 
+/// Up to 15 digits, which double holds exactly.
+bool short_whole_number(std::string_view cell, double& number) {
+  if (cell.empty() || cell.size() > 15) return false;
+  std::int64_t value = 0;
+  for (const char c : cell) {
+    if (c < '0' || c > '9') return false;
+    value = 10 * value + (c - '0');
+  }
+  number = static_cast<double>(value);
+  return true;
+}
+
 }  // namespace
 
 bool detail::parse_number(std::string_view cell, double& number, char decimal) {
   const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
   while (!cell.empty() && is_space(cell.front())) cell.remove_prefix(1);
   while (!cell.empty() && is_space(cell.back())) cell.remove_suffix(1);
+  if (short_whole_number(cell, number)) return true;
   if (cell.size() > 1 && cell.front() == '+' && cell[1] != '-') cell.remove_prefix(1);
   if (cell.empty()) return false;
   std::string with_point;
@@ -197,7 +210,9 @@ std::vector<long> Table::indicator(const std::string& name, const std::string& v
 
 std::vector<std::string> Table::unique(const std::string& name) const {
   const Text& cells = text(name);
-  const std::unordered_set<std::string_view> values(cells.begin(), cells.end());
+  std::unordered_set<std::string_view> values;
+  for (std::size_t row = 0; row < cells.size(); ++row)
+    if (row == 0 || cells[row] != cells[row - 1]) values.insert(cells[row]);
   std::vector<std::string> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
   return sorted;
