@@ -1,4 +1,6 @@
 #pragma once
+#include <cstddef>
+#include <functional>
 
 namespace handgrad {
 
@@ -8,5 +10,11 @@ namespace handgrad {
 int num_threads();
 /// Throws ValueError for less than 1.
 void set_num_threads(int threads);
+
+namespace detail {
+/// f(i) for each i < n, on up to num_threads() threads. All are called even if one throws; then the exception of the
+/// first that did is thrown.
+void in_parallel(std::size_t n, const std::function<void(std::size_t)>& f);
+}  // namespace detail
 
 }  // namespace handgrad

@@ -6,8 +6,10 @@
 #include <limits>
 #include <string_view>
 #include <unordered_set>
+#include <variant>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/base/threads.hpp"
 #include "handgrad/io/files.hpp"
 
 namespace handgrad {
@@ -60,6 +62,8 @@ class Records {
     return true;
   }
 
+  /// How many bytes have been read.
+  std::size_t read() const { return at_; }
   /// The line where one space first followed another and both were taken as delimiters; 0 if none.
   std::size_t spaces_in_a_row() const { return spaces_in_a_row_; }
 
@@ -252,6 +256,10 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
 
   std::vector<std::vector<std::string_view>> cells(names.size());
   std::vector<std::size_t> lines;
+  // about as many rows as there will be, but no more than cost little
+  const std::size_t rows = std::min<std::size_t>(content.size() / std::max<std::size_t>(records.read(), 1), 1 << 16);
+  lines.reserve(rows);
+  for (auto& column : cells) column.reserve(rows);
   for (; more; more = records.next(record)) {
     if (record.fields.size() != names.size()) {
       throw ParseError(at(path, record.line) + ", column " + std::to_string(record.fields.size()) + ": the row has " +
@@ -271,20 +279,24 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
   }
   const Missing missing(options.missing);
   const Names numeric(options.numeric.begin(), options.numeric.end()), text(options.text.begin(), options.text.end());
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    std::vector<double> numbers;
-    const bool must = numeric.contains(names[i]);
-    const bool may = must || !text.contains(names[i]);
-    if (may && to_numbers(cells[i], names[i], must, missing, options, path, lines, numbers)) {
-      table.add(names[i], std::move(numbers));
-    } else {
-      for (auto& cell : cells[i]) {
-        if (missing.contains(cell)) cell = {};
-      }
-      table.add(names[i], Table::Text(cells[i].begin(), cells[i].end()));
-      remark_spaces(table, names[i]);
-      if (may) remark_decimal_comma(table, names[i], options);
+  const auto must = [&](std::size_t i) { return numeric.contains(names[i]); };
+  const auto may = [&](std::size_t i) { return must(i) || !text.contains(names[i]); };
+  std::vector<std::variant<Table::Numbers, Table::Text>> columns(names.size());
+  detail::in_parallel(names.size(), [&](std::size_t i) {
+    Table::Numbers numbers;
+    if (may(i) && to_numbers(cells[i], names[i], must(i), missing, options, path, lines, numbers)) {
+      columns[i] = std::move(numbers);
+      return;
     }
+    for (auto& cell : cells[i])
+      if (missing.contains(cell)) cell = {};
+    columns[i] = Table::Text(cells[i].begin(), cells[i].end());
+  });
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    std::visit([&](auto& column) { table.add(names[i], std::move(column)); }, columns[i]);
+    if (table.is_numeric(names[i])) continue;
+    remark_spaces(table, names[i]);
+    if (may(i)) remark_decimal_comma(table, names[i], options);
   }
   return table;
 }

@@ -5,9 +5,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <unordered_map>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/base/threads.hpp"
+#include "handgrad/data/text_index.hpp"
 
 namespace handgrad {
 namespace {
@@ -195,7 +196,7 @@ template <class T>
 Tensor<T> OneHotEncoder::transform(const Table& table) const {
   check_fitted("OneHotEncoder", !columns_.empty());
   auto encoded = zeros<T>({table.rows(), width()});
-  mark(table, encoded.data(), width());
+  mark(table, 0, table.rows(), encoded.data(), width());
   return encoded;
 }
 
@@ -206,17 +207,21 @@ std::size_t OneHotEncoder::width() const {
 }
 
 template <class T>
-void OneHotEncoder::mark(const Table& table, T* out, std::size_t row_length) const {
+void OneHotEncoder::mark(const Table& table, std::size_t first, std::size_t last, T* out,
+                         std::size_t row_length) const {
+  std::vector<detail::TextIndex> places(columns_.size());
+  std::vector<const Table::Text*> cells;
   for (std::size_t c = 0; c < columns_.size(); ++c) {
-    std::unordered_map<std::string_view, std::size_t> place;
-    for (const auto& category : categories_[c]) place.emplace(category, place.size());
-    const auto& cells = table.text(columns_[c]);
-    auto found = place.end();
-    for (std::size_t row = 0; row < cells.size(); ++row) {
-      if (row == 0 || cells[row] != cells[row - 1]) found = place.find(cells[row]);
-      if (found != place.end()) out[row * row_length + found->second] = 1;
-    }
-    out += categories_[c].size();
+    for (const auto& category : categories_[c]) places[c].add(category);
+    cells.push_back(&table.text(columns_[c]));
+  }
+  constexpr std::size_t at_once = 256;  // so many rows stay in the cache while all columns are marked
+  for (; first < last; first += at_once) {
+    std::size_t begin = 0;
+    for (std::size_t c = 0; c < columns_.size(); begin += categories_[c++].size())
+      for (std::size_t row = first; row < std::min(first + at_once, last); ++row)
+        if (const std::size_t place = places[c].find((*cells[c])[row]); place != detail::TextIndex::none)
+          out[row * row_length + begin + place] = 1;
   }
 }
 
@@ -254,18 +259,24 @@ Tensor<T> ColumnTransformer::transform(const Table& table) const {
   if (!columns_.min_max.empty()) scaled.push_back(min_max_.transform(table.tensor<double>(columns_.min_max)));
   if (!columns_.one_hot.empty()) check_fitted("OneHotEncoder", !one_hot_.columns().empty());
   const std::size_t rows = table.rows();
-  std::size_t width = one_hot_.width(), first = 0;
+  std::size_t width = one_hot_.width();
   for (const auto& part : scaled) width += part.size(1);
 
-  auto result = zeros<T>({rows, width});
-  for (const auto& part : scaled) {
-    const std::size_t columns = part.size(1);
-    for (std::size_t row = 0; row < rows; ++row)
-      for (std::size_t c = 0; c < columns; ++c)
-        result.data()[row * width + first + c] = static_cast<T>(part.data()[row * columns + c]);
-    first += columns;
-  }
-  one_hot_.mark(table, result.data() + first, width);
+  auto result = Tensor<T>::empty({rows, width});
+  constexpr std::size_t portion = 4096;  // rows
+  detail::in_parallel((rows + portion - 1) / portion, [&](std::size_t part) {
+    const std::size_t from = part * portion, to = std::min(from + portion, rows);
+    std::fill(result.data() + from * width, result.data() + to * width, T(0));
+    std::size_t first = 0;
+    for (const auto& numbers : scaled) {
+      const std::size_t columns = numbers.size(1);
+      for (std::size_t row = from; row < to; ++row)
+        for (std::size_t c = 0; c < columns; ++c)
+          result.data()[row * width + first + c] = static_cast<T>(numbers.data()[row * columns + c]);
+      first += columns;
+    }
+    one_hot_.mark(table, from, to, result.data() + first, width);
+  });
   return result;
 }
 

@@ -91,9 +91,9 @@ class OneHotEncoder {
  private:
   friend class ColumnTransformer;  // which has other columns beside these in its rows
   std::size_t width() const;
-  /// Writes the ones into rows of zeros, `row_length` apart.
+  /// Writes the ones of the table's rows first … last into a matrix of zeros whose rows are `row_length` apart.
   template <class T>
-  void mark(const Table& table, T* out, std::size_t row_length) const;
+  void mark(const Table& table, std::size_t first, std::size_t last, T* out, std::size_t row_length) const;
 
   std::vector<std::string> columns_;
   std::vector<std::vector<std::string>> categories_;

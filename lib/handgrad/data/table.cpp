@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/data/text_index.hpp"
 
 namespace handgrad {
 namespace {
@@ -210,10 +211,11 @@ std::vector<long> Table::indicator(const std::string& name, const std::string& v
 
 std::vector<std::string> Table::unique(const std::string& name) const {
   const Text& cells = text(name);
-  std::unordered_set<std::string_view> values;
-  for (std::size_t row = 0; row < cells.size(); ++row)
-    if (row == 0 || cells[row] != cells[row - 1]) values.insert(cells[row]);
-  std::vector<std::string> sorted(values.begin(), values.end());
+  detail::TextIndex values;
+  for (const auto& cell : cells)
+    if (values.find(cell) == values.none) values.add(cell);
+  std::vector<std::string> sorted;
+  for (const auto& [value, number] : values) sorted.emplace_back(value);
   std::sort(sorted.begin(), sorted.end());
   return sorted;
 }
