@@ -89,19 +89,16 @@ class Pool {
   using Clock = std::chrono::steady_clock;
 
   // A worker whose processor does something else is taken off it in the middle of a part, for milliseconds, and all
-  // wait. Who has waited for much longer than a part takes computes alone for a while, twice as long when it happens
-  // again before all has gone well for as long: then a busy processor costs little more than having one less.
+  // wait. Who has waited for much longer than a part takes computes alone ten times as long: then such waits cost a
+  // tenth at most. Twice as long as before if it happens again before all has gone well for as long: a processor that
+  // stays busy costs little more than having one less.
   void judge(std::uint32_t own_parts, Clock::duration working, Clock::duration waiting) {
-    using std::chrono::milliseconds;
-    if (own_parts == 0) return;
+    if (own_parts == 0 || waiting <= 2 * working / own_parts + std::chrono::microseconds(100)) return;
     const auto now = Clock::now();
-    if (waiting > 2 * working / own_parts + std::chrono::microseconds(100)) {
-      alone_until_ = well_since_ = now + alone_for_;
-      alone_for_ = std::min<Clock::duration>(2 * alone_for_, milliseconds(500));
-    } else if (now - well_since_ > alone_for_) {
-      alone_for_ = std::max<Clock::duration>(alone_for_ / 2, milliseconds(10));
-      well_since_ = now;
-    }
+    const bool again = now - alone_until_ < alone_for_;
+    alone_for_ = std::min<Clock::duration>(again ? std::max(2 * alone_for_, 10 * waiting) : 10 * waiting,
+                                           std::chrono::milliseconds(500));
+    alone_until_ = now + alone_for_;
   }
 
   void announce() {
@@ -151,8 +148,8 @@ class Pool {
   std::atomic<std::uint32_t> signal_{0};  // raised when there is news
   std::atomic<std::uint32_t> done_{0};
   std::uint32_t job_ = 0;
-  Clock::time_point alone_until_{}, well_since_{};
-  Clock::duration alone_for_ = std::chrono::milliseconds(10);
+  Clock::time_point alone_until_{};
+  Clock::duration alone_for_{};
   void (*part_)(void*, std::size_t) = nullptr;
   void* context_ = nullptr;
 };
