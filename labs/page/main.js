@@ -132,7 +132,8 @@ const Page = (() => {
 
   function showFormula() {
     const a = assignment(), value = trace().values[a.value], sign = a.target in a.inputs ? "\\leftarrow" : "=";
-    const both = a.element && a.element.latex !== a.formula.latex ? [a.formula.latex, a.element.latex] : [a.formula.latex];
+    const dots = (latex) => latex.replaceAll("\\circ", "\\cdot");  // of elements ∘ is a product of numbers
+    const both = a.element && dots(a.element.latex) !== dots(a.formula.latex) ? [a.formula.latex, a.element.latex] : [a.formula.latex];
     d3.select("#symbols").html("").selectAll("span").data(both).enter().append("span").attr("class", "one")
       .attr("title", Help.lines(a).filter(([symbol]) => symbol === a.target || symbol in a.inputs).map(([symbol, text]) => `${symbol}: ${text}`).join("\n"))
       .each(function (latex) { katex.render(latex, this, {strict: false, throwOnError: true, output: "html"}); });
@@ -222,6 +223,7 @@ const Page = (() => {
       d3.select("#example").html("").selectAll("option").data(d3.range(examples)).enter().append("option").attr("value", (i) => i).text((i) => i);
     }
     showAsk();
+    if (fresh) Tables.fit();
     showCheck();
     if (!byId("help").hidden) showHelp();
     if (!otherDrawing) return mark();
@@ -235,7 +237,7 @@ const Page = (() => {
   /** The sentence, and where the lab's README says more. */
   function showWhy(a) {
     byId("why").textContent = a.why;
-    const at = readme ? Readme.section(readme, a) : -1;
+    const at = readme ? Readme.section(readme, a, lesson.name) : -1;
     if (at < 0) return;
     d3.select("#why").append("a").attr("href", `#section-${at}`).text(`more: ${Readme.headings(readme)[at].replace(/^[\d. ]+(and \d+\. )?/, "")}`)
       .on("click", () => {
@@ -335,7 +337,7 @@ const Page = (() => {
     const many = Worksheet.edited(trace()), loss = Worksheet.loss(trace());
     const was = loss && loss.cpp[0], now = loss && loss.data[0];
     byId("reset").hidden = !many;
-    byId("sheet").textContent = !many ? "Underlined numbers are given: Enter or a double click changes one, and so does dragging an edge."
+    byId("sheet").textContent = !many ? "Underlined numbers can be changed: Enter, a double click, or dragging an edge."
       : `${many} ${many === 1 ? "number" : "numbers"} changed; what is made of ${many === 1 ? "it" : "them"} is computed in this page.` +
         (loss ? ` Loss of the batch: ${Formula.number(was, 6)} → ${Formula.number(now, 6)}.` : "");
     const eta = trace().values.find((v) => v.name === "η" && v.from === null);
@@ -462,7 +464,7 @@ const Page = (() => {
     actions["?"] = help;
     if (!inControl && !inCell) Object.assign(actions, {ArrowRight: next, ArrowLeft: previous});
     if (!inControl && event.target.tagName !== "BUTTON" && event.target.tagName !== "SUMMARY") actions[" "] = play;
-    if (!actions[event.key] || (inControl && event.target.tagName !== "INPUT" && event.key.length === 1)) return;
+    if (!actions[event.key] || (inControl && event.target.type !== "range" && event.key.length === 1)) return;  // 1e-3 is typed
     event.preventDefault();
     actions[event.key]();
   }
@@ -502,7 +504,7 @@ const Page = (() => {
     byId("ask").onsubmit = answer;
     byId("give").onclick = give;
     Tables.dark.addEventListener("change", () => show(true, true, true));
-    window.addEventListener("resize", () => { Tables.sayWhatIsHidden(); sayWhatScrolls(); });
+    window.addEventListener("resize", () => { sayWhatScrolls(); Tables.fit(); });
     byId("reset").onclick = reset;
     byId("h").oninput = (event) => go({h: Number(event.target.value)});
     byId("title").textContent = lesson.title;

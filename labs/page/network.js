@@ -46,7 +46,8 @@ const Network = (() => {
     const place = d3.scalePoint().domain(d3.range(columns.length)).range([46, width - 60]);
     const units = (c) => Formula.columns(c.value), step = (c) => Math.min(44, (height - top - 14) / units(c));
     const y = (c, i) => top + (height - top - 10) / 2 + (i - (units(c) - 1) / 2) * step(c);
-    const radius = (c) => Math.max(3.5, Math.min(12, step(c) * 0.36));
+    const numbered = (c) => step(c) >= 18;  // there is room for the number below a node
+    const radius = (c) => (numbered(c) ? Math.min(12, (step(c) - 9.5) / 2) : Math.max(3.5, step(c) * 0.36));
     const current = trace.assignments[Math.max(0, at)].layer;
 
     columns.slice(1).forEach((column, k) => {
@@ -105,8 +106,8 @@ const Network = (() => {
             .attr("r", Math.max(2.2, radius(column) * 0.45)).attr("class", d < 0 ? "delta minus" : "delta plus")
             .style("fill", Tables.shade(d, deltaScale).background);
         }
-        if (known && step(column) >= 18)
-          node.append("text").attr("x", place(k)).attr("y", y(column, i) + radius(column) + 9).attr("class", "number")
+        if (known && numbered(column))
+          node.append("text").attr("x", place(k)).attr("y", y(column, i) + radius(column) + 8).attr("class", "number")
             .text(Formula.number(a, 2));
       }
     });

@@ -29,10 +29,14 @@ const Readme = (() => {
     return out.join("\n");
   }
   const headings = (markdown) => markdown.split("\n").filter((l) => /^#+ /.test(l)).map((l) => l.replace(/^#+ /, ""));
-  /** The section about what an assignment does, by its heading; −1 if none is. */
-  function section(markdown, a) {
-    const about = {forward: /model|layer|activation|forward|neuron|product/i, loss: /loss|error|model/i,
-                   backward: /backward|delta rule|gradient by hand|loss/i, update: /descent|how fast|fit|line|step/i}[a.phase];
+  /** The section about what an assignment of a lesson does, by its heading; −1 if none is. */
+  function section(markdown, a, lesson) {
+    const loss = a.layer.startsWith("loss"), phase = loss && a.phase === "backward" ? "loss" : a.phase;
+    const here = {xor: {forward: /exclusive or/i, loss: /exclusive or/i, backward: /exclusive or/i, update: /exclusive or/i},
+                  gabor: {forward: /gabor layer/i, loss: /gabor layer/i, backward: /gabor layer/i},
+                  network: {loss: /two moons/i}, classes: {forward: /through the network/i}}[lesson] || {};
+    const about = here[phase] || {forward: /^Linear/.test(a.label) ? /model|layer|neuron|product/i : /model|activation/i, loss: /loss|error|entropy/i,
+                                  backward: /backward|delta rule/i, update: /descent|how fast|fit|line|step/i}[phase];
     return headings(markdown).findIndex((h, i) => i > 0 && about.test(h));
   }
   return {html, headings, section};

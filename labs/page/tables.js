@@ -25,7 +25,7 @@ const Tables = (() => {
    * what the symbol stands for, said on the heading under the pointer.
    */
   function table(symbol, title, value, role, number, hear, meaning) {
-    const box = d3.create("div").attr("class", `tensor ${role}${Formula.columns(value) > 4 ? " wide" : ""}`);
+    const box = d3.create("div").attr("class", `tensor ${role}`);
     const id = `t-${role}-${Formula.codes(symbol)}`;
     const given = Worksheet.isGiven(value);
     const head3 = box.append("h3").attr("id", id).attr("title", meaning).text(`${title} ${value.shape.length ? shapeText(value.shape) : ""} `);
@@ -35,12 +35,13 @@ const Tables = (() => {
     const grid = scroller.append("table").attr("role", "grid").attr("aria-labelledby", id);
     const columns = Formula.columns(value), rows = Formula.rows(value), scale = scaleOf(value);
     const head = grid.append("thead").append("tr");
-    head.append("td");
+    const vector = value.shape.length < 2;  // one row, which needs no number
+    if (!vector) head.append("td");
     for (let c = 0; c < columns; ++c) head.append("th").attr("scope", "col").text(c);
     // As text, which a browser reads much faster than it takes attributes one by one.
     const hint = given ? " (Enter or a double click changes it)" : "", lines = [];
     for (let r = 0; r < rows; ++r) {
-      lines.push(`<tr><th scope="row">${r}</th>`);
+      lines.push(vector ? "<tr>" : `<tr><th scope="row">${r}</th>`);
       for (let c = 0; c < columns; ++c) {
         const flat = r * columns + c, x = Formula.decode(value.data[flat]), {background, text} = shade(x, scale);
         const ghost = Worksheet.ghost(value, flat), before = ghost === null ? "" : Formula.number(ghost, 4);
@@ -140,17 +141,47 @@ const Tables = (() => {
                                   trace.values[number], "input", number, hear, Help.meaning(symbol, assignment)));
     for (const tensor of document.querySelectorAll("#tensors .scroller"))
       [tensor.scrollLeft, tensor.scrollTop] = scrolled[tensor.previousSibling.id] || [0, 0];
+  }
+
+  /**
+   * On a wide screen the tables, below all else, are as high as they can be with all of them in sight; in a narrow or low
+   * window, where that is out of reach, they keep the height that the style gives them.
+   */
+  const wide = window.matchMedia("(min-width: 1001px) and (min-height: 500px)");
+  function fit() {
+    const section = document.getElementById("tensors");
+    section.style.removeProperty("--high");
+    halve(section);
     sayWhatIsHidden();
+    if (!wide.matches) return;
+    const room = window.innerHeight - section.offsetTop - 2;
+    for (const high of [14, 11, 9, 7.5, 6.5, 5.6, 4.8]) {
+      section.style.setProperty("--high", `${high}rem`);
+      sayWhatIsHidden();
+      if (section.offsetHeight <= room) break;
+    }
+    revealMarked();
+  }
+
+  /** Tables that need more than half of the row share rows in halves; one that is alone has the whole row. */
+  function halve(section) {
+    const {columnGap, paddingLeft, paddingRight} = getComputedStyle(section);
+    const half = (section.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight) - parseFloat(columnGap)) / 2;
+    for (const box of section.querySelectorAll(".tensor")) box.classList.toggle("wide", box.querySelector("table").offsetWidth + 2 > half);
   }
 
   /** A table that is wider or higher than its box says so. */
   function sayWhatIsHidden() {
     const boxes = [...document.querySelectorAll("#tensors .scroller")];
-    for (const box of boxes) box.classList.remove("tall");
-    const high = boxes.map((box) => box.scrollHeight > box.clientHeight + 2);
-    boxes.forEach((box, i) => box.classList.toggle("tall", high[i]));  // its bar gets room of its own, beside the columns
+    for (const box of boxes) box.classList.remove("tall", "whole");
+    const over = boxes.map((box) => box.scrollHeight - box.clientHeight), high = over.map((pixels) => pixels >= 24);
+    boxes.forEach((box, i) => {
+      box.classList.toggle("tall", high[i]);  // its bar gets room of its own, beside the columns
+      box.classList.toggle("whole", over[i] > 2 && !high[i]);  // less than a row is not worth a bar
+    });
     const broad = boxes.map((box) => box.scrollWidth > box.clientWidth + 2);
     boxes.forEach((box, i) => {
+      box.classList.toggle("broad", broad[i]);
       const {rows, columns} = box.dataset;
       box.parentNode.querySelector(".more").textContent = [broad[i] ? `${columns} columns →` : "", high[i] ? `${rows} rows ↓` : ""].join(" ").trim();
     });
@@ -164,6 +195,9 @@ const Tables = (() => {
     const read = new Set(reads.map(({symbol, flat}) => `${symbol} ${flat}`));
     cells("result").classed("chosen", (d) => d.flat === element).attr("aria-selected", (d) => d.flat === element);
     cells("input").classed("read", (d) => read.has(`${d.symbol} ${d.flat}`));
+    revealMarked();
+  }
+  function revealMarked() {
     for (const scroller of document.querySelectorAll("#tensors .scroller"))
       reveal(scroller, scroller.querySelector("td.chosen, td.read"));
   }
@@ -190,5 +224,5 @@ const Tables = (() => {
       .classed("here", (d) => d.flat === cell.flat);
   }
 
-  return {show, mark, cross, shade, shapeText, dark, sayWhatIsHidden};
+  return {show, mark, cross, shade, shapeText, dark, fit};
 })();

@@ -250,6 +250,10 @@ def check_predict(browser, frames, fails):
     fails.check("twice" in answer(2 * truth) or "factor" in answer(2 * truth), f"twice: {answer(2 * truth)}")
     fails.check("Right" in answer(truth * 1.0002), f"right to three digits: {answer(truth * 1.0002)}")
     fails.check(browser.js(hidden) == "visible", "the right answer shows it")
+    browser.js("document.getElementById('answer').value = '', document.getElementById('answer').focus()")
+    for key in "1e-3":
+        browser.key(key, key)
+    fails.check(browser.js("[document.getElementById('answer').value, Page.state.frame]") == ["1e-3", 0], "1e-3 is typed, not a command")
     browser.js("document.getElementById('predict').click()")
     fails.check(browser.js(hidden) == "visible", "asked no more")
 
@@ -268,8 +272,15 @@ LAYOUT = """(() => {
   apart(document.querySelectorAll("nav button, nav output"), "controls");
   for (const s of document.querySelectorAll("#tensors .scroller")) {
     const more = s.scrollWidth - s.clientWidth;
-    if (more > 1 && more <= s.offsetWidth - s.clientWidth && !s.closest(".wide")) said.push(`a bar for the room that the other bar takes: ${name(s.parentNode)}`);
+    if (more > 1 && more <= s.offsetWidth - s.clientWidth) said.push(`a bar for the room that the other bar takes: ${name(s.parentNode)}`);
+    const over = s.scrollHeight - s.clientHeight;
+    if (over > 1 && over <= s.offsetHeight - s.clientHeight) said.push(`a bar for the room that the other bar takes: ${name(s.parentNode)}`);
+    const row = [...s.closest("#tensors").querySelectorAll(".scroller")].filter(o => box(o).top < box(s).bottom && box(o).bottom > box(s).top);
+    if (more > 1 && row.length === 1 && box(s).width < 0.9 * s.closest("#tensors").clientWidth - 40) said.push(`columns hidden beside an empty place: ${name(s.parentNode)}`);
   }
+  for (const t of [...document.querySelectorAll("#network text.number")].filter(shown)) for (const c of document.querySelectorAll("#network circle"))
+    if (Math.min(box(t).right, box(c).right) - Math.max(box(t).left, box(c).left) > 3 && Math.min(box(t).bottom, box(c).bottom) - Math.max(box(t).top, box(c).top) > 0.3 * box(t).height)
+      said.push(`a number on a node: ${name(t)}`);
   for (const t of document.querySelectorAll("#tensors")) apart(t.querySelectorAll(".tensor"), "tables");
   for (const s of document.querySelectorAll("svg")) {
     apart(s.querySelectorAll("text"), "picture");
@@ -295,8 +306,7 @@ def check_layout(browser, frames, fails):
             browser.js(f"Page.go({{frame: 0, at: {at}, element: 0, edges: 'weight'}}), scrollTo(0, 0)")
             for wrong in browser.js(LAYOUT):
                 fails.check(False, f"{width}×{height} {scheme}, assignment {at}: {wrong}")
-            few = browser.js("document.querySelectorAll('#tensors .tensor').length") <= 4  # a row of classes' loss is made of four
-            for part in ("formula", *(["tensors"] if few else []), "network") if width == 1280 else ():  # on one screen
+            for part in ("formula", "tensors", "network") if width == 1280 else ():  # on one screen
                 bottom = browser.js(f"document.getElementById('{part}').getBoundingClientRect().bottom")
                 fails.check(bottom <= height, f"assignment {at}: {part} ends at {bottom} of {height}")
         contrast = browser.js("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
@@ -386,8 +396,11 @@ def check_words(browser, frames, fails):
     fails.check(browser.js("document.querySelectorAll('#readme h3').length") > 3, "the lab's text is there")
     browser.js("Page.go({frame: 0, at: 0})")
     links = browser.js("Page.frames[0].trace.assignments.map((a, at) => (Page.go({frame: 0, at}), document.querySelector('#why a')))"
-                       ".map(a => !a || document.querySelector(a.getAttribute('href')) !== null)")
-    fails.check(all(links), "links lead to sections of it")
+                       ".map(a => a && document.querySelector(a.getAttribute('href'))?.textContent)")
+    for a, heading in zip(trace["assignments"], links, strict=True):
+        fails.check(heading or a["phase"] == "update", f"{a['label']} {a['target']}: a link leads to a section of it, not to {heading}")
+    if browser.js("Page.lesson.name") == "xor":  # of a text that is about more
+        fails.check(all(h and "xclusive or" in h for h in links), f"links lead to what is about this network: {links}")
 
     for at in (1, 3):
         browser.js(f"Page.go({{frame: 0, at: {at}}})")
@@ -510,9 +523,12 @@ def main():
                 check_own(browser, frames, fails)
                 check_manners(browser, fails)
                 browser("Emulation.setDeviceMetricsOverride", width=1360, height=300, deviceScaleFactor=1, mobile=False)
-                # Every frame and every assignment, but not each in each: they differ in numbers only.
-                browser.js(f"(async () => {{ for (let frame = 0; frame < {len(frames)}; ++frame)"
-                           " for (let at = frame % 5; at < Page.frames[frame].trace.assignments.length; at += 5) Page.go({frame, at}); })()")
+                # Of every frame a fifth of the assignments, of frame f those from f mod 5 on: every assignment comes up in a
+                # fifth of the frames, which differ in numbers only, and nothing but errors on the console is looked for.
+                seen = browser.js(f"(() => {{ const seen = new Set(); for (let frame = 0; frame < {len(frames)}; ++frame)"
+                                  " for (let at = frame % 5; at < Page.frames[frame].trace.assignments.length; at += 5)"
+                                  " { Page.go({frame, at}); seen.add(at); } return seen.size; })()")
+                fails.check(seen == len(frames[0]["trace"]["assignments"]), f"{seen} assignments came up")
                 browser("Emulation.clearDeviceMetricsOverride")
                 check_silence(browser, url, fails)
                 print(f"{lab}: {fails.checked - before} checks, {len(frames)} epochs of {len(frames[0]['trace']['assignments'])} assignments")
