@@ -114,6 +114,7 @@ struct MutantAttention : Layer<double> {
           }
           for (std::size_t j = 0; j < T; ++j) {
             double dS = p(i, j) * (dP[j] - (m.count("no sum") ? 0 : D));
+            if (m.count("no diagonal")) dS = -p(i, j) * D;
             if (m.count("diagonal")) dS = p(i, j) * (1 - p(i, j)) * dP[j];
             for (std::size_t c = h * s.d; c < (h + 1) * s.d; ++c) {
               d[0](n * T + i, c) += tau_q * dS * qkv[1](n * T + j, c);
@@ -285,6 +286,7 @@ Case attention(const std::string& name, MutantAttention::Setting setting, const 
           {"τ² in dQ", Cause::ScaleMissing},
           {"no sum", Cause::RowSumMissing},
           {"diagonal", Cause::RowSumMissing},
+          {"no diagonal", Cause::JacobianPart},
           {"no Q", Cause::BranchMissing},
           {"V alone", Cause::BranchMissing}}};
   if (setting.causal || setting.padded) c.mistakes.push_back({"mask", Cause::MaskIgnored});

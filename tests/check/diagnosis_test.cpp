@@ -58,6 +58,8 @@ Case linear(std::size_t in, std::size_t out, const std::string& activation = "")
           {"b averaged", Cause::BiasAveraged},
           {"row", Cause::BiasNotSummed},
           {"sign", Cause::Sign},
+          {"sign of a column", Cause::Sign},
+          {"sign of an entry", Cause::Sign},
           {"twice", Cause::Factor},
           {"half", Cause::Factor},
           {"δ ignored", Cause::UpstreamIgnored},

@@ -70,6 +70,9 @@ class MutantLinear : public Layer<double> {
       for (double& d : dW) d /= static_cast<double>(N);
     if (m.count("dx averaged"))
       for (double& d : down) d /= static_cast<double>(N);
+    if (m.count("sign of a column"))
+      for (std::size_t o = 0; o < out_; ++o) dW[o * in_ + in_ - 1] *= -1;
+    if (m.count("sign of an entry")) db[0] *= -1;
     write(weight, dW, "W");
     write(bias, db, "b");
     for (std::size_t i = 0; i < down.size(); ++i)

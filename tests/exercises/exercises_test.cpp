@@ -2,10 +2,12 @@
 // compiled at once, without sanitizers, to save time.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <tuple>
 
 #include "exercises/engine/after.hpp"
 #include "exercises/engine/build.hpp"
@@ -158,11 +160,37 @@ BOOST_AUTO_TEST_CASE(what_can_be_read_off_a_file_is_named_with_its_line) {
       text_of_check("mse", "return sum / p.size();", "return sum / p.rows() + 0 * (1 / p.size());");
   has(other, "What is wrong: ");
   BOOST_TEST(other.find("whole numbers") == std::string::npos, other);  // there is one, but it is not what is wrong
+  for (const auto& [name, from, to, of] :
+       {std::tuple("xor", "b2(0) -=", "b2(0) +=", "b2"), std::tuple("xor", "W2(0, j) -= lr", "W2(0, j) += lr", "W2"),
+        std::tuple("xor", "W1(j, 1) -=", "W1(j, 1) +=", "column 1 of W1"),
+        std::tuple("convolutional_net", "b -= lr", "b += lr", "b"),
+        std::tuple("convolutional_net", "v(f) -= lr", "v(f) += lr", "v")})
+    has(text_of_check(name, from, to),
+        "What is wrong: the update of " + std::string(of) + " goes uphill: it adds where it must subtract\n");
+  has(text_of_check("xor", "(1 / (1 + std::exp(-z)) - t(n, 0))", "(t(n, 0) - 1 / (1 + std::exp(-z)))"),
+      "What is wrong: the whole step goes uphill: its sign is wrong\n");
   const std::string sign = text_of_check("linear_dW", "+= delta(n, o)", "-= delta(n, o)");
   has(sign, "delta = [3]   x = [2]\n    dW: yours [-6], expected [6]\n");
   const std::string beyond = text_of_check("linear_db", "db(o) += delta(n, o);", "db(o) += delta(o, n);");
-  has(beyond, "element (5, 0) of a matrix of 5 rows and 7 columns, in line ");
+  has(beyond, "element (5, 0) of delta, a matrix of 5 rows and 7 columns, in line ");
   has(beyond, ": for (int o");
+}
+
+BOOST_AUTO_TEST_CASE(after_a_pass_a_sentence_fits_on_the_screen) {
+  const Folder folder;
+  for (const char* name : {"neuron", "sigmoid"}) {
+    const Exercise& e = exercise(name);
+    const std::string file = (folder.path / (e.name + ".cpp")).string();
+    write_file(file, e.solved());
+    std::istringstream text(check_file(e, file, false, 10).text);
+    std::size_t lines = 0;
+    for (std::string line; std::getline(text, line); ++lines) {
+      const auto letters = std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; });
+      BOOST_TEST((letters < 80 || line.find("torch") != std::string::npos || line.find("randn") != std::string::npos),
+                 line);
+    }
+    BOOST_TEST(lines > 10u);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(one_steps_through_a_fault) {
@@ -205,7 +233,7 @@ BOOST_AUTO_TEST_CASE(a_learners_file_is_built_with_sanitizers_and_stopped_in_tim
   const Result wrong_index =
       verdict_of("double neuron(const Vector& w, double, const Vector&) { return w(99); }\n" + dw);
   BOOST_TEST(!wrong_index.passed);
-  BOOST_TEST(wrong_index.text.find("element (99) of a vector of 7") != std::string::npos, wrong_index.text);
+  BOOST_TEST(wrong_index.text.find("element (99) of w, a vector of 7") != std::string::npos, wrong_index.text);
   const Result overflow = verdict_of(
       "double neuron(const Vector&, double, const Vector&) { double* p = new double[2]; double y = p[2]; delete[] p; "
       "return y; "

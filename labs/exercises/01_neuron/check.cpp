@@ -28,6 +28,10 @@ EXERCISE(neuron, {"neuron", "neuron_dw"}) {
       left_out(x.size(), "input", [&](int i) { return tensor(w(i) * x(i) + (i == 3 ? b : 0)); });
   of_y.push_back({tensor(y(w) - b), Cause::BiasMissing, "the bias is missing", "it is Σᵢ wᵢxᵢ alone",
                   "y = Σᵢ wᵢxᵢ + b: b is added once"});
+  of_y.push_back({tensor(2 * b - y(w)), Cause::Sign, "a sign in the forward is wrong: that of the products",
+                  "it is b − Σᵢ wᵢxᵢ", "y += wᵢ·xᵢ in the loop"});
+  of_y.push_back({tensor(y(w) - 2 * b), Cause::Sign, "a sign in the forward is wrong: that of the bias",
+                  "it is Σᵢ wᵢxᵢ − b", "y = Σᵢ wᵢxᵢ + b"});
   check.value("y", tensor(neuron(w, b, x)), tensor(y(w)), of_y);
   Vector ones(7, 1);
   check.gradient({"dw",

@@ -26,5 +26,11 @@ EXERCISE(linear_forward, {"linear_forward"}) {
                       "bₒ is added once to each yₙₒ"});
   mistakes.push_back({tensor(last), Cause::Other, "the sum over i is missing", "only the last term is there",
                       "+= in the loop over i"});
+  const auto minus = [](double v) { return -v; };
+  const Matrix minus_b = linear(each(x, minus), W, b);  // b − x·Wᵀ, and the opposite
+  mistakes.push_back({tensor(minus_b), Cause::Sign, "a sign in the forward is wrong: that of the products",
+                      "this is b − x·Wᵀ", "yₙₒ += xₙᵢ·Wₒᵢ in the loop over i"});
+  mistakes.push_back({tensor(each(minus_b, minus)), Cause::Sign, "a sign in the forward is wrong: that of the bias",
+                      "this is x·Wᵀ − b", "y = x·Wᵀ + b"});
   check.value("y", tensor(forward(x, W, b)), tensor(linear(x, W, b)), mistakes);
 }

@@ -5,12 +5,12 @@ using namespace handgrad::exercises;
 
 namespace {
 
-Tensor<double> loss(const Matrix& x, const Vector& y, const Vector& w, double b) {
+Tensor<double> loss(const Matrix& x, const Vector& t, const Vector& w, double b) {
   Vector terms(x.rows());
   for (int n = 0; n < x.rows(); ++n) {
     double z = b;
     for (int i = 0; i < w.size(); ++i) z += w(i) * x(n, i);
-    terms(n) = (std::max(z, 0.0) - z * y(n) + std::log1p(std::exp(-std::abs(z)))) / x.rows();
+    terms(n) = (std::max(z, 0.0) - z * t(n) + std::log1p(std::exp(-std::abs(z)))) / x.rows();
   }
   return tensor(terms);
 }
@@ -51,7 +51,7 @@ EXERCISE(batch, {"batch_gradient"}) {
     return first_wrong(inputs, {{"dw", tensor(dw), tensor(right_dw)}, {"db", tensor(db), tensor(right_db)}});
   });
   const Matrix x = random_matrix(7, 3, 1);
-  const Vector w = random_vector(3, 2), y{0, 1, 1, 0, 1, 0, 0};
+  const Vector w = random_vector(3, 2), t{0, 1, 1, 0, 1, 0, 0};
   const double b = 0.3;
   struct Gradient {
     Vector dw = Vector(3);
@@ -59,7 +59,7 @@ EXERCISE(batch, {"batch_gradient"}) {
   };
   const auto part = [&](int from, int to, Gradient& g) {
     Vector targets(to - from);
-    for (int n = from; n < to; ++n) targets(n - from) = y(n);
+    for (int n = from; n < to; ++n) targets(n - from) = t(n);
     gradient(rows(x, from, to), targets, w, b, 7, g.dw, g.db);
   };
   Gradient whole, parts, second;
@@ -69,15 +69,18 @@ EXERCISE(batch, {"batch_gradient"}) {
   part(3, 7, second);
 
   // The right δₙ, and the gradients if each part were divided by its own size.
-  Vector delta(7), own_dw(3);
-  double own_db = 0;
+  Vector delta(7), own_dw(3), divided_dw(3);
+  double own_db = 0, divided_db = 0;
   for (int n = 0; n < 7; ++n) {
     double z = b;
     for (int i = 0; i < 3; ++i) z += w(i) * x(n, i);
-    const double error = sigmoid(z) - y(n);
+    const double error = sigmoid(z) - t(n);
     delta(n) = error / 7;
     for (int i = 0; i < 3; ++i) own_dw(i) += error * x(n, i) / (n < 3 ? 3 : 4);
     own_db += error / (n < 3 ? 3 : 4);
+    const double divided = delta(n) / (sigmoid(z) * (1 - sigmoid(z)));
+    for (int i = 0; i < 3; ++i) divided_dw(i) += divided * x(n, i);
+    divided_db += divided;
   }
   const std::string own = "each part is averaged over its own examples",
                     where_own = "divide by `total`, the N of the mean";
@@ -86,10 +89,14 @@ EXERCISE(batch, {"batch_gradient"}) {
   step.batch = 7;
   step.dy = tensor(delta).reshape({7, 1});
   using T = Tensor<double>;
-  const auto by_w = [&](const T& v) { return loss(x, y, vector(v), b); };
-  const auto by_b = [&](const T& v) { return loss(x, y, w, v.item()); };
-  check.gradient({"dw", tensor(whole.dw), tensor(w), by_w, step});
-  check.gradient({"db", tensor(whole.db), tensor(b), by_b, step});
+  const auto by_w = [&](const T& v) { return loss(x, t, vector(v), b); };
+  const auto by_b = [&](const T& v) { return loss(x, t, w, v.item()); };
+  const auto by_p = [](const T& wrong) {
+    return std::vector<KnownMistake>{{wrong, Cause::DerivativeMissing, "δ is ∂ℓ/∂p, not ∂ℓ/∂z: σ′ is missing",
+                                      "it is divided by p(1 − p), which σ′ would cancel", "∂ℓ/∂z = p − t"}};
+  };
+  check.gradient({"dw", tensor(whole.dw), tensor(w), by_w, step, by_p(tensor(divided_dw))});
+  check.gradient({"db", tensor(whole.db), tensor(b), by_b, step, by_p(tensor(divided_db))});
   check.gradient({"dw, in two parts",
                   tensor(parts.dw),
                   tensor(w),

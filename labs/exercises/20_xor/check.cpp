@@ -13,11 +13,11 @@ struct Net {
     return each(z1(x), [](double v) { return std::tanh(v); });
   }
   Matrix z(const Matrix& x) const { return linear(h(x), W2, b2); }
-  Tensor<double> loss(const Matrix& x, const Matrix& y) const {
+  Tensor<double> loss(const Matrix& x, const Matrix& t) const {
     Matrix terms = z(x);
     for (int n = 0; n < x.rows(); ++n) {
       const double v = terms(n, 0);
-      terms(n, 0) = (std::max(v, 0.0) - v * y(n, 0) + std::log1p(std::exp(-std::abs(v)))) / x.rows();
+      terms(n, 0) = (std::max(v, 0.0) - v * t(n, 0) + std::log1p(std::exp(-std::abs(v)))) / x.rows();
     }
     return tensor(terms);
   }
@@ -30,7 +30,7 @@ struct Gradients {
   Matrix dW1 = Matrix(5, 2), dW2 = Matrix(1, 5);
   Vector db1 = Vector(5), db2 = Vector(1);
 };
-Gradients too_early(Net net, const Matrix& x, const Matrix& y, double lr, Early when, bool delta1_first, bool once_more,
+Gradients too_early(Net net, const Matrix& x, const Matrix& t, double lr, Early when, bool delta1_first, bool once_more,
                     bool b2_too) {
   Gradients d;
   const Matrix W2 = net.W2;
@@ -39,7 +39,7 @@ Gradients too_early(Net net, const Matrix& x, const Matrix& y, double lr, Early 
   for (int n = 0; n < N; ++n) {
     Matrix one(1, 2);
     one(0, 0) = x(n, 0), one(0, 1) = x(n, 1);
-    delta2(n) = (sigmoid(net.z(one)(0, 0)) - y(n, 0)) / N;
+    delta2(n) = (sigmoid(net.z(one)(0, 0)) - t(n, 0)) / N;
     d.db2(0) += delta2(n);
     const Matrix h = net.h(one), before = net.W2;
     for (int j = 0; j < 5; ++j) {
@@ -134,14 +134,14 @@ EXERCISE(xor, {
                         {"W1", tensor(after.W1), stepped(&Net::W1, matrix)}});
   });
   {  // seven points, so that a factor 7 names the batch
-    const Matrix x = random_matrix(7, 2, 5), y = each(random_matrix(7, 1, 6), [](double v) { return v > 0; });
+    const Matrix x = random_matrix(7, 2, 5), t = each(random_matrix(7, 1, 6), [](double v) { return v > 0; });
     const Net net;
     Net after = net;
-    step(x, y, after.W1, after.b1, after.W2, after.b2, lr);
+    step(x, t, after.W1, after.b1, after.W2, after.b2, lr);
     const Matrix h = net.h(x), z = net.z(x);
     Matrix delta2(7, 1), dh(7, 5);
     for (int n = 0; n < 7; ++n) {
-      delta2(n, 0) = (sigmoid(z(n, 0)) - y(n, 0)) / 7;
+      delta2(n, 0) = (sigmoid(z(n, 0)) - t(n, 0)) / 7;
       for (int j = 0; j < 5; ++j) dh(n, j) = delta2(n, 0) * net.W2(0, j);
     }
     const GradientStep second{
@@ -150,16 +150,25 @@ EXERCISE(xor, {
     const auto loss_with = [&](auto Net::*member, const auto& value) {
       Net moved = net;
       moved.*member = value;
-      return moved.loss(x, y);
+      return moved.loss(x, t);
     };
-    Gradients right;
+    Gradients right, no_W2, divided;  // with δ1 = δ2∘tanh′; and with δ2 = ∂ℓ/∂p
     for (int n = 0; n < 7; ++n) {
       right.db2(0) += delta2(n, 0);
       for (int j = 0; j < 5; ++j) {
         right.dW2(0, j) += delta2(n, 0) * h(n, j);
         const double delta1 = dh(n, j) * (1 - h(n, j) * h(n, j));
         right.db1(j) += delta1;
-        for (int i = 0; i < 2; ++i) right.dW1(j, i) += delta1 * x(n, i);
+        const double slope = 1 - h(n, j) * h(n, j), p = sigmoid(z(n, 0)), by_p = 1 / (p * (1 - p));
+        no_W2.db1(j) += delta2(n, 0) * slope;
+        divided.dW2(0, j) += by_p * delta2(n, 0) * h(n, j);
+        divided.db1(j) += by_p * delta1;
+        if (j == 0) divided.db2(0) += by_p * delta2(n, 0);
+        for (int i = 0; i < 2; ++i) {
+          right.dW1(j, i) += delta1 * x(n, i);
+          no_W2.dW1(j, i) += delta2(n, 0) * slope * x(n, i);
+          divided.dW1(j, i) += by_p * delta1 * x(n, i);
+        }
       }
     }
     const auto uphill = [&](const T& moved, const T& d) {  // did it go along +d?
@@ -180,14 +189,28 @@ EXERCISE(xor, {
                                 : "the update of " + name + " goes uphill: it adds where it must subtract",
                      "it is " + name + " + η·d" + name,
                      all_uphill ? "p − t in δ2, or the four lines w −= η·dw" : name + " −= η·d" + name});
+      for (std::size_t column = 0; opposite.rank() == 2 && opposite.size(0) > 1 && column < opposite.size(1);
+           ++column) {
+        const std::string of = "column " + std::to_string(column) + " of " + name;
+        T in_part = tensor(right.*part);
+        for (std::size_t i = column; i < in_part.numel(); i += opposite.size(1)) in_part.data()[i] *= -1;
+        all.push_back({in_part, Cause::Sign, "the update of " + of + " goes uphill: it adds where it must subtract",
+                       "it is " + name + " + η·d" + name + " there, and right elsewhere",
+                       "the line that changes " + name + "(j, " + std::to_string(column) + "): −="});
+      }
+      all.push_back({tensor(divided.*part), Cause::DerivativeMissing, "δ2 is ∂ℓ/∂p, not ∂ℓ/∂z: σ′ is missing",
+                     "it is divided by p(1 − p), which σ′ would cancel", "δ2 = (p − t)/N"});
+      if (name == "b1" || name == "W1")
+        all.push_back({tensor(no_W2.*part), Cause::WeightMissing, "W2 is left out of the chain",
+                       "it is made with δ1 = δ2∘(1 − h²)", "δ1 = δ2·W2∘(1 − h²)"});
       const std::string where = "first all of dW2, db2, dW1, db1, then the four lines w −= η·dw";
       const auto add = [&](const Gradients& d, const std::string& evidence) {
         all.push_back({tensor(d.*part), Cause::UpdatedTooEarly,
                        "W2 is updated too early: the gradients still need the old one", evidence, where});
       };
-      add(too_early(net, x, y, lr, Early::Batch, false, false, false), "it is made with δ1 from the new W2");
+      add(too_early(net, x, t, lr, Early::Batch, false, false, false), "it is made with δ1 from the new W2");
       for (int k = 0; k < 8; ++k)
-        add(too_early(net, x, y, lr, Early::Example, (k & 1) != 0, (k & 2) != 0, (k & 4) != 0),
+        add(too_early(net, x, t, lr, Early::Example, (k & 1) != 0, (k & 2) != 0, (k & 4) != 0),
             "it is what comes out when each example changes W2 before the next one is looked at");
       return all;
     };
@@ -205,17 +228,17 @@ EXERCISE(xor, {
                     mistakes("W1", &Gradients::dW1)});
     if (!check.report().passed()) return;
   }
-  Matrix x(4, 2), y(4, 1);
+  Matrix x(4, 2), t(4, 1);
   for (int n = 0; n < 4; ++n) {
     x(n, 0) = n / 2;
     x(n, 1) = n % 2;
-    y(n, 0) = (n / 2) ^ (n % 2);
+    t(n, 0) = (n / 2) ^ (n % 2);
   }
   Net net;
-  for (int epoch = 0; epoch < 2000; ++epoch) step(x, y, net.W1, net.b1, net.W2, net.b2, lr);
+  for (int epoch = 0; epoch < 2000; ++epoch) step(x, t, net.W1, net.b1, net.W2, net.b2, lr);
   check.picture(plane(net));
   double loss = 0;
-  for (const double term : net.loss(x, y).to_vector()) loss += term;
+  for (const double term : net.loss(x, t).to_vector()) loss += term;
   check.holds("XOR is learnt", loss < 0.05,
               {{},
                Cause::Other,

@@ -1,32 +1,17 @@
-#include "exercises/engine/check.hpp"
+#include "exercises/engine/convolution.hpp"
 
 using namespace handgrad;
 using namespace handgrad::exercises;
 
-namespace {
-
-Matrix right(const Matrix& x, const Matrix& w) {
-  Matrix y(x.rows() - w.rows() + 1, x.cols() - w.cols() + 1);
-  for (int i = 0; i < y.rows(); ++i)
-    for (int j = 0; j < y.cols(); ++j)
-      for (int u = 0; u < w.rows(); ++u)
-        for (int v = 0; v < w.cols(); ++v) y(i, j) += w(u, v) * x(i + u, j + v);
-  return y;
-}
-
-/// Sizes for paper, the smallest first: of x and of w.
-constexpr int sizes[][4] = {{1, 1, 1, 1}, {2, 2, 1, 1}, {2, 2, 2, 2}, {2, 3, 1, 2}, {3, 3, 2, 2}};
-
-}  // namespace
-
 EXERCISE(correlation, {"correlate"}) {
   const auto correlate = check.function<Matrix(const Matrix&, const Matrix&)>("correlate");
-  check.on_paper(static_cast<int>(std::size(sizes)), [=](int k) -> Paper {
-    const Matrix x = paper_matrix(sizes[k][0], sizes[k][1], 0), w = paper_matrix(sizes[k][2], sizes[k][3], 1);
-    return {{{"x", tensor(x)}, {"w", tensor(w)}}, "y", tensor(correlate(x, w)), tensor(right(x, w))};
+  check.on_paper(static_cast<int>(std::size(correlation_sizes)), [=](int k) -> Paper {
+    const Matrix x = paper_matrix(correlation_sizes[k][0], correlation_sizes[k][1], 0),
+                 w = paper_matrix(correlation_sizes[k][2], correlation_sizes[k][3], 1);
+    return {{{"x", tensor(x)}, {"w", tensor(w)}}, "y", tensor(correlate(x, w)), tensor(correlated(x, w))};
   });
   const Matrix x = random_matrix(5, 7, 1), w = random_matrix(3, 2, 2);
-  const Matrix y = right(x, w);
+  const Matrix y = correlated(x, w);
   Matrix turned(3, 6), last(3, 6);
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 6; ++j) {

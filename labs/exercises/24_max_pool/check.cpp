@@ -1,4 +1,4 @@
-#include "exercises/engine/check.hpp"
+#include "exercises/engine/convolution.hpp"
 
 using namespace handgrad;
 using namespace handgrad::exercises;
@@ -37,11 +37,6 @@ Matrix given(const Matrix& delta, const Matrix& x, Whose whose) {
     }
   return dX;
 }
-
-Tensor<double> image(const Matrix& m) {
-  return tensor(m).reshape({1, 1, static_cast<std::size_t>(m.rows()), static_cast<std::size_t>(m.cols())});
-}
-Matrix of_image(const Tensor<double>& t) { return matrix(t.reshape({t.size(2), t.size(3)})); }
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "exercises/engine/check.hpp"
+#include "exercises/engine/convolution.hpp"
 
 using namespace handgrad;
 using namespace handgrad::exercises;
@@ -15,14 +15,7 @@ struct Net {
     for (std::uint64_t f = 0; f < 4; ++f) W.push_back(random_matrix(3, 3, 20 + f));
   }
   /// Before the ReLU.
-  Matrix found(const Matrix& x, int f) const {
-    Matrix a(x.rows() - 2, x.cols() - 2);
-    for (int i = 0; i < a.rows(); ++i)
-      for (int j = 0; j < a.cols(); ++j)
-        for (int p = 0; p < 3; ++p)
-          for (int q = 0; q < 3; ++q) a(i, j) += W[static_cast<std::size_t>(f)](p, q) * x(i + p, j + q);
-    return a;
-  }
+  Matrix found(const Matrix& x, int f) const { return correlated(x, W[static_cast<std::size_t>(f)]); }
   double mean(const Matrix& x, int f) const {
     const Matrix a = found(x, f);
     double sum = 0;
@@ -34,11 +27,11 @@ struct Net {
     for (int f = 0; f < v.size(); ++f) sum += v(f) * mean(x, f);
     return sum;
   }
-  Tensor<double> loss(const std::vector<Matrix>& x, const Vector& y) const {
-    Vector terms(y.size());
-    for (int n = 0; n < y.size(); ++n) {
+  Tensor<double> loss(const std::vector<Matrix>& x, const Vector& t) const {
+    Vector terms(t.size());
+    for (int n = 0; n < t.size(); ++n) {
       const double at = z(x[static_cast<std::size_t>(n)]);
-      terms(n) = (std::max(at, 0.0) - at * y(n) + std::log1p(std::exp(-std::abs(at)))) / y.size();
+      terms(n) = (std::max(at, 0.0) - at * t(n) + std::log1p(std::exp(-std::abs(at)))) / t.size();
     }
     return tensor(terms);
   }
@@ -53,11 +46,11 @@ Tensor<double> gradient(const M& before, const M& after, double lr) {
 }
 
 /// Bars on a little noise: horizontal ones are labelled 1.
-void bars(int N, std::vector<Matrix>& x, Vector& y) {
-  y = Vector(N);
+void bars(int N, std::vector<Matrix>& x, Vector& t) {
+  t = Vector(N);
   for (int n = 0; n < N; ++n) {
     Matrix image = each(random_matrix(6, 7, 100 + static_cast<std::uint64_t>(n)), [](double v) { return 0.1 * v; });
-    y(n) = n % 2;
+    t(n) = n % 2;
     for (int k = 0; k < 6; ++k) (n % 2 ? image(n / 2 % 6, k) : image(k, n / 2 % 7)) += 1;
     x.push_back(image);
   }
@@ -133,21 +126,32 @@ EXERCISE(convolutional_net, {"net_step"}) {
                   stepped(tensor(net.W[0]), [](Net& o, const T& value) { o.W[0] = matrix(value); })}});
   });
   std::vector<Matrix> x;
-  Vector y;
-  bars(7, x, y);
+  Vector t;
+  bars(7, x, t);
   const Net net;
   Net after = net;
-  step(x, y, after.W, after.v, after.b, lr);
+  step(x, t, after.W, after.v, after.b, lr);
   GradientStep about;
   about.batch = 7;
   using T = Tensor<double>;
-  double last = 0;
+  double last = 0, db = 0;
+  Vector dv(4);
+  std::vector<Matrix> dW(4, Matrix(3, 3));
   T unmasked = tensor(net.W[0]), turned = unmasked.clone(), no_mean = unmasked.clone();
   unmasked.fill(0), turned.fill(0), no_mean.fill(0);
   for (int n = 0; n < 7; ++n) {
     const Matrix& image = x[static_cast<std::size_t>(n)];
-    const double delta = (sigmoid(net.z(image)) - y(n)) / 7, dh = delta * net.v(0) / 20;
+    const double delta = (sigmoid(net.z(image)) - t(n)) / 7, dh = delta * net.v(0) / 20;
     last = delta;
+    db += delta;
+    for (int f = 0; f < 4; ++f) {
+      dv(f) += delta * net.mean(image, f);
+      const Matrix a = net.found(image, f);
+      for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 5; ++j)
+          for (int k = 0; k < 9 && a(i, j) > 0; ++k)
+            dW[static_cast<std::size_t>(f)](k / 3, k % 3) += delta * net.v(f) / 20 * image(i + k / 3, j + k % 3);
+    }
     const Matrix a = net.found(image, 0);
     for (int i = 0; i < 4; ++i)
       for (int j = 0; j < 5; ++j)
@@ -162,17 +166,55 @@ EXERCISE(convolutional_net, {"net_step"}) {
   const auto moved = [&](auto change) {
     Net other = net;
     change(other);
-    return other.loss(x, y);
+    return other.loss(x, t);
+  };
+  // What a step's (before − after)/η is when v is changed before the filters' gradients are made of it: after the whole
+  // batch, or with each image at once, which the next ones then meet.
+  const auto db_of_moving = [&](bool b_too) {
+    Net moving = net;
+    double sum = 0;
+    for (int n = 0; n < 7; ++n) {
+      const Matrix& image = x[static_cast<std::size_t>(n)];
+      const double delta = (sigmoid(moving.z(image)) - t(n)) / 7;
+      sum += delta;
+      for (int f = 0; f < 4; ++f) moving.v(f) -= lr * delta * net.mean(image, f);
+      if (b_too) moving.b -= lr * delta;
+    }
+    return tensor(sum);
+  };
+  const auto early = [](const T& wrong) {
+    return KnownMistake{
+        wrong, Cause::UpdatedTooEarly, "v is updated too early: the filters' gradients still need the old one",
+        "it is made with a v that has been changed already", "first all of db, dv, dW, then the lines w −= η·dw"};
+  };
+  T early_dW0 = tensor(dW[0]);
+  for (std::size_t k = 0; k < 9; ++k) early_dW0.data()[k] *= 1 - lr * dv(0) / net.v(0);
+  const bool all_uphill =
+      gradient(net.b, after.b, lr).item() * db < 0 && gradient(net.v, after.v, lr).item(0) * dv(0) < 0;
+  const auto uphill = [&](T right, const std::string& name) {
+    for (std::size_t i = 0; i < right.numel(); ++i) right.data()[i] *= -1;
+    return KnownMistake{right, Cause::Sign,
+                        all_uphill ? "the whole step goes uphill: its sign is wrong"
+                                   : "the update of " + name + " goes uphill: it adds where it must subtract",
+                        "it is " + name + " + η·d" + name,
+                        all_uphill ? "p − t in δ, or the lines w −= η·dw" : name + " −= η·d" + name};
   };
   check.gradient({"db",
                   gradient(net.b, after.b, lr),
                   tensor(net.b),
-                  [&](const T& t) { return moved([&](Net& o) { o.b = t.item(); }); },
+                  [&](const T& value) { return moved([&](Net& o) { o.b = value.item(); }); },
                   about,
                   {{tensor(last), Cause::BiasNotSummed, "db is not summed over the images",
-                    "it is the last one's share", "db += in the loop over n"}}});
-  check.gradient({"dv", gradient(net.v, after.v, lr), tensor(net.v),
-                  [&](const T& t) { return moved([&](Net& o) { o.v = vector(t); }); }, about});
+                    "it is the last one's share", "db += in the loop over n"},
+                   uphill(tensor(db), "b"),
+                   early(db_of_moving(false)),
+                   early(db_of_moving(true))}});
+  check.gradient({"dv",
+                  gradient(net.v, after.v, lr),
+                  tensor(net.v),
+                  [&](const T& value) { return moved([&](Net& o) { o.v = vector(value); }); },
+                  about,
+                  {uphill(tensor(dv), "v")}});
   for (std::size_t f = 0; f < 4; ++f) {
     std::vector<KnownMistake> mistakes;
     if (f == 0)
@@ -180,19 +222,21 @@ EXERCISE(convolutional_net, {"net_step"}) {
                    "it is what comes of all places, also of those with h = 0", "[h > 0] in front of dh·x"},
                   {turned, Cause::FactorsSwapped, "dW is turned by 180°: x and δ are exchanged",
                    "dW(2 − u, 2 − v) is right", "dW(u, v) goes with x(i + u, j + v)"},
+                  early(early_dW0),
                   {no_mean, Cause::Other, "the 1/P of the mean is missing",
                    "it is 20 times too large, as many places as there are", "∂m/∂h = 1/P"}};
+    mistakes.push_back(uphill(tensor(dW[f]), "W"));
     check.gradient({"dW" + std::to_string(f), gradient(net.W[f], after.W[f], lr), tensor(net.W[f]),
-                    [&](const T& t) { return moved([&](Net& o) { o.W[f] = matrix(t); }); }, about, mistakes});
+                    [&](const T& value) { return moved([&](Net& o) { o.W[f] = matrix(value); }); }, about, mistakes});
   }
   if (!check.report().passed()) return;
   x.clear();
-  bars(26, x, y);
+  bars(26, x, t);
   Net trained;
-  for (int k = 0; k < 400; ++k) step(x, y, trained.W, trained.v, trained.b, 2);
+  for (int k = 0; k < 400; ++k) step(x, t, trained.W, trained.v, trained.b, 2);
   check.picture(filters(trained));
   double loss = 0;
-  for (const double term : trained.loss(x, y).to_vector()) loss += term;
+  for (const double term : trained.loss(x, t).to_vector()) loss += term;
   check.holds("the bars are told apart", loss < 0.1,
               {{},
                Cause::Other,

@@ -69,7 +69,9 @@ EXERCISE(rnn_step, {"rnn_step", "rnn_step_backward"}) {
   const Matrix h = step_of(x, s, W, U, b);
   check.value("h", tensor(forward(x, s, W, U, b)), tensor(h),
               {{tensor(step_of(x, Matrix(N, H), W, U, b)), Cause::Other, "the state is left out",
-                "it is tanh(x·Wᵀ + b)", "h = tanh(x·Wᵀ + s·Uᵀ + b)"}});
+                "it is tanh(x·Wᵀ + b)", "h = tanh(x·Wᵀ + s·Uᵀ + b)"},
+               {tensor(step_of(x, s, W, U, Vector(H))), Cause::BiasMissing, "the bias is missing",
+                "it is tanh(x·Wᵀ + s·Uᵀ)", "h = tanh(x·Wᵀ + s·Uᵀ + b)"}});
   Vector db(H);
   Matrix dW(H, I), dU(H, H), ds(N, H);
   backward(delta, x, s, h, U, db, dW, dU, ds);

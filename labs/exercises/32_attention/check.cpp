@@ -34,8 +34,8 @@ Matrix transposed(const Matrix& a) {
   return t;
 }
 
-/// dS with softmax's whole Jacobian, without the sum, with only its diagonal, or without P.
-enum class Softmax { Right, NoSum, Diagonal, NoP };
+/// dS with softmax's whole Jacobian, without the sum, with only its diagonal, without that, or without P.
+enum class Softmax { Right, NoSum, Diagonal, NoDiagonal, NoP };
 Matrix score_gradient(const Matrix& P, const Matrix& V, const Matrix& delta, Softmax how) {
   Matrix dS = times(delta, transposed(V));  // first dP
   for (int i = 0; i < P.rows(); ++i) {
@@ -44,6 +44,7 @@ Matrix score_gradient(const Matrix& P, const Matrix& V, const Matrix& delta, Sof
     for (int j = 0; j < P.cols(); ++j) {
       const double p = P(i, j), dP = dS(i, j);
       dS(i, j) = how == Softmax::NoSum ? p * dP : how == Softmax::Diagonal ? p * (1 - p) * dP : p * (dP - D);
+      if (how == Softmax::NoDiagonal) dS(i, j) = -p * D;
       if (how == Softmax::NoP) dS(i, j) = dP - D;
     }
   }
@@ -102,6 +103,8 @@ EXERCISE(attention, {"attention_backward"}) {
         {with(Softmax::Diagonal, tau), Cause::RowSumMissing,
          "of the softmax's Jacobian the diagonal alone is used: each P depends on all scores of its row",
          "dS = P(1 − P)∘dP gives exactly your " + name, softmax},
+        {with(Softmax::NoDiagonal, tau), Cause::JacobianPart,
+         "the diagonal of the softmax's Jacobian is missing: + P∘dP", "dS = −P∘D gives exactly your " + name, softmax},
         {with(Softmax::NoP, tau), Cause::Other, "the factor P is missing in dS",
          "dS = dP − D gives exactly your " + name, softmax},
         {with(Softmax::Right, 1), Cause::ScaleMissing, "the factor τ = 1/√d is missing in " + name,

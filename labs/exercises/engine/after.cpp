@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <ostream>
 #include <sstream>
+#include <utility>
 
 #include "handgrad/io/files.hpp"
 
@@ -28,6 +29,17 @@ std::vector<std::string> lines_of(const std::string& text) {
   while (!lines.empty() && lines.back().empty()) lines.pop_back();
   while (!lines.empty() && lines.front().empty()) lines.erase(lines.begin());
   return lines;
+}
+
+/// For a screen of 80 columns.
+std::string wrapped(const std::string& text) {
+  std::istringstream in(text);
+  std::string lines, line;
+  for (std::string word; in >> word;) {
+    if (!line.empty() && width(line) + 1 + width(word) > 79) lines += std::exchange(line, "") + "\n";
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return lines + line + "\n";
 }
 
 /// The first three.
@@ -67,7 +79,7 @@ std::map<std::string, std::vector<double>> pytorch_numbers(const Exercise& e) {
 void print_after(std::ostream& out, const Exercise& e, const Check& check) {
   if (!check.picture().empty()) out << '\n' << check.picture();
   const After text = after(e);
-  out << '\n' << text.sentence;
+  out << '\n' << wrapped(text.sentence);
   if (text.code.empty()) return;
   out << "\nThe same in PyTorch, and what it gives:\n\n" << text.code << '\n';
   for (const auto& [name, numbers] : pytorch_numbers(e)) {

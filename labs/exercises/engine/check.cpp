@@ -1,5 +1,6 @@
 #include "exercises/engine/check.hpp"
 
+#include <cctype>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -66,6 +67,18 @@ Tensor<double> projected(const Matrix& y, const Matrix& delta) {
   Tensor<double> terms = tensor(y);
   for (std::size_t i = 0; i < terms.numel(); ++i) terms.data()[i] *= delta.elements()[i];
   return terms;
+}
+
+std::string name_at(const std::string& line, unsigned column) {
+  if (line.empty() || column == 0) return "";
+  const auto letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  std::size_t at = std::min<std::size_t>(column - 1, line.size() - 1);
+  if (line[at] == ')')  // some compilers point to where the call ends
+    for (int open = 1; at > 0 && open > 0;) open += line[--at] == ')' ? 1 : line[at] == '(' ? -1 : 0;
+  while (at < line.size() && letter(line[at])) ++at;  // others to where it begins
+  std::size_t begin = at;
+  while (begin > 0 && letter(line[begin - 1])) --begin;
+  return line.substr(begin, at - begin);
 }
 
 namespace {
@@ -181,15 +194,19 @@ void Check::holds(const std::string& name, bool condition, const KnownMistake& m
 
 namespace {
 
-/// `dW(o, i) += …`, line 12 of the learner's file; nothing of a place in ours.
-std::string line_of(const stepping::Place& place) {
-  const std::string file = place.file_name();
-  if (file.ends_with("check.cpp")) return "";
+/// "element (5, 0) of delta, a matrix of 5 rows and 7 columns, in line 9: db(o) += delta(o, n);"; of a place in ours
+/// without name and line.
+std::string said_of(const stepping::OutOfRange& error) {
+  std::string what = error.what();
+  const std::string file = error.place.file_name();
+  if (file.ends_with("check.cpp")) return what;
   std::ifstream in(file);
   std::string line;
-  for (unsigned n = 0; n < place.line() && std::getline(in, line);) ++n;
+  for (unsigned n = 0; n < error.place.line() && std::getline(in, line);) ++n;
+  if (const std::string name = name_at(line, error.place.column()); !name.empty())
+    what.insert(what.find(" of a ") + 4, name + ", ");
   line.erase(0, std::min(line.find_first_not_of(' '), line.size()));
-  return ", in line " + std::to_string(place.line()) + ": " + line;
+  return what + ", in line " + std::to_string(error.place.line()) + ": " + line;
 }
 
 void threw(Check& check, const std::string& what) {
@@ -208,7 +225,7 @@ Check run_check(const std::string& exercise, const Entry* entries) {
   try {
     check_of(exercise).run(check);
   } catch (const stepping::OutOfRange& error) {
-    threw(check, error.what() + line_of(error.place));
+    threw(check, said_of(error));
   } catch (const std::exception& error) {
     threw(check, error.what());
   }

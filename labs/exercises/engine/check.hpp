@@ -19,6 +19,8 @@ struct Entry {
   void (*function)();
 };
 
+/// "dW" of `dW(o, i) += …`, a line of the learner's: the word in front of the bracket that a place in it means.
+std::string name_at(const std::string& line, unsigned column);
 /// Called before a result of the learner's is taken over and its memory freed; for stepping.
 inline void (*taking_over)() = nullptr;
 Tensor<double> tensor(const Matrix& m);

@@ -87,20 +87,6 @@ std::string short_number(double v) {
   return digits;
 }
 
-/// "dW" of `dW(o, i) += …`: the word in front of the bracket that is meant.
-std::string name_at(unsigned line, unsigned column) {
-  if (line == 0 || line > steps.text.size() || column == 0) return "";
-  const std::string& text = steps.text[line - 1];
-  const auto letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
-  std::size_t at = std::min<std::size_t>(column - 1, text.size() - 1);
-  if (text[at] == ')')  // some compilers point to where the call ends
-    for (int open = 1; at > 0 && open > 0;) open += text[--at] == ')' ? 1 : text[at] == '(' ? -1 : 0;
-  while (at < text.size() && letter(text[at])) ++at;  // others to where it begins
-  std::size_t begin = at;
-  while (begin > 0 && letter(text[begin - 1])) --begin;
-  return text.substr(begin, at - begin);
-}
-
 /// The accesses of one line, and what they have changed. An element that is gone is not looked at again.
 void tell() {
   if (steps.accesses.empty()) return;
@@ -122,7 +108,9 @@ void tell() {
 
 void hear(const double* element, int i, int j, const stepping::Place& place) {
   const std::string where = "[" + std::to_string(i) + (j < 0 ? "" : "," + std::to_string(j)) + "]";
-  const std::string name = name_at(place.line(), place.column()) + where;
+  const bool known = place.line() > 0 && place.line() <= steps.text.size();
+  const std::string name =
+      (known ? handgrad::exercises::name_at(steps.text[place.line() - 1], place.column()) : "") + where;
   const bool round_again = std::any_of(steps.accesses.begin(), steps.accesses.end(), [&](const Access& a) {
     return a.name.substr(0, a.name.find('[')) == name.substr(0, name.find('[')) && a.element != element;
   });

@@ -100,7 +100,7 @@ int watch(Workshop& workshop) {
   const RawTerminal raw;
   const auto clear = [] { std::cout << (isatty(STDOUT_FILENO) ? "\x1b[2J\x1b[H" : "\n") << std::flush; };
   const auto keys = [&] {
-    std::cout << "\nSave the file to check it again.  "
+    std::cout << "\nSave the file to check it again.\n"
               << (workshop.passed(workshop.current()) ? "n next  m model solution  " : "n skip  h hint  ")
               << "s step  l list  r reset  q quit\n"
               << std::flush;

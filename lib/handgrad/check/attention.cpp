@@ -63,7 +63,7 @@ std::vector<Pair> pairs_of(const GradientStep& step) {
 /// What a faulty backward does.
 struct Variant {
   std::array<double, 2> power{1, 1};  // of τ in dQ and in dK
-  enum Softmax { Right, NoSum, Diagonal } softmax = Right;
+  enum Softmax { Right, NoSum, Diagonal, NoDiagonal } softmax = Right;
   bool unmasked = false;                       // P recomputed without M
   std::array<bool, 3> used{true, true, true};  // which uses of x count in dx
   int head = -1;                               // the only head that counts in dx, or −1
@@ -219,9 +219,10 @@ class Attention {
         D += P(i, j) * dP[j];
       }
       for (std::size_t j = 0; j < T_; ++j) {
-        const double dS = v.softmax == Variant::Right   ? P(i, j) * (dP[j] - D)
-                          : v.softmax == Variant::NoSum ? P(i, j) * dP[j]
-                                                        : P(i, j) * (1 - P(i, j)) * dP[j];
+        const double dS = v.softmax == Variant::Right        ? P(i, j) * (dP[j] - D)
+                          : v.softmax == Variant::NoSum      ? P(i, j) * dP[j]
+                          : v.softmax == Variant::NoDiagonal ? -P(i, j) * D
+                                                             : P(i, j) * (1 - P(i, j)) * dP[j];
         for (std::size_t c = h * width; c < (h + 1) * width; ++c) {
           d[0](row(n, i), c) += std::pow(tau(), v.power[0]) * dS * qkv_[1](row(n, j), c);
           d[1](row(n, j), c) += std::pow(tau(), v.power[1]) * dS * qkv_[0](row(n, i), c);
@@ -306,6 +307,8 @@ std::vector<BranchGuess> attention_guesses(const GradientStep& step, const std::
   add(Cause::RowSumMissing, {.softmax = Variant::Diagonal},
       "of the softmax's Jacobian the diagonal alone is used: each P depends on all scores of its row",
       "dS = P(1 − P)∘dP", softmax);
+  add(Cause::JacobianPart, {.softmax = Variant::NoDiagonal},
+      "the diagonal of the softmax's Jacobian is missing: + P∘dP", "dS = −P∘D", softmax);
   if (attention.masked())
     add(Cause::MaskIgnored, {.unmasked = true}, "the backward forgets the mask",
         "with the P of a softmax without M one", "where M is −∞, P = 0 and dS = 0: the P of the forward belongs there");

@@ -16,6 +16,8 @@ class Catalogue : Failure {
 
   Diagnosis operator()() {
     chain_ = recognise(step_);
+    for (const KnownMistake& mistake : t_.mistakes)  // first: its words know more than ours
+      if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
     constants();
     transposition();
     unsummed();
@@ -33,10 +35,9 @@ class Catalogue : Failure {
     sequences();
     windows();
     attention();
-    for (const KnownMistake& mistake : t_.mistakes)
-      if (equal(Grid(mistake.gradient), a_)) find(mistake.cause, mistake.what, mistake.evidence, mistake.where);
     if (findings_.empty()) sign_and_more();
     if (findings_.empty()) bounds();
+    if (findings_.empty()) sign_of_a_line();
     return choose();
   }
 
@@ -128,6 +129,17 @@ class Catalogue : Failure {
       if (a_.elements[i] != 0) return;
     find(Cause::NotWritten, "the " + subject_ + " is never written in " + one_line(which) + ": it holds zeros there",
          count_of(which), "the bounds of the loops: from 0, and below the size");
+  }
+  /// The opposite sign in one row or column, the rest right: each is written by a line of its own.
+  void sign_of_a_line() {
+    const std::vector<std::size_t> which = differing();
+    const std::string line = one_line(which);
+    if (n_.elements.size() < 3 || which.size() == n_.elements.size() || line.empty()) return;
+    Grid turned = a_;
+    for (std::size_t i : which) turned.elements[i] *= -1;
+    if (error(turned))
+      find(Cause::Sign, "the sign of the " + subject_ + " is wrong in " + line,
+           count_of(which) + "; changing the sign there gives " + error_text(turned), "the code that writes " + line);
   }
   /// A sum over examples or neurons lacks its first or last term.
   void left_out(const Stage& stage, Role role, const Grid& g) {

@@ -250,6 +250,10 @@ void softmax_guesses(const Stage& stage, std::vector<Guess>& guesses) {
   guesses.push_back({Cause::JacobianPart, first, "the sum in softmax's derivative is missing: − y·Σδy", "δ∘y alone"});
   guesses.push_back(
       {Cause::JacobianPart, second, "the diagonal of softmax's Jacobian is missing: + δ∘y", "−y·Σδy alone"});
+  Grid no_delta = first;
+  for (std::size_t i = 0; i < y.elements.size(); ++i) no_delta.elements[i] -= y.elements[i];
+  guesses.push_back(
+      {Cause::JacobianPart, no_delta, "δ is missing in the sum of softmax's derivative: Σ δy, not Σ y", "y∘(δ − Σy)"});
   guesses.push_back({Cause::UpstreamIgnored, slope, "the δ that comes from above is ignored, and all but the diagonal",
                      "y(1−y) alone"});
   guesses.push_back({Cause::WrongAxis, transposed(softmax_backward(transposed(y), transposed(delta))),
