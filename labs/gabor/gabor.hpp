@@ -21,12 +21,12 @@ class Gabor : public handgrad::Layer<T> {
     using handgrad::trace::Why;
     return {
         .forward = {{"h = w1 + 0.06·w2·x", Why{"A line: w₁ moves the wave, w₂ makes it denser."}},
-                    {"y = sin(h)·exp(−h²/32)", Why{"A wave under a bell: what is far from the middle counts little."}}},
+                    {"y = sin(h)∘exp(−h²/32)", Why{"A wave under a bell: what is far from the middle counts little."}}},
         .backward = {
             {"g = δ∘∂y/∂h", "g = δ·exp(−h²/32)·(cos(h) − h/16·sin(h))",
              Why{"The product rule on wave and bell, times δ: ∂L/∂h, which all three below share."}},
             {"dw1 = Σ g", "dw1 = sum(i: g[i])", Why{"w₁ is in every h with the factor 1: so each adds its g."}},
-            {"dw2 = Σ g·0.06·x", "dw2 = sum(i: g[i]·0.06·x[i])",
+            {"dw2 = Σ g∘0.06·x", "dw2 = sum(i: g[i]·0.06·x[i])",
              Why{"w₂ is in every h with the factor 0.06·x: so each adds g·0.06·x."}},
             {"dx = g·0.06·w2", Why{"x is in its own h alone, with the factor 0.06·w₂."}}}};
   }

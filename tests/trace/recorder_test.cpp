@@ -272,3 +272,12 @@ BOOST_AUTO_TEST_CASE(the_json_holds_every_number) {
   const auto odd = nlohmann::json::parse(to_json(recorder.stop()));
   BOOST_TEST(odd["values"][2]["data"].dump() == R"(["NaN","Infinity","-Infinity"])");
 }
+
+BOOST_AUTO_TEST_CASE(element_by_element_is_a_ring) {
+  const trace::Equation equation("dz = δ∘y∘(1 − y)");
+  BOOST_TEST(equation.whole == "δ∘y∘(1 − y)");
+  BOOST_TEST(equation.whole_latex.find("\\circ") != std::string::npos, equation.whole_latex);
+  BOOST_TEST(trace::text(*equation.element) == "δ·y·(1 − y)");  // of one element, a product of numbers
+  Tanh<double> tanh;
+  BOOST_TEST(tanh.derivation({1, 1}).backward[0].whole == "δ∘(1 − y²)");
+}

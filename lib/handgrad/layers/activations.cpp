@@ -52,88 +52,88 @@ struct Written {
   D operator()(formulas::Sigmoid) const {
     return {
         .forward = {{"y = σ(z)", Why{"Any number becomes one between 0 and 1, which can be read as a probability."}}},
-        .backward = {{"dz = δ·y·(1 − y)",
+        .backward = {{"dz = δ∘y∘(1 − y)",
                       Why{"σ′(z) = σ(z)·(1 − σ(z)), and σ(z) is y: at most ¼, and nearly 0 where y is near 0 or 1."}}}};
   }
   D operator()(formulas::Tanh) const {
     return {.forward = {{"y = tanh(z)",
                          Why{"It bends: without a bend between them, two linear layers are one linear layer."}}},
-            .backward = {{"dz = δ·(1 − y²)",
+            .backward = {{"dz = δ∘(1 − y²)",
                           Why{"tanh′(z) = 1 − tanh²(z), and tanh(z) is y, which the forward has left here."}}}};
   }
   D operator()(formulas::ReLU) const {
     return {
         .forward = {{"y = max(z, 0)", Why{"What is below 0 is cut off: a kink, the simplest bend there is."}}},
-        .backward = {{"dz = δ·[y > 0]",
+        .backward = {{"dz = δ∘[y > 0]",
                       Why{"Where z was above 0, y moves as z does: δ goes through. Elsewhere y does not move: 0."}}}};
   }
   D operator()(formulas::LeakyReLU f) const {
     return {
         .forward = {{"y = if(z > 0, z, a·z)", Why{"Below 0 the line goes on with the small slope a, so that no neuron "
                                                   "falls silent for good."}}},
-        .backward = {{"dz = δ·if(z > 0, 1, a)", Why{"δ times the slope of the piece on which z lies: 1 or a."}}},
+        .backward = {{"dz = δ∘if(z > 0, 1, a)", Why{"δ times the slope of the piece on which z lies: 1 or a."}}},
         .known = {{"a", trace::constant(f.negative_slope)}}};
   }
   D operator()(formulas::ELU f) const {
     return {.forward = {{"y = if(z > 0, z, α·(exp(z) − 1))",
                          Why{"Above 0 a line, below 0 an exponential that levels off at −α."}}},
-            .backward = {{"dz = δ·if(z > 0, 1, α·exp(z))",
+            .backward = {{"dz = δ∘if(z > 0, 1, α·exp(z))",
                           Why{"δ times the slope: 1 above 0, and (α·eᶻ − α)′ = α·eᶻ below."}}},
             .known = {{"α", trace::constant(f.alpha)}}};
   }
   D operator()(formulas::GELU) const {
     return {
         .forward = {{"Φ = (1 + erf(z/sqrt(2)))/2", Why{"The probability that a standard normal number is below z."}},
-                    {"y = z·Φ", Why{"z, taken over with the probability Φ: a ReLU with a soft corner."}}},
+                    {"y = z∘Φ", Why{"z, taken over with the probability Φ: a ReLU with a soft corner."}}},
         .backward = {{"φ = exp(−z²/2)/sqrt(2·π)", Why{"The bell curve, Φ′."}},
-                     {"dz = δ·(Φ + z·φ)",
+                     {"dz = δ∘(Φ + z∘φ)",
                       Why{"The product rule: z·Φ(z) changes by Φ, since z does, and by z·φ, since Φ does."}}},
         .known = {{"π", trace::constant(3.14159265358979324)}}};
   }
   D operator()(formulas::GELUTanh f) const {
     return {
-        .forward = {{"t = tanh(k·(z + c·z³))", Why{"A tanh that lies close to 2Φ − 1, without an error function."}},
-                    {"y = z/2·(1 + t)", Why{"z, taken over with about the probability Φ: a ReLU with a soft corner."}}},
-        .backward = {{"dz = δ/2·(1 + t + z·(1 − t²)·k·(1 + 3·c·z²))",
-                      Why{"The product rule on z·(1 + t), where t moves by tanh′ = 1 − t² times the slope of what is "
+        .forward = {{"h = tanh(k·(z + c·z³))", Why{"A tanh that lies close to 2Φ − 1, without an error function."}},
+                    {"y = z/2∘(1 + h)", Why{"z, taken over with about the probability Φ: a ReLU with a soft corner."}}},
+        .backward = {{"dz = δ/2∘(1 + h + z∘(1 − h²)·k∘(1 + 3·c·z²))",
+                      Why{"The product rule on z·(1 + h), where h moves by tanh′ = 1 − h² times the slope of what is "
                           "inside."}}},
         .known = {{"k", trace::constant(f.k)}, {"c", trace::constant(f.c)}}};
   }
   D operator()(formulas::SiLU) const {
     return {.forward = {{"s = σ(z)", Why{"The share of z that comes through."}},
-                        {"y = z·s", Why{"z, taken over with the share σ(z)."}}},
-            .backward = {{"dz = δ·s·(1 + z·(1 − s))", Why{"The product rule on z·σ(z): σ + z·σ·(1 − σ), times δ."}}}};
+                        {"y = z∘s", Why{"z, taken over with the share σ(z)."}}},
+            .backward = {{"dz = δ∘s∘(1 + z∘(1 − s))", Why{"The product rule on z·σ(z): σ + z·σ·(1 − σ), times δ."}}}};
   }
   D operator()(formulas::Softplus f) const {
-    return {.forward = {{"y = if(β·z > t, z, log1p(exp(β·z))/β)",
+    return {.forward = {{"y = if(β·z > c, z, log1p(exp(β·z))/β)",
                          Why{"A ReLU with a round corner; where it is a line to all digits, it is computed as one."}}},
-            .backward = {{"dz = δ·if(β·z > t, 1, σ(β·z))", Why{"The slope of log(1 + e^(β·z))/β is σ(β·z)."}}},
-            .known = {{"β", trace::constant(f.beta)}, {"t", trace::constant(f.threshold)}}};
+            .backward = {{"dz = δ∘if(β·z > c, 1, σ(β·z))", Why{"The slope of log(1 + e^(β·z))/β is σ(β·z)."}}},
+            .known = {{"β", trace::constant(f.beta)}, {"c", trace::constant(f.threshold)}}};
   }
   D operator()(formulas::Hardtanh f) const {
     return {.forward = {{"y = min(max(z, low), high)",
                          Why{"What lies outside [low, high] is cut off: a tanh of three straight pieces."}}},
-            .backward = {{"dz = δ·[y > low]·[y < high]",
+            .backward = {{"dz = δ∘[y > low]∘[y < high]",
                           Why{"On the middle piece y moves as z does; on the level ones it does not move."}}},
             .known = {{"low", trace::constant(f.low)}, {"high", trace::constant(f.high)}}};
   }
   D operator()(formulas::Hardsigmoid) const {
     return {.forward = {{"y = min(max(z + 3, 0), 6)/6",
                          Why{"A sigmoid of three straight pieces, without an exponential."}}},
-            .backward = {{"dz = δ·[z > −3]·[z < 3]/6",
+            .backward = {{"dz = δ∘[z > −3]∘[z < 3]/6",
                           Why{"The middle piece rises by 1 over 6; the level ones let nothing through."}}}};
   }
   D operator()(formulas::Hardswish) const {
-    return {.forward = {{"y = z·min(max(z + 3, 0), 6)/6",
+    return {.forward = {{"y = z∘min(max(z + 3, 0), 6)/6",
                          Why{"z, taken over with a share that grows from 0 at −3 to 1 at 3."}}},
-            .backward = {{"dz = δ·if(z ≤ −3, 0, if(z < 3, z/3 + 1/2, 1))",
+            .backward = {{"dz = δ∘if(z ≤ −3, 0, if(z < 3, z/3 + 1/2, 1))",
                           Why{"The product rule: the share itself, and z times its slope of 1/6 while it grows."}}}};
   }
   D operator()(formulas::LogSigmoid) const {
     return {
         .forward = {{"y = min(z, 0) − log1p(exp(−abs(z)))",
                      Why{"The logarithm of the probability that z stands for, with no exponential that overflows."}}},
-        .backward = {{"dz = δ·σ(−z)", Why{"The slope of log σ is σ′/σ = 1 − σ(z), which is σ(−z)."}}}};
+        .backward = {{"dz = δ∘σ(−z)", Why{"The slope of log σ is σ′/σ = 1 − σ(z), which is σ(−z)."}}}};
   }
   D operator()(formulas::Softsign) const {
     return {.forward = {{"y = z/(1 + abs(z))", Why{"It bends as tanh does, and comes near ±1 much more slowly."}}},
@@ -143,10 +143,10 @@ struct Written {
   }
   D operator()(formulas::Mish) const {
     return {
-        .forward = {{"t = tanh(log1p(exp(z)))", Why{"The share of z that comes through: tanh of the softplus of z."}},
-                    {"y = z·t", Why{"z, taken over with the share t."}}},
-        .backward = {{"dz = δ·(t + z·(1 − t²)·σ(z))",
-                      Why{"The product rule on z·t, where t moves by tanh′ = 1 − t² times softplus′ = σ(z)."}}}};
+        .forward = {{"h = tanh(log1p(exp(z)))", Why{"The share of z that comes through: tanh of the softplus of z."}},
+                    {"y = z∘h", Why{"z, taken over with the share h."}}},
+        .backward = {{"dz = δ∘(h + z∘(1 − h²)∘σ(z))",
+                      Why{"The product rule on z·h, where h moves by tanh′ = 1 − h² times softplus′ = σ(z)."}}}};
   }
 };
 

@@ -62,7 +62,7 @@ trace::Derivation PReLU<T>::derivation(const Shape& input) const {
   trace::Derivation d{.rename = {{"x", "z"}, {"weight", "a"}}};
   if (weight.numel() == 1) {
     d.forward = {{"y = if(z > 0, z, a·z)", kinked}};
-    d.backward = {{"da = Σ δ∘min(z, 0)", "da = sum(i: δ[i]·min(z[i], 0))", learned}, {"dz = δ·if(z > 0, 1, a)", slope}};
+    d.backward = {{"da = Σ δ∘min(z, 0)", "da = sum(i: δ[i]·min(z[i], 0))", learned}, {"dz = δ∘if(z > 0, 1, a)", slope}};
     return d;
   }
   const std::string places[] = {"", "", "[n,c]", "[n,c,l]", "[n,c,i,j]"};

@@ -16,6 +16,13 @@ std::pair<std::string, std::string> sides(const std::string& equation) {
   return {equation.substr(0, sign), equation.substr(sign + 3)};
 }
 
+/// Of one element ∘ is a product of numbers.
+Expression of_numbers(Expression e) {
+  if (e.name == "∘") e.name = "*";
+  for (Expression& argument : e.arguments) argument = of_numbers(std::move(argument));
+  return e;
+}
+
 }  // namespace
 
 Equation::Equation(const std::string& whole_text, const std::string& element_text, Why reason)
@@ -26,9 +33,10 @@ Equation::Equation(const std::string& whole_text, const std::string& element_tex
     throw ParseError("equation \"" + element_text + "\": a symbol expected as its target");
   target = parsed.name;
   indices = parsed.indices;
-  element = Expression::parse(right);
-  whole = whole_text.empty() ? text(*element) : sides(whole_text).second;
-  whole_latex = whole_text.empty() ? latex(*element) : latex_of_unicode(whole);
+  const Expression read = Expression::parse(right);
+  element = of_numbers(read);
+  whole = whole_text.empty() ? text(read) : sides(whole_text).second;
+  whole_latex = whole_text.empty() ? latex(read) : latex_of_unicode(whole);
 }
 
 Equation Equation::symbols(const std::string& whole_text, Why reason) {

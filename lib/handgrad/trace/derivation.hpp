@@ -20,7 +20,7 @@ struct Why {
 struct Equation {
   /// As a whole and by element: `Equation("dW = δᵀ·x", "dW[o,i] = sum(n: δ[n,o]·x[n,i])")`.
   Equation(const std::string& whole_text, const std::string& element_text, Why reason = {});
-  /// One formula for both, if its symbols have no indices or the target is a single number: `Equation("dz = δ·y·(1 −
+  /// One formula for both, if its symbols have no indices or the target is a single number: `Equation("dz = δ∘y∘(1 −
   /// y)")`.
   Equation(const char* both, Why reason = {}) : Equation("", both, std::move(reason)) {}
   /// Symbols only, if no formula by element is known: `Equation::symbols("y = f(x)")`.

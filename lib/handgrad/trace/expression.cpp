@@ -76,6 +76,8 @@ class Parser {
     for (;;) {
       if (take("*") || take("·"))
         e = call("*", {e, signed_factor()});
+      else if (take("∘"))
+        e = call("∘", {e, signed_factor()});
       else if (take("/"))
         e = call("/", {e, signed_factor()});
       else
@@ -149,8 +151,8 @@ class Parser {
       if (!part_of_name(c) && c < 0x80) break;
       if (c >= 0x80)  // a letter outside ASCII, unless it is one of our operators
         if (std::string rest = text_.substr(at_, 3);
-            rest.starts_with("·") || rest.starts_with("²") || rest.starts_with("³") || rest.starts_with("−") ||
-            rest.starts_with("≥") || rest.starts_with("≤") || rest.starts_with("∞"))
+            rest.starts_with("·") || rest.starts_with("∘") || rest.starts_with("²") || rest.starts_with("³") ||
+            rest.starts_with("−") || rest.starts_with("≥") || rest.starts_with("≤") || rest.starts_with("∞"))
           break;
       token += text_[at_++];
     }

@@ -76,7 +76,7 @@ struct Writer {
     if (e.kind == Kind::Reduce) return Reduction;
     if (e.kind != Kind::Call) return Primary;
     if (e.name == "+" || e.name == "-") return Sum;
-    if (e.name == "*" || e.name == "/" || e.name == "neg") return Product;
+    if (e.name == "*" || e.name == "∘" || e.name == "/" || e.name == "neg") return Product;
     return e.name == "^" ? Power : Primary;
   }
 
@@ -133,7 +133,11 @@ struct Writer {
               : latex       ? " - "
                             : " − ") +
              write(a[1], e.name == "+" ? Reduction : Product, false);
-    if (e.name == "*") return write(a[0], Product, leading) + (latex ? " \\cdot " : "·") + write(a[1], Power, false);
+    if (e.name == "*" || e.name == "∘") {
+      const bool dot = e.name == "*";
+      return write(a[0], Product, leading) + (latex ? (dot ? " \\cdot " : " \\circ ") : (dot ? "·" : "∘")) +
+             write(a[1], Power, false);
+    }
     if (e.name == "/")
       return latex ? "\\frac{" + write(a[0], Sum, true) + "}{" + write(a[1], Sum, true) + "}"
                    : write(a[0], Product, leading) + "/" + write(a[1], Power, false);
@@ -232,7 +236,7 @@ std::string latex(const Expression& expression, int digits) {
 
 std::string latex_of_unicode(const std::string& formula) {
   static const Pairs symbols{
-      {"·", " \\cdot "}, {"∘", " \\odot "}, {"−", "-"},      {"ᵀ", "^{\\top}"},     {"²", "^{2}"},       {"³", "^{3}"},
+      {"·", " \\cdot "}, {"∘", " \\circ "}, {"−", "-"},      {"ᵀ", "^{\\top}"},     {"²", "^{2}"},       {"³", "^{3}"},
       {"∞", "\\infty "}, {"′", "'"},        {"Σ", "\\sum "}, {"←", "\\leftarrow "}, {"√", "\\surd "},    {"≥", "\\ge "},
       {"≤", "\\le "},    {"⁻", "^{-}"},     {"ᶻ", "^{z}"},   {"∈", "\\in "},        {"½", "\\tfrac12 "}, {"→", "\\to "},
       {"ₖ", "_{k}"},     {"ₙ", "_{n}"},     {"ᵢ", "_{i}"},   {"ⱼ", "_{j}"},         {"ₒ", "_{o}"}};

@@ -70,7 +70,7 @@ void add_old(Equation& equation) {
 template <class T>
 void multiply_by_upstream(Equation& equation, const Tensor<T>& u, const Tensor<T>& dp) {
   equation.whole = "u∘(" + equation.whole + ")";
-  equation.whole_latex = "u \\odot (" + equation.whole_latex + ")";
+  equation.whole_latex = "u \\circ (" + equation.whole_latex + ")";
   if (!equation.element) return;
   Expression product, factor;
   factor.kind = Expression::Kind::Symbol;
