@@ -94,7 +94,7 @@ Census prepare(const hg::Table& table, const std::string& high_wage, bool real, 
 }  // namespace
 
 Censuses census_section(Lab& lab) {
-  lab.section("2.1  The data");
+  lab.section("2.1  The data", "1");
   const std::optional<std::string> file = lab.data("adult/adult.data");
   if (!file)
     std::cout << "There is no adult/adult.data (--data DIR or HANDGRAD_DATA; labs/fetch-data gets it): everything\n"
@@ -113,7 +113,7 @@ Censuses census_section(Lab& lab) {
       std::cout << "  and likewise in " << more << " columns more\n";
   }
 
-  lab.section("2.2  The spaces");
+  lab.section("2.2  The spaces", "1");
   std::cout << "The notebook merges categories, 'Preschool' and other early ends of school to 'dropout', and so\n"
                "on. pandas' replace says nothing when it finds nothing. Ours does:\n\n";
   try {
@@ -133,7 +133,7 @@ Censuses census_section(Lab& lab) {
             << ". After one-hot encoding there are " << census.columns() << " columns instead of "
             << result.intended.columns() << ". The notebook's table is\nused up to task 8, where both are trained.\n";
 
-  lab.section("2.3  Training, validation and test data");
+  lab.section("2.3  Training, validation and test data", "1");
   std::cout << "training    " << census.train.x.shape().str() << "\nvalidation  " << census.valid.x.shape().str()
             << "\ntest        " << census.test.x.shape().str() << '\n';
   const std::vector<std::size_t> shape{census.train.x.size(0), census.columns()};
@@ -145,7 +145,7 @@ Censuses census_section(Lab& lab) {
   std::cout << std::fixed << std::setprecision(2) << positive
             << " % of the training rows earn more than 50K. Who always answers 'no' is right in " << 100 - positive
             << " %:\naccuracy says little here, hence AUROC, precision, recall and F1.\n";
-  Plot balance("Class percentages", "", "% of the training rows");
+  Plot balance("Class percentages", "income in a year, dollars", "% of the training rows");
   balance.bars({"<= 50K", "> 50K"}, {std::round(100 * (100 - positive)) / 100, std::round(100 * positive) / 100});
   draw(lab, "classes", {balance});
   return result;

@@ -55,26 +55,26 @@ Trained normalizing(const Census& census, std::uint64_t seed, Norm norm, Weight 
 }
 
 void weight_section(const Lab& lab, const Census& census) {
-  lab.section("8a   weight and pos_weight");
+  lab.section("8a   weight and pos_weight", "7");
   const double w = census.positive_weight;
   std::cout
       << std::fixed << std::setprecision(4)
       << "compute_class_weight('balanced') gives the positive class the weight N/(2·N₁) = " << w
       << ". The notebook\npasses it on as `weight`, which scales every row alike. `pos_weight` scales the positive "
          "rows only.\nδ of both:\n\n"
-      << "     z    y    unweighted        weight    pos_weight\n";
-  const Tensor<float> z{{-2}, {0}, {2}, {-2}, {0}, {2}}, y{{0}, {0}, {0}, {1}, {1}, {1}};
+      << "     z    t    unweighted        weight    pos_weight\n";
+  const Tensor<float> z{{-2}, {0}, {2}, {-2}, {0}, {2}}, t{{0}, {0}, {0}, {1}, {1}, {1}};
   hg::BCEWithLogitsLoss plain(hg::Reduction::Sum);
   auto both = weighted_loss(Weight::Both, w, hg::Reduction::Sum);
   auto positive = weighted_loss(Weight::Positive, w, hg::Reduction::Sum);
   std::vector<Tensor<float>> deltas;
   for (hg::Loss<float>* loss : {static_cast<hg::Loss<float>*>(&plain), static_cast<hg::Loss<float>*>(&both),
                                 static_cast<hg::Loss<float>*>(&positive)}) {
-    loss->forward(z, y);
+    loss->forward(z, t);
     deltas.push_back(loss->backward().clone());
   }
   for (std::size_t i = 0; i < z.numel(); ++i) {
-    std::cout << std::setprecision(0) << std::setw(6) << z.item(i, 0) << std::setw(5) << y.item(i, 0)
+    std::cout << std::setprecision(0) << std::setw(6) << z.item(i, 0) << std::setw(5) << t.item(i, 0)
               << std::setprecision(4);
     for (const Tensor<float>& delta : deltas) std::cout << std::setw(14) << delta.item(i, 0);
     std::cout << '\n';
@@ -105,7 +105,7 @@ std::vector<Variant> begin_variants(const Census& census, std::uint64_t seed) {
 }
 
 void variants_section(const Lab& lab, const Census& census, const std::vector<Variant>& variants) {
-  lab.section("8b   Batch norm after the ReLU or before it, weight or pos_weight");
+  lab.section("8b   Batch norm after the ReLU or before it, weight or pos_weight", "7");
   print_scores_heading("test, threshold of the validation data");
   std::string at_half;
   for (const auto& [name, weight, later_run] : variants) {
@@ -137,8 +137,8 @@ double epoch_seconds(const Census& census, hg::Device device) {
   hg::DataLoader rows(hg::TensorDataset(census.train.x.cpu(), census.train.y.cpu()),
                       {.batch_size = 128, .device = device});
   const auto epoch = [&] {
-    for (const auto& [x, y] : rows) {
-      loss.forward(net.forward(x), y);
+    for (const auto& [x, t] : rows) {
+      loss.forward(net.forward(x), t);
       optimizer.zero_grad();
       net.backward(loss.backward());
       optimizer.step();
@@ -150,7 +150,7 @@ double epoch_seconds(const Census& census, hg::Device device) {
 
 /// The notebook's last cell, which ended in an error there: it found no GPU either.
 void device_section(const Lab& lab, const Census& census) {
-  lab.section("9    The same network on the GPU");
+  lab.section("9    The same network on the GPU", "7");
   const double cpu = epoch_seconds(census, hg::Device::cpu());
   std::cout << std::fixed << std::setprecision(3) << "CPU: " << cpu << " s an epoch\n";
   if (!hg::cuda_available()) {
@@ -173,7 +173,7 @@ void normalizing_section(Lab& lab, const Censuses& censuses, const Runs& runs) {
   weight_section(lab, census);
   variants_section(lab, census, runs.variants);
 
-  lab.section("8c   As meant: batch norm before the ReLU, pos_weight, AdamW");
+  lab.section("8c   As meant: batch norm before the ReLU, pos_weight, AdamW", "7");
   std::cout
       << "(Unlike in the notebook the batches are shuffled, and from epoch to epoch the learning rate falls by a\n"
          "fifth, for which the patience is 8.)\n";
@@ -198,14 +198,14 @@ void normalizing_section(Lab& lab, const Censuses& censuses, const Runs& runs) {
             << 100 * of_last.test.auroc << " % instead of " << 100 * run.scores.test.auroc
             << " %. The last row is what the\nnotebook would print.\n";
 
-  lab.section("8d   The table as it was meant");
+  lab.section("8d   The table as it was meant", "7");
   print_scores_heading("test");
   print_scores("categories with their spaces, " + std::to_string(census.columns()) + " columns", run.scores.test);
   print_scores("categories merged, " + std::to_string(censuses.intended.columns()) + " columns",
                runs.merged.get().scores.test);
   std::cout << "\nThe lost replacements did no harm: education-num holds the years of schooling in any case.\n";
 
-  lab.section("8e   From other seeds");
+  lab.section("8e   From other seeds", "7");
   const Seeds seeds = print_seeds(run, runs.other_seeds);
   draw(lab, "normalizing",
        {loss_plot("Batch norm, pos_weight, AdamW", run.training.history),

@@ -148,7 +148,7 @@ std::string pace_text(const Pace& pace) {
 
 /// An erratum: argmax over a single column.
 void argmax_section(const Lab& lab, const Census& census, hg::Sequential<float>& net, double threshold) {
-  lab.section("4b   The notebook's predict()");
+  lab.section("4b   The notebook's predict()", "5");
   const hg::Tensor<float> p = predict_proba(net, census.test.x);
   std::ptrdiff_t ones = 0;
   for (std::size_t i = 0; i < p.size(0); ++i) {
@@ -166,7 +166,7 @@ void plain_section(Lab& lab, const Census& census, const std::vector<Later<Run>>
   const bool quick = lab.options.quick;
   const int stride = quick ? 40 : 1;
 
-  lab.section("3    Logistic regression, full batch: " + pace_text({3000, stride}));
+  lab.section("3    Logistic regression, full batch: " + pace_text({3000, stride}), "2");
   if (quick)
     std::cout << "(Quick form: forty steps of the notebook's in one, here and below. The path is the same, see\n"
                  "README.md, 3.)\n";
@@ -180,7 +180,7 @@ void plain_section(Lab& lab, const Census& census, const std::vector<Later<Run>>
   reach(lab, census, "003.logistic.auroc", logistic_median.test.auroc, "0.8487", logistic_median.test.auroc >= 0.8487);
   lab.figures.weights("logistic", line.state_dict());
 
-  lab.section("4    108-256-128-1 with ReLU, full batch: " + pace_text({2000, stride}));
+  lab.section("4    108-256-128-1 with ReLU, full batch: " + pace_text({2000, stride}), "4");
   hg::manual_seed(lab.options.seed);
   auto net = mlp_model(census.columns());
   std::cout << net << '\n';

@@ -157,7 +157,8 @@ void ranks_section(Lab& lab, const Census& census) {
   };
 
   lab.section("9    On " + std::to_string(ranks) + (ranks == 1 ? " rank, " : " ranks, ") +
-              (ranks_of_processes ? "processes that mpirun started" : "threads of this process"));
+                  (ranks_of_processes ? "processes that mpirun started" : "threads of this process"),
+              "9");
   lab.stays_on_cpu("in double, to see that the order of a sum is all that differs");
   std::cout << data.train.x.size(0) << " training rows, " << data.train.x.size(0) / k << " for each rank; batches of "
             << batch << " in task 8.\n\n"

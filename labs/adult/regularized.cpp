@@ -120,7 +120,7 @@ struct Runs {
 
 void regularized_section(Lab& lab, const Census& census, const Runs& runs) {
   const bool quick = lab.options.quick;
-  lab.section("5 - 7  Dropout 0.5, weight decay 1e-4, batches of 128, patience 4");
+  lab.section("5 - 7  Dropout 0.5, weight decay 1e-4, batches of 128, patience 4", "6");
   if (quick)
     std::cout << "(Quick form: lr 6e-3 for 50 epochs, and with momentum 3e-3 for at most 100, where the notebook has\n"
                  "1e-3 for at most 300.)\n";
@@ -135,7 +135,7 @@ void regularized_section(Lab& lab, const Census& census, const Runs& runs) {
                "called \"optimal threshold\", finds nothing, and so chooses the threshold on the test data. That F1\n"
                "is no estimate of what the model does on new data, for the choice has seen the answers.\n";
 
-  lab.section("7b   The descent had not arrived: the same with momentum 0.9");
+  lab.section("7b   The descent had not arrived: the same with momentum 0.9", "6");
   std::cout << "Where the loss still falls when the epochs are over, as above, it is not early stopping that ends the\n"
                "run. Momentum adds up the steps that agree, up to ten for one.\n\n";
   Trained& run = runs.with_momentum.get();

@@ -142,7 +142,8 @@ int trials_of(const Options& options) {
 void tuning_section(Lab& lab, const Census& census, const Later<Silent>& random) {
   const int trials = trials_of(lab.options);
   lab.section("9    Search for N, learning rate, batch size, weight decay and dropout: " + std::to_string(trials) +
-              " trials each");
+                  " trials each",
+              "8");
   if (lab.options.quick)
     std::cout << "(Quick form: " << trials << " trials. In full there are " << lab.options.trials << ".)\n";
   std::cout << "columns-N-N/2-1, Adam, at most 300 epochs, patience 10. A trial that is behind the median of those\n"

@@ -65,7 +65,7 @@ struct Head {
 }  // namespace
 
 void attention_by_hand(Lab& lab) {
-  lab.section("1  One head by hand");
+  lab.section("1  One head by hand", "2");
   hg::manual_seed(1);
   const Matrix Q = hg::randn<double>({length, width}), K = hg::randn<double>({length, width}),
                V = hg::randn<double>({length, width}), delta = hg::randn<double>({length, width});

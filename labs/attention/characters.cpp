@@ -127,7 +127,7 @@ void maps(Lab& lab, Model& model, const Alphabet& alphabet, const std::vector<st
 }  // namespace
 
 void attention_characters(Lab& lab) {
-  lab.section("2  A transformer that writes");
+  lab.section("2  A transformer that writes", "4");
   Text source;
   const auto file = lab.data("sequence/text.txt");
   if (file) {

@@ -95,9 +95,8 @@ void draw_mistakes(const Lab& lab, const Digits& data, const std::vector<long>& 
         image.push_back(data.x_test.data()[i * Digits::pixels + row * Digits::side + column]);
     const long is = static_cast<long>(data.y_test.item(i));
     plots.push_back(Plot(std::to_string(is) + ", read as " + std::to_string(predicted[i])));
-    plots.back().surface(axis, axis, image, "", Plot::Scale::Sequential).bare();
-    const double end = Digits::side - 1;
-    if (is != predicted[i]) plots.back().line({0, end, end, 0, 0}, {0, 0, end, end, 0});  // a frame
+    plots.back().surface(axis, axis, image, "", Plot::Scale::Sequential);
+    if (is != predicted[i]) plots.back().frame();
   }
   draw(lab, "digits", plots, 4);
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <tuple>
 
@@ -61,7 +62,19 @@ const std::vector<Entry>& labs() {
 
 bool colours() { return isatty(STDOUT_FILENO) && std::getenv("NO_COLOR") == nullptr; }
 
-void Lab::section(const std::string& title) const { std::cout << '\n' << bold("--- " + title) << "\n\n"; }
+void Lab::section(const std::string& title, std::string in_readme, const char* file, int line) const {
+  std::cout << '\n' << bold("--- " + title) << '\n';
+  if (in_readme.empty()) in_readme = title.substr(0, title.find_first_not_of("0123456789"));
+  const std::string readme = "labs/" + figures.lab() + "/README.md";
+  std::ifstream in(std::string(HANDGRAD_LABS_FOLDER "/../") + readme);
+  std::string heading;
+  for (std::string text; heading.empty() && std::getline(in, text);)
+    if (text.starts_with("## " + in_readme + ".") || text.starts_with("## " + in_readme + " "))
+      heading = text.substr(3);
+  if (heading.empty()) throw ValueError(readme + " has no section " + in_readme);
+  std::cout << "    labs/" << figures.lab() << ": README.md, " << heading << "; "
+            << std::filesystem::path(file).filename().string() << ':' << line << "\n\n";
+}
 
 void Lab::stays_on_cpu(const std::string& what) const {
   if (!options.device.is_cpu())

@@ -26,8 +26,11 @@ struct Lab {
   const Options& options;
   Figures& figures;
 
-  /// Prints the title of a step.
-  void section(const std::string& title) const;
+  /// Prints the title of a step, the section of the lab's README that derives it, and the line of the source that takes
+  /// it. The section is the one with the number `in_readme`, by default the title's first one ("4.2 …": 4). Throws
+  /// ValueError if the README has none.
+  void section(const std::string& title, std::string in_readme = "", const char* file = __builtin_FILE(),
+               int line = __builtin_LINE()) const;
   /// If another device was requested, says that `what` computes on the CPU anyway.
   void stays_on_cpu(const std::string& what) const;
   /// The path of a file or folder in the data folder; empty if none was given or it is missing there.

@@ -14,6 +14,7 @@
 #include <iostream>
 #include <iterator>
 #include <limits>
+#include <set>
 #include <sstream>
 
 #include "handgrad/base/errors.hpp"
@@ -83,7 +84,11 @@ std::string content_of(const std::string& path) {
 }  // namespace
 
 Plot::Plot(std::string title, std::string x_label, std::string y_label)
-    : title_(std::move(title)), x_label_(std::move(x_label)), y_label_(std::move(y_label)) {}
+    : title_(std::move(title)), x_label_(std::move(x_label)), y_label_(std::move(y_label)) {
+  if (x_label_.empty() || y_label_.empty()) throw ValueError("plot '" + title_ + "': an axis without a label");
+}
+
+Plot::Plot(std::string title) : title_(std::move(title)), bare_(true) {}
 
 Plot& Plot::line(const Numbers& x, const Numbers& y, const std::string& label) { return add(Style::Line, x, y, label); }
 Plot& Plot::points(const Numbers& x, const Numbers& y, const std::string& label) {
@@ -138,8 +143,8 @@ Plot& Plot::limits(double x_low, double x_high, double y_low, double y_high) {
   return *this;
 }
 
-Plot& Plot::bare() {
-  bare_ = true;
+Plot& Plot::frame() {
+  framed_ = true;
   return *this;
 }
 
@@ -233,15 +238,31 @@ bool Plot::has_legend() const {
          std::any_of(verticals_.begin(), verticals_.end(), labelled);
 }
 
+std::size_t Plot::legend_rows(double width) const {
+  std::set<std::string> labels;
+  for (const Series& series : series_) labels.insert(series.label);
+  for (const std::vector<Band>* parts : {&bands_, &verticals_})
+    for (const Band& part : *parts) labels.insert(part.label);
+  labels.erase("");
+  std::size_t longest = 0;
+  for (const std::string& label : labels)
+    longest = std::max(longest, static_cast<std::size_t>(std::count_if(label.begin(), label.end(), [](char c) {
+                         return (static_cast<unsigned char>(c) & 0xC0) != 0x80;  // of UTF-8
+                       })));
+  // As gnuplot reckons, with letters of 8.8 pixels: a sample of 2, one on each side of the text, and a little more.
+  const double columns = std::max(1.0, std::floor(width / (8.8 * (static_cast<double>(longest) + 4) + 8)));
+  return static_cast<std::size_t>(std::ceil(static_cast<double>(labels.size()) / columns));
+}
+
 std::string Plot::gnuplot_commands(const std::string& id) const {
   const Range xs = range(true), ys = range(false);
   const auto between = [](Range range) { return "[" + number(range.low) + ":" + number(range.high) + "]\n"; };
   std::string set =
-      "reset\nset grid lc rgb '#C8C8C8' lw 0.6 dt 1\nset key tmargin center horizontal Left reverse samplen 3 spacing "
+      "set grid lc rgb '#C8C8C8' lw 0.6 dt 1\nset key tmargin center horizontal Left reverse samplen 2 spacing "
       "1.25\nset "
       "tics nomirror\n";
   set += "set border lc rgb '#555555'\nset datafile missing 'NaN'\n";
-  set += (has_legend() ? "set key title " : "set title ") + quoted(title_) + " font 'sans,12'\nset xlabel " +
+  set += (has_legend() ? "set key title " : "set title ") + quoted(title_) + " font 'sans:Bold,12'\nset xlabel " +
          quoted(x_label_) + "\nset ylabel " + quoted(y_label_) + "\n";
   if (log_x_) set += "set logscale x\nset format x '%g'\n";
   if (log_y_) set += "set logscale y\nset format y '%g'\n";
@@ -269,6 +290,10 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
       drawn.push_back("$" + id + "c with lines lc rgb '" +
                       (surface.scale == Scale::Sequential ? "#FFFFFF" : "#000000") + "' lw 0.9 notitle");
   }
+  if (framed_)
+    set +=
+        std::string("set object rectangle from graph 0, graph 0 to graph 1, graph 1 front fs empty border lc rgb '") +
+        palette[1] + "' lw 7\n";
   if (bare_) set += "unset tics\nunset border\nunset colorbox\nset size ratio -1\n";
   std::vector<std::string> known;
   const auto first_of = [&](const std::string& label) {
@@ -306,7 +331,7 @@ std::string Plot::gnuplot_commands(const std::string& id) const {
       // An outline keeps points visible on a coloured ground.
       if (mark || !surface_.empty())
         drawn.push_back(source + " with points pt " + std::to_string(open_points[shape]) + " ps " + size +
-                        " lw 0.8 lc rgb '#000000' notitle");
+                        (mark ? " lw 0.8" : " lw 0.4") + " lc rgb '#000000' notitle");
     }
   }
   std::string plot = "plot ";
@@ -322,11 +347,16 @@ void draw(const Lab& lab, const std::string& name, const std::vector<Plot>& plot
   const std::size_t rows = (plots.size() + columns - 1) / columns;
   const std::string size =
       std::to_string(columns > 1 ? 560 * columns : 760) + "," + std::to_string(columns > 1 ? 430 * rows : 520 * rows);
-  std::string script = "set encoding utf8\n", commands;
+  std::string script = "set encoding utf8\n", commands, margins;
+  if (plots.size() > 1 && !plots.front().bare_) {  // the same for all, so that axes stand below and beside each other
+    std::size_t legend = 0;
+    for (const Plot& plot : plots) legend = std::max(legend, plot.legend_rows(440));
+    margins = "set lmargin 10\nset bmargin 3.5\nset tmargin " + number(2.2 + 1.3 * static_cast<double>(legend)) + "\n";
+  }
   for (std::size_t i = 0; i < plots.size(); ++i) {
     const std::string id = "p" + std::to_string(i);
     script += plots[i].gnuplot_data(id);
-    commands += plots[i].gnuplot_commands(id);
+    commands += "reset\n" + margins + plots[i].gnuplot_commands(id);
   }
   const std::string path = lab.out(name), script_path = path + ".gnuplot", log = path + ".log";
   for (const std::string kind : {"png", "svg"}) {

@@ -19,7 +19,10 @@ namespace handgrad::labs {
 /// point shapes. Non-finite numbers are left out.
 class Plot {
  public:
-  explicit Plot(std::string title, std::string x_label = "", std::string y_label = "");
+  /// Throws ValueError for an axis without a label.
+  Plot(std::string title, std::string x_label, std::string y_label);
+  /// An image: no axes, no colour bar, square pixels.
+  explicit Plot(std::string title);
 
   /// Each throws ShapeError if the sizes of x and y (and z) do not match.
   Plot& line(const Numbers& x, const Numbers& y, const std::string& label = "");
@@ -44,8 +47,8 @@ class Plot {
 
   /// The axes' ranges; by default those of the values.
   Plot& limits(double x_low, double x_high, double y_low, double y_high);
-  /// For an image: no axes, no colour bar, square pixels.
-  Plot& bare();
+  /// A thick vermillion frame round the axes, to be seen among many.
+  Plot& frame();
   Plot& log_x();
   Plot& log_y();
 
@@ -74,6 +77,8 @@ class Plot {
   Plot& add(Style style, const Numbers& x, const Numbers& y, const std::string& label);
   Range range(bool of_x) const;
   bool has_legend() const;
+  /// The rows that the legend takes in a plot `width` pixels wide, at most.
+  std::size_t legend_rows(double width) const;
   /// gnuplot's data blocks, with names that begin with `id`, and the commands that draw them.
   std::string gnuplot_data(const std::string& id) const;
   std::string gnuplot_commands(const std::string& id) const;
@@ -86,7 +91,7 @@ class Plot {
   std::vector<Surface> surface_;  // at most one
   std::vector<double> levels_;
   std::vector<double> limits_;  // empty, or x_low, x_high, y_low, y_high
-  bool log_x_ = false, log_y_ = false, bare_ = false;
+  bool log_x_ = false, log_y_ = false, bare_ = false, framed_ = false;
 
   friend void draw(const Lab&, const std::string&, const std::vector<Plot>&, std::size_t);
 };

@@ -166,7 +166,7 @@ void gradient_histograms(const Lab& lab) {
 }
 
 void repair_section(const Lab& lab) {
-  lab.section("2  BatchNorm, Residual");
+  lab.section("2  BatchNorm, Residual", "3");
   std::cout << "ReLU with PyTorch's default, the same twenty layers:\n\n"
             << "                  forward: 1        10        20   back: 20        10         1\n";
   Plot ahead("ReLU, default: activations", "layer", "spread"), behind("ReLU, default: gradients", "layer", "spread");
@@ -217,7 +217,7 @@ Training train(Start start, Kind kind, int steps, std::uint64_t seed) {
 }
 
 void training_section(const Lab& lab) {
-  lab.section("3  Does it learn?");
+  lab.section("3  Does it learn?", "3");
   const int steps = lab.options.quick ? 100 : 300;
   std::cout << "Two moons, 22 layers of ReLU, " << steps << " steps of SGD with momentum:\n\n"
             << "                          loss: first   halfway      last\n";

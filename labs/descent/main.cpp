@@ -20,9 +20,9 @@ using hg::Tensor;
 
 namespace {
 
-/// y = x + noise, and the initial line ŷ = a·x + b.
+/// t = x + noise, and the initial line y = a·x + b.
 struct Data {
-  Tensor<double> x, y;  // (100, 1)
+  Tensor<double> x, t;  // (100, 1)
   double a, b;
 };
 
@@ -31,21 +31,21 @@ Data draw_data() {
   hg::NumpyRandom random(0);
   const auto x = hg::linspace<double>(0, 1, n).reshape({n, 1});
   const Tensor<double> noise({n, 1}, random.randn(n));
-  const Tensor<double> y = x.xt() + 0.1 * noise.xt();
+  const Tensor<double> t = x.xt() + 0.1 * noise.xt();
   const double a = random.rand(), b = random.rand();
-  return {x, y, a, b};
+  return {x, t, a, b};
 }
 
-/// L(a, b) = (1/N) Σ (ŷᵢ − yᵢ)²
-double mse(const Data& data, double a, double b) { return xt::mean(xt::square(a * data.x.xt() + b - data.y.xt()))(); }
+/// L(a, b) = (1/N) Σ (yᵢ − tᵢ)²
+double mse(const Data& data, double a, double b) { return xt::mean(xt::square(a * data.x.xt() + b - data.t.xt()))(); }
 
 struct Gradient {
   double da, db;
 };
 
-/// ∂L/∂a = (2/N) Σ (ŷᵢ − yᵢ)·xᵢ,   ∂L/∂b = (2/N) Σ (ŷᵢ − yᵢ)
+/// ∂L/∂a = (2/N) Σ (yᵢ − tᵢ)·xᵢ,   ∂L/∂b = (2/N) Σ (yᵢ − tᵢ)
 Gradient gradient(const Data& data, double a, double b) {
-  const Tensor<double> delta = 2 * (a * data.x.xt() + b - data.y.xt()) / static_cast<double>(data.x.numel());
+  const Tensor<double> delta = 2 * (a * data.x.xt() + b - data.t.xt()) / static_cast<double>(data.x.numel());
   return {xt::sum(delta.xt() * data.x.xt())(), xt::sum(delta.xt())()};
 }
 
@@ -72,7 +72,7 @@ std::vector<double> descend_with_layers(hg::Linear<double>& line, const Data& da
   hg::SGD<double> sgd(line.parameters(), {.lr = lr});
   std::vector<double> losses;
   for (int i = 0; i < steps; ++i) {
-    losses.push_back(loss.forward(line.forward(data.x), data.y).item());
+    losses.push_back(loss.forward(line.forward(data.x), data.t).item());
     sgd.zero_grad();
     line.backward(loss.backward());
     sgd.step();
@@ -83,7 +83,7 @@ std::vector<double> descend_with_layers(hg::Linear<double>& line, const Data& da
 // ---- the sections ----
 
 void derivative_section(const Lab& lab, const Data& data) {
-  lab.section("2  What a derivative is");
+  lab.section("2  What a derivative is", "1");
   const double a = data.a, b = data.b, loss = mse(data, a, b);
   const auto [da, db] = gradient(data, a, b);
   std::cout << "The notebook approximates it by (f(x) − f(x+ε))/ε, and finds it negative where f grows. It is the\n"
@@ -98,25 +98,25 @@ void derivative_section(const Lab& lab, const Data& data) {
   std::cout << "\nThe one-sided quotient is wrong by ε/2·∂²L/∂a². The central one has no such error, and here none at\n"
             << "all but rounding, L being quadratic. Rounding grows as 1e-16/ε: the smallest ε is not the best.\n";
 
-  lab.section("3  The gradient of the mean squared error");
+  lab.section("3  The gradient of the mean squared error", "2");
   hg::Linear<double> line(Tensor<double>{{a}}, Tensor<double>{b});
   hg::MSELoss<double> layer_loss;
-  layer_loss.forward(line.forward(data.x), data.y);
+  layer_loss.forward(line.forward(data.x), data.t);
   line.backward(layer_loss.backward());
-  const Tensor<double> y_hat = line.forward(data.x);
+  const Tensor<double> y = line.forward(data.x);
   const double n = static_cast<double>(data.x.numel());
-  const double as_printed = -2 / n * xt::sum((data.y.xt() - y_hat.xt()) * -data.x.xt())();
+  const double as_printed = -2 / n * xt::sum((data.t.xt() - y.xt()) * -data.x.xt())();
   std::cout << std::setprecision(9) << "                                  ∂L/∂a          ∂L/∂b\n"
             << "by the formulas            " << std::setw(13) << da << std::setw(15) << db << '\n'
             << "Linear and MSELoss         " << std::setw(13) << line.weight.grad().item() << std::setw(15)
             << line.bias.grad().item() << "\n\n"
-            << "The notebook's update is a + α·(−2/N Σ(y − ŷ)·(−x)). Here the bracket comes to " << as_printed << ":\n"
+            << "The notebook's update is a + α·(−2/N Σ(t − y)·(−x)). Here the bracket comes to " << as_printed << ":\n"
             << "minus the gradient. The minus before x is one too many, the plus before α another mistake, and\n"
                "together they go downhill all the same. As it should read: a ← a − α·∂L/∂a.\n";
 }
 
 void descent_section(Lab& lab, const Data& data) {
-  lab.section("4  1000 steps, α = 0.1");
+  lab.section("4  1000 steps, α = 0.1", "2");
   const std::vector<Point> path = descend(data, 0.1, 1000);
   hg::Linear<double> line(Tensor<double>{{data.a}}, Tensor<double>{data.b});
   const std::vector<double> losses = descend_with_layers(line, data, 0.1, 1000);
@@ -143,7 +143,7 @@ void descent_section(Lab& lab, const Data& data) {
       << std::fixed;
 
   Plot fit("The line on its way: gradient descent, α = 0.1", "x", "y");
-  fit.points(data.x, data.y, "data").line({0, 1}, {0, 1}, "truth");
+  fit.points(data.x, data.t, "data").line({0, 1}, {0, 1}, "truth");
   for (const std::size_t step : {0, 10, 100, 1000}) {
     const auto [a, b, loss] = path[step];
     fit.line({0, 1}, {b, a + b}, step == 0 ? "at first" : "after " + std::to_string(step));
@@ -159,15 +159,15 @@ struct Bowl {
 
 Bowl bowl(const Data& data) {
   const double n = static_cast<double>(data.x.numel());
-  const double x = xt::mean(data.x.xt())(), y = xt::mean(data.y.xt())();
-  const double xx = xt::sum(xt::square(data.x.xt()))() / n, xy = xt::sum(data.x.xt() * data.y.xt())() / n;
-  const double a = (xy - x * y) / (xx - x * x), b = y - a * x;
+  const double x = xt::mean(data.x.xt())(), t = xt::mean(data.t.xt())();
+  const double xx = xt::sum(xt::square(data.x.xt()))() / n, x_t = xt::sum(data.x.xt() * data.t.xt())() / n;
+  const double a = (x_t - x * t) / (xx - x * x), b = t - a * x;
   const double centre = xx + 1, spread = std::hypot(xx - 1, 2 * x);
   return {a, b, mse(data, a, b), centre - spread, centre + spread};
 }
 
 void pace_section(const Lab& lab, const Data& data) {
-  lab.section("5  How fast, and how large α may be");
+  lab.section("5  How fast, and how large α may be", "3");
   const auto [a, b, loss, h_low, h_high] = bowl(data);
   const double alpha = 0.1, factor = std::pow(1 - alpha * h_low, 200);
   const std::vector<Point> path = descend(data, alpha, 300);
@@ -213,10 +213,10 @@ void pace_section(const Lab& lab, const Data& data) {
 }
 
 void accumulation_section(const Lab& lab, const Data& data) {
-  lab.section("6  Gradients accumulate");
+  lab.section("6  Gradients accumulate", "2");
   hg::Linear<double> line(Tensor<double>{{data.a}}, Tensor<double>{data.b});
   hg::MSELoss<double> loss;
-  loss.forward(line.forward(data.x), data.y);
+  loss.forward(line.forward(data.x), data.t);
   std::cout << std::setprecision(6);
   for (const char* when :
        {"after one backward:            ", "after a second one:            ", "zeroed, and once more backward:"}) {
@@ -233,9 +233,9 @@ void accumulation_section(const Lab& lab, const Data& data) {
 HANDGRAD_LAB(descent, "003, first part", "a straight line by gradient descent") {
   lab.stays_on_cpu("this lab's formulas are written with xtensor");
   const Data data = draw_data();
-  lab.section("1  The data, and a line drawn at random");
-  std::cout << std::fixed << std::setprecision(6) << "y = x + 0.1·ε at 100 points; ŷ = a·x + b with a = " << data.a
-            << ", b = " << data.b << "\nL = (1/N) Σ (ŷ − y)² = " << mse(data, data.a, data.b) << '\n';
+  lab.section("1  The data, and a line drawn at random", "2");
+  std::cout << std::fixed << std::setprecision(6) << "t = x + 0.1·ε at 100 points; y = a·x + b with a = " << data.a
+            << ", b = " << data.b << "\nL = (1/N) Σ (y − t)² = " << mse(data, data.a, data.b) << '\n';
   derivative_section(lab, data);
   descent_section(lab, data);
   pace_section(lab, data);

@@ -22,7 +22,7 @@ Plot picture(const std::string& title, const float* plane, std::size_t height, s
     for (std::size_t column = 0; column < width; ++column) pixels.push_back(plane[row * width + column]);
   const auto axis = [](std::size_t n) { return hg::linspace<double>(0, static_cast<double>(n - 1), n); };
   Plot plot(title);
-  plot.surface(axis(width), axis(height), pixels, "", Plot::Scale::Sequential).bare();
+  plot.surface(axis(width), axis(height), pixels, "", Plot::Scale::Sequential);
   return plot;
 }
 
@@ -56,16 +56,16 @@ void draw_activations(const Lab& lab, hg::Sequential<float>& net, const Tensor<f
 }  // namespace
 
 HANDGRAD_LAB(digits, "", "handwritten digits by a convolutional network") {
-  lab.section("1  The digits");
+  lab.section("1  The digits", "1");
   const Digits data = as_images(read_digits(lab));
   const DigitRecipe recipe = convolutional_recipe(lab.options.quick);
 
-  lab.section("2  Two convolutions, AdamW, batches of 64, " + std::to_string(recipe.epochs) + " epochs");
+  lab.section("2  Two convolutions, AdamW, batches of 64, " + std::to_string(recipe.epochs) + " epochs", "2");
   hg::manual_seed(lab.options.seed);
   auto net = convolutional_network<float>();
   train_digits(lab, net, data, recipe);
 
-  lab.section("3  What it takes for what");
+  lab.section("3  What it takes for what", "4");
   report_digits(lab, net, data);
   lab.figures.weights("digits", net.state_dict());
 

@@ -16,7 +16,7 @@ hg::RegressionSamples<float> linear_data(Lab& lab) {
   lab.section("4     The data: make_regression(n_features=4, n_informative=4, bias=0.5, random_state=0)");
   const hg::MakeRegressionOptions options{.n_features = 4, .n_informative = 4, .bias = 0.5, .random_state = 0};
   const Tensor<double> coef = hg::make_regression<double>(options).coef;
-  std::cout << "y = x·c + 0.5, 100 examples, c = " << coef << '\n';
+  std::cout << "t = x·c + 0.5, 100 examples, c = " << coef << '\n';
   lab.figures.exact("004.data.coef", coef, printed("20.49236870 34.16981149 67.62424823 87.92347630"));
   return hg::make_regression<float>(options);
 }

@@ -55,7 +55,7 @@ Run train(std::uint64_t seed, hg::Device device, bool talk) {
 }  // namespace
 
 void relu_network(Lab& lab) {
-  lab.section("4.4   Linear(1, 10), ReLU, Linear(10, 1) on y = x² + 0.2·rand, learning rate 0.02");
+  lab.section("4.4   Linear(1, 10), ReLU, Linear(10, 1) on t = x² + 0.2·rand, learning rate 0.02", "4.4");
   const Run run = train(lab.options.seed, lab.options.device, true);
   run.fits.back().print(std::cout);
   draw(lab, "fit", run.fits, 3);

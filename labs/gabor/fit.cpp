@@ -193,9 +193,11 @@ void pictures(Lab& lab, const Data& data, const Run& plain, const Run& run) {
   Gabor<float> model = best_model(run);
   Plot fit("Test data and fit", "x", "y");
   fit.points(data.test.x, data.test.y, "test data, σ = 0.3").line(data.train.x, model.forward(data.train.x), "fit");
-  fit.line(data.train.x, Gabor<float>(true_w1, true_w2).forward(data.train.x), "truth");
+  Gabor<float> truth(true_w1, true_w2);
+  fit.line(data.train.x, truth.forward(data.train.x), "truth");
   Plot training("Training data, σ = 0.1", "x", "y"), validation("Validation data, σ = 0.2", "x", "y");
-  training.points(data.train.x, data.train.y), validation.points(data.val.x, data.val.y);
+  training.points(data.train.x, data.train.y, "data").line(data.train.x, truth.forward(data.train.x), "truth");
+  validation.points(data.val.x, data.val.y, "data").line(data.val.x, truth.forward(data.val.x), "truth");
   draw(lab, "fit", {training, validation, loss, fit}, 2);
 
   // Near the truth the surface is one valley; further away there are others, in which descents end.

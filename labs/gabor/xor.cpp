@@ -73,9 +73,9 @@ Run train(const Data& data, hg::Device device, int epochs = 60) {
 
 void two_formulas(Lab& lab) {
   lab.section("5.3  The loss, and the sign in the notebook's formula");
-  std::cout << "The notebook writes −[y ln p − (1−y) ln(1−p)]. With that minus, an example of class 0 costs\n"
-               "+ln(1−p), less and less the surer the network is of class 1. Right is −[y ln p + (1−y) ln(1−p)]:\n\n"
-               "   p      y = 1     y = 0    y = 0 with the minus\n";
+  std::cout << "The notebook writes −[t ln p − (1−t) ln(1−p)]. With that minus, an example of class 0 costs\n"
+               "+ln(1−p), less and less the surer the network is of class 1. Right is −[t ln p + (1−t) ln(1−p)]:\n\n"
+               "   p      t = 1     t = 0    t = 0 with the minus\n";
   hg::BCELoss bce;
   for (const float p : {0.1f, 0.5f, 0.9f, 0.99f}) {
     const Tensor<float> probability{{p}};
@@ -84,9 +84,9 @@ void two_formulas(Lab& lab) {
               << std::setw(14) << std::log(1 - p) << '\n';
   }
   hg::BCEWithLogitsLoss<double> on_logits;
-  const Tensor<double> z{{-2}, {0.3}, {1.5}}, y{{0}, {1}, {0}};
+  const Tensor<double> z{{-2}, {0.3}, {1.5}}, t{{0}, {1}, {0}};
   std::cout << "\nThe gradient by the logit is p − t (README.md), and the check agrees:\n"
-            << check_gradients(on_logits, z, y) << '\n';
+            << check_gradients(on_logits, z, t) << '\n';
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace {
 
 constexpr double clamp = 1e-7;  // the notebook clamps probabilities to [1e-7, 1 − 1e-7] before taking logarithms
 
-/// ŷ = σ(x·w + b) for x (N, 3), w (3), b (1): N probabilities, as in the notebook's `model`.
+/// p = σ(x·w + b) for x (N, 3), w (3), b (1): N probabilities, as in the notebook's `model`.
 struct Model {
   hg::Parameter<float> w, b;
   hg::Sequential<float> net;
@@ -34,12 +34,12 @@ Model draw_model(float divisor) {
 
 Tensor<float> threshold(const Tensor<float>& p) { return xt::cast<float>(p.xt() > 0.5f); }
 
-/// What `true_labels * torch.log(predicted_probs)` becomes if p has shape (N,) and y shape (N, 1): both are broadcast
-/// to (N, N), and the loss is the mean of a table with ℓ(pⱼ, yᵢ) in row i and column j.
+/// What `true_labels * torch.log(predicted_probs)` becomes if p has shape (N,) and t shape (N, 1): both are broadcast
+/// to (N, N), and the loss is the mean of a table with ℓ(pⱼ, tᵢ) in row i and column j.
 ///
-///     L = (1/N²) Σᵢⱼ ℓ(pⱼ, yᵢ)   ⇒   ∂L/∂pⱼ = (1/N²) Σᵢ (pⱼ − yᵢ)/(pⱼ(1−pⱼ)) = (1/N)·(pⱼ − ȳ)/(pⱼ(1−pⱼ)),
+///     L = (1/N²) Σᵢⱼ ℓ(pⱼ, tᵢ)   ⇒   ∂L/∂pⱼ = (1/N²) Σᵢ (pⱼ − tᵢ)/(pⱼ(1−pⱼ)) = (1/N)·(pⱼ − t̄)/(pⱼ(1−pⱼ)),
 ///
-/// and 0 where pⱼ was clamped. Only the labels' mean ȳ remains. The library's losses reject such shapes, so the table
+/// and 0 where pⱼ was clamped. Only the labels' mean t̄ remains. The library's losses reject such shapes, so the table
 /// is written out here.
 struct BroadcastLoss {
   Tensor<float> table;  // (N, N)
@@ -47,11 +47,11 @@ struct BroadcastLoss {
   Tensor<float> dp;  // (N,)
 };
 
-BroadcastLoss broadcast_loss(const Tensor<float>& p, const Tensor<float>& y) {
+BroadcastLoss broadcast_loss(const Tensor<float>& p, const Tensor<float>& t) {
   const float low = clamp, high = 1 - low, n = static_cast<float>(p.numel());
   const Tensor<float> q = xt::clip(p.xt(), low, high);
-  const Tensor<float> table = -(y.xt() * xt::log(q.xt()) + (1 - y.xt()) * xt::log(1 - q.xt()));
-  const Tensor<float> pulls = (p.xt() - y.xt()) / (q.xt() * (1 - q.xt()));  // (N, N): row i pulls pⱼ to yᵢ
+  const Tensor<float> table = -(t.xt() * xt::log(q.xt()) + (1 - t.xt()) * xt::log(1 - q.xt()));
+  const Tensor<float> pulls = (p.xt() - t.xt()) / (q.xt() * (1 - q.xt()));  // (N, N): row i pulls pⱼ to tᵢ
   const Tensor<float> inside = xt::cast<float>(p.xt() >= low && p.xt() <= high);
   return {table, xt::mean(table.xt())(), inside.xt() * xt::sum(pulls.xt(), {0}) / (n * n)};
 }
@@ -72,17 +72,17 @@ std::vector<double> descend(Model& model, const Tensor<float>& x, Step&& step, i
 }
 
 void saturated(Lab& lab, const Tensor<float>& x, const Tensor<float>& y) {
-  lab.section("1.2  Weights from N(0, 1)");
+  lab.section("1.2  Weights from N(0, 1)", "1");
   Model model = draw_model(1);
   std::cout << "w = " << model.w.value() << "\nb = " << model.b.value() << '\n';
   lab.figures.exact("000.init.w", model.w.value(), printed("0.6614 0.2669 0.0617"));
   lab.figures.exact("000.init.b", model.b.value(), printed("0.6213"));
 
-  lab.section("1.3  The model: p = σ(x·w + b)");
+  lab.section("1.3  The model: p = σ(x·w + b)", "1");
   const Tensor<float> p = model.net.forward(x);
   std::cout << "preds = " << threshold(p) << "\nprobs = " << p << '\n';
 
-  lab.section("1.4  Binary cross-entropy, as the notebook writes it");
+  lab.section("1.4  Binary cross-entropy, as the notebook writes it", "2");
   std::cout << "p has shape " << p.shape().str() << ", the targets have shape " << y.shape().str()
             << ". The library does not take them:\n\n";
   hg::BCELoss bce({.clamp = clamp});
@@ -97,7 +97,7 @@ void saturated(Lab& lab, const Tensor<float>& x, const Tensor<float>& y) {
             << faulty.table << "\nmean: " << faulty.value << '\n';
   lab.figures.exact("000.saturated.loss", faulty.value, full_float("6.376953601837158"));
 
-  lab.section("1.5  The gradients are zero. Why?");
+  lab.section("1.5  The gradients are zero. Why?", "4");
   model.net.zero_grad();
   model.net.backward(faulty.dp);
   std::cout << "w.grad = " << model.w.grad() << "\nb.grad = " << model.b.grad() << '\n';
@@ -117,7 +117,7 @@ void saturated(Lab& lab, const Tensor<float>& x, const Tensor<float>& y) {
                "chain dL/dz = ∂L/∂p · σ′(z) then are 0: σ′ = p(1−p), and ∂L/∂p behind the clamp at 1 − 1e-7. The\n"
                "sigmoid is saturated: nothing can be learnt from here, although two of five predictions are wrong.\n";
 
-  lab.section("1.5b The loss on logits does not saturate");
+  lab.section("1.5b The loss on logits does not saturate", "4");
   const Tensor<float> labels = y.reshape({y.numel()});
   hg::BCEWithLogitsLoss on_logits;
   const float value = on_logits.forward(z, labels).item();
@@ -146,7 +146,7 @@ void from_scratch_section(Lab& lab) {
   const Tensor<float> labels = y.reshape({y.numel()});  // (5,), like the probabilities
   saturated(lab, x, y);
 
-  lab.section("1.5c The same draw, divided by 1000");
+  lab.section("1.5c The same draw, divided by 1000", "4");
   Model faulty = draw_model(1000);
   std::cout << "w = " << faulty.w.value() << "\nb = " << faulty.b.value() << '\n';
   lab.figures.exact("000.small.w", faulty.w.value(), printed("6.6135e-04 2.6692e-04 6.1677e-05"));
@@ -164,7 +164,7 @@ void from_scratch_section(Lab& lab) {
   lab.figures.exact("000.small.dw", faulty.w.grad(), printed("-6.6817 -6.7453 -4.3082"));
   lab.figures.exact("000.small.db", faulty.b.grad(), printed("-0.0794"));
 
-  lab.section("1.6  1000 epochs of gradient descent, and the same with targets shaped as the probabilities are");
+  lab.section("1.6  1000 epochs of gradient descent, and the same with targets shaped as the probabilities are", "5");
   // The previous cell's gradient is still there, so the first step is twice as long.
   const std::vector<double> faulty_losses = descend(faulty, x, broadcast_step);
 
@@ -214,7 +214,7 @@ void from_scratch_section(Lab& lab) {
   lab.figures.weights("table", faulty.net.state_dict());
   lab.figures.weights("predictions", fixed.net.state_dict());
 
-  lab.section("1.6b The gradient that was left over");
+  lab.section("1.6b The gradient that was left over", "6");
   Model zeroed = draw_model(1000);
   const std::vector<double> zeroed_losses = descend(zeroed, x, fixed_step, 101);
   std::cout << "A backward adds to the gradients. The notebook calls it once in the cell before its loop, and zeroes\n"

@@ -177,7 +177,7 @@ hg::Sequential<float> classify(Lab& lab, const hg::Samples<float>& data) {
     boundaries.push_back(decision_boundary(version.id + ": " + version.title, data, [&](const Tensor<float>& x) {
       return model.forward(x.to(data.x.device())).cpu();
     }));
-    losses.line(iterations(history.size()), history, version.id + ": " + version.title);
+    losses.line(iterations(history.size()), history, version.id);
   }
   boundaries.push_back(losses.log_y());
   draw(lab, "moons", boundaries, 2);

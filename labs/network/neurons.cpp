@@ -62,23 +62,23 @@ void activations(Lab& lab) {
   lab.figures.shape("001.activations");
 }
 
-/// x → h → o, each one neuron without a bias: J = (y − σ(w_o·σ(w_h·x)))². In double.
+/// x → h → o, each one neuron without a bias: J = (t − σ(w_o·σ(w_h·x)))². In double.
 struct Chain {
-  double x = 1.5, y = 0.2, w_h = 0.8, w_o = -1.3;
+  double x = 1.5, t = 0.2, w_h = 0.8, w_o = -1.3;
 };
 double sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
 
 void delta_rule(Lab& lab) {
   lab.section("2    The delta rule on the chain x → h → o");
   const Chain c;
-  std::cout << "x = " << c.x << ", y = " << c.y << ", w_h = " << c.w_h << ", w_o = " << c.w_o << "; J = (y − a_o)²\n\n";
+  std::cout << "x = " << c.x << ", t = " << c.t << ", w_h = " << c.w_h << ", w_o = " << c.w_o << "; J = (t − a_o)²\n\n";
 
   // The library's layers pass δ on: what a sigmoid's backward returns is the neuron's delta.
   hg::Linear<double> h(Tensor<double>{{c.w_h}}), o(Tensor<double>{{c.w_o}});
   hg::Sigmoid<double> act_h, act_o;
   hg::MSELoss<double> mse;
-  const Tensor<double> x{{c.x}}, y{{c.y}};
-  mse.forward(act_o.forward(o.forward(act_h.forward(h.forward(x)))), y);
+  const Tensor<double> x{{c.x}}, t{{c.t}};
+  mse.forward(act_o.forward(o.forward(act_h.forward(h.forward(x)))), t);
   const Tensor<double> delta_o = act_o.backward(mse.backward());
   const Tensor<double> delta_h = act_h.backward(o.backward(delta_o));
   h.backward(delta_h);
@@ -86,13 +86,13 @@ void delta_rule(Lab& lab) {
 
   // The product of all factors of the chain, written out.
   const double a_h = sigmoid(c.w_h * c.x), a_o = sigmoid(c.w_o * a_h);
-  const std::vector<double> expanded{2 * (a_o - c.y) * a_o * (1 - a_o),                                   // ∂J/∂z_o
-                                     2 * (a_o - c.y) * a_o * (1 - a_o) * c.w_o * a_h * (1 - a_h),         // ∂J/∂z_h
-                                     2 * (a_o - c.y) * a_o * (1 - a_o) * a_h,                             // ∂J/∂w_o
-                                     2 * (a_o - c.y) * a_o * (1 - a_o) * c.w_o * a_h * (1 - a_h) * c.x};  // ∂J/∂w_h
+  const std::vector<double> expanded{2 * (a_o - c.t) * a_o * (1 - a_o),                                   // ∂J/∂z_o
+                                     2 * (a_o - c.t) * a_o * (1 - a_o) * c.w_o * a_h * (1 - a_h),         // ∂J/∂z_h
+                                     2 * (a_o - c.t) * a_o * (1 - a_o) * a_h,                             // ∂J/∂w_o
+                                     2 * (a_o - c.t) * a_o * (1 - a_o) * c.w_o * a_h * (1 - a_h) * c.x};  // ∂J/∂w_h
 
   // Central differences of J. By z: J as a function of the weighted sum itself.
-  const auto J_of_z_o = [&](double z) { return std::pow(c.y - sigmoid(z), 2); };
+  const auto J_of_z_o = [&](double z) { return std::pow(c.t - sigmoid(z), 2); };
   const auto J_of_z_h = [&](double z) { return J_of_z_o(c.w_o * sigmoid(z)); };
   const auto slope = [](auto&& f, double at) {
     const double step = 1e-5;
@@ -112,7 +112,7 @@ void delta_rule(Lab& lab) {
   }
   std::cout << "\nThe three differ by " << std::scientific << std::setprecision(1) << apart << std::fixed
             << std::setprecision(4)
-            << " at most. The notebook differentiates (y − a)² to −(y − a): without the\nfactor 2 its δ_o would be "
+            << " at most. The notebook differentiates (t − a)² to −(t − a): without the\nfactor 2 its δ_o would be "
             << rule[0] / 2 << ", and the differences say " << differences[0] << ".\n";
   if (!(apart <= 1e-8)) throw hg::ValueError("001.delta: the three ways to the gradient differ by more than 1e-8");
   lab.figures.exact("001.delta", rule);

@@ -53,7 +53,7 @@ hg::Linear<float> create_model() {
 }
 
 void line(Lab& lab, const Data& data) {
-  lab.section("4    One neuron fits a line: y = 2 + 0.7x + noise");
+  lab.section("4    One neuron fits a line: t = 2 + 0.7x + noise");
   hg::Linear model = create_model();
   hg::MSELoss loss_op;
   std::cout << "w = " << model.weight.value() << ", b = " << model.bias.value() << '\n';
@@ -94,7 +94,7 @@ void line(Lab& lab, const Data& data) {
 }
 
 void learning_rates(Lab& lab, const Data& data) {
-  lab.section("5    The learning rate");
+  lab.section("5    The learning rate", "4");
   Plot plot("One neuron, three learning rates", "iteration", "mean squared error");
   for (const std::string rate : {"0.1", "0.01", "0.001"}) {
     hg::Linear model = create_model();
@@ -149,7 +149,7 @@ void sigmoid_layer(Lab& lab) {
 }
 
 void curve(Lab& lab, const Data& data) {
-  lab.section("8    A hidden layer of two sigmoids fits a curve: y = 5/x + 2 + noise");
+  lab.section("8    A hidden layer of two sigmoids fits a curve: t = 5/x + 2 + noise", "7");
   hg::manual_seed(0);
   hg::Sequential model{hg::Linear(1, 2), hg::Sigmoid(), hg::Linear(2, 1)};
   hg::SGD optimizer(model.parameters(), {.lr = 0.1});

@@ -75,7 +75,7 @@ Run train(const std::string& name, std::size_t length, int steps, double clip, c
 void adding(Lab& lab) {
   const std::size_t length = lab.options.quick ? 20 : 50;
   const int steps = lab.options.quick ? 600 : 3000;
-  lab.section("2  Adding two numbers that came long ago");
+  lab.section("2  Adding two numbers that came long ago", "6");
   std::cout << "Sequences of " << length << " numbers from [0, 1); two are marked, their sum is the target. " << units
             << " units, Adam, " << steps << " steps of\n"
             << batch << " sequences. Whoever always says 1 has a mean squared error of 1/6 = 0.167.\n\n"

@@ -81,7 +81,7 @@ class Model {
 }  // namespace
 
 void characters(Lab& lab) {
-  lab.section("3  A model that writes");
+  lab.section("3  A model that writes", "7");
   Text source;
   if (const auto file = lab.data("sequence/text.txt")) {
     source.text = hg::read_file(*file);

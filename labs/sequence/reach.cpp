@@ -65,7 +65,7 @@ double factor(const std::vector<double>& norms) {
 }  // namespace
 
 void reach(Lab& lab) {
-  lab.section("1  How far a gradient reaches");
+  lab.section("1  How far a gradient reaches", "3");
   std::cout << "‖∂h_T/∂h_t‖ through " << steps << " steps of " << units
             << " units, as the layers begin (double, Frobenius norm); T − t = 1, 20, 40, 60:\n\n";
   struct Row {
@@ -102,7 +102,8 @@ void reach(Lab& lab) {
     std::cout << std::fixed << std::setprecision(3) << "   × " << factor(row.norms) << " a step\n";
     std::vector<double> drawn;
     for (const double v : row.norms) drawn.push_back(std::max(v, 1e-30));
-    plot.line(back, drawn, row.name);
+    const std::size_t details = row.name.find("|eigenvalues of W_hh| to about");  // too long for a legend
+    plot.line(back, drawn, details == std::string::npos ? row.name : "RNN, |λ| to " + row.name.substr(details + 31));
     lab.figures.shape("sequence.reach." + row.name, factor(row.norms));
   }
   plot.log_y();

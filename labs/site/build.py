@@ -225,6 +225,11 @@ def doxygen(folder):
     return Path(folder) / "xml"
 
 
+def titles_of(picture):
+    """Of gnuplot's plots: the texts in the size of titles."""
+    return [html.unescape(t) for t in re.findall(r'font-size="12\.00"[^>]*>\s*<text>(?:<tspan[^>]*>)?([^<]+)', picture.read_text())]
+
+
 def in_order(path):
     number = re.match(r"(f?)(\d+)", path.parent.name)
     return (number[1], int(number[2])) if number else ("", -1)
@@ -267,8 +272,9 @@ def build(out, program=None, pictures=None, strict=False):
             body += '<h2 id="pictures">Pictures</h2>'
             for picture in shown:
                 shutil.copy(picture, out / "pictures" / f"{name}-{picture.name}")
-                body += (f'<figure><img loading="lazy" src="../pictures/{name}-{picture.name}" alt="{picture.stem.replace("_", " ")}">'
-                         f'<figcaption>{picture.stem.replace("_", " ")}</figcaption></figure>')
+                titles = html.escape("; ".join(titles_of(picture)) or picture.stem.replace("_", " "))
+                body += (f'<figure><a href="../pictures/{name}-{picture.name}"><img loading="lazy" src="../pictures/{name}-{picture.name}" alt="{titles}"></a>'
+                         f'<figcaption>{titles}</figcaption></figure>')
             site.bodies[address] = (title, body, headings)
 
     if program:

@@ -18,14 +18,14 @@ namespace {
 
 /// Six points; worker 0 has the first four, worker 1 the other two.
 struct Data {
-  Tensor<double> x{{1}, {2}, {3}, {4}, {5}, {7}}, y{{2}, {3}, {5}, {4}, {9}, {11}};
+  Tensor<double> x{{1}, {2}, {3}, {4}, {5}, {7}}, t{{2}, {3}, {5}, {4}, {9}, {11}};
   std::size_t first = 4;
   Tensor<double> share(const Tensor<double>& all, int rank) const {
     return rank == 0 ? all.rows(0, first) : all.rows(first, all.size(0));
   }
 };
 
-/// ŷ = w·x + b with w = 0.5, b = 1.
+/// y = w·x + b with w = 0.5, b = 1.
 std::shared_ptr<hg::Layer<double>> line(hg::Communicator&) {
   return std::make_shared<hg::Linear<double>>(Tensor<double>{{0.5}}, Tensor<double>{1});
 }
@@ -35,9 +35,9 @@ struct Backward {
   double loss, dw, db;
 };
 
-/// L = (1/n)·Σ (ŷ − y)² over some of the rows, and its gradient.
-Backward backward(hg::Layer<double>& net, hg::Loss<double>& loss, const Tensor<double>& x, const Tensor<double>& y) {
-  const double value = loss.forward(net.forward(x), y).item();
+/// L = (1/n)·Σ (y − t)² over some of the rows, and its gradient.
+Backward backward(hg::Layer<double>& net, hg::Loss<double>& loss, const Tensor<double>& x, const Tensor<double>& t) {
+  const double value = loss.forward(net.forward(x), t).item();
   net.zero_grad();
   net.backward(loss.backward());
   const auto parameters = net.parameters();
@@ -53,9 +53,9 @@ void by_hand_section(Lab& lab, const Data& data) {
   lab.section("1  Two workers, by hand");
   hg::Linear<double> net(Tensor<double>{{0.5}}, Tensor<double>{1});
   hg::MSELoss<double> loss;
-  const Backward a = backward(net, loss, data.share(data.x, 0), data.share(data.y, 0));
-  const Backward b = backward(net, loss, data.share(data.x, 1), data.share(data.y, 1));
-  const Backward all = backward(net, loss, data.x, data.y);
+  const Backward a = backward(net, loss, data.share(data.x, 0), data.share(data.t, 0));
+  const Backward b = backward(net, loss, data.share(data.x, 1), data.share(data.t, 1));
+  const Backward all = backward(net, loss, data.x, data.t);
   const auto mix = [&](double p, double q) {
     return Backward{p * a.loss + q * b.loss, p * a.dw + q * b.dw, p * a.db + q * b.db};
   };
@@ -79,7 +79,7 @@ void sums_section(Lab& lab, const Data& data) {
     hg::DataParallel<double> parallel(net, ranks);
     hg::MSELoss<double> loss;
     const int rank = ranks.rank();
-    each[static_cast<std::size_t>(rank)] = backward(net, loss, data.share(data.x, rank), data.share(data.y, rank));
+    each[static_cast<std::size_t>(rank)] = backward(net, loss, data.share(data.x, rank), data.share(data.t, rank));
   });
   std::cout << std::string(36, ' ') << "   its loss       ∂L/∂w       ∂L/∂b\n";
   print("worker 0 after net.backward(δ)", each[0]);
@@ -91,8 +91,8 @@ void sums_section(Lab& lab, const Data& data) {
 /// A user's own step with a mistake: gᵣ·factor(rank, rows) summed and divided by `divisor`.
 hg::RankStep<double> with_mistake(double (*factor)(int, double), double divisor) {
   return [=](hg::Layer<double>& net, hg::Loss<double>& loss, hg::Communicator& ranks, const Tensor<double>& x,
-             const Tensor<double>& y) {
-    loss.forward(net.forward(x), y);
+             const Tensor<double>& t) {
+    loss.forward(net.forward(x), t);
     net.backward(loss.backward());
     for (hg::Parameter<double>& parameter : net.parameters()) {
       Tensor<double>& grad = parameter.accumulate().first;
@@ -104,7 +104,7 @@ hg::RankStep<double> with_mistake(double (*factor)(int, double), double divisor)
 }
 
 void mistakes_section(Lab& lab, const Data& data) {
-  lab.section("3  Mistakes, and what the check says");
+  lab.section("3  Mistakes, and what the check says", "4");
   struct Mistake {
     const char* what;
     hg::RankStep<double> step;
@@ -117,7 +117,7 @@ void mistakes_section(Lab& lab, const Data& data) {
   };
   std::vector<double> causes;
   for (const Mistake& mistake : mistakes) {
-    const auto report = hg::check_ranks<double>(line, squares, data.x, data.y, mistake.step, {.ranks = 2});
+    const auto report = hg::check_ranks<double>(line, squares, data.x, data.t, mistake.step, {.ranks = 2});
     std::cout << mistake.what << ":\n  " << (report.passed() ? "right" : report.diagnosis) << "\n\n";
     causes.push_back(static_cast<double>(report.cause));
   }
@@ -125,10 +125,10 @@ void mistakes_section(Lab& lab, const Data& data) {
 }
 
 void training_section(Lab& lab) {
-  lab.section("4  A training on 1, 2, 3 and 4 workers");
+  lab.section("4  A training on 1, 2, 3 and 4 workers", "2");
   hg::manual_seed(lab.options.seed);
   const auto x = hg::randn<double>({60, 4});
-  const Tensor<double> y = xt::sin(xt::sum(x.xt(), {1}, xt::keep_dims));
+  const Tensor<double> t = xt::sin(xt::sum(x.xt(), {1}, xt::keep_dims));
   std::vector<double> last;
   std::vector<hg::NamedTensor<double>> weights;
   for (const int workers : {1, 2, 3, 4}) {
@@ -138,10 +138,10 @@ void training_section(Lab& lab) {
       hg::DataParallel<double> parallel(net, ranks);
       hg::MSELoss<double> loss;
       hg::Adam<double> adam(net.parameters(), {.lr = 0.02});
-      const auto xs = parallel.share(x), ys = parallel.share(y);
+      const auto xs = parallel.share(x), ts = parallel.share(t);
       double value = 0;
       for (int step = 0; step < 200; ++step) {
-        value = loss.forward(net.forward(xs), ys).item();
+        value = loss.forward(net.forward(xs), ts).item();
         adam.zero_grad();
         net.backward(loss.backward());
         adam.step();

@@ -1,11 +1,14 @@
 // The rules by which a figure agrees with a notebook, and the file that records it.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <iostream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "common/figures.hpp"
+#include "common/lab.hpp"
+#include "common/plot.hpp"
 #include "handgrad/base/errors.hpp"
 
 using namespace handgrad;
@@ -119,4 +122,24 @@ BOOST_AUTO_TEST_CASE(the_table_ends_with_how_many_agree) {
              "d     shape  -              -              -\n"
              "\n"
              "1 of 2 exact figures agree, 1 of 1 reached, 1 without a number in the notebook\n");
+}
+
+BOOST_AUTO_TEST_CASE(an_axis_has_a_label) {
+  BOOST_CHECK_THROW(Plot("loss", "epoch", ""), ValueError);
+  BOOST_CHECK_THROW(Plot("loss", "", "mean squared error"), ValueError);
+  Plot("loss", "epoch", "mean squared error");
+}
+
+BOOST_AUTO_TEST_CASE(a_step_says_where_it_is_derived_and_computed) {
+  Figures figures("descent");
+  const Options options;
+  const Lab lab{options, figures};
+  std::ostringstream out;
+  std::streambuf* const before = std::cout.rdbuf(out.rdbuf());
+  lab.section("3  The gradient of the mean squared error", "2", "../labs/descent/main.cpp", 101);
+  BOOST_CHECK_THROW(lab.section("7  Nothing that is derived"), ValueError);
+  std::cout.rdbuf(before);
+  BOOST_TEST(out.str().find("labs/descent: README.md, 2. The mean squared error and its gradient; main.cpp:101\n") !=
+                 std::string::npos,
+             out.str());
 }

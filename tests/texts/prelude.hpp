@@ -49,8 +49,8 @@ using texts::step;
 
 /// What a fragment may use: data, a network with its loss and optimizers, loaders, a layer, a group of ranks.
 #define TEXTS_NAMES                                                                                                 \
-  handgrad::Tensor<float> x, handgrad::Tensor<float> y, handgrad::Tensor<float> x_valid,                            \
-      handgrad::Tensor<float> y_valid, handgrad::Tensor<float> dy, handgrad::Tensor<float> any,                     \
+  handgrad::Tensor<float> x, handgrad::Tensor<float> t, handgrad::Tensor<float> y, handgrad::Tensor<float> x_valid, \
+      handgrad::Tensor<float> t_valid, handgrad::Tensor<float> dy, handgrad::Tensor<float> any,                     \
       std::vector<handgrad::Tensor<float>> pieces, handgrad::Sequential<float>&net, handgrad::Linear<float>&linear, \
       handgrad::BCEWithLogitsLoss<float>&loss, handgrad::SGD<float>&sgd, handgrad::Adam<float>&adam,                \
       handgrad::DataLoader<float>&loader, handgrad::DataLoader<float>&train, handgrad::DataLoader<float>&valid,     \

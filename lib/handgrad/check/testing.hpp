@@ -6,7 +6,7 @@
 ///       HANDGRAD_CHECK_GRADIENTS(layer, handgrad::randn<double>({5, 3}));
 ///     }
 ///
-/// Takes the arguments of check_gradients: (layer, x), (loss, p, y) or (network, loss, x, y), and options. Anything but
+/// Takes the arguments of check_gradients: (layer, x), (loss, p, t) or (network, loss, x, t), and options. Anything but
 /// a pass fails the case and prints the report.
 #include "handgrad/check/gradcheck.hpp"
 

@@ -8,7 +8,7 @@
 
 namespace handgrad {
 
-/// A batch: row i of y is the target of row i of x.
+/// A batch: row i of y, as data sets call it, is the target t of row i of x.
 template <class T>
 struct Batch {
   Tensor<T> x, y;

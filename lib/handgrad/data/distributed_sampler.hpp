@@ -21,7 +21,7 @@ struct DistributedSamplerOptions {
 ///     DataLoader loader(data, {.batch_size = 32, .sampler = &mine});
 ///     for (int epoch = 0; epoch < 10; ++epoch) {
 ///       mine.set_epoch(epoch);                        // fit does it
-///       for (auto& [x, y] : loader) …
+///       for (auto& [x, t] : loader) …
 ///     }
 class DistributedSampler {
  public:

@@ -25,8 +25,8 @@ struct DataLoaderOptions {
 
 /// Cuts a data set into batches; each loop over it is an epoch:
 ///
-///     DataLoader loader(TensorDataset(x, y), {.batch_size = 128, .shuffle = true});
-///     for (auto& [x, y] : loader) …
+///     DataLoader loader(TensorDataset(x, t), {.batch_size = 128, .shuffle = true});
+///     for (auto& [x, t] : loader) …
 ///
 /// The same seed gives the same batches as PyTorch's DataLoader. Each epoch draws and drops 64 bits (there the workers'
 /// seed); shuffling draws 64 more from the default generator, to seed one for randperm. A generator passed in makes the

@@ -58,7 +58,7 @@ class DataParallel final : private GradientListener<T> {
  public:
   DataParallel(Layer<T>& net, Communicator& communicator, DataParallelOptions options = {});
   /// Also replaces each of `batches`, which all ranks have, by this rank's rows, share(batch):
-  ///     DataParallel parallel(net, mpi::world(), x, y);
+  ///     DataParallel parallel(net, mpi::world(), x, t);
   template <std::same_as<Tensor<T>>... Batches>
   requires(sizeof...(Batches) > 0) DataParallel(Layer<T>& net, Communicator& communicator, Batches&... batches)
       : DataParallel(net, communicator) {
@@ -105,7 +105,7 @@ class DataParallel final : private GradientListener<T> {
   /// with an empty gradient, calls `step` after each to keep its parameters in step, and returns once all ranks have
   /// called it.
   ///
-  ///     for (auto& [x, y] : loader) { …; sgd.step(); }
+  ///     for (auto& [x, t] : loader) { …; sgd.step(); }
   ///     parallel.join([&] { sgd.step(); });
   ///
   /// SyncBatchNorms get its part of their sums, none, and follow the running statistics; each step is then one forward

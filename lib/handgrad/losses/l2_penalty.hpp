@@ -8,7 +8,7 @@ namespace handgrad {
 /// λ·Σ w² over all given weights, to be added to any loss; the gradient of each weight grows by 2λw.
 ///
 ///     L2Penalty penalty({linear.weight}, 1e-3);
-///     double value = loss.forward(net.forward(x), y).item() + penalty.forward().item();
+///     double value = loss.forward(net.forward(x), t).item() + penalty.forward().item();
 ///     net.backward(loss.backward());
 ///     penalty.backward();
 ///

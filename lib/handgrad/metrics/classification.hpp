@@ -12,13 +12,13 @@ namespace handgrad {
 // it or not (P, N). 0/0 gives 0: scikit-learn's zero_division=0. All of these throw ShapeError for different numbers of
 // examples and ValueError for none, or for labels that are not integers.
 
-/// The share of examples with ŷ = y.
+/// The share of examples whose label was predicted.
 double accuracy_score(const Values& y_true, const Values& y_pred);
 
 /// Rows are the true classes, columns the predicted ones.
 struct ConfusionMatrix {
-  std::vector<long> labels;                      ///< every label of y or ŷ, ascending
-  std::vector<std::vector<std::size_t>> counts;  ///< counts[i][j]: examples with y = labels[i] and ŷ = labels[j]
+  std::vector<long> labels;                      ///< every label of either, ascending
+  std::vector<std::vector<std::size_t>> counts;  ///< counts[i][j]: examples of labels[i] that are taken for labels[j]
 };
 /// Counts which class was taken for which.
 ConfusionMatrix confusion_matrix(const Values& y_true, const Values& y_pred);
@@ -31,12 +31,12 @@ struct ClassScores {
   double f1;            ///< 2TP / (2TP + FP + FN), the harmonic mean of the two
   std::size_t support;  ///< TP + FN
 };
-/// One entry per label in y or ŷ, ascending.
+/// One entry per label of either, ascending.
 std::vector<ClassScores> precision_recall_f1(const Values& y_true, const Values& y_pred);
 
 /// How the classes' scores are combined into one number.
 enum class Average {
-  Binary,   ///< the score of class 1; y and ŷ must hold no labels but 0 and 1
+  Binary,   ///< the score of class 1; there must be no labels but 0 and 1
   Micro,    ///< TP, FP and FN summed over the classes first
   Macro,    ///< mean over the classes
   Weighted  ///< mean over the classes, weighted by their support

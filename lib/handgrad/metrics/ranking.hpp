@@ -7,10 +7,10 @@
 
 namespace handgrad {
 
-// How well a score ranks positive examples above negative ones. y is 0 or 1, the score any number: logits do as well as
-// probabilities, and examples with equal scores form one step of the curve. All of these throw ShapeError for different
-// numbers of labels and scores, and ValueError for none, for scores that are not finite, for labels other than 0 and 1,
-// and for labels of one class only, where the curves are undefined.
+// How well a score ranks positive examples above negative ones. Labels are 0 or 1, the score any number: logits do as
+// well as probabilities, and examples with equal scores form one step of the curve. All of these throw ShapeError for
+// different numbers of labels and scores, and ValueError for none, for scores that are not finite, for labels other
+// than 0 and 1, and for labels of one class only, where the curves are undefined.
 
 /// The points of a ROC curve.
 struct RocCurve {
