@@ -217,30 +217,30 @@ void check_parts(Layer<double>& layer, const Tensor<double>& x, const Tensor<dou
 }
 
 /// The rows in the order 1, 2, …, 0.
-Tensor<double> rotated(const Tensor<double>& y) {
-  Values elements = y.to_vector();
-  std::rotate(elements.begin(), elements.begin() + static_cast<std::ptrdiff_t>(elements.size() / y.size(0)),
+Tensor<double> rotated(const Tensor<double>& t) {
+  Values elements = t.to_vector();
+  std::rotate(elements.begin(), elements.begin() + static_cast<std::ptrdiff_t>(elements.size() / t.size(0)),
               elements.end());
-  return Tensor<double>(y.shape(), elements);
+  return Tensor<double>(t.shape(), elements);
 }
 
 /// Whether the loss pairs each prediction with its own target: compares it with its value row by row, and over all
 /// pairs of predictions and targets.
-void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<double>& y,
+void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<double>& t,
                    const GradcheckOptions& options, const Variable& variable, TensorReport& tensor) {
   GradientProbes& probes = tensor.probes;
   const std::size_t rows = p.rank() == 0 ? 1 : p.size(0);
-  if (rows < 2 || rows > 100 || y.rank() == 0 || y.size(0) != rows || loss.reduction() == Reduction::None) return;
+  if (rows < 2 || rows > 100 || t.rank() == 0 || t.size(0) != rows || loss.reduction() == Reduction::None) return;
   const double share = 1 / static_cast<double>(rows);
-  probes.value = loss.forward(p, y).item();
-  const double other = loss.forward(p, rotated(y)).item();
-  probes.pairs_everything = std::abs(other - probes.value) <= 1e-12 * std::abs(probes.value) && !(rotated(y) == y);
+  probes.value = loss.forward(p, t).item();
+  const double other = loss.forward(p, rotated(t)).item();
+  probes.pairs_everything = std::abs(other - probes.value) <= 1e-12 * std::abs(probes.value) && !(rotated(t) == t);
 
   const Terms by_rows = [&](std::vector<bool>&) {
     Values terms;
     for (std::size_t i = 0; i < rows; ++i)
       terms.push_back((loss.reduction() == Reduction::Mean ? share : 1) *
-                      loss.forward(p.rows(i, i + 1).clone(), y.rows(i, i + 1).clone()).item());
+                      loss.forward(p.rows(i, i + 1).clone(), t.rows(i, i + 1).clone()).item());
     return terms;
   };
   std::vector<bool> sides;
@@ -250,7 +250,7 @@ void probe_pairing(Loss<double>& loss, const Tensor<double>& p, const Tensor<dou
 
   const Terms of_all_pairs = [&](std::vector<bool>&) {
     Values all;
-    Tensor<double> targets = y;
+    Tensor<double> targets = t;
     for (std::size_t i = 0; i < rows; ++i, targets = rotated(targets))
       all.push_back(share * loss.forward(p, targets).item());
     return all;
@@ -386,7 +386,7 @@ GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& predict
 }
 
 GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const Tensor<double>& x,
-                               const Tensor<double>& y, const GradcheckOptions& options) {
+                               const Tensor<double>& t, const GradcheckOptions& options) {
   if (loss.reduction() == Reduction::None)
     throw ValueError("check_gradients: a network is checked with a loss that is one number: Reduction::Mean or Sum");
   const detail::Restore restore(network);
@@ -396,7 +396,7 @@ GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const
   const Tensor<double> own = x.clone();
   const Tensor<double> first = go_first(&network, own, !with_input, [&](const Tensor<double>& other) {
     const Tensor<double>& p = network.forward(other);
-    loss.forward(p, detail::other_batch(y, true));
+    loss.forward(p, detail::other_batch(t, true));
   });
   const auto parts = [&](GradientReport& report) {
     GradcheckOptions same = options;
@@ -406,7 +406,7 @@ GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const
       const Moved parameters(network);
       first_output = network.forward(first).clone();
     }
-    report.parts.push_back(check_loss(loss, network.forward(own).clone(), y, first_output, same));
+    report.parts.push_back(check_loss(loss, network.forward(own).clone(), t, first_output, same));
     check_parts(network, x.clone(), first, "", same, report.parts);
   };
   const Tensor<double> output = network.forward(own).clone();
@@ -416,12 +416,12 @@ GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const
     return report;
   }
   const Terms terms = [&](std::vector<bool>& sides) {
-    const double value = loss.forward(network.forward(own), y).item();
+    const double value = loss.forward(network.forward(own), t).item();
     detail::append_kink_sides(network, sides);
     detail::append_kink_sides(loss, sides);
     return Values{value};
   };
-  const detail::Step one{[&] { loss.forward(network.forward(own), y); }, [&] { return loss.backward(); }, terms};
+  const detail::Step one{[&] { loss.forward(network.forward(own), t); }, [&] { return loss.backward(); }, terms};
   const GradientStep step{x, {}, {}, {}, values_of(network), rows_of(x)};
   GradientReport report = run(subject, detail::collect(network, own, with_input, options, one), step, options,
                               tolerance, {first, &network});

@@ -54,9 +54,9 @@ GradientReport check_gradients(Layer<double>& layer, const Tensor<double>& x, co
 /// Checks a loss with respect to its prediction.
 GradientReport check_gradients(Loss<double>& loss, const Tensor<double>& prediction, const Tensor<double>& target,
                                const GradcheckOptions& options = {});
-/// Checks a network with its loss, S = L(f(x), y).
+/// Checks a network with its loss, S = L(f(x), t).
 GradientReport check_gradients(Layer<double>& network, Loss<double>& loss, const Tensor<double>& x,
-                               const Tensor<double>& y, const GradcheckOptions& options = {});
+                               const Tensor<double>& t, const GradcheckOptions& options = {});
 
 /// A gradient computed by a plain function, and the tensor it belongs to.
 struct FunctionGradient {

@@ -53,7 +53,7 @@ std::vector<double> combined(const std::vector<Gradients>& ranks, const std::fun
 template <class T>
 RankReport check_ranks(const std::function<std::shared_ptr<Layer<T>>(Communicator&)>& make_net,
                        const std::function<std::unique_ptr<Loss<T>>()>& make_loss, const Tensor<T>& x,
-                       const Tensor<T>& y, const RankStep<T>& step, RankCheckOptions options) {
+                       const Tensor<T>& t, const RankStep<T>& step, RankCheckOptions options) {
   const auto k = static_cast<std::size_t>(options.ranks);
   const std::size_t parts = k * (k + 1) / 2, N = x.size(0);
   if (options.ranks < 2 || N < parts)
@@ -72,7 +72,7 @@ RankReport check_ranks(const std::function<std::shared_ptr<Layer<T>>(Communicato
     run_ranks(1, [&](Communicator& one) {
       auto net = make_net(one);
       auto loss = make_loss();
-      loss->forward(net->forward(x.rows(first, last)), y.rows(first, last));
+      loss->forward(net->forward(x.rows(first, last)), t.rows(first, last));
       net->backward(loss->backward());
       mean = loss->reduction() != Reduction::Sum;
       weights.push_back(mean ? loss->averaged_over() : 1);
@@ -89,12 +89,12 @@ RankReport check_ranks(const std::function<std::shared_ptr<Layer<T>>(Communicato
     auto net = make_net(ranks);
     auto loss = make_loss();
     const auto r = static_cast<std::size_t>(ranks.rank());
-    const Tensor<T> xs = x.rows(from[r], from[r + 1]), ys = y.rows(from[r], from[r + 1]);
+    const Tensor<T> xs = x.rows(from[r], from[r + 1]), ts = t.rows(from[r], from[r + 1]);
     if (step) {
-      step(*net, *loss, ranks, xs, ys);
+      step(*net, *loss, ranks, xs, ts);
     } else {
       DataParallel<T> parallel(*net, ranks);
-      loss->forward(net->forward(xs), ys);
+      loss->forward(net->forward(xs), ts);
       net->backward(loss->backward());
     }
     actual[r] = gradients_of(*net);
@@ -103,12 +103,12 @@ RankReport check_ranks(const std::function<std::shared_ptr<Layer<T>>(Communicato
   RankReport report;
   report.tolerance = options.tolerance;
   for (std::size_t r = 0; r < k; ++r)
-    for (std::size_t t = 0; t < expected.names.size(); ++t) {
-      const std::size_t end = t + 1 < expected.names.size() ? expected.names[t + 1].second : expected.all.size();
-      for (std::size_t i = expected.names[t].second; i < end; ++i)
+    for (std::size_t of = 0; of < expected.names.size(); ++of) {
+      const std::size_t end = of + 1 < expected.names.size() ? expected.names[of + 1].second : expected.all.size();
+      for (std::size_t i = expected.names[of].second; i < end; ++i)
         if (const double d = distance(actual[r].all[i], expected.all[i]); d > report.worst) {
           report.worst = d;
-          report.worst_tensor = expected.names[t].first;
+          report.worst_tensor = expected.names[of].first;
         }
     }
   if (report.worst <= options.tolerance) return report;

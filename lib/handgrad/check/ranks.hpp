@@ -42,24 +42,24 @@ struct RankCheckOptions {
   double tolerance = 1e-12;  ///< for float 1e-5
 };
 
-/// One rank's part of a training step: computes from its rows (x, y) the gradients in `net`, as they are before the
+/// One rank's part of a training step: computes from its rows (x, t) the gradients in `net`, as they are before the
 /// optimizer's step.
 template <class T>
 using RankStep =
-    std::function<void(Layer<T>& net, Loss<T>& loss, Communicator& ranks, const Tensor<T>& x, const Tensor<T>& y)>;
+    std::function<void(Layer<T>& net, Loss<T>& loss, Communicator& ranks, const Tensor<T>& x, const Tensor<T>& t)>;
 
 /// Compares, tensor by tensor, the gradients that several ranks (threads here) have after `step` with those of one rank
 /// on all rows, and names the formula that wrong ones fit. Ranks get different numbers of rows, since with equal
 /// numbers the mean of means is right. `make_net` is called on each rank with its communicator and the same random
 /// numbers. The default `step` is DataParallel's.
 ///
-///     const auto x = randn<double>({12, 2}), y = randn<double>({12, 1});
-///     BOOST_TEST(check_ranks<double>(make_net, make_loss, x, y).passed());
+///     const auto x = randn<double>({12, 2}), t = randn<double>({12, 1});
+///     BOOST_TEST(check_ranks<double>(make_net, make_loss, x, t).passed());
 ///
 /// Throws ValueError for fewer than k(k+1)/2 rows, too few to tell k ranks apart.
 template <class T>
 RankReport check_ranks(const std::function<std::shared_ptr<Layer<T>>(Communicator&)>& make_net,
                        const std::function<std::unique_ptr<Loss<T>>()>& make_loss, const Tensor<T>& x,
-                       const Tensor<T>& y, const RankStep<T>& step = {}, RankCheckOptions options = {});
+                       const Tensor<T>& t, const RankStep<T>& step = {}, RankCheckOptions options = {});
 
 }  // namespace handgrad

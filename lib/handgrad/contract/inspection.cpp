@@ -44,7 +44,7 @@ std::vector<SideTensor<T>> LayerInspection<T>::side_outputs() {
 template <class T>
 void LossInspection<T>::append_kink_sides(std::vector<bool>& sides) const {
   const auto& loss = static_cast<const Loss<T>&>(*this);
-  kink_sides(loss.p_, loss.y_, sides);
+  kink_sides(loss.p_, loss.t_, sides);
 }
 
 template <class T>

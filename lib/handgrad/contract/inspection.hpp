@@ -52,7 +52,7 @@ class LayerInspection {
   bool repeat_random_ = false;
 };
 
-/// The same for a loss L(p, y).
+/// The same for a loss L(p, t).
 template <class T>
 class LossInspection {
  public:
@@ -65,8 +65,8 @@ class LossInspection {
 
  protected:
   /// The side of each kink (|p − t| at p = t) on which the loss ran.
-  virtual void kink_sides(const Tensor<T>& p, const Tensor<T>& y, std::vector<bool>& sides) const {
-    (void)p, (void)y, (void)sides;
+  virtual void kink_sides(const Tensor<T>& p, const Tensor<T>& t, std::vector<bool>& sides) const {
+    (void)p, (void)t, (void)sides;
   }
 };
 

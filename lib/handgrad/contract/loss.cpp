@@ -17,7 +17,7 @@ static_assert(static_cast<int>(Reduction::None) == static_cast<int>(kernels::Red
 
 template <class T>
 const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& target) & {
-  p_ = y_ = Tensor<T>();  // after a failed forward, a backward must throw
+  p_ = t_ = Tensor<T>();  // after a failed forward, a backward must throw
   if (prediction.numel() == 0)
     throw ShapeError(name() + ": prediction is empty (shape " + prediction.shape().str() + ")");
   if (prediction.device() != target.device())
@@ -27,8 +27,8 @@ const Tensor<T>& Loss<T>::forward(const Tensor<T>& prediction, const Tensor<T>& 
   value_.reserve(reduction_ == Reduction::None ? losses_shape_ : Shape(), prediction.device());
   forward_into(prediction, target, value_);
   p_ = prediction;
-  y_ = target;
-  if (trace::Recorder* recorder = trace::recorder()) recorder->forward(*this, p_, y_, value_);
+  t_ = target;
+  if (trace::Recorder* recorder = trace::recorder()) recorder->forward(*this, p_, t_, value_);
   return value_;
 }
 
@@ -54,10 +54,10 @@ const Tensor<T>& Loss<T>::backward_checked(const Tensor<T>* upstream) {
     throw ShapeError(name() + ": the gradient of a loss of shape " + value_.shape().str() +
                      " was expected, one of shape " + upstream->shape().str() + " came");
   dp_.reserve(p_.shape(), p_.device());
-  backward_into(p_, y_, dp_);
+  backward_into(p_, t_, dp_);
   if (upstream)
     backend<T>(dp_.device()).elements.multiply_rows(view::rows_of(dp_, upstream->numel()), view::vector(*upstream));
-  if (trace::Recorder* recorder = trace::recorder()) recorder->backward(*this, p_, y_, value_, upstream, dp_);
+  if (trace::Recorder* recorder = trace::recorder()) recorder->backward(*this, p_, t_, value_, upstream, dp_);
   if (GradientUses<T>::heard()) GradientUses<T>::lost(*this);
   return dp_;
 }

@@ -26,7 +26,7 @@ class Loss : public LossInspection<T> {
   /// ShapeError if their shapes do not fit together (nothing is broadcast), DeviceError if they are on two devices,
   /// ValueError for an impossible target (a class that does not exist).
   const Tensor<T>& forward(const Tensor<T>& prediction, const Tensor<T>& target) &;
-  /// The same for a temporary, `MSELoss().forward(p, y)`: a handle that outlives the loss.
+  /// The same for a temporary, `MSELoss().forward(p, t)`: a handle that outlives the loss.
   Tensor<T> forward(const Tensor<T>& prediction, const Tensor<T>& target) && { return forward(prediction, target); }
   /// δ = ∂L/∂p, of the prediction's shape. With Reduction::None, `upstream` is the gradient with respect to the losses,
   /// of their shape: δ = upstream ∘ ∂ℓ/∂p. Throws StateError before any forward, or if `upstream` is missing.
@@ -45,18 +45,18 @@ class Loss : public LossInspection<T> {
   virtual Shape losses_shape(const Shape& prediction, const Shape& target) const;
   /// The loss's mathematics: `value` has shape () or, for Reduction::None, `losses_shape`. `backward_into` writes δ of
   /// the reduced loss (for None: of the sum of the losses; `backward` multiplies by upstream).
-  virtual void forward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& value) = 0;
-  virtual void backward_into(const Tensor<T>& p, const Tensor<T>& y, Tensor<T>& dp) = 0;
+  virtual void forward_into(const Tensor<T>& p, const Tensor<T>& t, Tensor<T>& value) = 0;
+  virtual void backward_into(const Tensor<T>& p, const Tensor<T>& t, Tensor<T>& dp) = 0;
 
   /// The target of the last forward, for `derivation`.
-  const Tensor<T>& target() const { return y_; }
+  const Tensor<T>& target() const { return t_; }
 
  private:
   friend class LossInspection<T>;
   const Tensor<T>& backward_checked(const Tensor<T>* upstream);
 
   Reduction reduction_;
-  Tensor<T> p_, y_, value_, dp_;
+  Tensor<T> p_, t_, value_, dp_;
   Shape losses_shape_;
 };
 

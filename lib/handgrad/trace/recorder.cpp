@@ -306,11 +306,11 @@ void Recorder::backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<
 }
 
 template <class T>
-void Recorder::forward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>& value) {
-  const Derivation d = loss.derivation(p.shape(), y.shape());
+void Recorder::forward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& t, const Tensor<T>& value) {
+  const Derivation d = loss.derivation(p.shape(), t.shape());
   Scope scope;
   scope[symbol(d, "p")] = value_of(source(p), "p", Role::Input);
-  scope[symbol(d, "t")] = value_of(source(y), "target", Role::Input);
+  scope[symbol(d, "t")] = value_of(source(t), "target", Role::Input);
   for (const auto& [name, array] : d.known) scope[name] = value_of({nullptr, array, false}, name, Role::Constant);
   const Frame frame{Phase::Loss, "loss", loss.name(), {{symbol(d, "L"), source(value)}}, {}};
   if (d.forward.empty()) write(scope, frame, {Equation::symbols("L = L(p, t)")}, true);
@@ -319,10 +319,10 @@ void Recorder::forward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>&
 }
 
 template <class T>
-void Recorder::backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>& value,
+void Recorder::backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& t, const Tensor<T>& value,
                         const Tensor<T>* upstream, const Tensor<T>& dp) {
-  if (!scopes_.contains(&loss)) forward(loss, p, y, value);
-  const Derivation d = loss.derivation(p.shape(), y.shape());
+  if (!scopes_.contains(&loss)) forward(loss, p, t, value);
+  const Derivation d = loss.derivation(p.shape(), t.shape());
   Scope scope = scopes_[&loss];
   const std::string gradient = gradient_symbol(d, "p");
   Frame frame{Phase::Backward, "loss", loss.name(), {}, {}};

@@ -34,7 +34,7 @@ inline Recorder* recorder() { return detail::current; }
 /// Records what layers, losses and optimizers do in this thread, from construction until `stop()` or destruction.
 ///
 ///     trace::Recorder recorder;
-///     loss.forward(net.forward(x), y);
+///     loss.forward(net.forward(x), t);
 ///     sgd.zero_grad();
 ///     net.backward(loss.backward());
 ///     sgd.step();
@@ -67,9 +67,9 @@ class Recorder {
   void backward(const Layer<T>& layer, const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy,
                 const Tensor<T>& dx);
   template <class T>
-  void forward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>& value);
+  void forward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& t, const Tensor<T>& value);
   template <class T>
-  void backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& y, const Tensor<T>& value,
+  void backward(const Loss<T>& loss, const Tensor<T>& p, const Tensor<T>& t, const Tensor<T>& value,
                 const Tensor<T>* upstream, const Tensor<T>& dp);
   /// Records λ·Σ W² over weights, and its gradient for one of them.
   template <class T>

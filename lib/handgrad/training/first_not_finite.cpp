@@ -25,12 +25,12 @@ std::string owner(const Layer<T>& layer, const std::string& name) {
 
 /// Records a second forward, with the masks of the first. Buffers are left unchanged.
 template <class T>
-trace::Trace forward_again(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, const Tensor<T>& y) {
+trace::Trace forward_again(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, const Tensor<T>& t) {
   const std::vector<NamedTensor<T>> before = net.state_dict();
   const bool repeated = net.repeats_random();
   net.repeat_random(true);
   trace::Recorder recorder;
-  loss.forward(net.forward(x), y);
+  loss.forward(net.forward(x), t);
   net.repeat_random(repeated);
   net.load_state_dict(before);
   return recorder.stop();
@@ -39,9 +39,9 @@ trace::Trace forward_again(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, con
 }  // namespace
 
 template <class T>
-std::string first_not_finite(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, const Tensor<T>& y) {
+std::string first_not_finite(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, const Tensor<T>& t) {
   if (!finite(x.to_vector())) return "the batch itself";
-  if (!finite(y.to_vector())) return "the batch's targets";
+  if (!finite(t.to_vector())) return "the batch's targets";
   const auto parameters = net.named_parameters();
   for (const auto& [name, parameter] : parameters) {
     if (finite(parameter.value().to_vector())) continue;
@@ -51,7 +51,7 @@ std::string first_not_finite(Layer<T>& net, Loss<T>& loss, const Tensor<T>& x, c
         return "the gradient of " + p->first + ", of " + owner(net, p->first) + ", in the step before";
     return name + ", of " + owner(net, name) + ", after the update of the step before";
   }
-  const trace::Trace forward = forward_again(net, loss, x, y);
+  const trace::Trace forward = forward_again(net, loss, x, t);
   for (std::size_t i = 0; i < forward.assignments.size(); ++i) {
     const trace::Assignment& a = forward.assignments[i];
     if (a.phase == trace::Phase::Forward && a.by_library && !finite(forward.result(i).numbers))

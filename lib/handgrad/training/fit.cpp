@@ -235,12 +235,12 @@ class Run {
     mean_.clear();
     std::size_t batch = 0;
     if (train_.sampler()) train_.sampler()->set_epoch(static_cast<std::size_t>(state_.epoch));
-    for (auto& [x, y] : train_) {
-      const Tensor<T>& loss = step_(x, y);
+    for (auto& [x, t] : train_) {
+      const Tensor<T>& loss = step_(x, t);
       ++batch;
       if (!parallel() && loss.device().is_cpu() && !std::isfinite(loss.item()))
         return not_finite(batch, loss.item(),
-                          "the first tensor that was not finite: " + detail::first_not_finite(net_, loss_, x, y));
+                          "the first tensor that was not finite: " + detail::first_not_finite(net_, loss_, x, t));
       mean_.add(loss, x.size(0));
       progress.batch(x.size(0), [&] { return mean_.so_far(); });
       bool stop = InterruptGuard::requested();
@@ -390,13 +390,13 @@ std::pair<double, std::vector<double>> evaluate(Layer<T>& net, Loss<T>& loss, Da
   const std::vector<Parameter<T>> parameters = net.parameters();
   MeanLoss<T> mean(loss, data.size());
   Gathered<T> predictions(data.dataset().size()), targets(data.dataset().size());
-  for (auto& [x, y] : data) {
+  for (auto& [x, t] : data) {
     const Device device = parameters.empty() ? x.device() : parameters.front().value().device();
     const Tensor<T>& prediction = net.forward(x.to(device));
-    mean.add(loss.forward(prediction, y.to(device)), x.size(0));
+    mean.add(loss.forward(prediction, t.to(device)), x.size(0));
     if (metrics.empty()) continue;
     predictions.add(prediction);
-    targets.add(y);
+    targets.add(t);
   }
   std::pair<double, std::vector<double>> result{mean.mean(ranks), {}};
   if (metrics.empty()) return result;

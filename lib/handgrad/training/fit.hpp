@@ -20,7 +20,7 @@ class DataParallel;
 class Communicator;
 
 /// A measure of the predictions' quality, from the network's outputs and the targets of a whole data set, both on the
-/// CPU: {"auroc", [](const auto& z, const auto& y) { return roc_auc_score(y, z); }}.
+/// CPU: {"auroc", [](const auto& z, const auto& t) { return roc_auc_score(t, z); }}.
 template <class T>
 struct Metric {
   std::string name;
@@ -74,7 +74,7 @@ struct FitOptions {
   bool progress = true;
 };
 
-/// Trains: for each epoch and batch  L(f(x), y) → backward → optimizer.step(), then validation, schedules, callbacks.
+/// Trains: for each epoch and batch  L(f(x), t) → backward → optimizer.step(), then validation, schedules, callbacks.
 /// On a GPU the steps are recorded (training_step.hpp), and nothing waits for the device before the epoch's end.
 /// Batches from the CPU are copied to it; with DataLoaderOptions::device the loader does so while the GPU computes.
 ///

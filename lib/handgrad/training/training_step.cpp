@@ -8,8 +8,8 @@
 namespace handgrad {
 
 template <class T>
-const Tensor<T>& TrainingStep<T>::run(const Tensor<T>& x, const Tensor<T>& y) {
-  const Tensor<T>& value = loss_->forward(net_->forward(x), y);
+const Tensor<T>& TrainingStep<T>::run(const Tensor<T>& x, const Tensor<T>& t) {
+  const Tensor<T>& value = loss_->forward(net_->forward(x), t);
   if (accepts_ && value.device().is_cpu() && !accepts_(value)) return value;
   optimizer_->zero_grad();
   net_->backward(loss_->backward());
@@ -19,16 +19,16 @@ const Tensor<T>& TrainingStep<T>::run(const Tensor<T>& x, const Tensor<T>& y) {
 }
 
 template <class T>
-const Tensor<T>& TrainingStep<T>::operator()(const Tensor<T>& x, const Tensor<T>& y) {
+const Tensor<T>& TrainingStep<T>::operator()(const Tensor<T>& x, const Tensor<T>& t) {
   const Device device = parameters_.front().value().device();
-  if (device.is_cpu()) return run(x, y);
-  if (GradientUses<T>::heard()) return run(x.to(device), y.to(device));  // a replayed graph notifies no listener
-  Recorded& step = recorded(x.shape(), y.shape(), device);
+  if (device.is_cpu()) return run(x, t);
+  if (GradientUses<T>::heard()) return run(x.to(device), t.to(device));  // a replayed graph notifies no listener
+  Recorded& step = recorded(x.shape(), t.shape(), device);
   step.x.copy_from(x);
-  step.y.copy_from(y);
+  step.t.copy_from(t);
   try {
     step.graph->begin();
-    const Tensor<T>& value = run(step.x, step.y);
+    const Tensor<T>& value = run(step.x, step.t);
     step.graph->end();
     return value;
   } catch (...) {
@@ -38,17 +38,17 @@ const Tensor<T>& TrainingStep<T>::operator()(const Tensor<T>& x, const Tensor<T>
 }
 
 template <class T>
-typename TrainingStep<T>::Recorded& TrainingStep<T>::recorded(const Shape& x, const Shape& y, Device device) {
+typename TrainingStep<T>::Recorded& TrainingStep<T>::recorded(const Shape& x, const Shape& t, Device device) {
   constexpr std::size_t most = 8;  // shapes of batches; each graph holds device memory
   const auto found = std::find_if(recorded_.begin(), recorded_.end(), [&](const auto& step) {
-    return step->device == device && step->x.shape() == x && step->y.shape() == y;
+    return step->device == device && step->x.shape() == x && step->t.shape() == t;
   });
   if (found != recorded_.end()) {
     std::rotate(found, found + 1, recorded_.end());
   } else {
     if (recorded_.size() == most) recorded_.erase(recorded_.begin());
     recorded_.push_back(std::make_unique<Recorded>(
-        Recorded{device, Tensor<T>::empty(x, device), Tensor<T>::empty(y, device), make_step_graph(device)}));
+        Recorded{device, Tensor<T>::empty(x, device), Tensor<T>::empty(t, device), make_step_graph(device)}));
   }
   return *recorded_.back();
 }

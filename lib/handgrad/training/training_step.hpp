@@ -14,10 +14,10 @@ namespace kernels {
 class StepGraph;
 }
 
-/// One training step: L = loss(net(x), y), the backward, the optimizer's update.
+/// One training step: L = loss(net(x), t), the backward, the optimizer's update.
 ///
 ///     TrainingStep step(net, loss, adam);
-///     for (const auto& [x, y] : loader) step(x, y);
+///     for (const auto& [x, t] : loader) step(x, t);
 ///
 /// On a GPU the step is recorded as a CUDA graph, one for each batch shape (the last batch may be smaller), and
 /// replayed from then on: one launch instead of dozens, with the same numbers. What changes from step to step (rates,
@@ -37,7 +37,7 @@ class TrainingStep {
   TrainingStep(TrainingStep&&) noexcept;
 
   /// The loss before the update. Its `.item()` waits for the device: call it only now and then.
-  const Tensor<T>& operator()(const Tensor<T>& x, const Tensor<T>& y);
+  const Tensor<T>& operator()(const Tensor<T>& x, const Tensor<T>& t);
 
   /// Whether the last step was recorded or replayed; if not, `reason()` says why.
   bool captured() const;
@@ -47,11 +47,11 @@ class TrainingStep {
   /// A recorded step reads its batch from the place where it was recorded.
   struct Recorded {
     Device device;
-    Tensor<T> x, y;
+    Tensor<T> x, t;
     std::unique_ptr<kernels::StepGraph> graph;
   };
-  Recorded& recorded(const Shape& x, const Shape& y, Device device);
-  const Tensor<T>& run(const Tensor<T>& x, const Tensor<T>& y);
+  Recorded& recorded(const Shape& x, const Shape& t, Device device);
+  const Tensor<T>& run(const Tensor<T>& x, const Tensor<T>& t);
 
   Layer<T>* net_;
   Loss<T>* loss_;

@@ -45,9 +45,9 @@ GradientReport check_function(Function& layer, const ConstArray<double>& x, cons
   return report;
 }
 
-GradientReport check_function_loss(FunctionLoss& loss, const ConstArray<double>& p, const ConstArray<double>& y,
+GradientReport check_function_loss(FunctionLoss& loss, const ConstArray<double>& p, const ConstArray<double>& t,
                                    const GradcheckOptions& options) {
-  const Tensor<double> prediction = copied(p), target = copied(y);
+  const Tensor<double> prediction = copied(p), target = copied(t);
   GradientReport report = check_gradients(loss, prediction, target, options);
   if (loss.misfit()) {
     loss.forward(prediction, target);
@@ -133,9 +133,9 @@ void bind_check(nb::module_& m) {
       nb::arg("layer"), nb::arg("x"), nb::arg("options"));
   m.def(
       "check_function_loss",
-      [](FunctionLoss& loss, const ConstArray<double>& p, const ConstArray<double>& y,
+      [](FunctionLoss& loss, const ConstArray<double>& p, const ConstArray<double>& t,
          const GradcheckOptions& options) {
-        return uninterrupted([&] { return check_function_loss(loss, p, y, options); });
+        return uninterrupted([&] { return check_function_loss(loss, p, t, options); });
       },
       nb::arg("loss"), nb::arg("prediction"), nb::arg("target"), nb::arg("options"));
   m.def(

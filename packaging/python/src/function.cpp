@@ -149,17 +149,17 @@ void Function::kink_sides(const Tensor<double>& x, std::vector<bool>& sides) con
 
 namespace {
 
-nb::list pair(const Tensor<double>& p, const Tensor<double>& y) {
+nb::list pair(const Tensor<double>& p, const Tensor<double>& t) {
   nb::list both;
   both.append(viewed(p));
-  both.append(viewed(y));
+  both.append(viewed(t));
   return both;
 }
 
 }  // namespace
 
-void FunctionLoss::forward_into(const Tensor<double>& p, const Tensor<double>& y, Tensor<double>& value) {
-  value.copy_from(tensors(call(functions_.forward, pair(p, y), nan)).at(0));
+void FunctionLoss::forward_into(const Tensor<double>& p, const Tensor<double>& t, Tensor<double>& value) {
+  value.copy_from(tensors(call(functions_.forward, pair(p, t), nan)).at(0));
 }
 
 void FunctionLoss::backward_into(const Tensor<double>&, const Tensor<double>&, Tensor<double>& dp) {
@@ -173,8 +173,8 @@ void FunctionLoss::backward_into(const Tensor<double>&, const Tensor<double>&, T
     dp.copy_from(gradient);
 }
 
-void FunctionLoss::kink_sides(const Tensor<double>& p, const Tensor<double>& y, std::vector<bool>& sides) const {
-  if (!functions_.kink_sides.is_none()) append(call(functions_.kink_sides, pair(p, y)), sides);
+void FunctionLoss::kink_sides(const Tensor<double>& p, const Tensor<double>& t, std::vector<bool>& sides) const {
+  if (!functions_.kink_sides.is_none()) append(call(functions_.kink_sides, pair(p, t)), sides);
 }
 
 }  // namespace handgrad::python

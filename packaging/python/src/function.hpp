@@ -77,7 +77,7 @@ class Function : public Layer<double> {
   std::vector<NamedTensor<double>> misfits_;
 };
 
-/// L(p, y), one number; gradients of p alone.
+/// L(p, t), one number; gradients of p alone.
 class FunctionLoss : public Loss<double> {
  public:
   FunctionLoss(Functions functions, Reduction reduction) : Loss(reduction), functions_(std::move(functions)) {}
@@ -86,9 +86,9 @@ class FunctionLoss : public Loss<double> {
 
  protected:
   Shape losses_shape(const Shape& prediction, const Shape&) const override { return prediction; }
-  void forward_into(const Tensor<double>& p, const Tensor<double>& y, Tensor<double>& value) override;
-  void backward_into(const Tensor<double>& p, const Tensor<double>& y, Tensor<double>& dp) override;
-  void kink_sides(const Tensor<double>& p, const Tensor<double>& y, std::vector<bool>& sides) const override;
+  void forward_into(const Tensor<double>& p, const Tensor<double>& t, Tensor<double>& value) override;
+  void backward_into(const Tensor<double>& p, const Tensor<double>& t, Tensor<double>& dp) override;
+  void kink_sides(const Tensor<double>& p, const Tensor<double>& t, std::vector<bool>& sides) const override;
 
  private:
   Functions functions_;

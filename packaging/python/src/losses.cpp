@@ -25,12 +25,12 @@ Tensor<T> weights(const Weights<T>& given) {
 template <class T>
 void bind_loss(nb::module_& m) {
   using L = Loss<T>;
-  const auto run = [](L& loss, const ConstArray<T>& p, const ConstArray<T>& y) -> std::variant<T, Array<T>> {
-    const Tensor<T>& value = loss.forward(borrowed(p), borrowed(y));
+  const auto run = [](L& loss, const ConstArray<T>& p, const ConstArray<T>& t) -> std::variant<T, Array<T>> {
+    const Tensor<T>& value = loss.forward(borrowed(p), borrowed(t));
     if (loss.reduction() == Reduction::None) return viewed(value);
     return value.item();
   };
-  nb::class_<L>(m, "Loss", "L(p, y), one number, and δ = ∂L/∂p, derived by hand.")
+  nb::class_<L>(m, "Loss", "L(p, t), one number, and δ = ∂L/∂p, derived by hand.")
       .def("__call__", run, nb::arg("prediction"), nb::arg("target"),
            "The loss, a number; an array of one per element (or row) with reduction=\"none\".")
       .def("forward", run, nb::arg("prediction"), nb::arg("target"), "As loss(prediction, target).")
