@@ -76,11 +76,12 @@ EXERCISE(rnn_step, {"rnn_step", "rnn_step_backward"}) {
   Matrix dW(H, I), dU(H, H), ds(N, H);
   backward(delta, x, s, h, U, db, dW, dU, ds);
 
-  Matrix g = delta, at_s = delta;  // δ∘φ′, right, and at the previous state
+  Matrix g = delta, at_s = delta, by_sigma = delta;  // δ∘φ′, right, at the previous state, and σ′
   for (int n = 0; n < N; ++n)
     for (int j = 0; j < H; ++j) {
       g(n, j) *= 1 - h(n, j) * h(n, j);
       at_s(n, j) *= 1 - s(n, j) * s(n, j);
+      by_sigma(n, j) *= h(n, j) * (1 - h(n, j));
     }
   const std::string where = "g = δ∘(1 − h²), then db = Σ g, dW = gᵀ·x, dU = gᵀ·s, ds = g·U";
   /// What a wrong g makes of any gradient.
@@ -89,7 +90,9 @@ EXERCISE(rnn_step, {"rnn_step", "rnn_step_backward"}) {
         {made_of(delta), Cause::DerivativeMissing, "the derivative of tanh is missing: 1 − h²", "it is made of δ alone",
          where},
         {made_of(at_s), Cause::WrongVariable, "the derivative of tanh is taken of the state before; it is 1 − h²",
-         "it is made of δ∘(1 − s²)", where}};
+         "it is made of δ∘(1 − s²)", where},
+        {made_of(by_sigma), Cause::WrongDerivative, "the derivative of σ stands where that of tanh belongs: 1 − h²",
+         "it is made of δ∘h(1 − h)", where}};
   };
   GradientStep step;
   step.dy = tensor(g);
