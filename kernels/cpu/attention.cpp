@@ -33,16 +33,16 @@ class Head {
 
   // Copies the head's columns of a matrix, from its `part`th E columns, to T×d, times `factor`; `scatter` copies back.
   void gather(Matrix<const T> from, std::size_t part, T factor, T* to) const {
-    for (std::size_t t = 0; t < length; ++t) {
-      const T* in = from.data + place(from.columns, part, t);
-      for (std::size_t c = 0; c < width; ++c) to[t * width + c] = factor * in[c];
-    }
+    for (std::size_t t = 0; t < length; ++t)
+      map(
+          width, to + t * width, [f = Batch<T>(factor)](Batch<T> v) { return f * v; },
+          from.data + place(from.columns, part, t));
   }
   void scatter(const T* from, T factor, Matrix<T> to, std::size_t part) const {
-    for (std::size_t t = 0; t < length; ++t) {
-      T* out = to.data + place(to.columns, part, t);
-      for (std::size_t c = 0; c < width; ++c) out[c] = factor * from[t * width + c];
-    }
+    for (std::size_t t = 0; t < length; ++t)
+      map(
+          width, to.data + place(to.columns, part, t), [f = Batch<T>(factor)](Batch<T> v) { return f * v; },
+          from + t * width);
   }
 
   // How many of the n keys from `first` on query i may see; the causal rule hides the rest.
@@ -104,12 +104,13 @@ T in_lanes(std::size_t n, T nothing, Op op, F f, const In*... in) {
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes)
     for (std::size_t k = 0; k < batches; ++k) part[k] = op(part[k], f(load(in + i + k * w)...));
-  T lane[lanes];
-  for (std::size_t k = 0; k < batches; ++k) part[k].store_unaligned(lane + k * w);
-  for (std::size_t k = 0; i + k < n; ++k) lane[k] = op(lane[k], f(in[i + k]...));
-  for (std::size_t half = lanes / 2; half > 0; half /= 2)
-    for (std::size_t k = 0; k < half; ++k) lane[k] = op(lane[k], lane[k + half]);
-  return lane[0];
+  if (i < n) {
+    T lane[lanes];
+    for (std::size_t k = 0; k < batches; ++k) part[k].store(lane + k * w);
+    for (std::size_t k = 0; i + k < n; ++k) lane[k] = op(lane[k], f(in[i + k]...));
+    for (std::size_t k = 0; k < batches; ++k) part[k] = load(lane + k * w);
+  }
+  return fold(part, op);
 }
 struct Added {
   template <class V>
@@ -118,13 +119,9 @@ struct Added {
   }
 };
 struct Larger {  // may skip a NaN, which e^(NaN − m) brings back
-  template <class T>
-  Batch<T> operator()(Batch<T> a, Batch<T> b) const {
-    return select(a < b, b, a);
-  }
-  template <class T>
-  T operator()(T a, T b) const {
-    return a < b ? b : a;
+  template <class V>
+  V operator()(V a, V b) const {
+    return max(b, a);
   }
 };
 constexpr auto itself = [](auto v) { return v; };

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -20,6 +21,9 @@
 #else
 #define HANDGRAD_UNROLL _Pragma("GCC unroll 32")
 #endif
+
+// Of a function in which all calls are to be compiled in line, so that vectors stay in registers.
+#define HANDGRAD_FLATTEN __attribute__((flatten))
 
 namespace handgrad::kernels::cpu {
 
@@ -95,8 +99,11 @@ struct Batch {
 };
 
 using elementary::fused;
+using elementary::max;
+using elementary::min;
 
-// a·b + c rounded once, √a, and the first n lanes of memory, by the processor's own instructions.
+// a·b + c rounded once, √a, the smaller and the larger of two, and the first n lanes of memory, by the processor's own
+// instructions.
 
 #if defined(__AVX512F__)
 
@@ -106,6 +113,13 @@ inline Batch<double> fused(Batch<double> a, Batch<double> b, Batch<double> c) {
 }
 inline Batch<float> sqrt(Batch<float> a) { return {_mm512_sqrt_ps(a.v)}; }
 inline Batch<double> sqrt(Batch<double> a) { return {_mm512_sqrt_pd(a.v)}; }
+inline Batch<float> min(Batch<float> a, Batch<float> b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Batch<double> min(Batch<double> a, Batch<double> b) { return {_mm512_min_pd(a.v, b.v)}; }
+inline Batch<float> max(Batch<float> a, Batch<float> b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Batch<double> max(Batch<double> a, Batch<double> b) { return {_mm512_max_pd(a.v, b.v)}; }
+/// y·2ⁿ, rounded once: elementary::scaled in one instruction.
+inline Batch<float> scaled(Batch<float> y, Batch<float> n) { return {_mm512_scalef_ps(y.v, n.v)}; }
+inline Batch<double> scaled(Batch<double> y, Batch<double> n) { return {_mm512_scalef_pd(y.v, n.v)}; }
 template <>
 inline Batch<float> Batch<float>::load(const float* p, std::size_t n) {
   return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)};
@@ -142,6 +156,10 @@ inline Batch<double> fused(Batch<double> a, Batch<double> b, Batch<double> c) {
 }
 inline Batch<float> sqrt(Batch<float> a) { return {_mm256_sqrt_ps(a.v)}; }
 inline Batch<double> sqrt(Batch<double> a) { return {_mm256_sqrt_pd(a.v)}; }
+inline Batch<float> min(Batch<float> a, Batch<float> b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline Batch<double> min(Batch<double> a, Batch<double> b) { return {_mm256_min_pd(a.v, b.v)}; }
+inline Batch<float> max(Batch<float> a, Batch<float> b) { return {_mm256_max_ps(a.v, b.v)}; }
+inline Batch<double> max(Batch<double> a, Batch<double> b) { return {_mm256_max_pd(a.v, b.v)}; }
 template <>
 inline Batch<float> Batch<float>::load(const float* p, std::size_t n) {
   return {_mm256_maskload_ps(p, first_floats(n))};
@@ -244,14 +262,40 @@ template <class T>
 inline Batch<T> abs(Batch<T> a) {
   return elementary::absolute(a);
 }
-/// b where one is NaN.
-template <class T>
-inline Batch<T> max(Batch<T> a, Batch<T> b) {
-  return select(a > b, a, b);
+
+/// Lane k gets lane k xor `by`.
+template <std::size_t by, class T>
+inline Batch<T> exchanged(Batch<T> a) {
+  return [&]<std::size_t... I>(std::index_sequence<I...>)->Batch<T> {
+#if defined(__clang__)
+    return {__builtin_shufflevector(a.v, a.v, static_cast<int>(I ^ by)...)};
+#else
+    return {__builtin_shuffle(a.v, typename Native<T>::Truths{(I ^ by)...})};
+#endif
+  }
+  (std::make_index_sequence<Batch<T>::size>());
 }
-template <class T>
-inline Batch<T> min(Batch<T> a, Batch<T> b) {
-  return select(a < b, a, b);
+
+/// All lanes in a tree: lane k ← op(lane k, lane k + half), with half = size/2, size/4, … 1.
+template <std::size_t half, class T, class Op>
+inline T fold_halves(Batch<T> a, Op op) {
+  if constexpr (half == 0)
+    return a.v[0];
+  else
+    return fold_halves<half / 2>(op(a, exchanged<half>(a)), op);
+}
+/// The same for N batches' lanes, one after the other.
+template <class T, std::size_t N, class Op>
+inline T fold(const Batch<T> (&batches)[N], Op op) {
+  Batch<T> part[N];
+  HANDGRAD_UNROLL
+  for (std::size_t i = 0; i < N; ++i) part[i] = batches[i];
+  HANDGRAD_UNROLL
+  for (std::size_t half = N / 2; half > 0; half /= 2) {
+    HANDGRAD_UNROLL
+    for (std::size_t i = 0; i < half; ++i) part[i] = op(part[i], part[i + half]);
+  }
+  return fold_halves<Batch<T>::size / 2>(part[0], op);
 }
 
 // Where a loop reads and writes: contiguous elements, as an address, or elements `step` apart.
@@ -442,11 +486,8 @@ inline std::array<double, K> sums(std::size_t n, F f, In... in) {
       add(terms, part);
     }
     std::array<double, K> block;
-    for (std::size_t k = 0; k < K; ++k) {
-      double l[sum_lanes];
-      for (std::size_t v = 0; v < vectors; ++v) lanes[k][v].store(l + v * d);
-      block[k] = sum_of_lanes(l);
-    }
+    for (std::size_t k = 0; k < K; ++k)
+      block[k] = fold(lanes[k], [](Batch<double> a, Batch<double> b) { return a + b; });
     if (n <= sum_block) return block;
     tree.push(block);
   }

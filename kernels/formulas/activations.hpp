@@ -77,7 +77,7 @@ struct ReLU {
   std::vector<double> kinks() const { return {0}; }
   template <class V>
   HANDGRAD_HOST_DEVICE V value(V z) const {
-    return select(z < constant<V>(0), constant<V>(0), z);  // NaN stays NaN
+    return max(constant<V>(0), z);  // NaN stays NaN
   }
   template <class V>
   HANDGRAD_HOST_DEVICE V derivative(V, V y) const {

@@ -40,6 +40,15 @@ template <class T>
 inline T select(bool c, T a, T b) {
   return c ? a : b;
 }
+/// The smaller and the larger of two; b where one is NaN or both are 0.
+template <class T>
+inline T min(T a, T b) {
+  return select(a < b, a, b);
+}
+template <class T>
+inline T max(T a, T b) {
+  return select(a > b, a, b);
+}
 
 /// A number's representation in bits.
 template <class V>
@@ -141,11 +150,19 @@ inline constexpr
     typename Format<V>::Number magic = static_cast<typename Format<V>::Number>(std::uint64_t{3}
                                                                                << (Format<V>::mantissa - 1));
 
-/// 2ⁿ for a normal result, from n + magic.
-template <class V>
-inline V power_of_two(V n_magic) {
+/// 2ⁿ⁺ᵐᵒʳᵉ for a whole number n and a normal result.
+template <int more = 0, class V>
+inline V power_of_two(V n) {
   using F = Format<V>;
-  return number((bits(n_magic) + static_cast<typename F::Word>(F::bias)) << F::mantissa);
+  return number(bits(n + V(magic<V> + typename F::Number(F::bias + more))) << F::mantissa);
+}
+/// y·2ⁿ for a whole number n, 2ⁿ as two factors: it may not be a normal number although y·2ⁿ is. The first product is
+/// exact for an y near 1. AVX-512 has an operation for it.
+template <class V>
+inline V scaled(V y, V n) {
+  using T = typename Format<V>::Number;
+  const V m = fused(n, V(T(0.5)), V(magic<V>)) - V(magic<V>);
+  return (y * power_of_two(m)) * power_of_two(n - m);
 }
 
 /// x = n·log 2 + r + low,  |r| ≤ ½ log 2, and eʳ − 1 = r + r²·q; low is the rounding error of r
@@ -163,18 +180,16 @@ struct ExpParts {
   }
 };
 
-/// eˣ = 2ⁿ·eʳ, with 2ⁿ as two factors: it may not be a normal number although eˣ is.
+/// eˣ = 2ⁿ·eʳ
 template <class V>
 inline V exp(V x) {
   using T = typename Format<V>::Number;
   using C = Constants<T>;
-  const ExpParts<V> p(select(x > V(C::exp_most), V(C::exp_most), select(x < V(C::exp_least), V(C::exp_least), x)));
-  const V y = V(T(1)) + fused(p.r * p.r, p.q, p.r);
-  const V m = fused(p.n, V(T(0.5)), V(magic<V>)), rest = p.n - (m - V(magic<V>));
-  return (y * power_of_two(m)) * power_of_two(rest + V(magic<V>));
+  const ExpParts<V> p(min(V(C::exp_most), max(V(C::exp_least), x)));
+  return scaled(V(T(1)) + fused(p.r * p.r, p.q, p.r), p.n);
 }
 
-/// eˣ − 1 = high + low,  |low| ≤ ½ ulp high. The last bit of a denormal x may be lost.
+/// eˣ − 1 = high + low,  |low| ≤ ½ ulp high, for −50 ≤ x ≤ exp_most. The last bit of a denormal x may be lost.
 ///     eˣ − 1 = 2ⁿ(1 + r + r²q) − 1 = 2·[((2ⁿ⁻¹ − ½) + 2ⁿ⁻¹r) + 2ⁿ⁻¹r²q]
 /// with the rounding errors of r and of the inner sum kept.
 template <class V>
@@ -182,10 +197,8 @@ struct Expm1Parts {
   V high, low;
   explicit Expm1Parts(V x) {
     using T = typename Format<V>::Number;
-    using C = Constants<T>;
-    const V least(T(-50));
-    const ExpParts<V> p(select(x > V(C::exp_most), V(C::exp_most), select(x < least, least, x)));
-    const V half = power_of_two(p.n + V(magic<V> - T(1)));
+    const ExpParts<V> p(x);
+    const V half = power_of_two<-1>(p.n);
     const V first = half - V(T(0.5)), sum = fused(half, p.r, first), lost = fused(half, p.r, first - sum);
     const V rest = fused(half * (p.r * p.r), p.q, fused(half, p.low, lost)), y = sum + rest, y_low = rest - (y - sum);
     high = y + y;
@@ -194,7 +207,10 @@ struct Expm1Parts {
 };
 template <class V>
 inline V expm1(V x) {
-  return select(absolute(x) < V(Constants<typename Format<V>::Number>::tiny), x, Expm1Parts<V>(x).high);
+  using T = typename Format<V>::Number;
+  using C = Constants<T>;
+  const V y = Expm1Parts<V>(min(V(C::exp_most), max(V(T(-50)), x))).high;
+  return select(absolute(x) < V(C::tiny), x, y);
 }
 
 /// log(2^shift·u) + c for a normal u = 2ᵉ·m, √½ ≤ m < √2. With f = m − 1, s = f/(2+f) and z = s²
@@ -244,7 +260,7 @@ template <class V>
 inline V tanh(V x) {
   using T = typename Format<V>::Number;
   using C = Constants<T>;
-  const V a = absolute(x), end(C::tanh_one), b = select(a > end, end, a), one(T(1)), two(T(2));
+  const V a = absolute(x), b = min(V(C::tanh_one), a), one(T(1)), two(T(2));
   const Expm1Parts<V> t(b + b);
   const auto large = t.high > two;
   const V d = t.high + two, q = select(large, -two, t.high) / d;
@@ -259,7 +275,7 @@ template <class V>
 inline V erf(V x) {
   using T = typename Format<V>::Number;
   using C = Constants<T>;
-  const V a = absolute(x), end(C::erf_one), b = select(a > end, end, a), two(T(2));
+  const V a = absolute(x), b = min(V(C::erf_one), a), two(T(2));
   const V near = fused(a, series(a * a, C::erf), a);
   const V far = fused(exp(-(b * b)), -series((b - two) / (b + two), C::erfc), V(T(1)));
   return with_sign(select(a < V(T(1)), near, far), x);

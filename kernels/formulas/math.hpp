@@ -24,6 +24,8 @@ using elementary::exp;
 using elementary::expm1;
 using elementary::log;
 using elementary::log1p;
+using elementary::max;
+using elementary::min;
 using elementary::tanh;
 #else
 using std::erf;
@@ -32,6 +34,16 @@ using std::expm1;
 using std::log;
 using std::log1p;
 using std::tanh;
+
+/// The smaller and the larger of two; b where one is NaN or both are 0.
+template <class T>
+HANDGRAD_HOST_DEVICE inline T min(T a, T b) {
+  return a < b ? a : b;
+}
+template <class T>
+HANDGRAD_HOST_DEVICE inline T max(T a, T b) {
+  return a > b ? a : b;
+}
 #endif
 
 /// c ? a : b, element by element.
