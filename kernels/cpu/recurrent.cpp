@@ -5,6 +5,7 @@
 #include "kernels/cpu/cpu.hpp"
 #include "kernels/cpu/packed_factor.hpp"
 #include "kernels/cpu/scratch.hpp"
+#include "kernels/cpu/several.hpp"
 #include "kernels/cpu/simd.hpp"
 #include "kernels/cpu/threads.hpp"
 #include "kernels/formulas/recurrent.hpp"
@@ -14,14 +15,17 @@ namespace handgrad::kernels {
 namespace cpu {
 namespace {
 
-/// f(j, load, store) for each batch of units, from unit j on.
+/// f(j, load, store) for each batch of units, from unit j on; for several side by side as long as there are enough.
 template <class T, class F>
 void each_batch(std::size_t units, F&& f) {
-  constexpr std::size_t w = Batch<T>::size;
-  std::size_t j = 0;
-  for (; j + w <= units; j += w)
+  constexpr std::size_t side_by_side = 4, w = Batch<T>::size;
+  const auto whole = [&]<class V>(std::size_t j, std::type_identity<V>) {
     f(
-        j, [](const T* p) { return load(p); }, [](Batch<T> v, T* p) { v.store_unaligned(p); });
+        j, [](const T* p) { return V::load(p); }, [](const V& v, T* p) { v.store(p); });
+  };
+  std::size_t j = 0;
+  for (; j + side_by_side * w <= units; j += side_by_side * w) whole(j, std::type_identity<Batches<T, side_by_side>>());
+  for (; j + w <= units; j += w) whole(j, std::type_identity<Batch<T>>());
   if (const std::size_t rest = units - j)
     f(
         j, [=](const T* p) { return load_part(p, rest); }, [=](Batch<T> v, T* p) { store_part(v, p, rest); });
@@ -55,15 +59,16 @@ void forward_as(const Recurrence<T>& r, const T* b_ih, const T* b_hh, StepRows<T
         const T* q_row = q_rows + n * G * H;
         const std::size_t from = (before + n) * H, to = (after + n) * H;
         T* y_row = y.at(t, first + n, s + 1 == r.steps);
-        each_batch<T>(H, [&](std::size_t j, auto load_at, auto store_at) {
-          Batch<T> p[G], q[G];
+        each_batch<T>(H, [&](std::size_t j, auto load_at, auto store_at) HANDGRAD_FLATTEN {
+          using V = decltype(load_at(p_row));
+          V p[G], q[G];
           for (std::size_t g = 0; g < G; ++g) {
             p[g] = load_at(p_row + g * H + j);
             q[g] = load_at(q_row + g * H + j);
             if (b_ih) p[g] += load_at(b_ih + g * H + j);
             if (b_hh) q[g] += load_at(b_hh + g * H + j);
           }
-          const Batch<T> h_before = load_at(r.h + from + j);
+          const V h_before = load_at(r.h + from + j);
           const auto step = C::forward(p, q, h_before, C::keeps ? load_at(r.kept + from + j) : h_before);
           for (std::size_t g = 0; g < G; ++g) store_at(step.gates[g], p_row + g * H + j);
           store_at(step.h, r.h + to + j);
@@ -87,13 +92,14 @@ void backward_as(const Recurrence<T>& r, StepRows<const T> dy, bool first_states
         const std::size_t line = (t * N + first + n) * G * H, from = (before + n) * H, to = (after + n) * H,
                           own = (first + n) * H;
         const T* dy_row = dy.at(t, first + n, s + 1 == r.steps);
-        each_batch<T>(H, [&](std::size_t j, auto load_at, auto store_at) {
-          Batch<T> gates[G];
+        each_batch<T>(H, [&](std::size_t j, auto load_at, auto store_at) HANDGRAD_FLATTEN {
+          using V = decltype(load_at(dh));
+          V gates[G];
           for (std::size_t g = 0; g < G; ++g) gates[g] = load_at(r.gates + line + g * H + j);
-          Batch<T> dh_here = load_at(dh + own + j);  // from the step after, and from above
+          V dh_here = load_at(dh + own + j);  // from the step after, and from above
           if (dy_row) dh_here += load_at(dy_row + j);
-          const Batch<T> kept = C::keeps ? load_at(r.kept + to + j) : dh_here,
-                         kept_before = C::keeps ? load_at(r.kept + from + j) : dh_here;
+          const V kept = C::keeps ? load_at(r.kept + to + j) : dh_here,
+                  kept_before = C::keeps ? load_at(r.kept + from + j) : dh_here;
           const auto d = C::backward(gates, kept, kept_before, load_at(r.h + from + j), dh_here,
                                      dc ? load_at(dc + own + j) : dh_here);
           for (std::size_t g = 0; g < G; ++g) {
