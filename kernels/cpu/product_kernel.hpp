@@ -504,6 +504,7 @@ class Product {
         for (std::size_t panel = 0; panel < panels; ++panel) {
           const std::size_t i = begin[panel], height = begin[panel + 1] - i;
           T* out = to + i * terms + t * height;
+          __builtin_prefetch(in + 12 * m_ + i);  // rows are far apart
           for (std::size_t part = 0; part < height; part += w) {
             const std::size_t n = std::min(w, height - part);
             V::load(in + i + part, n).store(out + part, n);
