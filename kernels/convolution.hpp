@@ -1,5 +1,6 @@
 #pragma once
 // Convolution in the sense of neural networks: a correlation, each output a weighted sum over a window of the input.
+#include "kernels/formulas/activations.hpp"
 #include "kernels/formulas/windows.hpp"
 #include "kernels/view.hpp"
 
@@ -26,8 +27,9 @@ class Convolution {
  public:
   virtual ~Convolution() = default;
 
-  /// y[n,o,i,j] = Σ_{c,u,v} W[o,c,u,v]·x[n,c,h,w] + b[o]; b may be null.
-  virtual void forward(const ConvolutionShape& shape, const T* x, const T* W, const T* b, T* y) = 0;
+  /// y[n,o,i,j] = f(Σ_{c,u,v} W[o,c,u,v]·x[n,c,h,w] + b[o]); b and f may be null.
+  virtual void forward(const ConvolutionShape& shape, const T* x, const T* W, const T* b, const formulas::Activation* f,
+                       T* y) = 0;
   /// dx[n,c,h,w] = Σ_{o,u,v} W[o,c,u,v]·dy[n,o,i,j] + b[c], over the u, v for which such i and j exist; b may be null.
   /// There is a b because this is also the forward of a transposed convolution.
   virtual void backward_input(const ConvolutionShape& shape, const T* dy, const T* W, const T* b, T* dx) = 0;
@@ -43,7 +45,8 @@ template <class D, class T>
 class ConvolutionOn final : public Convolution<T> {
  public:
   explicit ConvolutionOn(D& device) : device_(device) {}
-  void forward(const ConvolutionShape& shape, const T* x, const T* W, const T* b, T* y) override;
+  void forward(const ConvolutionShape& shape, const T* x, const T* W, const T* b, const formulas::Activation* f,
+               T* y) override;
   void backward_input(const ConvolutionShape& shape, const T* dy, const T* W, const T* b, T* dx) override;
   void backward_weight(const ConvolutionShape& shape, const T* x, const T* dy, Gradient<T> dW) override;
   void backward_bias(std::size_t batch, std::size_t filters, std::size_t plane, const T* dy, Gradient<T> db) override;

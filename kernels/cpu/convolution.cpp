@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <variant>
 
 #include "kernels/cpu/columns.hpp"
 #include "kernels/cpu/cpu.hpp"
@@ -319,20 +320,9 @@ struct Lanes {
     for (std::size_t k = 0; k < parts; ++k) r.part[k] = fused(a.part[k], b.part[k], c.part[k]);
     return r;
   }
-  void store(T* lane) const {
-    HANDGRAD_UNROLL
-    for (std::size_t k = 0; k < parts; ++k) part[k].store(lane + k * V::size);
-  }
   // adds lane k + size/2 to lane k, and so on
-  static T tree(T* lane) {
-    for (std::size_t half = size / 2; half > 0; half /= 2)
-      for (std::size_t k = 0; k < half; ++k) lane[k] += lane[k + half];
-    return lane[0];
-  }
   T sum() const {
-    T lane[size];
-    store(lane);
-    return tree(lane);
+    return fold(part, [](V a, V b) { return a + b; });
   }
 };
 
@@ -371,17 +361,14 @@ void positions(const Runs& runs, const T* delta, std::size_t delta_ld, const T* 
         }
       }
     }
-  T lanes[R][N][L::size];
   HANDGRAD_UNROLL
   for (std::size_t i = 0; i < R; ++i) {
     HANDGRAD_UNROLL
-    for (std::size_t j = 0; j < N; ++j) sum[i][j].store(lanes[i][j]);
-  }
-  for (std::size_t i = 0; i < R; ++i)
     for (std::size_t j = 0; j < N; ++j) {
-      const T total = L::tree(lanes[i][j]);
+      const T total = sum[i][j].sum();
       out[i * ld + j] = add ? out[i * ld + j] + total : total;
     }
+  }
 }
 
 template <class T>
@@ -450,11 +437,24 @@ struct Blocks {
   }
 };
 
+// y = f(y) for `rows` rows of n numbers, ld apart
+template <class T>
+void activate(const formulas::Activation& f, std::size_t rows, std::size_t n, std::size_t ld, T* y) {
+  std::visit(
+      [&](const auto& g) {
+        for (std::size_t i = 0; i < rows; ++i)
+          map(
+              n, y + i * ld, [=](Batch<T> z) { return g.value(z); }, y + i * ld);
+      },
+      f);
+}
+
 }  // namespace
 
-// y[n,o,i,j] = Σ_{c,u,v} W[o,c,u,v]·x[n,c,i·s + u·d − p, j·s + v·d − p] + b[o]
+// y[n,o,i,j] = f(Σ_{c,u,v} W[o,c,u,v]·x[n,c,i·s + u·d − p, j·s + v·d − p] + b[o])
 template <class D, class T>
-void ConvolutionOn<D, T>::forward(const ConvolutionShape& s, const T* x, const T* W, const T* b, T* y) {
+void ConvolutionOn<D, T>::forward(const ConvolutionShape& s, const T* x, const T* W, const T* b,
+                                  const formulas::Activation* f, T* y) {
   const std::size_t G = s.groups, C = s.group_channels(), O = s.group_filters(), K = s.terms();
   // A piece is some rows of one group's planes in one image, small enough that its input stays in the nearest caches.
   constexpr std::size_t piece_elements = 16'384;
@@ -493,10 +493,11 @@ void ConvolutionOn<D, T>::forward(const ConvolutionShape& s, const T* x, const T
       else
         planes.copy(C, piece * rows, from, copy);
       const bool is_last = piece + 1 == pieces;
+      T* to = y + group * O * s.out_plane() + piece * rows * columns;
       correlate(panels, offsets, weights + group % G * O * K, planes.direct ? from : copy, !planes.direct,
-                is_last ? last : slots, is_last ? last_count : count,
-                y + group * O * s.out_plane() + piece * rows * columns, s.out_plane(), 1,
+                is_last ? last : slots, is_last ? last_count : count, to, s.out_plane(), 1,
                 b ? b + group % G * O : nullptr);
+      if (f) activate(*f, O, (is_last ? last_rows : rows) * columns, s.out_plane(), to);
     }
   });
 }
@@ -656,7 +657,7 @@ void ConvolutionOn<D, T>::backward_bias(std::size_t batch, std::size_t filters, 
   Room room;
   const std::size_t sums_at = room.add<T>(blocks.shares * filters);
   room.take();
-  const std::size_t parts = parts_for<T>(blocks.shares, batch * filters * plane);
+  const std::size_t parts = parts_for<T>(blocks.shares, 4 * batch * filters * plane);  // it is reading that takes time
   const L one = L::ones(L::size);
   share(blocks.shares, parts, [&](std::size_t, std::size_t first, std::size_t end) {
     for (std::size_t share = first; share < end; ++share) {

@@ -1,5 +1,7 @@
 #include "kernels/convolution.hpp"
 
+#include <variant>
+
 #include "kernels/cuda/device.hpp"
 
 namespace handgrad::kernels {
@@ -8,11 +10,12 @@ using namespace cuda;
 
 namespace {
 
-// y[n,o,i,j] = Σ_{c,u,v} W[o,c,u,v]·x[n,c,h,w] + b[o]: one thread per output
-template <class T>
+// y[n,o,i,j] = f(Σ_{c,u,v} W[o,c,u,v]·x[n,c,h,w] + b[o]): one thread per output
+template <class T, class F>
 struct Forward {
   ConvolutionShape s;
   const T *x, *W, *b;
+  F f;
   __device__ T operator()(std::size_t at) const {
     const std::size_t j = at % s.columns.out, i = at / s.columns.out % s.rows.out, no = at / s.out_plane(),
                       o = no % s.filters, n = no / s.filters;
@@ -27,7 +30,7 @@ struct Forward {
           if (row < s.rows.in && column < s.columns.in) sum += *w * plane[row * s.columns.in + column];
         }
     }
-    return b ? sum + b[o] : sum;
+    return f.value(b ? sum + b[o] : sum);
   }
 };
 
@@ -93,9 +96,13 @@ struct Accumulate {
 }  // namespace
 
 template <class D, class T>
-void ConvolutionOn<D, T>::forward(const ConvolutionShape& s, const T* x, const T* W, const T* b, T* y) {
+void ConvolutionOn<D, T>::forward(const ConvolutionShape& s, const T* x, const T* W, const T* b,
+                                  const formulas::Activation* f, T* y) {
   const auto guard = device_.use();
-  map_index(device_, s.batch * s.filters * s.out_plane(), y, Forward<T>{s, x, W, b});
+  const auto run = [&]<class F>(const F& g) {
+    map_index(device_, s.batch * s.filters * s.out_plane(), y, Forward<T, F>{s, x, W, b, g});
+  };
+  f ? std::visit(run, *f) : run(formulas::Identity());
 }
 
 template <class D, class T>

@@ -17,9 +17,9 @@ formulas::Axis axis(std::size_t in, std::size_t out, std::size_t kernel, std::si
 }
 
 /// The sizes of a convolution from x to y.
-kernels::ConvolutionShape sizes(const detail::Planes& x, const detail::Planes& y, const Size2d& kernel,
-                                const Size2d& stride, const Size2d& padding, const Size2d& dilation,
-                                std::size_t groups) {
+kernels::ConvolutionShape sizes_of(const detail::Planes& x, const detail::Planes& y, const Size2d& kernel,
+                                   const Size2d& stride, const Size2d& padding, const Size2d& dilation,
+                                   std::size_t groups) {
   return {x.batch,
           x.channels,
           y.channels,
@@ -39,19 +39,15 @@ Size2d padding_before(const Padding2d& padding, const Size2d& kernel, const Size
 template <class T>
 void ConvolutionLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   // y = W ⋆ x + b
-  const auto shape =
-      sizes({x.shape(), spatial_}, {y.shape(), spatial_}, kernel_, options_.stride,
-            padding_before(options_.padding, kernel_, options_.dilation), options_.dilation, options_.groups);
   backend<T>(x.device())
-      .convolution.forward(shape, x.data(), view::vector(weight).data, view::vector(bias).data, y.data());
+      .convolution.forward(sizes(x.shape(), y.shape()), x.data(), view::vector(weight).data, view::vector(bias).data,
+                           nullptr, y.data());
 }
 
 template <class T>
 void ConvolutionLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) {
   auto& k = backend<T>(x.device()).convolution;
-  const auto shape =
-      sizes({x.shape(), spatial_}, {y.shape(), spatial_}, kernel_, options_.stride,
-            padding_before(options_.padding, kernel_, options_.dilation), options_.dilation, options_.groups);
+  const auto shape = sizes(x.shape(), y.shape());
   // dW = δ ⋆ x,  db = Σ δ
   if (const auto dW = view::gradient(weight)) k.backward_weight(shape, x.data(), dy.data(), dW);
   if (const auto db = view::gradient(bias))
@@ -63,8 +59,8 @@ void ConvolutionLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, 
 // The two exchanged: y here is the convolution's x.
 template <class T>
 void ConvTranspose2d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
-  const auto shape = sizes({y.shape(), 2}, {x.shape(), 2}, kernel_, options_.stride, options_.padding,
-                           options_.dilation, options_.groups);
+  const auto shape = sizes_of({y.shape(), 2}, {x.shape(), 2}, kernel_, options_.stride, options_.padding,
+                              options_.dilation, options_.groups);
   backend<T>(x.device())
       .convolution.backward_input(shape, x.data(), view::vector(weight).data, view::vector(bias).data, y.data());
 }
@@ -72,14 +68,14 @@ void ConvTranspose2d<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
 template <class T>
 void ConvTranspose2d<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, const Tensor<T>& dy, Tensor<T>& dx) {
   auto& k = backend<T>(x.device()).convolution;
-  const auto shape = sizes({y.shape(), 2}, {x.shape(), 2}, kernel_, options_.stride, options_.padding,
-                           options_.dilation, options_.groups);
+  const auto shape = sizes_of({y.shape(), 2}, {x.shape(), 2}, kernel_, options_.stride, options_.padding,
+                              options_.dilation, options_.groups);
   // dW = x ⋆ δ,  db = Σ δ
   if (const auto dW = view::gradient(weight)) k.backward_weight(shape, dy.data(), x.data(), dW);
   if (const auto db = view::gradient(bias))
     k.backward_bias(shape.batch, shape.channels, shape.in_plane(), dy.data(), db);
   // dx = W ⋆ δ
-  if (this->requires_input_grad()) k.forward(shape, dy.data(), view::vector(weight).data, nullptr, dx.data());
+  if (this->requires_input_grad()) k.forward(shape, dy.data(), view::vector(weight).data, nullptr, nullptr, dx.data());
 }
 
 namespace {
@@ -161,6 +157,12 @@ Conv1d<T>::Conv1d(std::size_t in, std::size_t out, std::size_t kernel, const Con
                            .bias = o.bias,
                            .padding_mode = o.padding_mode}) {
   detail::require_positive("Conv1d", "kernel_size", kernel);
+}
+
+template <class T>
+kernels::ConvolutionShape ConvolutionLayer<T>::sizes(const Shape& x, const Shape& y) const {
+  return sizes_of({x, spatial_}, {y, spatial_}, kernel_, options_.stride,
+                  padding_before(options_.padding, kernel_, options_.dilation), options_.dilation, options_.groups);
 }
 
 template <class T>
@@ -261,9 +263,7 @@ trace::Derivation ConvolutionLayer<T>::derivation(const Shape& input) const {
   using trace::Equation;
   trace::Derivation d{.rename = {{"weight", "W"}, {"bias", "b"}}};
   const bool batched = input.rank() == spatial_ + 2;
-  const auto shape =
-      sizes({input, spatial_}, {output_shape(input), spatial_}, kernel_, options_.stride,
-            padding_before(options_.padding, kernel_, options_.dilation), options_.dilation, options_.groups);
+  const auto shape = sizes(input, output_shape(input));
   const detail::WindowPlaces P = detail::patches({input, spatial_}, batched, spatial_, shape.rows, shape.columns);
   if (!P.small) {
     d.forward = {Equation::symbols(has_bias() ? "y = W ⋆ x + b" : "y = W ⋆ x", Why{over_windows})};
@@ -353,7 +353,7 @@ trace::Derivation ConvTranspose2d<T>::derivation(const Shape& input) const {
   const bool batched = input.rank() == 4, biased = bias.defined();
   const Shape output = output_shape(input);
   const auto shape =
-      sizes({output, 2}, {input, 2}, kernel_, options_.stride, options_.padding, options_.dilation, options_.groups);
+      sizes_of({output, 2}, {input, 2}, kernel_, options_.stride, options_.padding, options_.dilation, options_.groups);
   const detail::WindowPlaces P = detail::patches({output, 2}, batched, 2, shape.rows, shape.columns);
   if (!P.small) {
     d.forward = {Equation::symbols(biased ? "y = x ∗ W + b" : "y = x ∗ W", Why{spread})};

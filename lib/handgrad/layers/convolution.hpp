@@ -4,6 +4,10 @@
 
 namespace handgrad {
 
+namespace kernels {
+struct ConvolutionShape;
+}
+
 struct Conv2dOptions {
   Size2d stride = 1;
   Padding2d padding = 0;  ///< "same" with stride 1 only
@@ -58,6 +62,8 @@ class ConvolutionLayer : public Layer<T> {
   /// Throws ShapeError for a wrong number of channels or a plane too small for the kernel.
   Shape output_shape(const Shape& input) const override;
   trace::Derivation derivation(const Shape& input) const override;
+  /// The sizes as the kernels have them.
+  kernels::ConvolutionShape sizes(const Shape& x, const Shape& y) const;
 
  protected:
   /// W, then b, both from U(−1/√f, 1/√f) with f = (C/G)·kh·kw, drawn as in PyTorch.

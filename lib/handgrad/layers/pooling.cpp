@@ -11,8 +11,8 @@ namespace handgrad {
 namespace {
 
 /// The planes of x, and how windows move over them to give y.
-kernels::PoolingShape sizes(const Shape& x_shape, const Shape& y_shape, std::size_t spatial, const Size2d& kernel,
-                            const Size2d& stride, const Size2d& padding, const Size2d& dilation) {
+kernels::PoolingShape sizes_of(const Shape& x_shape, const Shape& y_shape, std::size_t spatial, const Size2d& kernel,
+                               const Size2d& stride, const Size2d& padding, const Size2d& dilation) {
   const detail::Planes x(x_shape, spatial), y(y_shape, spatial);
   return {x.batch * x.channels,
           {x.height, y.height, kernel.height, stride.height, padding.height, dilation.height},
@@ -25,9 +25,7 @@ template <class T>
 void MaxPoolLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   // y = max over the window, at = its place
   at_.reserve(y.shape(), x.device());
-  backend<T>(x.device())
-      .pooling.max_forward(sizes(x.shape(), y.shape(), spatial_, kernel_, stride_, options_.padding, options_.dilation),
-                           x.data(), y.data(), at_.data());
+  backend<T>(x.device()).pooling.max_forward(sizes(x.shape(), y.shape()), x.data(), y.data(), at_.data());
 }
 
 template <class T>
@@ -35,9 +33,7 @@ void MaxPoolLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, cons
   // dx = Σ δ over the windows whose maximum it is
   if (!this->requires_input_grad()) return;
   backend<T>(x.device())
-      .pooling.max_backward(
-          sizes(x.shape(), y.shape(), spatial_, kernel_, stride_, options_.padding, options_.dilation), dy.data(),
-          std::as_const(at_).data(), dx.data());
+      .pooling.max_backward(sizes(x.shape(), y.shape()), dy.data(), std::as_const(at_).data(), dx.data());
 }
 
 template <class T>
@@ -45,7 +41,7 @@ void AveragePoolLayer<T>::forward_into(const Tensor<T>& x, Tensor<T>& y) {
   // y = Σ x over the window / |R|
   const Windows w = windows();
   backend<T>(x.device())
-      .pooling.average_forward(sizes(x.shape(), y.shape(), spatial_, w.kernel, w.stride, w.padding, 1),
+      .pooling.average_forward(sizes_of(x.shape(), y.shape(), spatial_, w.kernel, w.stride, w.padding, 1),
                                {w.adaptive, w.count_include_pad, w.divisor_override}, x.data(), y.data());
 }
 
@@ -55,8 +51,13 @@ void AveragePoolLayer<T>::backward_into(const Tensor<T>& x, const Tensor<T>& y, 
   if (!this->requires_input_grad()) return;
   const Windows w = windows();
   backend<T>(x.device())
-      .pooling.average_backward(sizes(x.shape(), y.shape(), spatial_, w.kernel, w.stride, w.padding, 1),
+      .pooling.average_backward(sizes_of(x.shape(), y.shape(), spatial_, w.kernel, w.stride, w.padding, 1),
                                 {w.adaptive, w.count_include_pad, w.divisor_override}, dy.data(), dx.data());
+}
+
+template <class T>
+kernels::PoolingShape MaxPoolLayer<T>::sizes(const Shape& x, const Shape& y) const {
+  return sizes_of(x, y, spatial_, kernel_, stride_, options_.padding, options_.dilation);
 }
 
 template <class T>
@@ -141,7 +142,7 @@ trace::Derivation MaxPoolLayer<T>::derivation(const Shape& input) const {
   const Why only_it{
       "Only the largest number of a window moves y; where windows overlap, one number can be that of several: δ adds "
       "up."};
-  const auto shape = sizes(input, output_shape(input), spatial_, kernel_, stride_, options_.padding, options_.dilation);
+  const auto shape = sizes(input, output_shape(input));
   const detail::WindowPlaces P = detail::windows(shape.planes, shape.rows, shape.columns);
   if (!P.small || !at_.defined())
     return {.forward = {Equation::symbols("y = max x", largest)},
@@ -168,7 +169,7 @@ trace::Derivation AveragePoolLayer<T>::derivation(const Shape& input) const {
   const Why mean{w.adaptive ? "Means, over windows of such sizes that so many come out." : "Of each window the mean."};
   const Why share{"Each of the D numbers of a window moves its mean by 1/D; what several windows send adds up."};
   const formulas::Averaging how{w.adaptive, w.count_include_pad, w.divisor_override};
-  const auto shape = sizes(input, this->output_shape(input), spatial_, w.kernel, w.stride, w.padding, 1);
+  const auto shape = sizes_of(input, this->output_shape(input), spatial_, w.kernel, w.stride, w.padding, 1);
   const detail::WindowPlaces P = detail::windows(shape.planes, shape.rows, shape.columns, &how);
   if (!P.small)
     return {.forward = {Equation::symbols("y = mean(x)", mean)}, .backward = {Equation::symbols("dx = Σ δ/D", share)}};

@@ -6,6 +6,10 @@
 
 namespace handgrad {
 
+namespace kernels {
+struct PoolingShape;
+}
+
 struct MaxPool2dOptions {
   std::optional<Size2d> stride = {};  ///< none: kernel_size
   Size2d padding = 0;                 ///< at most half of the window; never the maximum
@@ -39,6 +43,9 @@ class MaxPoolLayer : public Layer<T> {
   /// Throws ShapeError for a plane too small for a window.
   Shape output_shape(const Shape& input) const override;
   trace::Derivation derivation(const Shape& input) const override;
+  /// The sizes as the kernels have them, and u·kw + v of each maximum of the last forward.
+  kernels::PoolingShape sizes(const Shape& x, const Shape& y) const;
+  const Tensor<T>& places() const { return at_; }
 
  protected:
   MaxPoolLayer(const char* name, std::size_t spatial, Size2d kernel, const MaxPool2dOptions& options);
