@@ -1,5 +1,5 @@
 // README's program of a network with a residual connection and two heads, as it stands there (tests/CMakeLists.txt).
-#include "readme/branches.hpp"
+#include "readme/branches.inc"
 
 #include <boost/test/unit_test.hpp>
 #include <fstream>

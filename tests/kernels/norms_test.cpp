@@ -11,7 +11,6 @@
 namespace cpu = handgrad::kernels::cpu;
 namespace formulas = handgrad::formulas;
 using handgrad::kernels::Matrix;
-using handgrad::kernels::RunningStatistics;
 using handgrad::kernels::Vector;
 
 namespace {
