@@ -173,13 +173,15 @@ const Tables = (() => {
   /** A table that is wider or higher than its box says so. */
   function sayWhatIsHidden() {
     const boxes = [...document.querySelectorAll("#tensors .scroller")];
-    for (const box of boxes) box.classList.remove("tall", "whole");
+    for (const box of boxes) box.classList.remove("tall", "whole", "tight");
     const over = boxes.map((box) => box.scrollHeight - box.clientHeight), high = over.map((pixels) => pixels >= 24);
     boxes.forEach((box, i) => {
       box.classList.toggle("tall", high[i]);  // its bar gets room of its own, beside the columns
       box.classList.toggle("whole", over[i] > 2 && !high[i]);  // less than a row is not worth a bar
     });
-    const broad = boxes.map((box) => box.scrollWidth > box.clientWidth + 2);
+    const lack = () => boxes.map((box) => box.scrollWidth - box.clientWidth);
+    lack().forEach((pixels, i) => boxes[i].classList.toggle("tight", pixels > 2 && pixels < 24));  // nor are a few pixels
+    const broad = lack().map((pixels) => pixels > 2);
     boxes.forEach((box, i) => {
       box.classList.toggle("broad", broad[i]);
       const {rows, columns} = box.dataset;

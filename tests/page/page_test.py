@@ -272,6 +272,7 @@ LAYOUT = """(() => {
   apart(document.querySelectorAll("nav button, nav output"), "controls");
   for (const s of document.querySelectorAll("#tensors .scroller")) {
     const more = s.scrollWidth - s.clientWidth;
+    if (more > 2 && more < 12) said.push(`a bar for ${more} pixels: ${name(s.parentNode)}`);
     if (more > 1 && more <= s.offsetWidth - s.clientWidth) said.push(`a bar for the room that the other bar takes: ${name(s.parentNode)}`);
     const over = s.scrollHeight - s.clientHeight;
     if (over > 1 && over <= s.offsetHeight - s.clientHeight) said.push(`a bar for the room that the other bar takes: ${name(s.parentNode)}`);
