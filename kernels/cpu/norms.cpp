@@ -64,7 +64,7 @@ void column_sums(std::size_t rows, std::size_t columns, std::size_t first, std::
 /// f(first, last) for columns that threads share: in each, `passes` over a matrix of so many rows.
 template <class F>
 void share_columns(std::size_t rows, std::size_t columns, double passes, F f) {
-  in_ranges(columns, passes * static_cast<double>(rows) / 4, 16, f);
+  in_ranges(columns, passes * static_cast<double>(rows) / 2, 16, f);
 }
 /// f(r) for rows that threads share.
 template <class F>
