@@ -5,7 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <sstream>
 
-#include HANDGRAD_TEXTS_BLOCKS
+#include HANDGRAD_TEXTS_BLOCKS  // NOLINT(bugprone-suspicious-include): generated, to be included here
 
 namespace {
 
