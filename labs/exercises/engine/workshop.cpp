@@ -76,10 +76,10 @@ const Exercise& Workshop::current() const { return exercise(current_); }
 
 const Exercise* Workshop::next_open() const {
   const auto& all = exercises();
-  const auto here = static_cast<std::size_t>(
-      std::find_if(all.begin(), all.end(), [&](const Exercise& e) { return e.name == current_; }) - all.begin());
-  for (std::size_t i = 1; i < all.size(); ++i)
-    if (const Exercise& e = all[(here + i) % all.size()]; !passed(e)) return &e;
+  const auto here = std::find_if(all.begin(), all.end(), [&](const Exercise& e) { return e.name == current_; });
+  const std::size_t from = passed(*here) ? 0 : static_cast<std::size_t>(here - all.begin()) + 1;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (const Exercise& e = all[(from + i) % all.size()]; e.name != current_ && !passed(e)) return &e;
   return nullptr;
 }
 

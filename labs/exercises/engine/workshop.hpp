@@ -23,8 +23,8 @@ class Workshop {
   void reset(const Exercise& exercise) const;
 
   const Exercise& current() const;
-  /// The next exercise not yet passed, after the current one or, past the end, from the first on; null if there is
-  /// none.
+  /// The first exercise not yet passed; if that is the current one, which is skipped then, the next after it. Null if
+  /// there is no other.
   const Exercise* next_open() const;
   void go_to(const Exercise& exercise);
   bool passed(const Exercise& exercise) const { return passed_.count(exercise.name) > 0; }
