@@ -13,9 +13,8 @@ namespace {
 
 template <class T>
 std::size_t match(Layers<T> layers) {
-  if (layers.size() < 2 || !(exactly<Conv1d<T>>(*layers[0]) || exactly<Conv2d<T>>(*layers[0]))) return 0;
-  const ActivationLayer<T>* f = activation(*layers[1]);
-  return f && std::visit([](const auto& formula) { return formula.from_output; }, f->formula()) ? 2 : 0;
+  if (layers.size() < 2 || !needs_only_output(*layers[1])) return 0;
+  return exactly<Conv1d<T>>(*layers[0]) || exactly<Conv2d<T>>(*layers[0]) ? 2 : 0;
 }
 
 template <class T>

@@ -17,9 +17,7 @@ ActivationLayer<T>* one_of(Layer<T>& layer) {
 
 template <class T>
 std::size_t match(Layers<T> layers) {
-  if (layers.size() < 2 || !exactly<Linear<T>>(*layers[0])) return 0;
-  const ActivationLayer<T>* f = activation(*layers[1]);
-  return f && std::visit([](const auto& formula) { return formula.from_output; }, f->formula()) ? 2 : 0;
+  return layers.size() >= 2 && exactly<Linear<T>>(*layers[0]) && needs_only_output(*layers[1]) ? 2 : 0;
 }
 
 template <class T>
@@ -56,12 +54,20 @@ ActivationLayer<T>* activation(Layer<T>& layer) {
 }
 
 template <class T>
+bool needs_only_output(Layer<T>& layer) {
+  const ActivationLayer<T>* f = activation(layer);
+  return f && std::visit([](const auto& formula) { return formula.from_output; }, f->formula());
+}
+
+template <class T>
 Pattern<T> linear_activation() {
   return {.name = "Linear, activation", .match_forward = match<T>, .forward = forward<T>};
 }
 
 template ActivationLayer<float>* activation(Layer<float>&);
 template ActivationLayer<double>* activation(Layer<double>&);
+template bool needs_only_output(Layer<float>&);
+template bool needs_only_output(Layer<double>&);
 template Pattern<float> linear_activation();
 template Pattern<double> linear_activation();
 

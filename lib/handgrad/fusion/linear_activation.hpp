@@ -17,5 +17,9 @@ Pattern<T> linear_activation();
 template <class T>
 ActivationLayer<T>* activation(Layer<T>& layer);
 
+/// Whether the layer is one of these whose derivative needs only its output: then z need not be kept.
+template <class T>
+bool needs_only_output(Layer<T>& layer);
+
 }  // namespace fusion
 }  // namespace handgrad
