@@ -1,5 +1,6 @@
 #pragma once
 // Layers and losses whose backward makes mistakes on request, written as by a learner: plain loops.
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -186,6 +187,7 @@ class MutantLoss : public Loss<double> {
     for (std::size_t i = 0; i < dp.numel(); ++i) {
       const double z = p.data()[i], s = 1 / (1 + std::exp(-z));
       dp.data()[i] *= c * (m.count("σ′ on top") ? s * (1 - s) : 1) * (m.count("p(1−p) on top") ? z * (1 - z) : 1);
+      if (m.count("right class alone")) dp.data()[i] = std::min(dp.data()[i], 0.0);  // of cross-entropy: p − 1 < 0 < p
     }
     if (m.count("softmax on top") || m.count("diagonal on top")) {
       const std::size_t columns = p.size(1);
