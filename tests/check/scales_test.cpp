@@ -364,6 +364,23 @@ BOOST_AUTO_TEST_CASE(nothing_is_certified_for_being_small) {
   BOOST_TEST((check_gradients(columns, normal({5, 3}, 1)).verdict() == Verdict::Fail));
 }
 
+// f(x) = x + part·tanh(x − m) on m ± 1, with a part of a few of m's last digits: differences within the spread are lost
+// in them, and wider ones see only the 1 of f′ = 1 + part·(1 − tanh²).
+BOOST_AUTO_TEST_CASE(what_saturates_below_the_last_digits_is_not_refuted) {
+  for (const double m : {1e9, -1e10, 1e11, -1e12, 1e13, -1e14})
+    for (const double digits : {0.5, 1.0, 2.0, 4.0, 8.0, 16.0})
+      for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        const double part = digits * (std::nextafter(std::abs(m), 1e300) - std::abs(m));
+        Elementwise layer([=](double x) { return x + part * std::tanh(x - m); },
+                          [=](double x) { return 1 + part * (1 - std::tanh(x - m) * std::tanh(x - m)); });
+        const Tensor<double> x = normal({5, 3}, seed, m, 1);
+        const GradientReport report = check_gradients(layer, x);
+        BOOST_TEST((report.verdict() != Verdict::Fail), digits << " last digits of " << m << ": " << report);
+        layer.factor = 1.01;
+        BOOST_TEST(!check_gradients(layer, x).passed(), digits << " last digits of " << m);
+      }
+}
+
 BOOST_AUTO_TEST_CASE(every_layer_at_every_scale) {
   std::size_t passed = 0, all = 0, found = 0, open = 0;
   for (std::size_t k = 0; k < layers().size(); ++k) {

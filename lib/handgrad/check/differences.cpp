@@ -277,7 +277,7 @@ Estimate Differencer::estimate(const Line& line, const Values& term_noise,
   if (!d.usable()) return best;
 
   TermNoise noise_of(here_, term_noise);
-  // away.
+  // Which terms depend on the entry at all shows far away.
   const double size = line.signs ? 0 : std::abs(original_[line.index]);
   for (const double far : {scale * 0x1p-14, scale * 0x1p-6, 2 * scale, 32 * scale, 2 * size, 2 * scales_.width()})
     for (const double sign : {1.0, -1.0})
