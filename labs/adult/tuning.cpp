@@ -121,7 +121,7 @@ Plot history_plot(const std::vector<Found*>& searches) {
       high = std::max(high, trial.value);
     }
     last = std::max(last, numbers.back());
-    plot.line(numbers, found->best_values, found->name + ", best so far")
+    plot.steps(numbers, found->best_values, found->name + ", best so far")
         .points(at, values, found->name + ", completed");
   }
   const double margin = 0.05 * (high - low) + 1e-4;

@@ -91,6 +91,14 @@ Plot::Plot(std::string title, std::string x_label, std::string y_label)
 Plot::Plot(std::string title) : title_(std::move(title)), bare_(true) {}
 
 Plot& Plot::line(const Numbers& x, const Numbers& y, const std::string& label) { return add(Style::Line, x, y, label); }
+Plot& Plot::steps(const Numbers& x, const Numbers& y, const std::string& label) {
+  std::vector<double> corners_x, corners_y;
+  for (std::size_t i = 0; i < std::min(x.values().size(), y.values().size()); ++i) {
+    if (i > 0) corners_x.push_back(x.values()[i]), corners_y.push_back(y.values()[i - 1]);
+    corners_x.push_back(x.values()[i]), corners_y.push_back(y.values()[i]);
+  }
+  return x.values().size() == y.values().size() ? line(corners_x, corners_y, label) : line(x, y, label);
+}
 Plot& Plot::points(const Numbers& x, const Numbers& y, const std::string& label) {
   return add(Style::Points, x, y, label);
 }

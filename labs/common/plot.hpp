@@ -26,6 +26,8 @@ class Plot {
 
   /// Each throws ShapeError if the sizes of x and y (and z) do not match.
   Plot& line(const Numbers& x, const Numbers& y, const std::string& label = "");
+  /// A line of steps: each y holds until the next x.
+  Plot& steps(const Numbers& x, const Numbers& y, const std::string& label = "");
   Plot& points(const Numbers& x, const Numbers& y, const std::string& label = "");
   /// A few large points on top of everything else.
   Plot& marks(const Numbers& x, const Numbers& y, const std::string& label = "");
