@@ -496,21 +496,24 @@ class Product {
   // than the panel is high runs over into what is written next.
   void pack_a(std::size_t row, std::size_t rows, std::size_t l, std::size_t terms, T* to) const {
     const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
-    if (ta_) {  // row by row as stored, so that each page is visited once
-      std::array<std::size_t, rows_at_once / Tiling<T>::rows + 1> begin;
-      for (std::size_t panel = 0; panel <= panels; ++panel) begin[panel] = rows * panel / panels;
-      for (std::size_t t = 0; t < terms; ++t) {
-        const T* in = a_at(row, l + t);
+    if (ta_) {  // a few rows as stored at a time, so that each page is visited once
+      constexpr std::size_t few = 8;
+      const std::size_t step = m_;
+      for (std::size_t begin = 0; begin < terms; begin += few)
         for (std::size_t panel = 0; panel < panels; ++panel) {
-          const std::size_t i = begin[panel], height = begin[panel + 1] - i;
-          T* out = to + i * terms + t * height;
-          __builtin_prefetch(in + 12 * m_ + i);  // rows are far apart
-          for (std::size_t part = 0; part < height; part += w) {
-            const std::size_t n = std::min(w, height - part);
-            V::load(in + i + part, n).store(out + part, n);
+          const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
+          const T* in = a_at(row + i, l + begin);
+          T* out = to + i * terms + begin * height;
+          for (std::size_t t = begin; t < std::min(begin + few, terms); ++t, in += step, out += height) {
+            __builtin_prefetch(in + 12 * step);  // rows are far apart
+            const bool whole = t + w <= terms;   // what runs over is the next columns'
+            for (std::size_t part = 0; part < height; part += w)
+              if (whole)
+                V::load(in + part).store(out + part);
+              else
+                V::load(in + part, std::min(w, height - part)).store(out + part, std::min(w, height - part));
           }
         }
-      }
       return;
     }
     for (std::size_t panel = 0; panel < panels; ++panel) {
