@@ -92,12 +92,14 @@ Plot::Plot(std::string title) : title_(std::move(title)), bare_(true) {}
 
 Plot& Plot::line(const Numbers& x, const Numbers& y, const std::string& label) { return add(Style::Line, x, y, label); }
 Plot& Plot::steps(const Numbers& x, const Numbers& y, const std::string& label) {
+  const std::vector<double>&at = x.values(), &heights = y.values();
+  if (at.size() != heights.size()) return line(x, y, label);  // which refuses them
   std::vector<double> corners_x, corners_y;
-  for (std::size_t i = 0; i < std::min(x.values().size(), y.values().size()); ++i) {
-    if (i > 0) corners_x.push_back(x.values()[i]), corners_y.push_back(y.values()[i - 1]);
-    corners_x.push_back(x.values()[i]), corners_y.push_back(y.values()[i]);
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    if (i > 0) corners_x.push_back(at[i]), corners_y.push_back(heights[i - 1]);
+    corners_x.push_back(at[i]), corners_y.push_back(heights[i]);
   }
-  return x.values().size() == y.values().size() ? line(corners_x, corners_y, label) : line(x, y, label);
+  return line(corners_x, corners_y, label);
 }
 Plot& Plot::points(const Numbers& x, const Numbers& y, const std::string& label) {
   return add(Style::Points, x, y, label);
