@@ -151,7 +151,7 @@ std::vector<SequenceGuess> cell_guesses(const GradientStep& step, const Tensor<d
       Order gates(gate_count);
       std::iota(gates.begin(), gates.end(), 0);
       do {
-        const std::vector<SequenceGuess> guesses = guesses_of(step, tensor, r, gates);
+        std::vector<SequenceGuess> guesses = guesses_of(step, tensor, r, gates);
         if (!guesses.empty()) return guesses;
       } while (std::next_permutation(gates.begin(), gates.end()));
     }

@@ -169,7 +169,7 @@ Tensor<double> go_first(const Layer<double>* layer, const Tensor<double>& x, boo
       try {
         std::optional<Moved> parameters;
         if (layer && moved) parameters.emplace(*layer);
-        const Tensor<double> other = detail::other_batch(x, by_rows);
+        Tensor<double> other = detail::other_batch(x, by_rows);
         forward(other);
         return other;
       } catch (const std::exception&) {

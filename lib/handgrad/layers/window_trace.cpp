@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::size_t most_terms = 50'000;
 
-WindowPlaces made(Shape shape, std::size_t elements) {
-  WindowPlaces made{{std::move(shape), {}}, false};
+WindowPlaces made(const Shape& shape, std::size_t elements) {
+  WindowPlaces made{{shape, {}}, false};
   made.small = made.places.shape.numel() * elements <= most_terms;
   if (made.small) made.places.numbers.reserve(made.places.shape.numel());
   return made;
