@@ -41,8 +41,8 @@ class PackedFactor {
         const std::size_t width = std::min(2 * w, n_ - j), vectors = (width + w - 1) / w;
         for (std::size_t panel = 0; panel < panels; ++panel) {
           const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
-          tiles<T, From::rows>[vectors - 1][height - 1](terms, x + i * k_ + l, k_, block + j * terms, y + i * n_ + j,
-                                                        n_, width - (vectors - 1) * w, l > 0);
+          tiles<T, From::rows>[vectors - 1][height - 1](terms, x + i * k_ + l, k_, block + j * terms, vectors * w,
+                                                        y + i * n_ + j, n_, width - (vectors - 1) * w, l > 0);
         }
       }
     }

@@ -59,10 +59,10 @@ class Workspace {
 enum class From { panel, rows, columns };
 
 // A tile of C in registers: c (R × N vectors) = or += Σ over `terms` ≤ block_terms of a column of A's R rows by a row
-// of B's panel. The last vector has `last` columns.
+// of B's N vectors; these rows are ldb apart, in a panel or in B itself. The last vector of C has `last` columns.
 template <class T, std::size_t R, std::size_t N, From A>
-void tile_of_block(std::size_t terms, const T* a, std::size_t lda, const T* b, T* c, std::size_t ldc, std::size_t last,
-                   bool add) {
+void tile_of_block(std::size_t terms, const T* a, std::size_t lda, const T* b, std::size_t ldb, T* c, std::size_t ldc,
+                   std::size_t last, bool add) {
   using V = Batch<T>;
   constexpr std::size_t w = V::size;
   const std::size_t row_step = A == From::rows ? lda : 1;
@@ -73,7 +73,8 @@ void tile_of_block(std::size_t terms, const T* a, std::size_t lda, const T* b, T
     HANDGRAD_UNROLL
     for (std::size_t j = 0; j < N; ++j) sum[i][j] = V(T(0));
   }
-  for (std::size_t l = 0; l < terms; ++l, a += term_step, b += N * w) {
+  for (std::size_t l = 0; l < terms; ++l, a += term_step, b += ldb) {
+    if constexpr (A == From::columns) __builtin_prefetch(a + 8 * lda + R - 1);  // columns are far apart
     V row[N];
     HANDGRAD_UNROLL
     for (std::size_t j = 0; j < N; ++j) row[j] = V::load(b + j * w);
@@ -100,19 +101,18 @@ void tile_of_block(std::size_t terms, const T* a, std::size_t lda, const T* b, T
 
 // The same over any number of terms, block by block.
 template <class T, std::size_t R, std::size_t N, From A>
-void tile(std::size_t terms, const T* a, std::size_t lda, const T* b, T* c, std::size_t ldc, std::size_t last,
-          bool add) {
+void tile(std::size_t terms, const T* a, std::size_t lda, const T* b, std::size_t ldb, T* c, std::size_t ldc,
+          std::size_t last, bool add) {
   const std::size_t a_step = (A == From::panel ? R : A == From::rows ? 1 : lda) * block_terms;
-  constexpr std::size_t b_step = N * Batch<T>::size * block_terms;
-  for (; terms > block_terms; terms -= block_terms, a += a_step, b += b_step) {
-    tile_of_block<T, R, N, A>(block_terms, a, lda, b, c, ldc, last, add);
+  for (; terms > block_terms; terms -= block_terms, a += a_step, b += ldb * block_terms) {
+    tile_of_block<T, R, N, A>(block_terms, a, lda, b, ldb, c, ldc, last, add);
     add = true;
   }
-  tile_of_block<T, R, N, A>(terms, a, lda, b, c, ldc, last, add);
+  tile_of_block<T, R, N, A>(terms, a, lda, b, ldb, c, ldc, last, add);
 }
 
 template <class T>
-using Tile = void (*)(std::size_t, const T*, std::size_t, const T*, T*, std::size_t, std::size_t, bool);
+using Tile = void (*)(std::size_t, const T*, std::size_t, const T*, std::size_t, T*, std::size_t, std::size_t, bool);
 
 template <class T, From A, std::size_t... R>
 constexpr std::array<std::array<Tile<T>, sizeof...(R)>, 2> make_tiles(std::index_sequence<R...>) {
@@ -258,9 +258,12 @@ class Product {
   // two vectors' width in the first. Two blocks of terms at once, so that C is gone through half as often.
   static constexpr std::size_t columns_at_once = 1024 / sizeof(T), rows_at_once = 11 * 12,
                                terms_at_once = 2 * block_terms;
-  // Rows of A that are used for so few columns are read where they are: packing them would not pay. A transposed A must
-  // also stay in the second cache, since no processor foresees where its next column begins.
-  static constexpr std::size_t in_place_columns = 16 * w, in_place_bytes = std::size_t{1} << 20, in_place_step = 1024;
+  // What is used so few times is read where it is, since packing it would not pay: A's rows for few columns; B's rows,
+  // in whole panels, for few rows of A if they stay in the second cache.
+  static constexpr std::size_t in_place_columns = 16 * w, in_place_rows = 24 * Tiling<T>::rows,
+                               in_place_bytes = std::size_t{1} << 20;
+  // But not what is read with steps of so many bytes: it would displace itself from the first cache.
+  static constexpr std::size_t page = 4096;
   // Where B has more columns than that, so much of A stays packed for the next ones: 4 MB.
   static constexpr std::size_t kept_at_most = (std::size_t(4) << 20) / sizeof(T);
 
@@ -280,10 +283,12 @@ class Product {
         thin_rows_(m <= few_at_most),
         thin_columns_(!thin_rows_ && n <= few_at_most),
         ones_(ones),
-        from_(n > in_place_columns                                                    ? From::panel
-              : !ta_                                                                  ? From::rows
-              : m * sizeof(T) <= in_place_step && m * k * sizeof(T) <= in_place_bytes ? From::columns
-                                                                                      : From::panel),
+        from_(n > in_place_columns        ? From::panel
+              : !ta_                      ? From::rows
+              : m * sizeof(T) % page != 0 ? From::columns
+                                          : From::panel),
+        b_in_place_(!tb_ && m <= in_place_rows && n * sizeof(T) < page &&
+                    std::min(k, terms_at_once) * n * sizeof(T) <= in_place_bytes),
         epilogue_(epilogue) {}
 
   void run() {
@@ -461,20 +466,21 @@ class Product {
       const std::size_t columns = std::min(columns_at_once, r.columns - column);
       for (std::size_t l = first; l < end; l += terms_at_once) {
         const std::size_t terms = std::min(terms_at_once, end - l);
-        pack_b(r.column + column, columns, l, terms, b);
+        const std::size_t in_place = b_in_place_ ? columns / (2 * w) * (2 * w) : 0;
+        pack_b(r.column + column + in_place, columns - in_place, l, terms, b + in_place * terms);
         for (std::size_t row = 0; row < r.rows; row += rows_at_once) {
           const std::size_t rows = std::min(rows_at_once, r.rows - row);
           T* a = a_packed + (stays ? (l - first) * r.rows + row * terms : 0);
           if (from_ == From::panel && (column == 0 || !stays)) pack_a(r.row + row, rows, l, terms, a);
-          tiles_of(rows, columns, terms, from_ == From::panel ? a : a_at(r.row + row, l), b, out + row * ld + column,
+          tiles_of(rows, columns, l, terms, from_ == From::panel ? a : a_at(r.row + row, l), b, out + row * ld + column,
                    ld, add || l > first, Finished && l + terms == end, r.row + row, r.column + column);
         }
       }
     }
   }
 
-  void tiles_of(std::size_t rows, std::size_t columns, std::size_t terms, const T* a, const T* b, T* c, std::size_t ld,
-                bool add, bool finished, std::size_t row, std::size_t column) const {
+  void tiles_of(std::size_t rows, std::size_t columns, std::size_t l, std::size_t terms, const T* a, const T* b, T* c,
+                std::size_t ld, bool add, bool finished, std::size_t row, std::size_t column) const {
     const auto& tile = from_ == From::panel  ? tiles<T, From::panel>
                        : from_ == From::rows ? tiles<T, From::rows>
                                              : tiles<T, From::columns>;
@@ -482,10 +488,13 @@ class Product {
     const std::size_t panels = (rows + Tiling<T>::rows - 1) / Tiling<T>::rows;
     for (std::size_t j = 0; j < columns; j += 2 * w) {
       const std::size_t width = std::min(2 * w, columns - j), vectors = (width + w - 1) / w;
+      const bool in_place = b_in_place_ && width == 2 * w;
+      const T* b_rows = in_place ? b_at(l, column + j) : b + j * terms;
+      const std::size_t ldb = in_place ? n_ : vectors * w;
       for (std::size_t panel = 0; panel < panels; ++panel) {
         const std::size_t i = rows * panel / panels, height = rows * (panel + 1) / panels - i;
         T* at = c + i * ld + j;
-        tile[vectors - 1][height - 1](terms, a + i * row_step, lda, b + j * terms, at, ld, width - (vectors - 1) * w,
+        tile[vectors - 1][height - 1](terms, a + i * row_step, lda, b_rows, ldb, at, ld, width - (vectors - 1) * w,
                                       add);
         if (finished) epilogue_(at, ld, row + i, height, column + j, width);
       }
@@ -594,6 +603,7 @@ class Product {
   T* c_;
   bool ta_, tb_, add_, thin_rows_, thin_columns_, ones_;
   From from_;
+  bool b_in_place_;
   Finish<T> epilogue_;
 };
 
