@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "handgrad/base/errors.hpp"
+#include "handgrad/base/threads.hpp"
 #include "support/check.hpp"
 #include "support/files.hpp"
 
@@ -228,6 +229,34 @@ BOOST_AUTO_TEST_CASE(aligned_columns) {
   check_throws<ParseError>([&] { read(content, {.delimiter = ' '}); }, {"occurs twice", "merge_delimiters"});
   check_throws<ParseError>([] { read("a b\n1  2\n", {.delimiter = ' '}); }, {"3 fields, 2", "merge_delimiters"});
   BOOST_TEST(read("a b\n1 2\n", {.delimiter = ' '}).remarks.empty());
+}
+
+// A large file is read by several threads, in pieces of whole lines.
+BOOST_AUTO_TEST_CASE(large_files_are_read_the_same_by_any_number_of_threads) {
+  std::string content = "n,text\n";
+  for (std::size_t row = 0; content.size() < 400'000; ++row) {
+    if (row % 1000 == 999) content += row % 2000 == 999 ? "\r\n" : "\n\r";  // empty lines, of each kind
+    content += std::to_string(row) + ",t" + std::to_string(row * row) + (row % 3 == 0 ? "\n" : "\r\n");
+  }
+  const int threads = num_threads();
+  for (const char* ending : {"", "x,1,2\n1,2", "1,\"never ends\n"}) {
+    std::vector<std::string> told;
+    for (const int number : {1, 2, 3, 7}) {
+      set_num_threads(number);
+      try {
+        const Table table = read(content + ending);
+        std::string text;
+        for (std::size_t row = 0; row < table.rows(); ++row)
+          text += table.where(row, "n") + std::to_string(table.numbers("n")[row]) + table.text("text")[row];
+        told.push_back(text);
+      } catch (const ParseError& error) {
+        told.emplace_back(error.what());
+      }
+    }
+    set_num_threads(threads);
+    for (const std::string& text : told) BOOST_TEST((text == told[0]), ending << text.substr(0, 200));
+    BOOST_TEST((told[0].size() > 1000) == (*ending == '\0'));
+  }
 }
 
 // Four times as many columns, read, listed, dropped and made a tensor, take about four times the processor time; if it

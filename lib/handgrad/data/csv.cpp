@@ -39,12 +39,18 @@ class Missing {
   std::array<bool, 257> begins_{};
 };
 
-/// Splits a file's text into records.
+/// Some lines of a file.
+struct Lines {
+  std::string_view text;
+  std::size_t first = 1;            // the number of the first
+  std::size_t spaces_in_a_row = 0;  // of Records, for the lines before
+};
+
+/// Splits lines into records.
 class Records {
  public:
-  Records(const std::string& path, std::string_view text, const CsvOptions& options)
-      : path_(path), text_(text), options_(options) {
-    if (text_.substr(0, 3) == "\xEF\xBB\xBF") text_.remove_prefix(3);  // UTF-8 byte order mark
+  Records(const std::string& path, Lines lines, const CsvOptions& options)
+      : path_(path), text_(lines.text), options_(options), line_(lines.first), spaces_in_a_row_(lines.spaces_in_a_row) {
     for (const char c : {'\n', '\r', '\0', options.delimiter}) ends_field_[static_cast<unsigned char>(c)] = true;
   }
 
@@ -62,8 +68,12 @@ class Records {
     return true;
   }
 
-  /// How many bytes have been read.
-  std::size_t read() const { return at_; }
+  /// About how many more there are, if they are as long as those before; no more than cost little to expect.
+  std::size_t as_many_more() const {
+    return std::min<std::size_t>(text_.size() / std::max<std::size_t>(at_, 1), 1 << 16);
+  }
+  /// The lines that come next.
+  Lines rest() const { return {text_.substr(at_), line_, spaces_in_a_row_}; }
   /// The line where one space first followed another and both were taken as delimiters; 0 if none.
   std::size_t spaces_in_a_row() const { return spaces_in_a_row_; }
 
@@ -147,8 +157,37 @@ class Records {
   const CsvOptions& options_;
   std::array<bool, 256> ends_field_{};
   std::deque<std::string> unquoted_;
-  std::size_t at_ = 0, line_ = 1, spaces_in_a_row_ = 0;
+  std::size_t at_ = 0, line_, spaces_in_a_row_;
 };
+
+std::size_t line_ends(std::string_view text) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    count += text[i] == '\n' || (text[i] == '\r' && text.substr(i + 1, 1) != "\n");
+  return count;
+}
+
+/// The lines in as many pieces as threads are worth it. They stay together where a record may be of several lines, or
+/// where what has come before may have to be told in an error.
+std::vector<Lines> pieces_of(Lines all, char delimiter) {
+  constexpr std::size_t worth_a_thread = std::size_t{1} << 16;
+  const std::size_t n =
+      std::min<std::size_t>(static_cast<std::size_t>(num_threads()), all.text.size() / worth_a_thread);
+  if (n < 2 || delimiter == ' ' || all.text.find('"') != all.text.npos) return {all};
+  std::vector<Lines> pieces;
+  std::size_t begin = 0;
+  for (std::size_t i = 1; i <= n; ++i) {
+    const std::size_t cut = all.text.find('\n', all.text.size() * i / n - 1);
+    const std::size_t end = i == n || cut == all.text.npos ? all.text.size() : std::max(cut + 1, begin);
+    pieces.push_back({all.text.substr(begin, end - begin)});
+    begin = end;
+  }
+  std::vector<std::size_t> counts(n);
+  detail::in_parallel(n - 1, [&](std::size_t i) { counts[i] = line_ends(pieces[i].text); });
+  pieces[0].first = all.first;
+  for (std::size_t i = 1; i < n; ++i) pieces[i].first = pieces[i - 1].first + counts[i - 1];
+  return pieces;
+}
 
 using Names = std::unordered_set<std::string>;
 
@@ -177,19 +216,54 @@ std::string hint(const Records& records) {
                                           "of them as one delimiter)";
 }
 
-/// Converts the cells to numbers; false if one is not a number and the column need not be numeric.
-bool to_numbers(const std::vector<std::string_view>& cells, const std::string& name, bool must, const Missing& missing,
-                const CsvOptions& options, const std::string& path, const std::vector<std::size_t>& lines,
-                std::vector<double>& numbers) {
-  numbers.reserve(cells.size());
-  for (std::size_t row = 0; row < cells.size(); ++row) {
-    double number = std::numeric_limits<double>::quiet_NaN();
-    if (!missing.contains(cells[row]) && !detail::parse_number(cells[row], number, options.decimal)) {
-      if (!must) return false;
-      throw ParseError(at(path, lines[row]) + ", column \"" + name + "\": a number expected, got \"" +
-                       std::string(cells[row]) + "\"");
+/// Rows that follow each other in a file.
+class Rows {
+ public:
+  Rows(const std::string& path, Lines piece, const CsvOptions& options) : records_(path, piece, options) {}
+
+  void read(const std::string& path, std::size_t columns) {
+    cells.resize(columns);
+    Record record;
+    while (records_.next(record)) {
+      if (record.fields.size() != columns) {
+        throw ParseError(at(path, record.line) + ", column " + std::to_string(record.fields.size()) + ": the row has " +
+                         std::to_string(record.fields.size()) + " fields, " + std::to_string(columns) + " expected" +
+                         hint(records_));
+      }
+      if (lines.empty()) reserve(records_.as_many_more());
+      lines.push_back(record.line);
+      for (std::size_t i = 0; i < columns; ++i) cells[i].push_back(record.fields[i]);
     }
-    numbers.push_back(number);
+  }
+  std::size_t spaces_in_a_row() const { return records_.spaces_in_a_row(); }
+
+  std::vector<std::vector<std::string_view>> cells;  // of each column
+  std::vector<std::size_t> lines;
+
+ private:
+  void reserve(std::size_t rows) {
+    lines.reserve(rows);
+    for (auto& column : cells) column.reserve(rows);
+  }
+
+  Records records_;
+};
+
+/// Converts column i of all pieces to numbers; false if a cell is not a number and the column need not be numeric.
+bool to_numbers(const std::deque<Rows>& pieces, std::size_t i, const std::string& name, bool must,
+                const Missing& missing, const CsvOptions& options, const std::string& path,
+                std::vector<double>& numbers) {
+  for (const Rows& rows : pieces) {
+    const std::vector<std::string_view>& cells = rows.cells[i];
+    for (std::size_t row = 0; row < cells.size(); ++row) {
+      double number = std::numeric_limits<double>::quiet_NaN();
+      if (!missing.contains(cells[row]) && !detail::parse_number(cells[row], number, options.decimal)) {
+        if (!must) return false;
+        throw ParseError(at(path, rows.lines[row]) + ", column \"" + name + "\": a number expected, got \"" +
+                         std::string(cells[row]) + "\"");
+      }
+      numbers.push_back(number);
+    }
   }
   return true;
 }
@@ -227,9 +301,11 @@ void remark_decimal_comma(Table& table, const std::string& name, const CsvOption
 Table read_csv(const std::string& path, const CsvOptions& options) {
   check_options(options);
   const std::string content = read_file(path);
-  Records records(path, content, options);
+  Lines body{content};
+  if (body.text.substr(0, 3) == "\xEF\xBB\xBF") body.text.remove_prefix(3);  // UTF-8 byte order mark
+  Records head(path, body, options);
   Record record;
-  bool more = records.next(record);
+  bool more = head.next(record);
 
   std::vector<std::string> names = options.names;
   const std::size_t header_line = record.line;
@@ -239,7 +315,8 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
                        std::to_string(record.fields.size()) + " columns of " + path);
     }
     if (names.empty()) names.assign(record.fields.begin(), record.fields.end());
-    more = records.next(record);
+    body = head.rest();
+    more = head.next(record);
   }
   if (!more) throw ParseError(path + ": no rows");
   for (std::size_t i = 0; !options.header && options.names.empty() && i < record.fields.size(); ++i) {
@@ -249,30 +326,20 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (!seen.insert(names[i]).second) {
       throw ParseError(at(path, header_line) + ", column " + std::to_string(i + 1) + ": the name \"" + names[i] +
-                       "\" occurs twice" + hint(records));
+                       "\" occurs twice" + hint(head));
     }
   }
   check_columns(path, options, names);
 
-  std::vector<std::vector<std::string_view>> cells(names.size());
+  std::deque<Rows> pieces;
+  for (const Lines& lines : pieces_of(body, options.delimiter)) pieces.emplace_back(path, lines, options);
+  detail::in_parallel(pieces.size(), [&](std::size_t i) { pieces[i].read(path, names.size()); });
   std::vector<std::size_t> lines;
-  // about as many rows as there will be, but no more than cost little
-  const std::size_t rows = std::min<std::size_t>(content.size() / std::max<std::size_t>(records.read(), 1), 1 << 16);
-  lines.reserve(rows);
-  for (auto& column : cells) column.reserve(rows);
-  for (; more; more = records.next(record)) {
-    if (record.fields.size() != names.size()) {
-      throw ParseError(at(path, record.line) + ", column " + std::to_string(record.fields.size()) + ": the row has " +
-                       std::to_string(record.fields.size()) + " fields, " + std::to_string(names.size()) + " expected" +
-                       hint(records));
-    }
-    lines.push_back(record.line);
-    for (std::size_t i = 0; i < names.size(); ++i) cells[i].push_back(record.fields[i]);
-  }
+  for (const Rows& rows : pieces) lines.insert(lines.end(), rows.lines.begin(), rows.lines.end());
 
   Table table;
   table.set_origin(path, lines);
-  if (const std::size_t line = records.spaces_in_a_row()) {
+  if (const std::size_t line = pieces[0].spaces_in_a_row()) {
     table.remarks.push_back(at(path, line) +
                             ": spaces in a row; an empty cell was read between each two "
                             "(merge_delimiters = true takes a run of them as one delimiter)");
@@ -284,13 +351,16 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
   std::vector<std::variant<Table::Numbers, Table::Text>> columns(names.size());
   detail::in_parallel(names.size(), [&](std::size_t i) {
     Table::Numbers numbers;
-    if (may(i) && to_numbers(cells[i], names[i], must(i), missing, options, path, lines, numbers)) {
+    if (may(i)) numbers.reserve(lines.size());
+    if (may(i) && to_numbers(pieces, i, names[i], must(i), missing, options, path, numbers)) {
       columns[i] = std::move(numbers);
       return;
     }
-    for (auto& cell : cells[i])
-      if (missing.contains(cell)) cell = {};
-    columns[i] = Table::Text(cells[i].begin(), cells[i].end());
+    Table::Text texts;
+    texts.reserve(lines.size());
+    for (const Rows& rows : pieces)
+      for (const std::string_view cell : rows.cells[i]) texts.emplace_back(missing.contains(cell) ? "" : cell);
+    columns[i] = std::move(texts);
   });
   for (std::size_t i = 0; i < names.size(); ++i) {
     std::visit([&](auto& column) { table.add(names[i], std::move(column)); }, columns[i]);

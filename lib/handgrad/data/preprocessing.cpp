@@ -185,8 +185,8 @@ MinMaxScaler MinMaxScaler::from_json(const std::string& text) {
 }
 
 void OneHotEncoder::fit(const Table& table, const std::vector<std::string>& columns) {
-  std::vector<std::vector<std::string>> categories;
-  for (const auto& column : columns) categories.push_back(table.unique(column));
+  std::vector<std::vector<std::string>> categories(columns.size());
+  detail::in_parallel(columns.size(), [&](std::size_t i) { categories[i] = table.unique(columns[i]); });
   if (table.rows() == 0) throw ValueError("OneHotEncoder: no rows");
   columns_ = columns;
   categories_ = std::move(categories);
