@@ -221,14 +221,14 @@ void thin_block(const Thin<T>& t, std::size_t lanes, std::size_t first, std::siz
   std::size_t p = 0;
   for (; p + U * w <= lanes; p += U * w) thin_lanes<T, F, U, Contiguous>(t, p, U * w, first, terms, add);
   if constexpr (U == 8) {
-    if (p + 4 * w <= lanes) {
-      thin_lanes<T, F, 4, Contiguous>(t, p, 4 * w, first, terms, add);
-      p += 4 * w;
+    const std::size_t vectors = (lanes - p + w - 1) / w;
+    [&]<std::size_t... V>(std::index_sequence<V...>) {
+      static_cast<void>(
+          ((vectors == V + 1 && (thin_lanes<T, F, V + 1, Contiguous>(t, p, lanes - p, first, terms, add), true)) ||
+           ...));
     }
-    if (p + 2 * w < lanes) {
-      thin_lanes<T, F, 3, Contiguous>(t, p, std::min(3 * w, lanes - p), first, terms, add);
-      p += std::min(3 * w, lanes - p);
-    }
+    (std::make_index_sequence<U - 1>());
+    return;
   }
   for (; p < lanes; p += std::min(w, lanes - p))
     thin_lanes<T, F, 1, Contiguous>(t, p, std::min(w, lanes - p), first, terms, add);
