@@ -264,8 +264,8 @@ class Product {
                                in_place_bytes = std::size_t{1} << 20;
   // But not what is read with steps of so many bytes: it would displace itself from the first cache.
   static constexpr std::size_t page = 4096;
-  // Where B has more columns than that, so much of A stays packed for the next ones: 4 MB.
-  static constexpr std::size_t kept_at_most = (std::size_t(4) << 20) / sizeof(T);
+  // Where B has more columns than that, so much of A stays packed for the next ones: 8 MB.
+  static constexpr std::size_t kept_at_most = (std::size_t(8) << 20) / sizeof(T);
 
  public:
   /// ones: a is a single 1, which stands for a row of k ones (m = 1).
