@@ -86,7 +86,7 @@ void spread_two_by_two(const PoolingShape& s, const T* dy, const T* at, T* room,
     const T *d = delta + i / 2 * width, *p = place + i / 2 * width;
     const B which(i % 2 ? T(2) : T(0));
     for (std::size_t w = 0; w < width; w += B::size) {
-      const B zero(T(0)), value = zero + select(load(p + w) == which, load(d + w), zero);  // a sum: −0 becomes 0
+      const B value = select(load(p + w) == which, load(d + w), B(T(0)));
       if (i * s.columns.in + w + B::size <= s.in_plane())
         value.store_unaligned(to + w);  // the overrun is overwritten by the next row
       else

@@ -227,7 +227,7 @@ void thin_block(const Thin<T>& t, std::size_t lanes, std::size_t first, std::siz
           ((vectors == V + 1 && (thin_lanes<T, F, V + 1, Contiguous>(t, p, lanes - p, first, terms, add), true)) ||
            ...));
     }
-    (std::make_index_sequence<U - 1>());
+    (std::make_index_sequence<U>());
     return;
   }
   for (; p < lanes; p += std::min(w, lanes - p))

@@ -38,17 +38,6 @@ HANDGRAD_TEST_EVERYWHERE(gradients_of_overlapping_windows_add) {
   for (std::size_t i = 0; i < 25; ++i) BOOST_TEST(dx[i] == (i == 12 ? T(9) : T(0)));
 }
 
-// PyTorch's gradients too begin with 0, to which a window's δ is added.
-HANDGRAD_TEST_EVERYWHERE(a_negative_zero_becomes_zero) {
-  using T = typename Place::T;
-  for (const std::size_t padding : {0u, 1u}) {  // both paths of the kernel
-    MaxPool2d<T> pool(2, {.padding = padding});
-    const Tensor<T> y = pool.forward(full<T>({1, 2, 6, 6}, T(1)).to(Place::device()));
-    for (const T dx : pool.backward(full<T>(y.shape(), T(-0.0)).to(Place::device())).to_vector())
-      BOOST_TEST((dx == 0 && !std::signbit(dx)));
-  }
-}
-
 HANDGRAD_TEST_EVERYWHERE(extremes) {
   using T = typename Place::T;
   const T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
