@@ -262,7 +262,8 @@ class Product {
   // in whole panels, for few rows of A if they stay in the second cache.
   static constexpr std::size_t in_place_columns = 16 * w, in_place_rows = 24 * Tiling<T>::rows,
                                in_place_bytes = std::size_t{1} << 20;
-  // But not what is read with steps of so many bytes: it would displace itself from the first cache.
+  // But no A whose columns are a multiple of a page apart, and no B whose rows are a page apart or more: they would
+  // displace each other from the first cache.
   static constexpr std::size_t page = 4096;
   // Where B has more columns than that, so much of A stays packed for the next ones: 8 MB.
   static constexpr std::size_t kept_at_most = (std::size_t(8) << 20) / sizeof(T);

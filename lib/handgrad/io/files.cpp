@@ -53,9 +53,8 @@ std::string read_file(const std::string& path) {
   File file(std::fopen(path.c_str(), "rb"));
   if (!file) fail(path, "cannot be opened");
   std::string content;
-  constexpr std::uintmax_t growing_costs_little = std::uintmax_t{1} << 30;
-  if (const std::uintmax_t size = fs::file_size(path, error); !error)
-    content.reserve(std::min(size, growing_costs_little));
+  constexpr std::uintmax_t reserved_at_most = std::uintmax_t{1} << 30;
+  if (const std::uintmax_t size = fs::file_size(path, error); !error) content.reserve(std::min(size, reserved_at_most));
   char block[1 << 16];
   while (const std::size_t got = std::fread(block, 1, sizeof block, file.get())) content.append(block, got);
   if (std::ferror(file.get())) fail(path, "cannot be read");
