@@ -14,26 +14,27 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/handgrad DESTINATION ${CMAKE_INSTALL
   PATTERN distributed/mpi EXCLUDE PATTERN distributed/rank_order.hpp EXCLUDE)
 install(EXPORT handgrad NAMESPACE handgrad:: FILE handgradTargets.cmake DESTINATION ${handgrad_package_dir}
   COMPONENT dev)
-if(TARGET handgrad_mpi)
-  install(TARGETS handgrad_mpi EXPORT handgrad_mpi
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT mpi
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT mpi
-    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT mpi)
-  install(EXPORT handgrad_mpi NAMESPACE handgrad:: FILE handgradMpiTargets.cmake DESTINATION ${handgrad_package_dir}
-    COMPONENT mpi)
-endif()
-
-# Components that a program requests: find_package(handgrad COMPONENTS onnx). A package of its own, since it needs protobuf.
-if(TARGET handgrad_onnx)
-  install(TARGETS handgrad_onnx EXPORT handgrad_onnx
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT onnx
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT onnx OPTIONAL)
-  install(CODE "if(NOT EXISTS \"$<TARGET_FILE:handgrad_onnx>\")
-  message(STATUS \"Without ONNX: handgrad_onnx is not built (cmake --build BUILD --target handgrad_onnx, then install again)\")
-endif()" COMPONENT onnx)
-  install(EXPORT handgrad_onnx NAMESPACE handgrad:: FILE handgrad_onnxTargets.cmake
-    DESTINATION ${handgrad_package_dir} COMPONENT onnx)
-endif()
+# handgrad_install_component(COMPONENT TARGETS_FILE): a library that a program requests, find_package(handgrad COMPONENTS mpi):
+# a package of its own, since it needs MPI or protobuf. ./labs/run does not build all of them: one is installed if it exists,
+# and reported if not.
+function(handgrad_install_component component targets_file)
+  set(target handgrad_${component})
+  if(NOT TARGET ${target})
+    return()
+  endif()
+  install(TARGETS ${target} EXPORT ${target}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${component} OPTIONAL
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${component} OPTIONAL
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${component} OPTIONAL)
+  install(EXPORT ${target} NAMESPACE handgrad:: FILE ${targets_file} DESTINATION ${handgrad_package_dir}
+    COMPONENT ${component})
+  install(CODE "if(NOT EXISTS \"$<TARGET_FILE:${target}>\")
+  file(REMOVE \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${handgrad_package_dir}/${targets_file}\")
+  message(STATUS \"Without ${component}: ${target} is not built (cmake --build BUILD --target ${target}, then install again)\")
+endif()" COMPONENT ${component})
+endfunction()
+handgrad_install_component(mpi handgradMpiTargets.cmake)
+handgrad_install_component(onnx handgrad_onnxTargets.cmake)
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/handgradConfig.cmake.in
   ${PROJECT_BINARY_DIR}/handgradConfig.cmake INSTALL_DESTINATION ${handgrad_package_dir})

@@ -1,0 +1,21 @@
+# Installs the build folder BUILD as if the library TARGET_FILE had not been built, as after ./labs/run: all else is installed,
+# and its TARGETS_FILE is not, so that find_package does not find the component.
+set(here ${BUILD}/package/partial)
+file(REMOVE_RECURSE ${here})
+file(READ ${BUILD}/cmake_install.cmake script)
+string(FIND "${script}" "${TARGET_FILE}" known)
+if(known EQUAL -1)
+  message(FATAL_ERROR "${BUILD}/cmake_install.cmake does not install ${TARGET_FILE}")
+endif()
+string(REPLACE "${TARGET_FILE}" "${TARGET_FILE}.not_built" script "${script}")
+file(WRITE ${here}/cmake_install.cmake "${script}")
+execute_process(COMMAND ${CMAKE_COMMAND} -D CMAKE_INSTALL_PREFIX=${here}/prefix -P ${here}/cmake_install.cmake
+  RESULT_VARIABLE status OUTPUT_VARIABLE told)
+if(NOT status EQUAL 0 OR NOT told MATCHES "is not built")
+  message(FATAL_ERROR "cmake --install without ${TARGET_FILE} failed (${status}), or did not say what is missing")
+endif()
+file(GLOB_RECURSE found ${here}/prefix/${TARGETS_FILE} ${here}/prefix/handgradTargets.cmake)
+list(TRANSFORM found REPLACE "^.*/" "")
+if(NOT found STREQUAL "handgradTargets.cmake")
+  message(FATAL_ERROR "handgradTargets.cmake alone expected, installed: ${found}")
+endif()
